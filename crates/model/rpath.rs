@@ -1,0 +1,18 @@
+//! Build script of every package that links libtorch: its programs find the
+//! library where it was linked from, so that they run without
+//! `LD_LIBRARY_PATH`, under cargo and alone.
+
+fn main() {
+    println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
+    let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") else {
+        return;
+    };
+    // The link `.libtorch` is resolved, so that a program that was copied out
+    // of the checkout still finds the library in the cache.
+    let lib = std::fs::canonicalize(&lib).unwrap_or_else(|_| lib.into());
+    println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {
+        println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
+        println!("cargo:rustc-link-arg=-ltorch");
+    }
+}
