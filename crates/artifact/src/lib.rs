@@ -1,1 +1,42 @@
-//! .
+//! The contract between the stages of the pipeline: what an artifact is, how
+//! it is written whole or not at all, and how it is read back.
+//!
+//! An **artifact** is a folder with a `manifest.json`, written last. Its kind,
+//! schema version, producer, effective parameters, inputs and files (with
+//! BLAKE3 digests) stand in that manifest, and so does the artifact's own
+//! digest, over all that matters and nothing that doesn't: no time, no path,
+//! no host name.
+//!
+//! - [`stage`]: the command line that every stage has, and its run from
+//!   arguments to exit code.
+//! - [`staging`]: the folder in which an artifact grows until it is committed.
+//! - [`manifest`], [`reader`]: the finished artifact.
+//! - [`dataset`], [`vocabulary`], [`features`]: typed views of the artifacts.
+//! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
+//!   of any language open.
+//! - [`record`]: typed rows of Parquet tables.
+//!
+//! Nothing here knows what any stage does.
+
+pub mod config;
+pub mod dataset;
+pub mod error;
+pub mod features;
+pub mod manifest;
+pub mod progress;
+pub mod reader;
+pub mod record;
+pub mod shard;
+pub mod signal;
+pub mod stage;
+pub mod staging;
+pub mod vocabulary;
+
+pub use error::{At, Error, Result};
+pub use manifest::{Input, Manifest};
+pub use progress::{Progress, progress};
+pub use reader::{Artifact, digest_file};
+pub use record::Record;
+pub use signal::{check_interrupt, interrupted};
+pub use stage::{InputSpec, Stage, StageSpec};
+pub use staging::Staging;

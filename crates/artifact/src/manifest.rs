@@ -1,0 +1,135 @@
+//! The manifest: what an artifact is, what made it, and what it holds.
+
+use crate::{At, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The schema version that this code writes, for every kind of artifact.
+pub const SCHEMA: u32 = 1;
+
+/// The file that makes a folder an artifact. It is written last.
+pub const FILE: &str = "manifest.json";
+
+/// Contents of `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// `dataset`, `vocabulary`, `features`, `model`, `evaluation`, …
+    pub kind: String,
+    /// Version of the layout of this kind.
+    pub schema: u32,
+    /// The program that made it.
+    pub producer: Producer,
+    /// The parameters that shaped it: section -> key -> value. No paths.
+    pub config: serde_json::Value,
+    /// What it was made from, by name.
+    pub inputs: BTreeMap<String, Input>,
+    /// Every file of the artifact but this one, sorted by name.
+    pub files: Vec<FileEntry>,
+    /// Sums worth knowing without opening a file.
+    pub counts: BTreeMap<String, u64>,
+    /// BLAKE3 over all of the above, see [`Manifest::compute_digest`].
+    pub digest: String,
+}
+
+/// A program, by name and version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Producer {
+    /// The stage's name, such as `attend-ingest`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What an artifact was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Kind of the artifact, or a word for a loose file such as `weights`.
+    pub kind: String,
+    /// The artifact's digest, or the file's BLAKE3.
+    pub digest: String,
+}
+
+/// One file of an artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Path inside the artifact, with `/`.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Rows, where it is a table or a shard.
+    pub rows: Option<u64>,
+    /// BLAKE3 of its bytes, in hexadecimal.
+    pub blake3: String,
+}
+
+impl Manifest {
+    /// BLAKE3 over kind, schema, producer, config, inputs, files and counts:
+    /// of their compact JSON with sorted keys. So the digest says the same on
+    /// every machine as long as the content does.
+    pub fn compute_digest(&self) -> String {
+        let mut value = serde_json::json!({
+            "kind": self.kind, "schema": self.schema, "producer": self.producer,
+            "config": self.config, "inputs": self.inputs, "files": self.files, "counts": self.counts,
+        });
+        value.sort_all_objects();
+        blake3::hash(value.to_string().as_bytes())
+            .to_hex()
+            .to_string()
+    }
+
+    /// Reads and checks the manifest of the artifact in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is none, it can't be understood, its
+    /// schema is newer than [`SCHEMA`], or its digest is not that of its content.
+    pub fn read(folder: &Path) -> Result<Manifest> {
+        let path = folder.join(FILE);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let why = if folder.exists() {
+                    "has no manifest.json, so it is no finished artifact"
+                } else {
+                    "does not exist"
+                };
+                return Err(Error::refused(format!(
+                    "{} {why}; run the stage that makes it",
+                    folder.display()
+                )));
+            }
+            Err(e) => return Err(e).at(&path),
+        };
+        let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
+        let value: serde_json::Value = serde_json::from_slice(&text)
+            .map_err(|e| refused(format!("not valid JSON ({e}); make the artifact again")))?;
+        if let Some(schema) = value.get("schema").and_then(serde_json::Value::as_u64)
+            && schema > u64::from(SCHEMA)
+        {
+            return Err(refused(format!(
+                "schema version {schema} is newer than version {SCHEMA}, the newest that this program knows; update attend"
+            )));
+        }
+        let manifest: Manifest = serde_json::from_value(value)
+            .map_err(|e| refused(format!("not a manifest ({e}); make the artifact again")))?;
+        let digest = manifest.compute_digest();
+        if digest != manifest.digest {
+            return Err(refused(format!(
+                "the digest of its content is {}, not {} as it says: the manifest was changed; make the artifact again",
+                short(&digest),
+                short(&manifest.digest)
+            )));
+        }
+        Ok(manifest)
+    }
+
+    /// The entry of a file.
+    pub fn file(&self, name: &str) -> Option<&FileEntry> {
+        self.files.iter().find(|file| file.name == name)
+    }
+}
+
+/// The first characters of a digest, for people.
+pub fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
+}

@@ -1,0 +1,131 @@
+//! Reading a finished artifact.
+
+use crate::manifest::{FileEntry, Manifest, short};
+use crate::{At, Error, Result};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// A finished artifact, opened for reading: kind, schema version and the sizes
+/// of its files are as its manifest says.
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Its manifest.
+    pub manifest: Manifest,
+}
+
+impl Artifact {
+    /// Opens the artifact in `root`, of whatever kind.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not a whole artifact.
+    pub fn open(root: &Path) -> Result<Artifact> {
+        let manifest = Manifest::read(root)?;
+        let artifact = Artifact {
+            root: root.to_owned(),
+            manifest,
+        };
+        for file in &artifact.manifest.files {
+            artifact.check_size(file)?;
+        }
+        Ok(artifact)
+    }
+
+    /// Opens the artifact in `root`, which must be of the given kind.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not a whole artifact of that kind.
+    pub fn open_kind(root: &Path, kind: &str) -> Result<Artifact> {
+        let artifact = Artifact::open(root)?;
+        if artifact.manifest.kind != kind {
+            return Err(Error::refused(format!(
+                "{} is an artifact of kind {:?}, not {kind:?}",
+                root.display(),
+                artifact.manifest.kind
+            )));
+        }
+        Ok(artifact)
+    }
+
+    /// Path of one of its files.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the manifest doesn't list it.
+    pub fn file(&self, name: &str) -> Result<PathBuf> {
+        match self.manifest.file(name) {
+            Some(_) => Ok(self.root.join(name)),
+            None => Err(Error::refused(format!(
+                "{}: the {} artifact has no file {name:?}",
+                self.root.display(),
+                self.manifest.kind
+            ))),
+        }
+    }
+
+    /// One of its counts, 0 where it has none of that name.
+    pub fn count(&self, name: &str) -> u64 {
+        self.manifest.counts.get(name).copied().unwrap_or(0)
+    }
+
+    /// Reads every file and compares its BLAKE3 with the manifest.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the first few files that differ.
+    pub fn verify(&self) -> Result<()> {
+        let mut damaged = Vec::new();
+        for file in &self.manifest.files {
+            crate::check_interrupt()?;
+            if digest_file(&self.root.join(&file.name))? != file.blake3 {
+                damaged.push(file.name.as_str());
+            }
+        }
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        let names = damaged
+            .iter()
+            .take(5)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        Err(Error::refused(format!(
+            "{}: {} of {} files are damaged ({names}): their BLAKE3 is not what manifest.json says; make the artifact again",
+            self.root.display(),
+            damaged.len(),
+            self.manifest.files.len()
+        )))
+    }
+
+    /// The digest's first characters.
+    pub fn short_digest(&self) -> &str {
+        short(&self.manifest.digest)
+    }
+
+    fn check_size(&self, file: &FileEntry) -> Result<()> {
+        let path = self.root.join(&file.name);
+        let bytes = std::fs::metadata(&path).map(|meta| meta.len());
+        match bytes {
+            Ok(bytes) if bytes == file.bytes => Ok(()),
+            Ok(bytes) => Err(Error::refused(format!(
+                "{} has {bytes} bytes, the manifest says {}; make the artifact again",
+                path.display(),
+                file.bytes
+            ))),
+            Err(e) => Err(Error::refused(format!(
+                "{}: {e}, but the manifest lists it; make the artifact again",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// BLAKE3 of a file's bytes, in hexadecimal.
+///
+/// # Errors
+/// [`Error::Internal`] where it can't be read.
+pub fn digest_file(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path).at(path)?).at(path)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}

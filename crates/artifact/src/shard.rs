@@ -1,0 +1,362 @@
+//! Shards of tensors: Arrow IPC files, one row per image, read through a
+//! memory map without a copy.
+//!
+//! Two columns: `image_id` (int64) and a tensor column of the canonical
+//! extension type `arrow.fixed_shape_tensor`, which pyarrow opens as a numpy
+//! array. The file is not compressed, so that the operating system's page cache
+//! is the only cache.
+
+use crate::{At, Error, Result};
+use arrow::array::ArrayData;
+use arrow::array::{
+    Array, ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int64Array, RecordBatch,
+    UInt8Array, make_array,
+};
+use arrow::buffer::Buffer;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::convert::try_fb_to_schema;
+use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::writer::FileWriter;
+use arrow::ipc::{Block, root_as_footer};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows of one record batch: small enough to hold in memory while writing.
+const BATCH_BYTES: usize = 16 << 20;
+const NAME: &str = "ARROW:extension:name";
+const METADATA: &str = "ARROW:extension:metadata";
+
+/// Type of a tensor's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// Unsigned bytes.
+    U8,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+}
+
+impl Dtype {
+    /// Size of one number in bytes.
+    pub fn bytes(self) -> usize {
+        match self {
+            Dtype::U8 => 1,
+            Dtype::F16 => 2,
+            Dtype::F32 => 4,
+        }
+    }
+
+    fn arrow(self) -> DataType {
+        match self {
+            Dtype::U8 => DataType::UInt8,
+            Dtype::F16 => DataType::Float16,
+            Dtype::F32 => DataType::Float32,
+        }
+    }
+
+    fn from_arrow(data_type: &DataType) -> Option<Dtype> {
+        [Dtype::U8, Dtype::F16, Dtype::F32]
+            .into_iter()
+            .find(|dtype| dtype.arrow() == *data_type)
+    }
+}
+
+/// Writes one shard, row by row.
+pub struct TensorShardWriter {
+    path: PathBuf,
+    writer: FileWriter<BufWriter<File>>,
+    dtype: Dtype,
+    row_bytes: usize,
+    ids: Vec<i64>,
+    values: Vec<u8>,
+    rows: u64,
+}
+
+impl TensorShardWriter {
+    /// Creates the file. `column` names the tensor column, `shape` is the shape
+    /// of one row and `dim_names` the names of its dimensions.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the file can't be written.
+    pub fn create(
+        path: &Path,
+        column: &str,
+        dtype: Dtype,
+        shape: &[usize],
+        dim_names: &[&str],
+    ) -> Result<Self> {
+        let elements: usize = shape.iter().product();
+        let size = i32::try_from(elements).at(path)?;
+        let item = Field::new("item", dtype.arrow(), false);
+        // By hand: arrow-rs writes nulls into this JSON, which pyarrow refuses.
+        let metadata = serde_json::json!({ "shape": shape, "dim_names": dim_names }).to_string();
+        let tensor = Field::new(column, DataType::FixedSizeList(Arc::new(item), size), false)
+            .with_metadata(HashMap::from([
+                (NAME.to_owned(), "arrow.fixed_shape_tensor".to_owned()),
+                (METADATA.to_owned(), metadata),
+            ]));
+        let schema = Schema::new(vec![Field::new("image_id", DataType::Int64, false), tensor]);
+        let writer =
+            FileWriter::try_new_buffered(File::create(path).at(path)?, &schema).at(path)?;
+        let row_bytes = elements * dtype.bytes();
+        Ok(TensorShardWriter {
+            path: path.to_owned(),
+            writer,
+            dtype,
+            row_bytes,
+            ids: Vec::new(),
+            values: Vec::new(),
+            rows: 0,
+        })
+    }
+
+    /// Appends one row: `bytes` are its numbers, native-endian, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where their number is wrong or the disk refuses.
+    pub fn push(&mut self, image_id: i64, bytes: &[u8]) -> Result<()> {
+        if bytes.len() != self.row_bytes {
+            return Err(Error::internal(format!(
+                "{}: a row of {} bytes, not {}",
+                self.path.display(),
+                bytes.len(),
+                self.row_bytes
+            )));
+        }
+        self.ids.push(image_id);
+        self.values.extend_from_slice(bytes);
+        self.rows += 1;
+        if self.values.len() + self.row_bytes > BATCH_BYTES {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes what is left and the footer; says how many rows there are.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the disk refuses.
+    pub fn finish(mut self) -> Result<u64> {
+        if !self.ids.is_empty() {
+            self.flush()?;
+        }
+        self.writer.finish().at(&self.path)?;
+        Ok(self.rows)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let ids: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.ids)));
+        // The buffer is copied once, into memory that Arrow aligns.
+        let values = Buffer::from_slice_ref(&self.values);
+        self.values.clear();
+        let schema = self.writer.schema().clone();
+        let DataType::FixedSizeList(item, size) = schema.field(1).data_type().clone() else {
+            return Err(Error::internal("a tensor column is a fixed size list"));
+        };
+        let data = ArrayData::builder(self.dtype.arrow())
+            .len(values.len() / self.dtype.bytes())
+            .add_buffer(values)
+            .build()
+            .at(&self.path)?;
+        let tensors =
+            FixedSizeListArray::try_new(item, size, make_array(data), None).at(&self.path)?;
+        let batch = RecordBatch::try_new(schema, vec![ids, Arc::new(tensors)]).at(&self.path)?;
+        self.writer.write(&batch).at(&self.path)
+    }
+}
+
+/// A shard, memory-mapped.
+pub struct TensorShard {
+    ids: Vec<i64>,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// Numbers of each batch, and the batch's first row.
+    batches: Vec<(usize, Buffer)>,
+    row_bytes: usize,
+}
+
+impl TensorShard {
+    /// Maps the file; its tensors stay on disk until they are looked at.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the file is no such shard.
+    pub fn open(path: &Path) -> Result<TensorShard> {
+        let file = File::open(path).at(path)?;
+        // SAFETY: artifacts are written once and then only read or replaced by
+        // rename, so the mapped file does not change under us. One that is
+        // truncated meanwhile by somebody else ends the process with SIGBUS.
+        let map = unsafe { memmap2::Mmap::map(&file) }.at(path)?;
+        read(Buffer::from(Bytes::from_owner(map))).map_err(|why| {
+            Error::refused(format!(
+                "{}: {why}; make the artifact again",
+                path.display()
+            ))
+        })
+    }
+
+    /// The image of each row.
+    pub fn ids(&self) -> &[i64] {
+        &self.ids
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Type of the numbers.
+    pub fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Shape of one row.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Bytes of one row, straight from the map, or `None` beyond the end.
+    pub fn row(&self, row: usize) -> Option<&[u8]> {
+        if row >= self.ids.len() {
+            return None;
+        }
+        let batch = self
+            .batches
+            .partition_point(|(first, _)| *first <= row)
+            .checked_sub(1)?;
+        let (first, buffer) = self.batches.get(batch)?;
+        let start = (row - first) * self.row_bytes;
+        buffer.as_slice().get(start..start + self.row_bytes)
+    }
+}
+
+fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {
+    let broken = |what: &str| format!("not an Arrow IPC file ({what})");
+    let trailer_start = buffer
+        .len()
+        .checked_sub(10)
+        .ok_or_else(|| broken("too short"))?;
+    let trailer: [u8; 10] = buffer[trailer_start..]
+        .try_into()
+        .map_err(|_| broken("no trailer"))?;
+    let footer_length = read_footer_length(trailer).map_err(|e| broken(&e.to_string()))?;
+    let footer_start = trailer_start
+        .checked_sub(footer_length)
+        .ok_or_else(|| broken("footer too long"))?;
+    let footer =
+        root_as_footer(&buffer[footer_start..trailer_start]).map_err(|e| broken(&e.to_string()))?;
+    let schema = footer.schema().ok_or_else(|| broken("no schema"))?;
+    let schema = Arc::new(try_fb_to_schema(schema).map_err(|e| broken(&e.to_string()))?);
+    let (dtype, shape) = tensor_type(&schema)?;
+    // Another program's file may be aligned to 8 bytes only.
+    let decoder = FileDecoder::new(schema, footer.version()).with_require_alignment(false);
+    let blocks: Vec<Block> = footer
+        .recordBatches()
+        .map(|blocks| blocks.iter().copied().collect())
+        .unwrap_or_default();
+    let mut shard = TensorShard {
+        ids: Vec::new(),
+        dtype,
+        row_bytes: shape.iter().product::<usize>() * dtype.bytes(),
+        shape,
+        batches: Vec::new(),
+    };
+    for block in blocks {
+        let bytes =
+            slice(&buffer, &block).ok_or_else(|| broken("a batch lies outside the file"))?;
+        let batch = decoder
+            .read_record_batch(&block, &bytes)
+            .map_err(|e| broken(&e.to_string()))?
+            .ok_or_else(|| broken("empty block"))?;
+        shard
+            .push(&batch)
+            .ok_or_else(|| "its columns are not image_id and a tensor".to_owned())?;
+    }
+    Ok(shard)
+}
+
+fn slice(buffer: &Buffer, block: &Block) -> Option<Buffer> {
+    let start = usize::try_from(block.offset()).ok()?;
+    let length = usize::try_from(block.bodyLength())
+        .ok()?
+        .checked_add(usize::try_from(block.metaDataLength()).ok()?)?;
+    (start.checked_add(length)? <= buffer.len()).then(|| buffer.slice_with_length(start, length))
+}
+
+impl TensorShard {
+    fn push(&mut self, batch: &RecordBatch) -> Option<()> {
+        let first = self.ids.len();
+        self.ids
+            .extend_from_slice(crate::record::column::<Int64Array>(batch, 0)?.values());
+        let tensors = crate::record::column::<FixedSizeListArray>(batch, 1)?;
+        let values = tensors.values().as_any();
+        let buffer = match self.dtype {
+            Dtype::U8 => values
+                .downcast_ref::<UInt8Array>()?
+                .values()
+                .inner()
+                .clone(),
+            Dtype::F16 => values
+                .downcast_ref::<Float16Array>()?
+                .values()
+                .inner()
+                .clone(),
+            Dtype::F32 => values
+                .downcast_ref::<Float32Array>()?
+                .values()
+                .inner()
+                .clone(),
+        };
+        (buffer.len() == batch.num_rows() * self.row_bytes)
+            .then(|| self.batches.push((first, buffer)))
+    }
+}
+
+/// Type and shape of the tensor column, from its extension metadata.
+fn tensor_type(schema: &Schema) -> std::result::Result<(Dtype, Vec<usize>), String> {
+    let [id, tensor] = schema.fields().as_ref() else {
+        return Err(format!(
+            "has {} columns, not image_id and a tensor",
+            schema.fields().len()
+        ));
+    };
+    let DataType::FixedSizeList(item, size) = tensor.data_type() else {
+        return Err(format!("column {:?} is no tensor", tensor.name()));
+    };
+    let shape: Option<Vec<usize>> = tensor
+        .metadata()
+        .get(METADATA)
+        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
+        .and_then(|value| {
+            value
+                .get("shape")?
+                .as_array()?
+                .iter()
+                .map(|n| n.as_u64()?.try_into().ok())
+                .collect()
+        });
+    let shape = shape.ok_or_else(|| {
+        format!(
+            "column {:?} has no arrow.fixed_shape_tensor metadata",
+            tensor.name()
+        )
+    })?;
+    let elements = shape
+        .iter()
+        .try_fold(1usize, |product, n| product.checked_mul(*n));
+    match (Dtype::from_arrow(item.data_type()), id.data_type()) {
+        (Some(dtype), DataType::Int64) if elements == usize::try_from(*size).ok() => {
+            Ok((dtype, shape))
+        }
+        _ => Err(format!(
+            "columns of types {} and {}",
+            id.data_type(),
+            tensor.data_type()
+        )),
+    }
+}

@@ -1,0 +1,314 @@
+//! What every stage program has in common: its command line, and its run from
+//! arguments to exit code.
+
+use crate::manifest::{Manifest, Producer, SCHEMA, short};
+use crate::staging::SOURCES;
+use crate::{Artifact, Error, Input, Result, Staging, config, signal};
+use clap::Parser;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// An input that a stage takes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct InputSpec {
+    /// Kind of the artifact.
+    pub kind: &'static str,
+    /// Whether the stage can't do without.
+    pub required: bool,
+}
+
+/// What a stage is.
+#[derive(Clone, Copy, Debug)]
+pub struct StageSpec {
+    /// Its program's name, such as `attend-vocab`.
+    pub name: &'static str,
+    /// Its version: the output is made again when it changes.
+    pub version: &'static str,
+    /// One line.
+    pub about: &'static str,
+    /// The artifacts that it reads.
+    pub inputs: &'static [InputSpec],
+    /// Kind of the artifact that it makes.
+    pub output: &'static str,
+    /// Parameters (`section.key`) that don't shape the output and are kept out
+    /// of its manifest: paths, numbers of threads, devices.
+    pub unrecorded: &'static [&'static str],
+}
+
+#[derive(Parser)]
+struct Args {
+    /// Config file (TOML); this stage reads its own sections
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Overrides one parameter: section.key=value
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    set: Vec<String>,
+    /// An artifact to read
+    #[arg(long, value_name = "KIND=PATH")]
+    input: Vec<String>,
+    /// Where to put the artifact
+    #[arg(long, required_unless_present = "describe")]
+    output: Option<PathBuf>,
+    /// Threads [default: all cores]
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Make the output again although it is up to date
+    #[arg(long)]
+    force: bool,
+    /// Print name, version, parameters, inputs and output as JSON
+    #[arg(long)]
+    describe: bool,
+}
+
+/// One run of a stage.
+pub struct Stage<C> {
+    /// The effective parameters.
+    pub config: C,
+    /// Number of threads to work with, at least 1.
+    pub jobs: usize,
+    spec: StageSpec,
+    inputs: BTreeMap<String, Artifact>,
+    output: PathBuf,
+    force: bool,
+    recorded: Value,
+}
+
+/// Runs a stage: reads its command line, does `body`, reports. `C` has one
+/// field per section of the config; its `Default` holds the documented
+/// defaults.
+pub fn main<C, F>(spec: &StageSpec, body: F) -> ExitCode
+where
+    C: Serialize + DeserializeOwned + Default,
+    F: FnOnce(&Stage<C>) -> Result<()>,
+{
+    let matches = <Args as clap::CommandFactory>::command()
+        .name(spec.name)
+        .version(spec.version)
+        .about(spec.about)
+        .get_matches();
+    let args = match <Args as clap::FromArgMatches>::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(e) => e.exit(),
+    };
+    program(|| {
+        if args.describe {
+            return describe::<C>(spec);
+        }
+        body(&Stage::new(*spec, args)?)
+    })
+}
+
+/// Runs a program's `body` with log lines on standard error and the handler of
+/// Ctrl-C in place, and turns its error into a message and an exit code.
+/// `RUST_LOG` sets how much is logged (default `info`).
+pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(crate::progress::AboveBars::default)
+        .with_target(false)
+        .without_time()
+        .try_init();
+    signal::install();
+    match body() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(crate::progress::AboveBars, "error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
+    let description = json!({
+        "name": spec.name, "version": spec.version, "about": spec.about, "inputs": spec.inputs,
+        "output": spec.output, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
+    });
+    writeln!(std::io::stdout(), "{description:#}").map_err(Error::internal)
+}
+
+impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
+    fn new(spec: StageSpec, args: Args) -> Result<Self> {
+        let config: C = config::load(args.config.as_deref(), &args.set)?;
+        let mut recorded = serde_json::to_value(&config).map_err(Error::internal)?;
+        for name in spec.unrecorded {
+            let (section, key) = name.split_once('.').unwrap_or((name, ""));
+            if let Some(section) = recorded.get_mut(section).and_then(Value::as_object_mut) {
+                section.remove(key);
+            }
+        }
+        let inputs = open_inputs(&spec, &args.input)?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let output = args.output.unwrap_or_default();
+        Ok(Stage {
+            config,
+            jobs: args.jobs.unwrap_or(cores).max(1),
+            spec,
+            inputs,
+            output,
+            force: args.force,
+            recorded,
+        })
+    }
+}
+
+impl<C> Stage<C> {
+    /// The input artifact of a kind.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it was not given.
+    pub fn input(&self, kind: &str) -> Result<&Artifact> {
+        self.optional_input(kind).ok_or_else(|| {
+            Error::usage(format!("{} needs --input {kind}=PATH here", self.spec.name))
+        })
+    }
+
+    /// The input artifact of a kind, if it was given.
+    pub fn optional_input(&self, kind: &str) -> Option<&Artifact> {
+        self.inputs.get(kind)
+    }
+
+    /// Where the artifact goes.
+    pub fn output(&self) -> &std::path::Path {
+        &self.output
+    }
+
+    /// Begins to write the output, or says that it is up to date: `None`, the
+    /// stage has nothing to do. `extra` are inputs that are no artifacts, by
+    /// name. `sources` is a hash over the loose files (path, size, time) that
+    /// the output is made from; it decides on doing the work again, and is kept
+    /// out of the digest.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where something that is no artifact of this kind
+    /// stands in the output's place; [`Error::Internal`] from the disk.
+    pub fn begin(&self, extra: &[(&str, Input)], sources: Option<&str>) -> Result<Option<Staging>> {
+        let mut inputs: BTreeMap<String, Input> = self
+            .inputs
+            .iter()
+            .map(|(name, a)| {
+                (
+                    name.clone(),
+                    Input {
+                        kind: a.manifest.kind.clone(),
+                        digest: a.manifest.digest.clone(),
+                    },
+                )
+            })
+            .collect();
+        inputs.extend(
+            extra
+                .iter()
+                .map(|(name, input)| ((*name).to_owned(), input.clone())),
+        );
+        let draft = Manifest {
+            kind: self.spec.output.to_owned(),
+            schema: SCHEMA,
+            producer: Producer {
+                name: self.spec.name.to_owned(),
+                version: self.spec.version.to_owned(),
+            },
+            config: self.recorded.clone(),
+            inputs,
+            files: Vec::new(),
+            counts: BTreeMap::new(),
+            digest: String::new(),
+        };
+        if let Some(old) = self.existing()?
+            && !self.force
+            && same_origin(&old.manifest, &draft)
+            && std::fs::read_to_string(self.output.join(SOURCES))
+                .ok()
+                .as_deref()
+                == sources
+        {
+            tracing::info!(
+                "{} is up to date ({})",
+                self.output.display(),
+                short(&old.manifest.digest)
+            );
+            return Ok(None);
+        }
+        Staging::open(&self.output, draft, sources).map(Some)
+    }
+
+    /// The artifact that is in the output's place. A damaged one is made again;
+    /// a folder that is none of ours is not touched.
+    fn existing(&self) -> Result<Option<Artifact>> {
+        if !self.output.exists() {
+            return Ok(None);
+        }
+        let is_empty = self
+            .output
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_none());
+        let manifest = self.output.join(crate::manifest::FILE);
+        if !is_empty && !manifest.exists() {
+            return Err(Error::refused(format!(
+                "--output {}: there is something that is no artifact; name another place or move it away",
+                self.output.display()
+            )));
+        }
+        match Artifact::open(&self.output) {
+            Ok(old) if old.manifest.kind != self.spec.output => Err(Error::refused(format!(
+                "--output {}: there is an artifact of kind {:?}, which {} does not make; name another place",
+                self.output.display(),
+                old.manifest.kind,
+                self.spec.name
+            ))),
+            Ok(old) => Ok(Some(old)),
+            Err(Error::Refused(why)) if !is_empty => {
+                tracing::warn!("{why}");
+                Ok(None)
+            }
+            Err(Error::Refused(_)) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+fn same_origin(old: &Manifest, draft: &Manifest) -> bool {
+    old.schema == draft.schema
+        && old.producer == draft.producer
+        && old.config == draft.config
+        && old.inputs == draft.inputs
+}
+
+fn open_inputs(spec: &StageSpec, given: &[String]) -> Result<BTreeMap<String, Artifact>> {
+    let kinds = || {
+        spec.inputs
+            .iter()
+            .map(|input| input.kind)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut inputs = BTreeMap::new();
+    for item in given {
+        let Some((kind, path)) = item.split_once('=') else {
+            return Err(Error::usage(format!("--input {item}: expected KIND=PATH")));
+        };
+        if !spec.inputs.iter().any(|input| input.kind == kind) {
+            return Err(Error::usage(format!(
+                "--input {item}: {} takes {}, not {kind}",
+                spec.name,
+                kinds()
+            )));
+        }
+        inputs.insert(kind.to_owned(), Artifact::open_kind(path.as_ref(), kind)?);
+    }
+    for input in spec.inputs.iter().filter(|input| input.required) {
+        if !inputs.contains_key(input.kind) {
+            return Err(Error::usage(format!(
+                "{} needs --input {}=PATH",
+                spec.name, input.kind
+            )));
+        }
+    }
+    Ok(inputs)
+}

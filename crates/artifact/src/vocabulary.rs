@@ -1,0 +1,300 @@
+//! The `vocabulary` artifact: `vocab.json`, one self-describing file with the
+//! tokeniser's rules, the special tokens and the words, and
+//! `encoded.parquet`, the captions as ids.
+
+use crate::record::column;
+use crate::{Artifact, At, Error, Record, Result};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
+};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Name and version of the format of `vocab.json`.
+const FORMAT: &str = "attend.vocabulary/1";
+/// Name of the one tokeniser rule that there is: [`tokenize`].
+const TOKENIZER: &str = "lowercase-alphanumeric";
+const SPECIALS: [&str; 4] = ["<pad>", "<unk>", "<start>", "<end>"];
+
+/// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
+/// `<start>` and `<end>`, as in the tutorial's word map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vocabulary {
+    /// The words, by ascending id from 1.
+    pub words: Vec<Word>,
+    /// Captions of more tokens than this were left out.
+    pub max_length: usize,
+    /// Words seen fewer times than this in the train split became `<unk>`.
+    pub min_count: u64,
+    ids: HashMap<String, i64>,
+}
+
+/// A word of the vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// The word.
+    pub word: String,
+    /// Its id.
+    pub id: i64,
+    /// How often it stands in the captions of the train split.
+    pub count: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VocabFile {
+    format: String,
+    tokenizer: String,
+    min_count: u64,
+    max_length: usize,
+    specials: HashMapSorted,
+    words: Vec<Word>,
+}
+
+type HashMapSorted = std::collections::BTreeMap<String, i64>;
+
+impl Vocabulary {
+    /// A vocabulary of these words with their counts, in the order of their ids.
+    pub fn new(
+        words: impl IntoIterator<Item = (String, u64)>,
+        min_count: u64,
+        max_length: usize,
+    ) -> Vocabulary {
+        let words: Vec<Word> = words
+            .into_iter()
+            .zip(1..)
+            .map(|((word, count), id)| Word { word, id, count })
+            .collect();
+        let ids = words
+            .iter()
+            .map(|word| (word.word.clone(), word.id))
+            .collect();
+        Vocabulary {
+            words,
+            max_length,
+            min_count,
+            ids,
+        }
+    }
+
+    /// Reads `vocab.json` of a vocabulary artifact.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::read`].
+    pub fn open(artifact: &Artifact) -> Result<Vocabulary> {
+        Vocabulary::read(&artifact.file("vocab.json")?)
+    }
+
+    /// Reads a `vocab.json`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not one, or its ids don't run as they must.
+    pub fn read(path: &Path) -> Result<Vocabulary> {
+        let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
+        let text = std::fs::read(path).at(path)?;
+        let file: VocabFile = serde_json::from_slice(&text)
+            .map_err(|e| refused(format!("not a vocabulary ({e})")))?;
+        if file.format != FORMAT || file.tokenizer != TOKENIZER {
+            return Err(refused(format!(
+                "format {:?} with tokenizer {:?}; this program knows {FORMAT:?} with {TOKENIZER:?}",
+                file.format, file.tokenizer
+            )));
+        }
+        let words = file
+            .words
+            .iter()
+            .map(|word| (word.word.clone(), word.count));
+        let vocabulary = Vocabulary::new(words, file.min_count, file.max_length);
+        if vocabulary.words != file.words
+            || vocabulary.specials() != file.specials
+            || vocabulary.ids.len() != file.words.len()
+        {
+            return Err(refused("ids must be 0 for <pad>, 1.. for distinct words in order, then <unk>, <start>, <end>".into()));
+        }
+        Ok(vocabulary)
+    }
+
+    /// Writes `vocab.json`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let file = VocabFile {
+            format: FORMAT.into(),
+            tokenizer: TOKENIZER.into(),
+            min_count: self.min_count,
+            max_length: self.max_length,
+            specials: self.specials(),
+            words: self.words.clone(),
+        };
+        let text = serde_json::to_string_pretty(&file).map_err(Error::internal)?;
+        std::fs::write(path, text + "\n").at(path)
+    }
+
+    fn specials(&self) -> HashMapSorted {
+        let ids = [self.pad(), self.unk(), self.start(), self.end()];
+        SPECIALS
+            .iter()
+            .map(|name| (*name).to_owned())
+            .zip(ids)
+            .collect()
+    }
+
+    /// Number of ids, the four specials included: the width of the logits.
+    pub fn len(&self) -> usize {
+        self.words.len() + SPECIALS.len()
+    }
+
+    /// Whether there is no word.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Id of `<pad>`.
+    pub fn pad(&self) -> i64 {
+        0
+    }
+
+    /// Id of `<unk>`.
+    pub fn unk(&self) -> i64 {
+        self.words.len() as i64 + 1
+    }
+
+    /// Id of `<start>`.
+    pub fn start(&self) -> i64 {
+        self.words.len() as i64 + 2
+    }
+
+    /// Id of `<end>`.
+    pub fn end(&self) -> i64 {
+        self.words.len() as i64 + 3
+    }
+
+    /// Id of a word, that of `<unk>` where it is none.
+    pub fn id(&self, word: &str) -> i64 {
+        self.ids.get(word).copied().unwrap_or_else(|| self.unk())
+    }
+
+    /// The word or special token of an id.
+    pub fn word(&self, id: i64) -> Option<&str> {
+        match id {
+            id if id == self.pad() => Some(SPECIALS[0]),
+            id if id == self.unk() => Some(SPECIALS[1]),
+            id if id == self.start() => Some(SPECIALS[2]),
+            id if id == self.end() => Some(SPECIALS[3]),
+            id => self
+                .words
+                .get(usize::try_from(id).ok()?.checked_sub(1)?)
+                .map(|word| word.word.as_str()),
+        }
+    }
+
+    /// The words of a caption, see [`tokenize`].
+    pub fn tokenize(&self, caption: &str) -> Vec<String> {
+        tokenize(caption)
+    }
+
+    /// Ids of a caption's words between `<start>` and `<end>`.
+    pub fn encode(&self, caption: &str) -> Vec<i64> {
+        let words = tokenize(caption);
+        let mut ids = vec![self.start()];
+        ids.extend(words.iter().map(|word| self.id(word)));
+        ids.push(self.end());
+        ids
+    }
+
+    /// The caption of these ids: up to `<end>`, without `<start>` and `<pad>`.
+    pub fn decode(&self, ids: &[i64]) -> String {
+        let words: Vec<&str> = ids
+            .iter()
+            .take_while(|id| **id != self.end())
+            .filter(|id| **id != self.start() && **id != self.pad())
+            .filter_map(|id| self.word(*id))
+            .collect();
+        words.join(" ")
+    }
+}
+
+/// Splits a caption as Karpathy's data sets do: lower-case, apostrophes
+/// dropped, every other character that is neither letter nor digit separates.
+pub fn tokenize(caption: &str) -> Vec<String> {
+    let text: String = caption
+        .to_lowercase()
+        .chars()
+        .filter(|c| !matches!(c, '\'' | '\u{2019}'))
+        .collect();
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// One caption as ids: a row of `encoded.parquet`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedRecord {
+    /// The caption.
+    pub caption_id: i64,
+    /// The image that it describes.
+    pub image_id: i64,
+    /// The image's split.
+    pub split: String,
+    /// `<start>`, the words, `<end>`.
+    pub tokens: Vec<i32>,
+}
+
+impl Record for EncodedRecord {
+    fn schema() -> Schema {
+        Schema::new(vec![
+            Field::new("caption_id", DataType::Int64, false),
+            Field::new("image_id", DataType::Int64, false),
+            Field::new("split", DataType::Utf8, false),
+            Field::new(
+                "tokens",
+                DataType::List(Arc::new(Field::new("item", DataType::Int32, true))),
+                false,
+            ),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let tokens = rows
+            .iter()
+            .map(|row| Some(row.tokens.iter().map(|id| Some(*id))));
+        vec![
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.caption_id)
+                    .collect::<Int64Array>(),
+            ),
+            Arc::new(rows.iter().map(|row| row.image_id).collect::<Int64Array>()),
+            Arc::new(
+                rows.iter()
+                    .map(|row| Some(&row.split))
+                    .collect::<StringArray>(),
+            ),
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(tokens)),
+        ]
+    }
+
+    fn rows(batch: &RecordBatch) -> Option<Vec<Self>> {
+        let caption_ids = column::<Int64Array>(batch, 0)?;
+        let image_ids = column::<Int64Array>(batch, 1)?;
+        let splits = column::<StringArray>(batch, 2)?;
+        let tokens = column::<ListArray>(batch, 3)?;
+        (0..batch.num_rows())
+            .map(|row| {
+                let ids = tokens.value(row);
+                let ids: &Int32Array = ids.as_primitive_opt::<Int32Type>()?;
+                (ids.null_count() == 0).then(|| EncodedRecord {
+                    caption_id: caption_ids.value(row),
+                    image_id: image_ids.value(row),
+                    split: splits.value(row).to_owned(),
+                    tokens: ids.values().to_vec(),
+                })
+            })
+            .collect()
+    }
+}

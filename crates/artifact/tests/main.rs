@@ -1,0 +1,284 @@
+//! The contract, from outside: what is written is read back, what is damaged is
+//! refused, what is interrupted goes on.
+
+use attend_artifact::Record;
+use attend_artifact::dataset::{CaptionRecord, ImageRecord};
+use attend_artifact::shard::{Dtype, TensorShard, TensorShardWriter};
+use attend_artifact::vocabulary::{EncodedRecord, Vocabulary, tokenize};
+
+#[test]
+fn a_shard_gives_back_every_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.arrow");
+    let mut writer =
+        TensorShardWriter::create(&path, "image", Dtype::U8, &[3, 512, 512], &["C", "H", "W"])
+            .unwrap();
+    let row = |id: i64| {
+        (0..3 * 512 * 512)
+            .map(|i| ((i as i64 * 31 + id) % 251) as u8)
+            .collect::<Vec<u8>>()
+    };
+    // 45 rows of 768 KiB are several record batches.
+    for id in 0..45 {
+        writer.push(id * 7, &row(id)).unwrap();
+    }
+    assert!(writer.push(1, &[0; 5]).is_err());
+    assert_eq!(writer.finish().unwrap(), 45);
+    let shard = TensorShard::open(&path).unwrap();
+    assert_eq!(
+        (shard.rows(), shard.dtype(), shard.shape()),
+        (45, Dtype::U8, &[3, 512, 512][..])
+    );
+    for id in 0..45 {
+        assert_eq!(shard.ids()[id as usize], id * 7);
+        assert_eq!(shard.row(id as usize).unwrap(), row(id));
+    }
+    assert!(shard.row(45).is_none());
+}
+
+#[test]
+fn a_cut_shard_is_refused_at_every_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.arrow");
+    let mut writer =
+        TensorShardWriter::create(&path, "f", Dtype::F32, &[4, 2], &["cell", "channel"]).unwrap();
+    writer.push(1, &[1; 32]).unwrap();
+    writer.finish().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for length in 0..bytes.len() {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let error = TensorShard::open(&path).map(|_| ()).unwrap_err();
+        // An empty file can't be mapped on some systems; all others are refused by name.
+        assert!(error.to_string().contains("s.arrow"), "{error}");
+    }
+}
+
+#[test]
+fn records_come_back_and_strange_tables_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    let captions: Vec<CaptionRecord> = (0..1000)
+        .map(|i| CaptionRecord {
+            caption_id: i,
+            image_id: i / 5,
+            split: "train".into(),
+            caption: format!("ein Bild Nº {i} 🐕"),
+        })
+        .collect();
+    CaptionRecord::write(&path, &captions).unwrap();
+    assert_eq!(CaptionRecord::read(&path).unwrap(), captions);
+    let error = ImageRecord::read(&path).unwrap_err();
+    assert_eq!(error.exit_code(), 4);
+    assert!(
+        error.to_string().contains("no column \"file_name\""),
+        "{error}"
+    );
+    std::fs::write(&path, "text").unwrap();
+    assert_eq!(CaptionRecord::read(&path).unwrap_err().exit_code(), 4);
+
+    let encoded = vec![
+        EncodedRecord {
+            caption_id: 1,
+            image_id: 2,
+            split: "val".into(),
+            tokens: vec![7, 1, 2, 8],
+        },
+        EncodedRecord {
+            caption_id: 2,
+            image_id: 2,
+            split: "val".into(),
+            tokens: vec![],
+        },
+    ];
+    EncodedRecord::write(&path, &encoded).unwrap();
+    assert_eq!(EncodedRecord::read(&path).unwrap(), encoded);
+}
+
+#[test]
+fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
+    assert_eq!(
+        tokenize("It's a tri-colored DOG, isn’t it (2)?"),
+        ["its", "a", "tri", "colored", "dog", "isnt", "it", "2"]
+    );
+    let words = [("a".to_owned(), 9), ("dog".to_owned(), 7)];
+    let vocabulary = Vocabulary::new(words, 6, 50);
+    assert_eq!(vocabulary.encode("A dog barks."), [4, 1, 2, 3, 5]);
+    assert_eq!(vocabulary.decode(&[4, 1, 2, 3, 5, 1]), "a dog <unk>");
+    assert_eq!(vocabulary.len(), 6);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vocab.json");
+    vocabulary.write(&path).unwrap();
+    assert_eq!(Vocabulary::read(&path).unwrap(), vocabulary);
+    let text = std::fs::read_to_string(&path).unwrap();
+    for (old, new) in [
+        ("\"id\": 2", "\"id\": 5"),
+        ("\"<end>\": 5", "\"<end>\": 9"),
+        ("vocabulary/1", "vocabulary/2"),
+        ("\"dog\"", "\"a\""),
+    ] {
+        std::fs::write(&path, text.replace(old, new)).unwrap();
+        assert_eq!(Vocabulary::read(&path).unwrap_err().exit_code(), 4, "{new}");
+    }
+}
+
+/// The example `count`, run as a program.
+mod stage {
+    use attend_artifact::{Artifact, Manifest};
+    use std::path::Path;
+    use std::process::{Command, Output};
+
+    fn run(output: &Path, more: &[&str]) -> Output {
+        let mut program = std::env::current_exe().unwrap();
+        program.pop();
+        program.set_file_name("examples");
+        Command::new(program.join("count"))
+            .arg("--output")
+            .arg(output)
+            .args(more)
+            .output()
+            .unwrap()
+    }
+
+    fn made(output: &Path, more: &[&str]) -> (Manifest, String) {
+        let result = run(output, more);
+        let log = String::from_utf8(result.stderr).unwrap();
+        assert!(result.status.success(), "{log}");
+        (Artifact::open(output).unwrap().manifest, log)
+    }
+
+    fn refused(output: &Path, more: &[&str], code: i32, words: &str) {
+        let result = run(output, more);
+        let log = String::from_utf8(result.stderr).unwrap();
+        assert_eq!(result.status.code(), Some(code), "{log}");
+        assert!(log.contains(words), "{log}");
+    }
+
+    #[test]
+    fn it_is_made_once_and_again_when_a_parameter_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let (first, _) = made(&output, &[]);
+        assert_eq!(first.files.len(), 3);
+        assert_eq!(first.compute_digest(), first.digest);
+        let (second, log) = made(&output, &[]);
+        assert!(log.contains("up to date") && second == first);
+        let (forced, log) = made(&output, &["--force"]);
+        assert!(!log.contains("up to date") && forced == first);
+        let (more, _) = made(&output, &["--set", "count.to=4"]);
+        assert_eq!(more.counts["numbers"], 4);
+        assert_ne!(more.digest, first.digest);
+        let left: Vec<_> = folder
+            .path()
+            .read_dir()
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(left.len(), 2, "{left:?}: the artifact and its lock");
+        assert!(!output.join(".scratch").exists() && !output.join(".journal.jsonl").exists());
+    }
+
+    #[test]
+    fn a_killed_run_goes_on_and_ends_with_the_same_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = made(&folder.path().join("whole"), &["--set", "count.to=6"]).0;
+        for crash_at in 0..6 {
+            let output = folder.path().join(format!("at-{crash_at}"));
+            let crash = format!("count.crash_at={crash_at}");
+            assert!(
+                !run(&output, &["--set", "count.to=6", "--set", &crash])
+                    .status
+                    .success()
+            );
+            assert!(!output.exists());
+            let (resumed, log) = made(&output, &["--set", "count.to=6"]);
+            assert_eq!(log.matches("kept").count(), crash_at, "{log}");
+            assert_eq!(resumed.digest, whole.digest);
+        }
+        // Other parameters don't go on from what is left of these.
+        let output = folder.path().join("other");
+        assert!(
+            !run(
+                &output,
+                &["--set", "count.to=6", "--set", "count.crash_at=4"]
+            )
+            .status
+            .success()
+        );
+        let (_, log) = made(&output, &["--set", "count.to=5"]);
+        assert!(!log.contains("kept"), "{log}");
+    }
+
+    #[test]
+    fn a_journal_that_was_cut_loses_one_file_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        assert!(
+            !run(
+                &output,
+                &["--set", "count.to=6", "--set", "count.crash_at=4"]
+            )
+            .status
+            .success()
+        );
+        let journal = folder.path().join("numbers.staging/.journal.jsonl");
+        let text = std::fs::read(&journal).unwrap();
+        std::fs::write(&journal, &text[..text.len() - 9]).unwrap();
+        let (_, log) = made(&output, &["--set", "count.to=6"]);
+        assert_eq!(log.matches("kept").count(), 3, "{log}");
+    }
+
+    #[test]
+    fn damage_is_found_and_what_is_not_ours_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let first = made(&output, &[]).0;
+        std::fs::write(output.join("numbers/1.txt"), "7").unwrap();
+        let artifact = Artifact::open(&output).unwrap();
+        let error = artifact.verify().unwrap_err();
+        assert!(
+            error.exit_code() == 4 && error.to_string().contains("numbers/1.txt"),
+            "{error}"
+        );
+        std::fs::remove_file(output.join("numbers/1.txt")).unwrap();
+        assert_eq!(Artifact::open(&output).unwrap_err().exit_code(), 4);
+        let (again, log) = made(&output, &[]);
+        assert!(
+            again == first && log.contains("make the artifact again"),
+            "{log}"
+        );
+
+        let manifest = output.join("manifest.json");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(&manifest, text.replace("\"schema\": 1", "\"schema\": 2")).unwrap();
+        assert!(
+            Artifact::open(&output)
+                .unwrap_err()
+                .to_string()
+                .contains("newer")
+        );
+        std::fs::write(&manifest, text.replace("\"to\": 3", "\"to\": 4")).unwrap();
+        assert!(
+            Artifact::open(&output)
+                .unwrap_err()
+                .to_string()
+                .contains("was changed")
+        );
+
+        let mine = folder.path().join("mine");
+        std::fs::create_dir(&mine).unwrap();
+        std::fs::write(mine.join("thesis.txt"), "do not lose").unwrap();
+        refused(&mine, &[], 4, "no artifact");
+        assert!(mine.join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn wrong_command_lines_are_exit_code_2() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        refused(&output, &["--set", "count.too=3"], 2, "the nearest is `to`");
+        refused(&output, &["--config", "/no/such.toml"], 2, "no such file");
+        refused(&output, &["--input", "dataset=/tmp"], 2, "takes");
+        refused(&output, &["--nonsense"], 2, "--nonsense");
+        assert!(!output.exists());
+    }
+}
