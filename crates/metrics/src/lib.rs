@@ -1,1 +1,51 @@
-//! .
+//! Scores of image captions, as the field reports them.
+//!
+//! The numbers are those of the COCO caption tool (`pycocoevalcap`), to the
+//! last digit that matters, corpus and each image, without Python or a JVM.
+//! The crate stands alone: it reads no files and knows nothing of models,
+//! images or artifacts; captions come in as words.
+//!
+//! - [`tokens`]: from a caption's text to its words. Scores depend on the
+//!   tokeniser as much as on the captions, so say which one you used.
+//!   [`tokenize`] is the simple rule, the one behind published Karpathy splits.
+//! - [`bleu()`]: BLEU-1 to BLEU-4.
+//!
+//! # Example
+//!
+//! ```
+//! use attend_metrics::{bleu, tokenize};
+//!
+//! // Two images: one hypothesis each, and any number of references.
+//! let hypotheses = [
+//!     tokenize("A dog runs on the beach."),
+//!     tokenize("A red bus."),
+//! ];
+//! let references = [
+//!     vec![
+//!         tokenize("A dog runs along the beach."),
+//!         tokenize("The dog is running on the beach."),
+//!     ],
+//!     vec![tokenize("A red bus at a stop.")],
+//! ];
+//!
+//! let scores = bleu(&hypotheses, &references);
+//! let [bleu1, .., bleu4] = scores.corpus;
+//! // every word is in a reference, but 9 words stand for 12: exp(1 - 12/9)
+//! assert!((bleu1 - 0.7165).abs() < 1e-4);
+//! assert!(bleu4 < bleu1);
+//! assert_eq!(scores.per_image.len(), 2);
+//! ```
+//!
+//! # Reading the numbers
+//!
+//! Scores lie between 0 and 1; papers print them times 100. The score of a
+//! corpus is not the mean of its images' scores: matches and lengths are summed
+//! over the corpus first. A single image's BLEU-4 is often next to 0 (no four
+//! words in a row match) and is good for little but finding odd captions.
+#![forbid(unsafe_code)]
+
+pub mod bleu;
+pub mod tokens;
+
+pub use bleu::{Bleu, bleu};
+pub use tokens::simple as tokenize;
