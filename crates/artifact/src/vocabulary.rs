@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,11 +50,9 @@ struct VocabFile {
     tokenizer: String,
     min_count: u64,
     max_length: usize,
-    specials: HashMapSorted,
+    specials: BTreeMap<String, i64>,
     words: Vec<Word>,
 }
-
-type HashMapSorted = std::collections::BTreeMap<String, i64>;
 
 impl Vocabulary {
     /// A vocabulary of these words with their counts, in the order of their ids.
@@ -134,7 +132,7 @@ impl Vocabulary {
         std::fs::write(path, text + "\n").at(path)
     }
 
-    fn specials(&self) -> HashMapSorted {
+    fn specials(&self) -> BTreeMap<String, i64> {
         let ids = [self.pad(), self.unk(), self.start(), self.end()];
         SPECIALS
             .iter()
@@ -218,14 +216,11 @@ impl Vocabulary {
     }
 }
 
-/// Splits a caption as Karpathy's data sets do: lower-case, apostrophes
-/// dropped, every other character that is neither letter nor digit separates.
+/// Splits a caption as the `tokens` of Karpathy's data sets are split:
+/// lower-case, the ASCII apostrophe dropped, every other character that is
+/// neither letter nor digit separates.
 pub fn tokenize(caption: &str) -> Vec<String> {
-    let text: String = caption
-        .to_lowercase()
-        .chars()
-        .filter(|c| !matches!(c, '\'' | '\u{2019}'))
-        .collect();
+    let text = caption.to_lowercase().replace('\'', "");
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_owned)

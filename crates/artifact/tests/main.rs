@@ -1,5 +1,6 @@
 //! The contract, from outside: what is written is read back, what is damaged is
 //! refused, what is interrupted goes on.
+#![allow(clippy::unwrap_used)]
 
 use attend_artifact::Record;
 use attend_artifact::dataset::{CaptionRecord, ImageRecord};
@@ -97,8 +98,8 @@ fn records_come_back_and_strange_tables_are_refused() {
 #[test]
 fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
     assert_eq!(
-        tokenize("It's a tri-colored DOG, isn’t it (2)?"),
-        ["its", "a", "tri", "colored", "dog", "isnt", "it", "2"]
+        tokenize("It's a tri-colored DOG, isn’t_it (2)?"),
+        ["its", "a", "tri", "colored", "dog", "isn", "t", "it", "2"]
     );
     let words = [("a".to_owned(), 9), ("dog".to_owned(), 7)];
     let vocabulary = Vocabulary::new(words, 6, 50);
