@@ -1,0 +1,154 @@
+//! Captions as ids, and what became of them.
+
+use attend_artifact::dataset::CaptionRecord;
+use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
+use attend_artifact::{Result, check_interrupt};
+use std::collections::BTreeMap;
+
+/// Sums over the captions of one split.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub(crate) struct SplitTally {
+    /// Captions kept.
+    pub(crate) captions: u64,
+    /// Their words.
+    pub(crate) tokens: u64,
+    /// Those of the words that the vocabulary lacks.
+    pub(crate) oov: u64,
+    /// Captions left out because they have too many words.
+    pub(crate) too_long: u64,
+    /// Captions left out because they have none.
+    pub(crate) wordless: u64,
+}
+
+/// Sums by split.
+#[derive(Default)]
+pub(crate) struct Tally(pub(crate) BTreeMap<String, SplitTally>);
+
+/// Encodes the captions of every split, in their order. A caption of more than
+/// the vocabulary's `max_length` words is left out, and so is one without any
+/// word (" . "): there is nothing to learn from it.
+pub(crate) fn encode(
+    captions: &[CaptionRecord],
+    vocabulary: &Vocabulary,
+) -> Result<(Vec<EncodedRecord>, Tally)> {
+    let mut encoded = Vec::with_capacity(captions.len());
+    let mut tally = Tally::default();
+    for caption in captions {
+        check_interrupt()?;
+        let ids = vocabulary.encode(&caption.caption);
+        let words = ids.len() - 2; // <start> and <end>
+        let split = tally.0.entry(caption.split.clone()).or_default();
+        if words > vocabulary.max_length {
+            split.too_long += 1;
+            continue;
+        }
+        if words == 0 {
+            split.wordless += 1;
+            continue;
+        }
+        split.captions += 1;
+        split.tokens += words as u64;
+        split.oov += ids.iter().filter(|id| **id == vocabulary.unk()).count() as u64;
+        encoded.push(EncodedRecord {
+            caption_id: caption.caption_id,
+            image_id: caption.image_id,
+            split: caption.split.clone(),
+            tokens: ids.iter().map(|id| *id as i32).collect(),
+        });
+    }
+    Ok((encoded, tally))
+}
+
+impl Tally {
+    /// Counts for the manifest: `words`, `captions`, `dropped` (of it
+    /// `dropped_too_long` and `dropped_wordless`), and per split
+    /// `captions_SPLIT`, `tokens_SPLIT`, `oov_SPLIT` (tokens out of vocabulary).
+    pub(crate) fn counts(&self, vocabulary: &Vocabulary) -> Vec<(String, u64)> {
+        let sum = |of: fn(&SplitTally) -> u64| self.0.values().map(of).sum();
+        let mut counts: Vec<(String, u64)> = vec![
+            ("words".into(), vocabulary.words.len() as u64),
+            ("captions".into(), sum(|t| t.captions)),
+            ("dropped".into(), sum(|t| t.too_long + t.wordless)),
+            ("dropped_too_long".into(), sum(|t| t.too_long)),
+            ("dropped_wordless".into(), sum(|t| t.wordless)),
+        ];
+        for (split, t) in &self.0 {
+            counts.push((format!("captions_{split}"), t.captions));
+            counts.push((format!("tokens_{split}"), t.tokens));
+            counts.push((format!("oov_{split}"), t.oov));
+        }
+        counts
+    }
+
+    /// Says the same to the reader of the log.
+    pub(crate) fn log(&self, vocabulary: &Vocabulary) {
+        tracing::info!(
+            "vocabulary: {} words that stand in train at least {} times",
+            vocabulary.words.len(),
+            vocabulary.min_count
+        );
+        for (split, t) in &self.0 {
+            let oov = 100.0 * t.oov as f64 / t.tokens.max(1) as f64;
+            let mut line = format!(
+                "{split}: {} captions, {} tokens, {oov:.2} % of them out of vocabulary",
+                t.captions, t.tokens
+            );
+            if t.too_long > 0 {
+                let max_length = vocabulary.max_length;
+                line += &format!("; {} of more than {max_length} words left out", t.too_long);
+            }
+            if t.wordless > 0 {
+                line += &format!("; {} without a word left out", t.wordless);
+            }
+            tracing::info!("{line}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_are_encoded_or_counted_as_left_out() {
+        let caption = |caption_id, split: &str, caption: &str| CaptionRecord {
+            caption_id,
+            image_id: 9,
+            split: split.into(),
+            caption: caption.into(),
+        };
+        let words = [("a".to_owned(), 3), ("dog".to_owned(), 2)];
+        let vocabulary = Vocabulary::new(words, 2, 3); // <unk> 3, <start> 4, <end> 5
+        let captions = [
+            caption(1, "train", "A dog."),
+            caption(2, "train", " . "),
+            caption(3, "val", "a big dog"),
+            caption(4, "val", "a dog a dog"),
+        ];
+        let (encoded, tally) = encode(&captions, &vocabulary).unwrap();
+        let ids: Vec<(i64, &[i32])> = encoded
+            .iter()
+            .map(|e| (e.caption_id, &e.tokens[..]))
+            .collect();
+        assert_eq!(ids, [(1, &[4, 1, 2, 5][..]), (3, &[4, 1, 3, 2, 5])]);
+        assert_eq!(encoded[1].split, "val");
+        let counts: BTreeMap<String, u64> = tally.counts(&vocabulary).into_iter().collect();
+        let expected = [
+            ("captions", 2),
+            ("captions_train", 1),
+            ("captions_val", 1),
+            ("dropped", 2),
+            ("dropped_too_long", 1),
+            ("dropped_wordless", 1),
+            ("oov_train", 0),
+            ("oov_val", 1),
+            ("tokens_train", 2),
+            ("tokens_val", 3),
+            ("words", 2),
+        ];
+        assert_eq!(
+            counts,
+            expected.map(|(name, n)| (name.to_owned(), n)).into()
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! The program, from a data set's captions to the vocabulary artifact, and its
+//! tokeniser against Karpathy's.
+
+use assert_cmd::Command;
+use attend_artifact::dataset::CaptionRecord;
+use attend_artifact::manifest::{FileEntry, Producer, SCHEMA};
+use attend_artifact::vocabulary::{EncodedRecord, Vocabulary, tokenize};
+use attend_artifact::{Artifact, Manifest, Record, digest_file};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// The part of a data set artifact that this stage reads.
+fn dataset(folder: &Path, captions: &[(&str, &str)]) -> PathBuf {
+    let root = folder.join("dataset");
+    std::fs::create_dir_all(&root).unwrap();
+    let captions: Vec<CaptionRecord> = captions
+        .iter()
+        .zip(1..)
+        .map(|((split, caption), id)| CaptionRecord {
+            caption_id: id,
+            image_id: 100 + id,
+            split: (*split).into(),
+            caption: (*caption).into(),
+        })
+        .collect();
+    let path = root.join("captions.parquet");
+    CaptionRecord::write(&path, &captions).unwrap();
+    let mut manifest = Manifest {
+        kind: "dataset".into(),
+        schema: SCHEMA,
+        producer: Producer {
+            name: "test".into(),
+            version: "1".into(),
+        },
+        config: serde_json::json!({}),
+        inputs: Default::default(),
+        files: vec![FileEntry {
+            name: "captions.parquet".into(),
+            bytes: path.metadata().unwrap().len(),
+            rows: Some(captions.len() as u64),
+            blake3: digest_file(&path).unwrap(),
+        }],
+        counts: Default::default(),
+        digest: String::new(),
+    };
+    manifest.digest = manifest.compute_digest();
+    let text = serde_json::to_string(&manifest).unwrap();
+    std::fs::write(root.join("manifest.json"), text).unwrap();
+    root
+}
+
+fn vocab(dataset: &Path, output: &Path, set: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("attend-vocab").unwrap();
+    command
+        .arg("--input")
+        .arg(format!("dataset={}", dataset.display()))
+        .arg("--output")
+        .arg(output);
+    for item in set {
+        command.args(["--set", item]);
+    }
+    command
+}
+
+fn fails(command: &mut Command, code: i32, message: &str) {
+    let output = command.assert().code(code).get_output().clone();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains(message), "{stderr}");
+}
+
+const CAPTIONS: [(&str, &str); 6] = [
+    ("train", "A man's T-shirt."),
+    ("train", "a man with a HÜNDCHEN"),
+    ("train", " . "),
+    ("val", "A woman and a man"),
+    ("val", "a a a a a a a a a"),
+    ("test", "Żółw"),
+];
+
+#[test]
+fn makes_words_and_encoded_captions() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path(), &CAPTIONS);
+    let set = ["vocab.min_count=1", "vocab.max_length=8"];
+    let output = folder.path().join("vocabulary");
+    vocab(&dataset, &output, &set).assert().success();
+
+    let artifact = Artifact::open_kind(&output, "vocabulary").unwrap();
+    artifact.verify().unwrap();
+    let vocabulary = Vocabulary::open(&artifact).unwrap();
+    let words: Vec<&str> = vocabulary.words.iter().map(|w| w.word.as_str()).collect();
+    assert_eq!(
+        words,
+        ["a", "hündchen", "man", "mans", "shirt", "t", "with"]
+    );
+    assert_eq!(vocabulary.words[0].count, 3);
+
+    let encoded = EncodedRecord::read(&artifact.file("encoded.parquet").unwrap()).unwrap();
+    let decoded: Vec<(i64, String)> = encoded
+        .iter()
+        .map(|e| {
+            let ids: Vec<i64> = e.tokens.iter().map(|id| i64::from(*id)).collect();
+            assert_eq!(ids[0], vocabulary.start());
+            assert_eq!(ids[ids.len() - 1], vocabulary.end());
+            (e.caption_id, vocabulary.decode(&ids))
+        })
+        .collect();
+    let expected = [
+        (1, "a mans t shirt"),
+        (2, "a man with a hündchen"),
+        (4, "a <unk> <unk> a man"),
+        (6, "<unk>"),
+    ];
+    assert_eq!(decoded, expected.map(|(id, text)| (id, text.to_owned())));
+    for (name, count) in [
+        ("words", 7),
+        ("captions", 4),
+        ("dropped", 2),
+        ("oov_val", 2),
+    ] {
+        assert_eq!(artifact.count(name), count, "{name}");
+    }
+}
+
+#[test]
+fn the_same_captions_give_the_same_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path(), &CAPTIONS);
+    let digest = |name: &str, set: &[&str]| {
+        let output = folder.path().join(name);
+        vocab(&dataset, &output, set).assert().success();
+        Artifact::open(&output).unwrap().manifest.digest
+    };
+    let first = digest("one", &["vocab.min_count=1"]);
+    assert_eq!(digest("two", &["vocab.min_count=1"]), first);
+    assert_ne!(digest("two", &["vocab.min_count=2"]), first);
+}
+
+#[test]
+fn bad_input_ends_with_one_message_and_its_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("vocabulary");
+    let good = dataset(&folder.path().join("good"), &CAPTIONS);
+    fails(
+        &mut vocab(&good, &output, &[]),
+        3,
+        "vocab.min_count to 3 or less",
+    );
+    let zero = ["vocab.min_count=0"];
+    fails(&mut vocab(&good, &output, &zero), 2, "must be at least 1");
+    let unknown = ["vocab.min_cuont=3"];
+    fails(&mut vocab(&good, &output, &unknown), 2, "min_count");
+    let empty = dataset(&folder.path().join("empty"), &[]);
+    fails(&mut vocab(&empty, &output, &[]), 3, "no caption at all");
+    let val = dataset(&folder.path().join("val"), &[("val", "a")]);
+    fails(&mut vocab(&val, &output, &[]), 3, "none in \"train\"");
+    std::fs::write(good.join("captions.parquet"), "PAR1").unwrap();
+    fails(&mut vocab(&good, &output, &[]), 4, "captions.parquet");
+    assert!(!output.exists());
+}
+
+/// Karpathy's files hold each caption raw and as tokens: the rule gives the
+/// tokens of every one, and the train counts follow from them.
+#[test]
+fn tokens_are_karpathys() {
+    let Some(data) = std::env::var_os("ATTEND_DATA") else {
+        eprintln!("skipped: ATTEND_DATA is not set");
+        return;
+    };
+    let files = [
+        "coco-mini/dataset_coco.json",
+        "flickr8k-mini/dataset_flickr8k.json",
+        "rsicd/dataset_rsicd.json",
+    ];
+    for file in files {
+        let text = std::fs::read(Path::new(&data).join(file)).unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let mut captions = Vec::new();
+        let mut counts: HashMap<&str, u64> = HashMap::new();
+        for image in json["images"].as_array().unwrap() {
+            let split = image["split"].as_str().unwrap();
+            for sentence in image["sentences"].as_array().unwrap() {
+                let raw = sentence["raw"].as_str().unwrap();
+                let tokens: Vec<&str> = sentence["tokens"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|token| token.as_str().unwrap())
+                    .collect();
+                assert_eq!(tokenize(raw), tokens, "{file}: {raw:?}");
+                if split == "train" {
+                    tokens
+                        .iter()
+                        .for_each(|t| *counts.entry(t).or_default() += 1);
+                }
+                captions.push((split, raw));
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = dataset(folder.path(), &captions);
+        let output = folder.path().join("vocabulary");
+        vocab(&dataset, &output, &[]).assert().success();
+        let vocabulary = Vocabulary::read(&output.join("vocab.json")).unwrap();
+        counts.retain(|_, count| *count > 5); // the tutorial's words
+        assert_eq!(vocabulary.words.len(), counts.len(), "{file}");
+        for word in &vocabulary.words {
+            assert_eq!(counts.get(word.word.as_str()), Some(&word.count), "{file}");
+        }
+    }
+}
