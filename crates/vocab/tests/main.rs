@@ -1,5 +1,6 @@
 //! The program, from a data set's captions to the vocabulary artifact, and its
 //! tokeniser against Karpathy's.
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use assert_cmd::Command;
 use attend_artifact::dataset::CaptionRecord;
