@@ -23,6 +23,11 @@ fn guarded(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeEr
             "not an image of a known format".into(),
         ));
     }
+    if riff_length(bytes).is_some_and(|length| length > bytes.len()) {
+        return Err(DecodeError::Truncated(
+            "the file is shorter than its header says".into(),
+        ));
+    }
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into(), options)?;
@@ -44,6 +49,13 @@ fn guarded(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeEr
         Some(orientation) => turned(photograph, orientation),
         None => Ok(photograph),
     }
+}
+
+/// The length that a WebP file states in its first bytes.
+fn riff_length(bytes: &[u8]) -> Option<usize> {
+    let (tag, rest) = bytes.split_first_chunk::<4>()?;
+    let (length, _) = rest.split_first_chunk::<4>()?;
+    (tag == b"RIFF").then_some(u32::from_le_bytes(*length) as usize + 8)
 }
 
 /// (H, W, 3) of any pixel type; see [`crate::decode`] for the rules.

@@ -1,0 +1,192 @@
+//! Against Pillow: fixtures/generate.py wrote the files and what Pillow makes of
+//! them.
+
+use attend_image::{DecodeError, DecodeOptions, Photograph, decode, resize, to_planar};
+use std::path::{Path, PathBuf};
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(fixture(name)).unwrap()
+}
+
+fn decode_fixture(name: &str, options: &DecodeOptions) -> Photograph {
+    decode(&read(name), options).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+/// The largest difference in any channel at 24 x 32.
+fn difference(name: &str, expected: &str, options: &DecodeOptions) -> u8 {
+    let ours = resize(&decode_fixture(name, options), 24, 32);
+    let pillows = read(expected);
+    assert_eq!(ours.len(), pillows.len(), "{name}");
+    ours.iter()
+        .zip(&pillows)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn pixels_are_pillows() {
+    // Each pass of the resize rounds once, on both sides: 1, for the decoders
+    // agree (that of lossy WebP is not Pillow's, but as close here).
+    let names = [
+        "rgb420.jpg",
+        "rgb422.jpg",
+        "rgb444.jpg",
+        "progressive.jpg",
+        "grey.jpg",
+        "cmyk.jpg",
+        "ycck.jpg",
+        "exif6.jpg",
+        "extraneous.jpg",
+        "palette.png",
+        "palette-transparent.png",
+        "grey.png",
+        "bilevel.png",
+        "rgba.png",
+        "grey-alpha.png",
+        "rgb16.png",
+        "grey16.png",
+        "rgb.gif",
+        "lossless.webp",
+        "lossy.webp",
+    ];
+    for name in names {
+        let found = difference(name, &format!("{name}.rgb"), &DecodeOptions::default());
+        assert!(found <= 1, "{name}: differs by {found}");
+    }
+}
+
+#[test]
+fn exif_orientation_is_a_switch() {
+    let turning = DecodeOptions {
+        exif_orientation: true,
+        ..DecodeOptions::default()
+    };
+    assert!(difference("exif6.jpg", "exif6.jpg.turned.rgb", &turning) <= 1);
+    let (plain, turned) = (
+        decode_fixture("exif6.jpg", &DecodeOptions::default()),
+        decode_fixture("exif6.jpg", &turning),
+    );
+    assert_eq!((plain.width, plain.height), (75, 61));
+    assert_eq!((turned.width, turned.height), (61, 75));
+    // A file without EXIF stays as it is.
+    assert_eq!(decode_fixture("rgb420.jpg", &turning).width, 75);
+}
+
+fn code(bytes: &[u8]) -> &'static str {
+    decode(bytes, &DecodeOptions::default()).map_or_else(|e| e.code(), |_| "accepted")
+}
+
+#[test]
+fn refused_files_have_reason_codes() {
+    for (name, reason) in [
+        ("cut.jpg", "truncated"),
+        ("no-end.jpg", "truncated"),
+        ("ends-early.jpg", "truncated"),
+        ("cut.png", "truncated"),
+        ("cut.webp", "truncated"),
+        ("flipped.png", "corrupt"),
+    ] {
+        assert_eq!(code(&read(name)), reason, "{name}");
+    }
+    assert_eq!(code(b""), "truncated");
+    assert_eq!(
+        code(b"This is a text file, whatever its name says.\n"),
+        "unsupported"
+    );
+    assert_eq!(
+        code(b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        "unsupported"
+    );
+}
+
+#[test]
+fn too_many_pixels_are_refused_before_decoding() {
+    for name in ["rgb420.jpg", "rgb16.png", "lossless.webp"] {
+        let error = decode(
+            &read(name),
+            &DecodeOptions {
+                max_pixels: 75 * 61 - 1,
+                ..Default::default()
+            },
+        );
+        assert!(
+            matches!(
+                error,
+                Err(DecodeError::TooLarge {
+                    width: 75,
+                    height: 61,
+                    limit: 4574
+                })
+            ),
+            "{name}"
+        );
+        assert!(
+            decode(
+                &read(name),
+                &DecodeOptions {
+                    max_pixels: 75 * 61,
+                    ..Default::default()
+                }
+            )
+            .is_ok()
+        );
+    }
+}
+
+/// No cut and no flipped byte may bring the program down, and a cut JPEG is never
+/// taken for a whole one.
+#[test]
+fn damaged_files_never_panic() {
+    for name in [
+        "rgb420.jpg",
+        "progressive.jpg",
+        "cmyk.jpg",
+        "palette.png",
+        "lossless.webp",
+        "rgb.gif",
+    ] {
+        let whole = read(name);
+        for cut in (0..whole.len()).step_by(7) {
+            let result = decode(&whole[..cut], &DecodeOptions::default());
+            assert!(
+                result.is_err() || !name.ends_with(".jpg"),
+                "{name} cut at {cut} was accepted"
+            );
+        }
+        for at in (0..whole.len()).step_by(5) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x5a;
+            if let Ok(photograph) = decode(
+                &damaged,
+                &DecodeOptions {
+                    max_pixels: 1 << 22,
+                    ..Default::default()
+                },
+            ) {
+                assert_eq!(resize(&photograph, 8, 8).len(), 8 * 8 * 3);
+            }
+        }
+    }
+}
+
+#[test]
+fn planes_hold_the_channels_in_turn() {
+    let pixels: Vec<u8> = (0..18).collect(); // (2, 3, 3)
+    assert_eq!(
+        to_planar(&pixels, 2, 3),
+        [0, 3, 6, 9, 12, 15, 1, 4, 7, 10, 13, 16, 2, 5, 8, 11, 14, 17]
+    );
+}
+
+#[test]
+fn a_picture_of_the_right_size_is_not_touched() {
+    let photograph = decode_fixture("rgb444.jpg", &DecodeOptions::default());
+    assert_eq!(resize(&photograph, 61, 75), photograph.rgb);
+}
