@@ -1,0 +1,80 @@
+//! `cargo xtask setup`: everything that a build needs and cargo can't bring.
+
+pub mod cache;
+pub mod libtorch;
+pub mod pip;
+pub mod platform;
+pub mod tools;
+mod wheel;
+
+use crate::error::{Error, Result};
+use crate::workspace::Workspace;
+use cache::Cache;
+
+/// What to provide beyond the needs of a build.
+#[derive(Clone, Copy, Default)]
+pub struct Wish {
+    /// cargo-deny too.
+    pub deny: bool,
+    /// Keep the downloaded files.
+    pub keep: bool,
+}
+
+/// Provides what is missing; says whether anything was.
+pub fn ensure(workspace: &Workspace, wish: Wish) -> Result<bool> {
+    let cache = Cache::locate()?;
+    if missing(workspace, &cache, wish)?.is_empty() {
+        return Ok(false);
+    }
+    let _lock = cache.lock()?;
+    // Another set-up may have been at work meanwhile.
+    for thing in missing(workspace, &cache, wish)? {
+        match thing {
+            Thing::Libtorch => libtorch::provide(workspace, &cache, wish.keep)?,
+            Thing::Cmake => tools::provide_cmake(workspace, &cache, wish.keep)?,
+            Thing::Nasm => tools::provide_nasm(workspace, &cache)?,
+            Thing::Deny => tools::provide_deny(&cache)?,
+        }
+    }
+    Ok(true)
+}
+
+enum Thing {
+    Cmake,
+    Nasm,
+    Libtorch,
+    Deny,
+}
+
+/// The small things first: what can't be had is said before the large download.
+fn missing(workspace: &Workspace, cache: &Cache, wish: Wish) -> Result<Vec<Thing>> {
+    let mut things = Vec::new();
+    if !tools::cmake(workspace).exists() {
+        things.push(Thing::Cmake);
+    }
+    if cfg!(target_arch = "x86_64") && !tools::nasm(workspace).exists() {
+        things.push(Thing::Nasm);
+    }
+    if !libtorch::is_ready(workspace)? {
+        things.push(Thing::Libtorch);
+    }
+    if wish.deny && tools::deny(cache).is_none() {
+        things.push(Thing::Deny);
+    }
+    Ok(things)
+}
+
+/// The C compiler: `CC`, else the first of the usual names that runs.
+pub fn compiler() -> Result<String> {
+    first_that_runs("CC", &["cc", "gcc", "clang"]).ok_or_else(|| {
+        Error::failed("no C compiler was found (tried CC, cc, gcc, clang): install one (Debian, Ubuntu: `apt-get install build-essential`)")
+    })
+}
+
+/// The program that `variable` names, or the first of `names` that runs.
+pub fn first_that_runs(variable: &str, names: &[&str]) -> Option<String> {
+    let own = std::env::var(variable).ok().filter(|name| !name.is_empty());
+    own.into_iter()
+        .chain(names.iter().map(|name| (*name).to_owned()))
+        .find(|name| tools::answer(name, "--version").is_some())
+}

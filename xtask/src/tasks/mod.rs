@@ -1,0 +1,13 @@
+//! One module per task.
+
+pub mod doctor;
+pub mod setup;
+
+use crate::error::{Error, Result};
+use std::io::Write;
+
+/// Writes a line of a task's result to standard output.
+pub fn print(line: impl std::fmt::Display) -> Result<()> {
+    writeln!(std::io::stdout(), "{line}")
+        .map_err(|e| Error::failed(format!("standard output: {e}")))
+}
