@@ -64,6 +64,24 @@ pub struct FileEntry {
 }
 
 impl Manifest {
+    /// The manifest of an artifact that has not been written yet: without
+    /// parameters, inputs and files.
+    pub fn draft(kind: &str, producer: &str, version: &str) -> Manifest {
+        Manifest {
+            kind: kind.to_owned(),
+            schema: SCHEMA,
+            producer: Producer {
+                name: producer.to_owned(),
+                version: version.to_owned(),
+            },
+            config: serde_json::json!({}),
+            inputs: BTreeMap::new(),
+            files: Vec::new(),
+            counts: BTreeMap::new(),
+            digest: String::new(),
+        }
+    }
+
     /// BLAKE3 over kind, schema, producer, config, inputs, files and counts:
     /// of their compact JSON with sorted keys. So the digest says the same on
     /// every machine as long as the content does.

@@ -1,7 +1,7 @@
 //! What every stage program has in common: its command line, and its run from
 //! arguments to exit code.
 
-use crate::manifest::{Manifest, Producer, SCHEMA, short};
+use crate::manifest::{Manifest, short};
 use crate::staging::SOURCES;
 use crate::{Artifact, Error, Input, Result, Staging, config, signal};
 use clap::Parser;
@@ -208,17 +208,9 @@ impl<C> Stage<C> {
                 .map(|(name, input)| ((*name).to_owned(), input.clone())),
         );
         let draft = Manifest {
-            kind: self.spec.output.to_owned(),
-            schema: SCHEMA,
-            producer: Producer {
-                name: self.spec.name.to_owned(),
-                version: self.spec.version.to_owned(),
-            },
             config: self.recorded.clone(),
             inputs,
-            files: Vec::new(),
-            counts: BTreeMap::new(),
-            digest: String::new(),
+            ..Manifest::draft(self.spec.output, self.spec.name, self.spec.version)
         };
         if let Some(old) = self.existing()?
             && !self.force

@@ -48,11 +48,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Internal`] where the folder can't be made, or another process
     /// is writing the same artifact.
-    pub(crate) fn open(
-        destination: &Path,
-        draft: Manifest,
-        sources: Option<&str>,
-    ) -> Result<Staging> {
+    pub fn open(destination: &Path, draft: Manifest, sources: Option<&str>) -> Result<Staging> {
         if let Some(parent) = destination.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::fs::create_dir_all(parent).at(parent)?;
         }
