@@ -1,2 +1,167 @@
-//! .
-fn main() {}
+//! `attend-stats`: what is in a data set, and how much of it a vocabulary
+//! covers, as tables or as JSON.
+//!
+//! It asks its questions of the Parquet files of artifacts, as any other
+//! program could; it is no stage, and nothing depends on it.
+//!
+//! Exit codes: 0; 1 internal error; 2 wrong command line; 3 a folder or file
+//! that is not what it should be.
+
+mod artifact;
+mod questions;
+mod render;
+
+use artifact::{Artifact, Vocabulary};
+use clap::Parser;
+use polars::prelude::{DataFrame, PolarsError};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Counts, caption lengths, what was rejected, and coverage, per split
+#[derive(Parser)]
+#[command(name = "attend-stats", version)]
+struct Args {
+    /// Folder of a dataset artifact
+    #[arg(value_name = "DATASET_DIR")]
+    dataset: PathBuf,
+    /// Folder of a vocabulary artifact: how much of the captions it covers
+    #[arg(value_name = "VOCABULARY_DIR")]
+    vocabulary: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+/// What went wrong, by exit code.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// A folder or file is not what it should be (3).
+    #[error("{0}")]
+    Input(String),
+    /// A table could not be computed (1).
+    #[error("{0}")]
+    Tables(#[from] PolarsError),
+    /// Standard output could not be written (1).
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // `attend-stats … | head` has seen enough.
+        Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(if matches!(error, Error::Input(_)) {
+                3
+            } else {
+                1
+            })
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<(), Error> {
+    let report = Report::of(args)?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        writeln!(out, "{:#}", report.json())?;
+    } else {
+        write!(out, "{}", report.text())?;
+    }
+    Ok(())
+}
+
+/// The answers.
+struct Report {
+    dataset: PathBuf,
+    splits: DataFrame,
+    rejected: DataFrame,
+    coverage: Option<Coverage>,
+}
+
+struct Coverage {
+    folder: PathBuf,
+    vocabulary: Vocabulary,
+    /// Whether its words were counted on this very data set.
+    same_dataset: bool,
+    splits: DataFrame,
+}
+
+impl Report {
+    fn of(args: &Args) -> Result<Report, Error> {
+        let dataset = Artifact::open(&args.dataset, "dataset")?;
+        let vocabulary = match &args.vocabulary {
+            Some(folder) => Some((folder, Artifact::open(folder, "vocabulary")?)),
+            None => None,
+        };
+        let images = dataset.table("images.parquet", &["split", "image_id"])?;
+        let captions = dataset.table("captions.parquet", &["split", "image_id", "caption"])?;
+        let rejected = dataset.table("rejected.parquet", &["kind", "reason"])?;
+        let captions = questions::words(captions)?;
+        let coverage = match vocabulary {
+            Some((folder, artifact)) => {
+                let vocabulary = artifact.vocabulary()?;
+                Some(Coverage {
+                    folder: folder.clone(),
+                    same_dataset: artifact.made_from(&dataset),
+                    splits: questions::coverage(&images, &captions, vocabulary.words())?,
+                    vocabulary,
+                })
+            }
+            None => None,
+        };
+        Ok(Report {
+            dataset: args.dataset.clone(),
+            splits: questions::splits(&images, &captions)?,
+            rejected: questions::rejected(rejected)?,
+            coverage,
+        })
+    }
+
+    fn json(&self) -> Value {
+        let mut json = json!({
+            "dataset": self.dataset.display().to_string(),
+            "splits": render::rows(&self.splits),
+            "rejected": render::rows(&self.rejected),
+        });
+        if let Some(coverage) = &self.coverage {
+            json["vocabulary"] = json!({
+                "folder": coverage.folder.display().to_string(),
+                "words": coverage.vocabulary.words().len(),
+                "min_count": coverage.vocabulary.min_count,
+                "max_length": coverage.vocabulary.max_length,
+                "counted_on_this_dataset": coverage.same_dataset,
+                "splits": render::rows(&coverage.splits),
+            });
+        }
+        json
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("data set {}\n\n", self.dataset.display());
+        text += &render::table(&self.splits);
+        text += "\nleft out by ingest\n\n";
+        text += &match self.rejected.height() {
+            0 => "  nothing\n".to_owned(),
+            _ => render::table(&self.rejected),
+        };
+        if let Some(coverage) = &self.coverage {
+            text += &format!(
+                "\nvocabulary {}: {} words seen at least {} times{}\n\n",
+                coverage.folder.display(),
+                coverage.vocabulary.words().len(),
+                coverage.vocabulary.min_count,
+                match coverage.same_dataset {
+                    true => "",
+                    false => " (counted on another data set)",
+                }
+            );
+            text += &render::table(&coverage.splits);
+        }
+        text
+    }
+}

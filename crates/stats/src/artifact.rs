@@ -1,0 +1,128 @@
+//! The folders that are asked about: a manifest and some files beside it.
+
+use crate::Error;
+use polars::prelude::{DataFrame, ParquetReader, SerReader};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Newest schema version of artifacts that is understood here.
+const SCHEMA: u32 = 1;
+/// The rule by which the words of a vocabulary were found:
+/// [`attend_metrics::tokenize`].
+const TOKENIZER: &str = "lowercase-alphanumeric";
+
+/// An artifact's folder and what its manifest says.
+pub(crate) struct Artifact {
+    folder: PathBuf,
+    manifest: Manifest,
+}
+
+#[derive(Deserialize)]
+struct Manifest {
+    kind: String,
+    schema: u32,
+    digest: String,
+    inputs: BTreeMap<String, Input>,
+}
+
+#[derive(Deserialize)]
+struct Input {
+    digest: String,
+}
+
+/// The part of `vocab.json` that matters here.
+#[derive(Deserialize)]
+pub(crate) struct Vocabulary {
+    tokenizer: String,
+    /// Rarer words were left out.
+    pub(crate) min_count: u64,
+    /// Captions of more words were left out.
+    pub(crate) max_length: u64,
+    words: Vec<Word>,
+}
+
+#[derive(Deserialize)]
+struct Word {
+    word: String,
+}
+
+impl Vocabulary {
+    pub(crate) fn words(&self) -> Vec<&str> {
+        self.words.iter().map(|word| word.word.as_str()).collect()
+    }
+}
+
+impl Artifact {
+    /// Opens the artifact in `folder`, which must be of the given kind.
+    pub(crate) fn open(folder: &Path, kind: &str) -> Result<Artifact, Error> {
+        let wrong = |why: String| Err(Error::Input(format!("{}: {why}", folder.display())));
+        if !folder.is_dir() {
+            return wrong(format!("no such folder; name that of a {kind} artifact"));
+        }
+        let path = folder.join("manifest.json");
+        if !path.exists() {
+            return wrong(format!(
+                "no manifest.json in it, so it is no finished artifact; name the folder of a {kind} artifact"
+            ));
+        }
+        let manifest: Manifest = read_json(&path)?;
+        if manifest.kind != kind {
+            let found = &manifest.kind;
+            return wrong(format!(
+                "an artifact of kind {found:?}; {kind:?} is wanted here"
+            ));
+        }
+        if manifest.schema > SCHEMA {
+            let newer = manifest.schema;
+            return wrong(format!(
+                "schema version {newer} is newer than {SCHEMA}, the newest that this program knows; update attend"
+            ));
+        }
+        Ok(Artifact {
+            folder: folder.to_owned(),
+            manifest,
+        })
+    }
+
+    /// Columns of one of its tables.
+    pub(crate) fn table(&self, name: &str, columns: &[&str]) -> Result<DataFrame, Error> {
+        let path = self.folder.join(name);
+        let file = File::open(&path).map_err(|e| input(&path, e))?;
+        let columns: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
+        ParquetReader::new(file)
+            .with_columns(Some(columns))
+            .finish()
+            .map_err(|e| input(&path, format!("{e}; make the artifact again")))
+    }
+
+    /// Its `vocab.json`.
+    pub(crate) fn vocabulary(&self) -> Result<Vocabulary, Error> {
+        let path = self.folder.join("vocab.json");
+        let vocabulary: Vocabulary = read_json(&path)?;
+        match vocabulary.tokenizer.as_str() {
+            TOKENIZER => Ok(vocabulary),
+            other => Err(input(
+                &path,
+                format!("tokenizer {other:?}; this program knows {TOKENIZER:?}"),
+            )),
+        }
+    }
+
+    /// Whether `other` is one of the artifacts that this one was made from.
+    pub(crate) fn made_from(&self, other: &Artifact) -> bool {
+        let mut inputs = self.manifest.inputs.values();
+        inputs.any(|input| input.digest == other.manifest.digest)
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read(path).map_err(|e| input(path, e))?;
+    serde_json::from_slice(&text).map_err(|e| input(path, format!("{e}; make the artifact again")))
+}
+
+fn input(path: &Path, why: impl std::fmt::Display) -> Error {
+    Error::Input(format!("{}: {why}", path.display()))
+}

@@ -1,0 +1,134 @@
+//! The program on the tables of `fixtures/generate.py`, which made the expected
+//! answers too.
+#![allow(clippy::unwrap_used)] // helpers of tests
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn stats<P: AsRef<Path>>(folders: &[P], options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attend-stats"));
+    command.args(folders.iter().map(|folder| folder.as_ref()));
+    command.args(options).output().unwrap()
+}
+
+fn stdout(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Equal but for the rounding of floats.
+fn assert_same(ours: &Value, expected: &Value, place: &str) {
+    match (ours, expected) {
+        (Value::Number(a), Value::Number(b)) => {
+            let difference = (a.as_f64().unwrap() - b.as_f64().unwrap()).abs();
+            assert!(difference < 1e-12, "{place}: {a} for {b}");
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            assert_eq!(a.len(), b.len(), "{place}");
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                assert_same(a, b, &format!("{place}[{i}]"));
+            }
+        }
+        (Value::Object(a), Value::Object(b)) => {
+            assert!(a.keys().eq(b.keys()), "{place}: {a:?} for {b:?}");
+            for (key, a) in a {
+                assert_same(a, &b[key], &format!("{place}.{key}"));
+            }
+        }
+        (a, b) => assert_eq!(a, b, "{place}"),
+    }
+}
+
+#[test]
+fn answers_are_those_of_python() {
+    let folders = [fixtures().join("dataset"), fixtures().join("vocabulary")];
+    let ours: Value = serde_json::from_str(&stdout(stats(&folders, &["--json"]))).unwrap();
+    let text = std::fs::read(fixtures().join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&text).unwrap();
+    for answer in ["splits", "rejected"] {
+        assert_same(&ours[answer], &expected[answer], answer);
+    }
+    let vocabulary = &ours["vocabulary"];
+    assert_same(&vocabulary["splits"], &expected["coverage"], "coverage");
+    assert_eq!(vocabulary["words"], 7);
+    assert_eq!(vocabulary["counted_on_this_dataset"], true);
+}
+
+#[test]
+fn tables_are_aligned() {
+    let folders = [fixtures().join("dataset"), fixtures().join("vocabulary")];
+    let text = stdout(stats(&folders, &[]));
+    let table = "
+  split  images  captions  captions per image  words mean  words median  words max  tokens  types
+  train       3         5                1.67        4.20          5.00          7      21     14
+  val         1         2                2.00        8.50          8.50         15      17     10
+  test        1         1                1.00        3.00          3.00          3       3      3
+  extra       1         0                0.00           -             -          -       -      -
+  all         6         8                1.33        5.12          4.00         15      41     24
+";
+    assert!(text.contains(table), "{text}");
+    let table = "
+  kind     reason     count
+  image    truncated      2
+  image    missing        1
+  caption  empty          1
+";
+    assert!(text.contains(table), "{text}");
+    assert!(text.contains("7 words seen at least 2 times\n"), "{text}");
+}
+
+#[test]
+fn a_data_set_alone_has_no_coverage() {
+    let text = stdout(stats(&[fixtures().join("dataset")], &[]));
+    assert!(!text.contains("vocabulary"), "{text}");
+}
+
+#[test]
+fn wrong_folders_are_named_with_the_way_out() {
+    let fails = |folders: &[PathBuf], message: &str| {
+        let output = stats(folders, &[]);
+        assert_eq!(output.status.code(), Some(3), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(message), "{stderr}");
+        assert!(output.stdout.is_empty());
+    };
+    let dataset = fixtures().join("dataset");
+    let vocabulary = fixtures().join("vocabulary");
+    fails(&[fixtures().join("nowhere")], "nowhere: no such folder");
+    fails(&[fixtures()], "no manifest.json");
+    fails(
+        std::slice::from_ref(&vocabulary),
+        "\"dataset\" is wanted here",
+    );
+    fails(
+        &[dataset.clone(), dataset.clone()],
+        "\"vocabulary\" is wanted here",
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().to_owned();
+    for file in [
+        "manifest.json",
+        "images.parquet",
+        "captions.parquet",
+        "rejected.parquet",
+    ] {
+        std::fs::copy(dataset.join(file), copy.join(file)).unwrap();
+    }
+    std::fs::copy(copy.join("rejected.parquet"), copy.join("images.parquet")).unwrap();
+    fails(std::slice::from_ref(&copy), "images.parquet: ");
+    std::fs::write(copy.join("images.parquet"), "text").unwrap();
+    fails(std::slice::from_ref(&copy), "images.parquet: ");
+    std::fs::remove_file(copy.join("images.parquet")).unwrap();
+    fails(std::slice::from_ref(&copy), "images.parquet: ");
+    let manifest = r#"{"kind":"dataset","schema":2,"inputs":{},"digest":""}"#;
+    std::fs::write(copy.join("manifest.json"), manifest).unwrap();
+    fails(std::slice::from_ref(&copy), "schema version 2 is newer");
+    std::fs::write(copy.join("manifest.json"), "{").unwrap();
+    fails(std::slice::from_ref(&copy), "manifest.json: EOF");
+}
