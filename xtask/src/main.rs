@@ -2,7 +2,12 @@
 //! is there before they are; the stages are programs that it starts.
 
 mod child;
+mod config;
+mod describe;
 mod error;
+mod pipeline;
+mod programs;
+mod runs;
 mod setup;
 mod tasks;
 mod workspace;
@@ -24,6 +29,35 @@ struct Cli {
 enum Task {
     /// Bring what a build needs: libtorch, CMake, nasm (each task does it by itself)
     Setup(tasks::setup::Args),
+    /// Draw scenes, train a small captioner on them, and show what it says and sees
+    Demo(tasks::demo::Args),
+    /// Photographs and captions to data set, vocabulary and features
+    Preprocess(tasks::run::Options),
+    /// The same, and on to a trained model
+    Train(tasks::run::Options),
+    /// The same, and on to captions of the evaluated split and their scores
+    Evaluate(tasks::run::Options),
+    /// Run a pipeline: one of pipelines/, by its name
+    Run {
+        /// Name of a file in pipelines/, or the path of one
+        pipeline: String,
+        #[command(flatten)]
+        options: tasks::run::Options,
+    },
+    /// Describe photographs with a trained captioner
+    Caption(tasks::caption::Args),
+    /// Show every run: what is done, how large it is, what was left half-done
+    Status(tasks::status::Args),
+    /// Check artifacts: files, digests, types
+    Verify {
+        /// Folders of artifacts
+        #[arg(required = true)]
+        paths: Vec<std::path::PathBuf>,
+    },
+    /// Delete a run, left-overs or the cache
+    Clean(tasks::clean::Args),
+    /// Check format, lints, dependencies and documentation, and run all tests
+    Test(tasks::test::Args),
     /// Say what is found, where, and what is missing
     Doctor,
 }
@@ -51,6 +85,20 @@ fn run(task: Task) -> Result<()> {
     let workspace = Workspace::locate()?;
     match task {
         Task::Setup(args) => tasks::setup::run(&workspace, &args),
+        Task::Demo(args) => tasks::demo::run(&workspace, args),
+        Task::Preprocess(options) => {
+            tasks::run::run(&workspace, None, &["vocabulary", "features"], &options)
+        }
+        Task::Train(options) => tasks::run::run(&workspace, None, &["model"], &options),
+        Task::Evaluate(options) => tasks::run::run(&workspace, None, &["evaluation"], &options),
+        Task::Run { pipeline, options } => {
+            tasks::run::run(&workspace, Some(&pipeline), &[], &options)
+        }
+        Task::Caption(args) => tasks::caption::run(&workspace, args),
+        Task::Status(args) => tasks::status::run(&workspace, &args),
+        Task::Verify { paths } => tasks::verify::run(&workspace, &paths),
+        Task::Clean(args) => tasks::clean::run(&workspace, &args),
+        Task::Test(args) => tasks::test::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),
     }
 }

@@ -1,7 +1,14 @@
 //! One module per task.
 
+pub mod caption;
+pub mod clean;
+pub mod demo;
 pub mod doctor;
+pub mod run;
 pub mod setup;
+pub mod status;
+pub mod test;
+pub mod verify;
 
 use crate::error::{Error, Result};
 use std::io::Write;

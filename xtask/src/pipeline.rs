@@ -1,0 +1,266 @@
+//! `pipelines/*.toml`: which stages, and what they hand to each other.
+
+use crate::error::{Error, Result};
+use crate::workspace::{Workspace, shown};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// A pipeline, its stages in an order in which they can run.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    /// The stages.
+    #[serde(rename = "stage", default)]
+    pub stages: Vec<Stage>,
+}
+
+/// A stage of a pipeline.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// Its name in this pipeline.
+    pub name: String,
+    /// The program and its first arguments.
+    pub command: Vec<String>,
+    /// Kind of artifact -> the folder of this run that holds it.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, String>,
+    /// The folder of this run that it makes.
+    pub output: String,
+}
+
+impl Pipeline {
+    /// Reads `pipelines/NAME.toml`, or the file `NAME` where it ends in `.toml`.
+    pub fn load(workspace: &Workspace, name: &str) -> Result<Pipeline> {
+        let folder = workspace.root.join("pipelines");
+        let path = if name.ends_with(".toml") {
+            PathBuf::from(name)
+        } else {
+            folder.join(format!("{name}.toml"))
+        };
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            Error::usage(format!(
+                "pipeline {name}: {}: {e}; there are: {}",
+                shown(&path),
+                names(&folder).join(", ")
+            ))
+        })?;
+        Pipeline::parse(&text).map_err(|why| Error::usage(format!("{}: {why}", shown(&path))))
+    }
+
+    fn parse(text: &str) -> std::result::Result<Pipeline, String> {
+        let pipeline: Pipeline =
+            toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
+        pipeline.check()?;
+        Ok(Pipeline {
+            stages: sorted(pipeline.stages)?,
+        })
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.stages.is_empty() {
+            return Err("no [[stage]]".to_owned());
+        }
+        let outputs: Vec<&str> = self
+            .stages
+            .iter()
+            .map(|stage| stage.output.as_str())
+            .collect();
+        let (mut names, mut made) = (BTreeSet::new(), BTreeSet::new());
+        for stage in &self.stages {
+            let name = &stage.name;
+            if !names.insert(name) {
+                return Err(format!("two stages are called {name}"));
+            }
+            if !made.insert(&stage.output) {
+                return Err(format!("two stages make {}", stage.output));
+            }
+            if !is_plain(name) || !is_plain(&stage.output) {
+                return Err(format!(
+                    "stage {name}: name and output must be plain words, not paths"
+                ));
+            }
+            if stage.command.first().is_none_or(String::is_empty) {
+                return Err(format!("stage {name}: command is empty"));
+            }
+            if let Some(input) = stage
+                .inputs
+                .values()
+                .find(|input| !outputs.contains(&input.as_str()))
+            {
+                let near = crate::config::nearest(input, outputs.iter().copied());
+                let near = near.map_or_else(String::new, |near| {
+                    format!("; the nearest output is {near}")
+                });
+                return Err(format!(
+                    "stage {name}: no stage makes its input {input}{near}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The last stage that makes one of `outputs`.
+    pub fn last_that_makes(&self, outputs: &[&str]) -> Result<&str> {
+        let found = self
+            .stages
+            .iter()
+            .rev()
+            .find(|stage| outputs.contains(&stage.output.as_str()));
+        found
+            .map(|stage| stage.name.as_str())
+            .ok_or_else(|| Error::usage(format!("this pipeline makes no {}", outputs.join(" or "))))
+    }
+
+    /// Place of the stage called `name`.
+    pub fn position(&self, name: &str) -> Result<usize> {
+        self.stages
+            .iter()
+            .position(|stage| stage.name == name)
+            .ok_or_else(|| {
+                let names: Vec<&str> = self
+                    .stages
+                    .iter()
+                    .map(|stage| stage.name.as_str())
+                    .collect();
+                Error::usage(format!(
+                    "this pipeline has no stage {name}, only {}",
+                    names.join(", ")
+                ))
+            })
+    }
+}
+
+/// Whether a name can stand for a folder without leading anywhere else.
+pub fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}
+
+/// Each stage after those whose outputs it reads; otherwise as in the file.
+fn sorted(mut waiting: Vec<Stage>) -> std::result::Result<Vec<Stage>, String> {
+    let mut done: Vec<Stage> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting.iter().position(|stage| {
+            stage
+                .inputs
+                .values()
+                .all(|input| done.iter().any(|d| d.output == *input))
+        });
+        match ready {
+            Some(index) => done.push(waiting.remove(index)),
+            None => {
+                return Err(format!(
+                    "the stages wait for each other: {}",
+                    cycle(&waiting).join(" <- ")
+                ));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Names of stages on a cycle among `waiting`, each of which reads an output of
+/// another.
+fn cycle(waiting: &[Stage]) -> Vec<&str> {
+    let mut path: Vec<&str> = Vec::new();
+    let mut next = waiting.first();
+    while let Some(stage) = next {
+        if let Some(start) = path.iter().position(|name| *name == stage.name) {
+            path.drain(..start);
+            path.push(&stage.name);
+            break;
+        }
+        path.push(&stage.name);
+        next = waiting
+            .iter()
+            .find(|other| stage.inputs.values().any(|input| *input == other.output));
+    }
+    path
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut names: Vec<String> = entries
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(name: &str, inputs: &[&str]) -> String {
+        let inputs: Vec<String> = inputs
+            .iter()
+            .map(|i| format!("{i}-kind = \"{i}-out\""))
+            .collect();
+        format!(
+            "[[stage]]\nname = \"{name}\"\ncommand = [\"p\"]\ninputs = {{ {} }}\noutput = \"{name}-out\"\n",
+            inputs.join(", ")
+        )
+    }
+
+    #[test]
+    fn stages_run_after_what_they_read() {
+        let text = [
+            stage("c", &["b", "a"]),
+            stage("a", &[]),
+            stage("d", &[]),
+            stage("b", &["a"]),
+        ]
+        .concat();
+        let names: Vec<_> = Pipeline::parse(&text)
+            .unwrap()
+            .stages
+            .into_iter()
+            .map(|s| s.name)
+            .collect();
+        assert_eq!(names, ["a", "d", "b", "c"]);
+    }
+
+    #[test]
+    fn a_cycle_is_named_without_those_that_only_wait_for_it() {
+        let text = [
+            stage("z", &["a"]),
+            stage("a", &["b"]),
+            stage("b", &["c"]),
+            stage("c", &["a"]),
+        ]
+        .concat();
+        assert_eq!(
+            Pipeline::parse(&text).unwrap_err(),
+            "the stages wait for each other: a <- b <- c <- a"
+        );
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let fault = |text: &str| Pipeline::parse(text).unwrap_err();
+        assert_eq!(fault(""), "no [[stage]]");
+        assert_eq!(
+            fault(&[stage("a", &[]), stage("b", &["aa"])].concat()),
+            "stage b: no stage makes its input aa-out; the nearest output is a-out"
+        );
+        assert_eq!(
+            fault(&[stage("a", &[]), stage("a", &[])].concat()),
+            "two stages are called a"
+        );
+        assert!(fault(&stage("../up", &[])).contains("plain words"));
+        assert!(
+            fault("[[stage]]\nname = \"a\"\ncommnd = [\"p\"]\noutput = \"o\"\n").contains("line 3")
+        );
+    }
+}

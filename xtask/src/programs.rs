@@ -1,0 +1,173 @@
+//! The stages' programs: built, or found.
+
+use crate::child;
+use crate::error::{At, Error, Result};
+use crate::setup;
+use crate::workspace::Workspace;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Programs by name.
+pub struct Programs {
+    root: PathBuf,
+    /// Where `ATTEND_BIN_DIR` says that they all are.
+    folder: Option<PathBuf>,
+    built: BTreeMap<String, PathBuf>,
+}
+
+impl Programs {
+    /// Builds those of `names` that are ours (after providing what that needs),
+    /// unless `ATTEND_BIN_DIR` says where they are. `profile` is cargo's:
+    /// `release` unless given here or as `ATTEND_PROFILE`.
+    pub fn prepare<'a>(
+        workspace: &Workspace,
+        names: impl IntoIterator<Item = &'a str>,
+        profile: Option<&str>,
+    ) -> Result<Programs> {
+        let folder = std::env::var_os("ATTEND_BIN_DIR").map(PathBuf::from);
+        let mut programs = Programs {
+            root: workspace.root.clone(),
+            folder,
+            built: BTreeMap::new(),
+        };
+        if programs.folder.is_some() {
+            return Ok(programs);
+        }
+        let ours = ours(workspace)?;
+        let wanted: BTreeMap<&str, &str> = names
+            .into_iter()
+            .filter_map(|name| Some((name, ours.get(name)?.as_str())))
+            .collect();
+        if !wanted.is_empty() {
+            setup::ensure(workspace, setup::Wish::default())?;
+            let from_env = std::env::var("ATTEND_PROFILE").ok();
+            programs.built = build(
+                workspace,
+                &wanted,
+                profile.or(from_env.as_deref()).unwrap_or("release"),
+            )?;
+        }
+        Ok(programs)
+    }
+
+    /// A command that starts `words`: a program's name and its first arguments.
+    pub fn command(&self, words: &[String]) -> Result<Command> {
+        let (program, arguments) = words
+            .split_first()
+            .ok_or_else(|| Error::usage("empty command"))?;
+        let mut command = Command::new(self.find(program)?);
+        command.args(arguments);
+        Ok(command)
+    }
+
+    fn find(&self, program: &str) -> Result<PathBuf> {
+        if program.contains('/') {
+            let path = self.root.join(program);
+            return if path.is_file() {
+                Ok(path)
+            } else {
+                Err(Error::usage(format!(
+                    "program {}: no such file",
+                    path.display()
+                )))
+            };
+        }
+        if let Some(path) = self
+            .folder
+            .as_ref()
+            .map(|folder| folder.join(program))
+            .filter(|path| path.is_file())
+        {
+            return Ok(path);
+        }
+        let found = self
+            .built
+            .get(program)
+            .cloned()
+            .or_else(|| setup::tools::on_path(program));
+        found.ok_or_else(|| {
+            let tried = self.folder.as_ref().map_or_else(
+                || "a crate of this workspace".to_owned(),
+                |folder| format!("in {}", folder.display()),
+            );
+            Error::usage(format!("program {program}: neither {tried} nor on PATH"))
+        })
+    }
+}
+
+/// Program -> package, for every program of the workspace's crates.
+fn ours(workspace: &Workspace) -> Result<BTreeMap<String, String>> {
+    let mut programs = BTreeMap::new();
+    let crates = workspace.root.join("crates");
+    for entry in crates.read_dir().into_iter().flatten().flatten() {
+        let folder = entry.path();
+        let Some(package) = package_name(&folder.join("Cargo.toml"))? else {
+            continue;
+        };
+        if folder.join("src/main.rs").is_file() {
+            programs.insert(package.clone(), package.clone());
+        }
+        for file in folder
+            .join("src/bin")
+            .read_dir()
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if let Some(stem) = file.path().file_stem() {
+                programs.insert(stem.to_string_lossy().into_owned(), package.clone());
+            }
+        }
+    }
+    Ok(programs)
+}
+
+fn package_name(manifest: &Path) -> Result<Option<String>> {
+    if !manifest.is_file() {
+        return Ok(None);
+    }
+    let text = std::fs::read_to_string(manifest).at(manifest)?;
+    let table: toml::Table = text.parse().at(manifest)?;
+    Ok(table
+        .get("package")
+        .and_then(|p| p.get("name"))
+        .and_then(toml::Value::as_str)
+        .map(str::to_owned))
+}
+
+/// Builds programs with cargo, which shows its progress; returns their paths.
+fn build(
+    workspace: &Workspace,
+    wanted: &BTreeMap<&str, &str>,
+    profile: &str,
+) -> Result<BTreeMap<String, PathBuf>> {
+    let packages: BTreeSet<&str> = wanted.values().copied().collect();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args([
+            "build",
+            "--message-format=json-render-diagnostics",
+            "--profile",
+            profile,
+        ])
+        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(wanted.keys().flat_map(|program| ["--bin", program]))
+        .current_dir(&workspace.root);
+    let (status, output) = child::run_for_output(&mut cargo)?;
+    if !status.success() {
+        return Err(Error::failed("the build failed, see above"));
+    }
+    let messages = output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(messages
+        .filter_map(|m| {
+            Some((
+                m.get("target")?.get("name")?.as_str()?.to_owned(),
+                m.get("executable")?.as_str()?.into(),
+            ))
+        })
+        .collect())
+}

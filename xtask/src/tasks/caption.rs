@@ -1,0 +1,110 @@
+//! `cargo xtask caption IMAGE…`.
+
+use crate::child;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::programs::Programs;
+use crate::runs::{State, list};
+use crate::workspace::{Workspace, shown};
+use std::path::PathBuf;
+
+/// Its arguments: those of `attend-caption`, and the choice of a run.
+#[derive(clap::Args)]
+#[command(
+    override_usage = "cargo xtask caption [--config FILE | --model DIR] [OPTIONS] IMAGE|FOLDER|-..."
+)]
+pub struct Args {
+    /// --config FILE: the run whose model describes [default: the only run that has one];
+    /// --model DIR: a model or checkpoint; --artifacts DIR: where the runs are;
+    /// --attention DIR: draw where it looked; --beam N; --json; and all else that
+    /// attend-caption takes
+    #[arg(
+        value_name = "OPTIONS AND IMAGES",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    arguments: Vec<String>,
+}
+
+/// Hands the images to `attend-caption`.
+pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
+    let mut rest = args.arguments;
+    let given = take(&mut rest, "--model")?;
+    let config = take(&mut rest, "--config")?;
+    let artifacts = take(&mut rest, "--artifacts")?.unwrap_or_else(|| workspace.artifacts());
+    let model = match (given, config) {
+        (Some(_), Some(_)) => return Err(Error::usage("give --config or --model, not both")),
+        (Some(model), None) => model,
+        (None, Some(config)) => model_of(&artifacts, &config)?,
+        (None, None) => only_model(&artifacts)?,
+    };
+    let programs = Programs::prepare(workspace, ["attend-caption"], None)?;
+    let mut command = programs.command(&["attend-caption".to_owned()])?;
+    child::run_ok(command.arg("--model").arg(model).args(rest))
+}
+
+/// Takes `--name VALUE` or `--name=VALUE` out of the arguments.
+fn take(arguments: &mut Vec<String>, name: &str) -> Result<Option<PathBuf>> {
+    let end = arguments
+        .iter()
+        .position(|argument| argument == "--")
+        .unwrap_or(arguments.len());
+    let is_it = |argument: &String| {
+        argument == name
+            || argument
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('='))
+    };
+    let Some(at) = arguments.iter().take(end).position(is_it) else {
+        return Ok(None);
+    };
+    let argument = arguments.remove(at);
+    if let Some((_, value)) = argument.split_once('=') {
+        return Ok(Some(value.into()));
+    }
+    if at < arguments.len() {
+        Ok(Some(arguments.remove(at).into()))
+    } else {
+        Err(Error::usage(format!("{name} needs a value")))
+    }
+}
+
+fn model_of(artifacts: &std::path::Path, config: &std::path::Path) -> Result<PathBuf> {
+    let model = artifacts
+        .join(Config::read(config, &[])?.run_name()?)
+        .join("model");
+    if model.join("manifest.json").is_file() {
+        return Ok(model);
+    }
+    Err(Error::usage(format!(
+        "{} is not there; train it with `cargo xtask train --config {}`",
+        shown(&model),
+        config.display()
+    )))
+}
+
+fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
+    let is_model =
+        |state: &State| matches!(state, State::Done(manifest) if manifest.kind == "model");
+    let entries = list(artifacts)?
+        .into_iter()
+        .flat_map(|(_, entries)| entries);
+    let models: Vec<PathBuf> = entries
+        .filter(|entry| is_model(&entry.state))
+        .map(|entry| entry.path)
+        .collect();
+    match models.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => Err(Error::usage(
+            "no run has a model yet; train one (`cargo xtask demo` makes a small one) or name one with --model",
+        )),
+        several => {
+            let several: Vec<String> = several.iter().map(|path| shown(path)).collect();
+            Err(Error::usage(format!(
+                "several runs have a model; name one with --model or --config: {}",
+                several.join(", ")
+            )))
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! `cargo xtask run`, and the tasks that run a part of a pipeline.
+
+use crate::child;
+use crate::config::{Config, Schema, effective};
+use crate::describe::{Description, describe};
+use crate::error::{At, Error, Result};
+use crate::pipeline::{Pipeline, Stage};
+use crate::programs::Programs;
+use crate::workspace::{Workspace, shown};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Arguments that all tasks share which run stages.
+#[derive(Default, clap::Args)]
+pub struct Options {
+    /// Config file, such as configs/coco2014.toml
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Override a parameter of the config
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Make the outputs again although they are up to date
+    #[arg(long)]
+    pub force: bool,
+    /// The first stage to run; what the earlier ones made must be there
+    #[arg(long, value_name = "STAGE")]
+    pub from: Option<String>,
+    /// The last stage to run
+    #[arg(long, value_name = "STAGE")]
+    pub until: Option<String>,
+    /// Where the run's folder is made [default: artifacts/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    pub artifacts: Option<PathBuf>,
+    /// Threads of a stage [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Profile that the stages are built in [default: release, or ATTEND_PROFILE]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+/// A pipeline with its programs, checked.
+pub struct Prepared {
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// The programs, for those that a task runs besides the stages.
+    pub programs: Programs,
+    stages: Vec<(Stage, Description)>,
+    given: toml::Table,
+    source: PathBuf,
+}
+
+/// Runs the stages that `options` select, of the pipeline that is named here or
+/// in the config, at most up to the last that makes one of `goal`.
+pub fn run(
+    workspace: &Workspace,
+    pipeline: Option<&str>,
+    goal: &[&str],
+    options: &Options,
+) -> Result<()> {
+    let config = Config::read(&options.config, &options.set)?;
+    let name = pipeline.map_or_else(|| config.pipeline(), |name| Ok(name.to_owned()))?;
+    let pipeline = Pipeline::load(workspace, &name)?;
+    let until = match (&options.until, goal) {
+        (Some(name), _) => pipeline.position(name)?,
+        (None, []) => pipeline.stages.len() - 1,
+        (None, goal) => pipeline.position(pipeline.last_that_makes(goal)?)?,
+    };
+    let from = options
+        .from
+        .as_ref()
+        .map_or(Ok(0), |name| pipeline.position(name))?;
+    if from > until {
+        return Err(Error::usage("--from comes after --until"));
+    }
+    prepare(workspace, pipeline, &config, &[], options)?.run(from..=until, options, false)
+}
+
+/// Builds what is missing, and checks pipeline and config against what the
+/// stages say, before anything runs. `more` are programs to build as well.
+pub fn prepare(
+    workspace: &Workspace,
+    pipeline: Pipeline,
+    config: &Config,
+    more: &[&str],
+    options: &Options,
+) -> Result<Prepared> {
+    let artifacts = options
+        .artifacts
+        .clone()
+        .unwrap_or_else(|| workspace.artifacts());
+    let folder = artifacts.join(config.run_name()?);
+    let names = pipeline
+        .stages
+        .iter()
+        .filter_map(|stage| stage.command.first())
+        .map(String::as_str);
+    let programs = Programs::prepare(
+        workspace,
+        names.chain(more.iter().copied()),
+        options.profile.as_deref(),
+    )?;
+    let stages = describe_all(&programs, pipeline.stages)?;
+    for (stage, description) in &stages {
+        check(stage, description, &stages)?;
+    }
+    let given = config.given(&schema(&stages))?;
+    Ok(Prepared {
+        folder,
+        programs,
+        stages,
+        given,
+        source: options.config.clone(),
+    })
+}
+
+/// Asks all stages at once: each has libraries of hundreds of megabytes to load.
+fn describe_all(programs: &Programs, stages: Vec<Stage>) -> Result<Vec<(Stage, Description)>> {
+    let commands = stages
+        .iter()
+        .map(|stage| programs.command(&stage.command))
+        .collect::<Result<Vec<_>>>()?;
+    let descriptions: Vec<Result<Description>> = std::thread::scope(|scope| {
+        let asked: Vec<_> = commands
+            .into_iter()
+            .map(|command| scope.spawn(|| describe(command)))
+            .collect();
+        asked
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::failed("asking a stage failed")))
+            })
+            .collect()
+    });
+    stages
+        .into_iter()
+        .zip(descriptions)
+        .map(|(stage, description)| Ok((stage, description?)))
+        .collect()
+}
+
+/// Checks that a stage is given what it takes.
+fn check(stage: &Stage, description: &Description, all: &[(Stage, Description)]) -> Result<()> {
+    let refuse = |why: String| Err(Error::usage(format!("stage {}: {why}", stage.name)));
+    let program = stage.command.join(" ");
+    let kinds: Vec<&str> = description
+        .inputs
+        .iter()
+        .map(|input| input.kind.as_str())
+        .collect();
+    for (kind, folder) in &stage.inputs {
+        if !kinds.contains(&kind.as_str()) {
+            return refuse(format!(
+                "{program} takes no input {kind}; it takes: {}",
+                kinds.join(", ")
+            ));
+        }
+        if let Some((maker, made)) = all
+            .iter()
+            .find(|(other, made)| other.output == *folder && made.output != *kind)
+        {
+            return refuse(format!(
+                "its input {kind} is {folder}, but stage {} makes that as an artifact of kind {}",
+                maker.name, made.output
+            ));
+        }
+    }
+    if let Some(input) = description
+        .inputs
+        .iter()
+        .find(|input| input.required && !stage.inputs.contains_key(&input.kind))
+    {
+        return refuse(format!("{program} needs an input of kind {}", input.kind));
+    }
+    Ok(())
+}
+
+/// What all stages together know, and our own section.
+fn schema(stages: &[(Stage, Description)]) -> Schema {
+    let mut schema = Schema::new();
+    for key in ["name", "pipeline"] {
+        schema
+            .entry("run".to_owned())
+            .or_default()
+            .insert(key.to_owned(), String::new().into());
+    }
+    for (section, keys) in stages
+        .iter()
+        .flat_map(|(_, description)| &description.parameters)
+    {
+        let known = schema.entry(section.clone()).or_default();
+        known.extend(
+            keys.as_object()
+                .into_iter()
+                .flatten()
+                .map(|(key, default)| (key.clone(), default.clone())),
+        );
+    }
+    schema
+}
+
+impl Prepared {
+    /// Runs some of the stages. `quiet` keeps what they print as their result
+    /// to themselves.
+    fn run(&self, range: RangeInclusive<usize>, options: &Options, quiet: bool) -> Result<()> {
+        let count = range.clone().count();
+        for (index, (stage, description)) in self
+            .stages
+            .get(range)
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+        {
+            let title = format!("[{}/{count}] {}", index + 1, stage.name);
+            eprintln!("{title}");
+            let started = Instant::now();
+            let mut command = self.command(stage, description, options)?;
+            if quiet {
+                command.stdout(Stdio::null());
+            }
+            child::run_ok(&mut command).map_err(|mut error| {
+                if error.code == 130 {
+                    error.message = format!(
+                        "interrupted in stage {}; the same command goes on from there",
+                        stage.name
+                    );
+                }
+                error
+            })?;
+            eprintln!("{title}: {}", seconds(started));
+        }
+        Ok(())
+    }
+
+    /// Runs all stages.
+    pub fn run_all(&self, options: &Options, quiet: bool) -> Result<()> {
+        self.run(0..=self.stages.len() - 1, options, quiet)
+    }
+
+    fn command(
+        &self,
+        stage: &Stage,
+        description: &Description,
+        options: &Options,
+    ) -> Result<Command> {
+        let mut command = self.programs.command(&stage.command)?;
+        command
+            .arg("--config")
+            .arg(self.write_config(stage, description)?);
+        for (kind, folder) in &stage.inputs {
+            let path = self.folder.join(folder);
+            if !path.join("manifest.json").is_file() {
+                return Err(Error::usage(format!(
+                    "stage {}: its input {} is not there; run the stage that makes it",
+                    stage.name,
+                    shown(&path)
+                )));
+            }
+            command
+                .arg("--input")
+                .arg(format!("{kind}={}", shown(&path)));
+        }
+        command
+            .arg("--output")
+            .arg(shown(&self.folder.join(&stage.output)));
+        if let Some(jobs) = options.jobs {
+            command.args(["--jobs", &jobs.to_string()]);
+        }
+        if options.force {
+            command.arg("--force");
+        }
+        Ok(command)
+    }
+
+    /// `config/STAGE.toml`: every parameter of a stage, with the value that it
+    /// has in this run. With it the stage can be run alone.
+    fn write_config(&self, stage: &Stage, description: &Description) -> Result<PathBuf> {
+        let table = effective(&description.parameters, &self.given);
+        let text = format!(
+            "# {} of {}, with its defaults\n\n{table}",
+            stage.command.join(" "),
+            shown(&self.source)
+        );
+        let path = self
+            .folder
+            .join("config")
+            .join(format!("{}.toml", stage.name));
+        write_if_new(&path, &text)?;
+        Ok(path)
+    }
+}
+
+fn write_if_new(path: &Path, text: &str) -> Result<()> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).at(folder)?;
+    }
+    let part = path.with_extension("toml.part");
+    std::fs::write(&part, text).at(&part)?;
+    std::fs::rename(&part, path).at(path)
+}
+
+/// Time since `started`, for people.
+pub fn seconds(started: Instant) -> String {
+    let seconds = started.elapsed().as_secs_f64();
+    if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!(
+            "{:.0} min {:02.0} s",
+            (seconds / 60.0).floor(),
+            seconds % 60.0
+        )
+    }
+}

@@ -1,0 +1,86 @@
+//! `cargo xtask test`: what continuous integration runs.
+
+use crate::child;
+use crate::error::{Error, Result};
+use crate::setup::{self, cache::Cache, tools};
+use crate::tasks::run::seconds;
+use crate::workspace::Workspace;
+use std::process::Command;
+use std::time::Instant;
+
+/// Its arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Run the tests alone
+    #[arg(long)]
+    quick: bool,
+    /// More arguments of `cargo test`, after --
+    #[arg(last = true)]
+    more: Vec<String>,
+}
+
+/// Runs every step, also after one has failed, so that one run shows all that
+/// is wrong; the cheap ones first.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    setup::ensure(
+        workspace,
+        setup::Wish {
+            deny: !args.quick,
+            keep: false,
+        },
+    )?;
+    let mut results = Vec::new();
+    for (name, mut command) in steps(args)? {
+        eprintln!("== {name}");
+        let started = Instant::now();
+        let status = child::run(command.current_dir(&workspace.root))?;
+        let verdict = if status.success() { "ok" } else { "FAILED" };
+        eprintln!("== {name}: {verdict} ({})", seconds(started));
+        results.push((name, status.success()));
+    }
+    let failed: Vec<&str> = results
+        .iter()
+        .filter(|(_, ok)| !ok)
+        .map(|(name, _)| *name)
+        .collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::failed(format!("failed: {}", failed.join(", "))))
+    }
+}
+
+fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
+    let cargo = |words: &[&str]| {
+        let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(words);
+        command
+    };
+    let mut test = cargo(&["test", "--workspace"]);
+    test.args(&args.more);
+    if args.quick {
+        return Ok(vec![("tests", test)]);
+    }
+    let deny = tools::deny(&Cache::locate()?).ok_or_else(|| Error::failed("cargo-deny is gone"))?;
+    let mut dependencies = Command::new(deny);
+    dependencies.args(["check", "bans", "licenses", "sources"]);
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    Ok(vec![
+        ("format", cargo(&["fmt", "--all", "--check"])),
+        ("dependencies", dependencies),
+        (
+            "lints",
+            cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        ),
+        ("documentation", doc),
+        ("tests", test),
+    ])
+}
