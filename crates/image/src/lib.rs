@@ -1,5 +1,5 @@
 //! Photographs in memory: decoding as Pillow's `convert("RGB")` does, resizing
-//! as its `resize(…, BILINEAR)` does (with antialiasing), within 1 per channel.
+//! as its `resize(…, BILINEAR)` does (with antialiasing), up to rounding.
 //!
 //! What a decoder makes of a file is one question, what a pipeline makes of a
 //! refused file another: here are no files, no artifacts and no log lines.

@@ -12,7 +12,10 @@ thread_local! {
 
 /// Resizes to uint8 (height, width, 3), without keeping the aspect ratio (the
 /// tutorial's way). Bilinear with the support widened by the scale, that is with
-/// antialiasing: within 1 of Pillow's `resize((width, height), BILINEAR)`.
+/// antialiasing. Equals Pillow's `resize((width, height), BILINEAR)` within 1
+/// per channel, but for about one value in ten million that differs by 2 (COCO
+/// photographs at 256 x 256): both work in fixed point, with weights of 15 and
+/// 22 bits and the two axes in a different order.
 ///
 /// # Panics
 /// Where `photograph.rgb` is not (H, W, 3); [`crate::decode`] never gives such.

@@ -1,0 +1,119 @@
+//! What all annotation formats come down to, and how their files are opened.
+
+use attend_artifact::{At, Error, Result};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// All that the annotation files of a data set say, in their order, unchecked.
+#[derive(Debug, Default)]
+pub struct Annotations {
+    /// The images.
+    pub images: Vec<ListedImage>,
+    /// The captions.
+    pub captions: Vec<ListedCaption>,
+    /// The files that were read.
+    pub files: Vec<AnnotationFile>,
+    /// Folders under the root that hold the photographs and must exist.
+    pub folders: Vec<String>,
+}
+
+/// An annotation file and the role it has.
+#[derive(Clone, Debug)]
+pub struct AnnotationFile {
+    /// Name among the inputs in the manifest, such as `captions_train`.
+    pub role: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// An image as an annotation file lists it.
+#[derive(Clone, Debug)]
+pub struct ListedImage {
+    /// Identity in the source.
+    pub image_id: i64,
+    /// Its split.
+    pub split: String,
+    /// Folder under the root, empty or ours to trust.
+    pub folder: String,
+    /// File name under `folder` as the annotations have it: not to be trusted.
+    pub name: String,
+}
+
+/// A caption as an annotation file lists it.
+#[derive(Clone, Debug)]
+pub struct ListedCaption {
+    /// Identity in the source.
+    pub caption_id: i64,
+    /// The image that it is said to describe.
+    pub image_id: i64,
+    /// The text.
+    pub caption: String,
+}
+
+/// Opens an annotation file; `what` says which file is expected and which key of
+/// the config leads there.
+///
+/// # Errors
+/// [`Error::Input`] where there is none.
+pub fn open(path: &Path, what: &str) -> Result<File> {
+    match File::open(path) {
+        Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => Ok(file),
+        Ok(_) => Err(Error::input(format!(
+            "{}: not a file; expected here: {what}",
+            path.display()
+        ))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::input(format!(
+            "{}: no such file; expected here: {what}",
+            path.display()
+        ))),
+        Err(e) => Err(Error::input(format!(
+            "{}: {e}; expected here: {what}",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads a JSON file straight into `T`, without a copy of its text in memory.
+/// `what` as in [`open`].
+///
+/// # Errors
+/// [`Error::Input`] with the line and column of what is wrong.
+pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
+    let reader = BufReader::with_capacity(1 << 20, open(path, what)?);
+    serde_json::from_reader(reader).map_err(|e| {
+        if e.classify() == Category::Io {
+            return Error::internal(format!("{}: {e}", path.display()));
+        }
+        let text = e.to_string();
+        let message = text
+            .rsplit_once(" at line ")
+            .map_or(text.as_str(), |(message, _)| message);
+        let hint = match e.classify() {
+            Category::Eof => "the file ends too early; copy or download it again",
+            Category::Syntax => "this is no valid JSON",
+            _ => "this is not what the format has here",
+        };
+        let place = format!("{}:{}:{}", path.display(), e.line(), e.column());
+        Error::input(format!("{place}: {message}: {hint}; expected: {what}"))
+    })
+}
+
+/// Reads a text file. `what` as in [`open`].
+///
+/// # Errors
+/// [`Error::Input`] where it is not UTF-8.
+pub fn read_text(path: &Path, what: &str) -> Result<String> {
+    open(path, what)?;
+    let bytes = std::fs::read(path).at(path)?;
+    String::from_utf8(bytes).map_err(|e| {
+        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        Error::input(format!(
+            "{}:{line}: not UTF-8; expected: {what}",
+            path.display()
+        ))
+    })
+}

@@ -1,0 +1,145 @@
+//! The parameters of the stage.
+
+use attend_artifact::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// The sections that this stage reads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// `[dataset]`
+    pub dataset: Section,
+}
+
+/// `[dataset]`: what to read and how. The defaults are Karpathy's COCO.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Section {
+    /// How the annotations are laid out.
+    pub format: Format,
+    /// The folder that all other paths are relative to. Not recorded. Empty
+    /// where an input artifact `scenes` stands in for it.
+    pub root: String,
+    /// The annotation file of format `karpathy`. Not recorded, its content is.
+    pub annotations: String,
+    /// Folder of the photographs under `root`: for `karpathy` the images'
+    /// `filepath` comes below it; for `flickr8k` empty means
+    /// `Flicker8k_Dataset`; `coco` has its own folders.
+    pub image_dir: String,
+    /// The year in the file and folder names of format `coco`.
+    pub year: String,
+    /// The splits of format `coco` to read. The official set has captions for
+    /// `train` and `val` alone, hence no `test`.
+    pub splits: Vec<String>,
+    /// What Karpathy's `restval` (the part of COCO's validation images that he
+    /// left over) counts as.
+    pub restval: Restval,
+    /// COCO instance files with the boxes of objects, or empty. Not recorded,
+    /// their content is.
+    pub objects: Files,
+    /// Height and width of all images in the artifact, in pixels. The
+    /// photographs are resized to it without keeping their aspect ratio.
+    pub image_size: u32,
+    /// Whether photographs are turned as their EXIF orientation says. Boxes of
+    /// `objects` are not turned with them.
+    pub exif_orientation: bool,
+    /// Images per shard (before rejected ones are taken out).
+    pub shard_size: usize,
+    /// The fraction of all listed images that may be rejected before the run
+    /// fails. Not recorded.
+    pub max_rejected_fraction: f64,
+    /// Photographs of more pixels are rejected as `too-large`.
+    pub max_pixels: u64,
+}
+
+impl Default for Section {
+    fn default() -> Self {
+        Section {
+            format: Format::Karpathy,
+            root: String::new(),
+            annotations: "dataset_coco.json".into(),
+            image_dir: String::new(),
+            year: "2014".into(),
+            splits: vec!["train".into(), "val".into()],
+            restval: Restval::Train,
+            objects: Files::One(String::new()),
+            image_size: 256,
+            exif_orientation: false,
+            shard_size: 1024,
+            max_rejected_fraction: 0.01,
+            max_pixels: attend_image::DecodeOptions::default().max_pixels,
+        }
+    }
+}
+
+/// A layout of annotation files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Official COCO: `annotations/captions_{split}{year}.json`, `{split}{year}/`.
+    Coco,
+    /// Karpathy's `dataset_*.json`, with its splits.
+    Karpathy,
+    /// `Flickr8k.token.txt`, `Flickr_8k.{train,dev,test}Images.txt`.
+    Flickr8k,
+}
+
+/// What becomes of Karpathy's `restval` images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restval {
+    /// They join `train`, as in all published results.
+    Train,
+    /// They stay a split of their own.
+    Restval,
+    /// They are not part of the data set.
+    Drop,
+}
+
+/// One file or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Files {
+    /// One; empty for none.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Files {
+    /// The names that are not empty.
+    pub fn names(&self) -> Vec<&str> {
+        let names: Vec<&str> = match self {
+            Files::One(name) => vec![name],
+            Files::Many(names) => names.iter().map(String::as_str).collect(),
+        };
+        names.into_iter().filter(|name| !name.is_empty()).collect()
+    }
+}
+
+impl Section {
+    /// Refuses values that make no sense.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        let refuse =
+            |key: &str, must: &str| Err(Error::usage(format!("dataset.{key} must be {must}")));
+        if !(1..=4096).contains(&self.image_size) {
+            return refuse("image_size", "between 1 and 4096 pixels");
+        }
+        if !(1..=1 << 20).contains(&self.shard_size) {
+            return refuse("shard_size", "between 1 and 1048576 images");
+        }
+        if !(0.0..=1.0).contains(&self.max_rejected_fraction) {
+            return refuse("max_rejected_fraction", "between 0 and 1");
+        }
+        if self.format == Format::Coco && self.splits.is_empty() {
+            return refuse(
+                "splits",
+                "a list of at least one split, such as [\"train\", \"val\"]",
+            );
+        }
+        Ok(())
+    }
+}

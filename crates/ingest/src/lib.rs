@@ -1,0 +1,29 @@
+//! The stage `attend-ingest`: captions and photographs as data sets ship them
+//! in, a `dataset` artifact out.
+//!
+//! - [`config`]: the section `[dataset]`.
+//! - [`coco`], [`karpathy`], [`flickr8k`]: annotation files to one common form,
+//!   [`annotations::Annotations`]; [`objects`]: boxes of COCO instances.
+//! - [`select`]: which images and captions can be used, by their annotations.
+//! - [`photograph`]: a file to pixels or to a reason; [`pipeline`] does it in
+//!   threads, [`shards`] writes what comes out.
+//! - [`ledger`]: the reason codes, and how a run reports what it left out.
+//! - [`stage`]: all of it, from parameters to commit.
+//!
+//! A shard's content is a function of its run of the annotation list and of the
+//! photographs in it: neither threads nor other shards have a say in its bytes.
+
+pub mod annotations;
+pub mod coco;
+pub mod config;
+pub mod flickr8k;
+pub mod karpathy;
+pub mod ledger;
+pub mod objects;
+pub mod photograph;
+pub mod pipeline;
+pub mod select;
+pub mod shards;
+pub mod stage;
+
+pub use stage::{SPEC, run};

@@ -1,0 +1,273 @@
+//! The stage itself.
+
+use crate::annotations::{AnnotationFile, Annotations};
+use crate::config::{Config, Format, Section};
+use crate::photograph::Refusal;
+use crate::select::{Candidate, select};
+use crate::shards::{self, Outcome, Run};
+use crate::{coco, flickr8k, karpathy, ledger, objects};
+use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::{
+    Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
+};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What the stage is.
+pub const SPEC: StageSpec = StageSpec {
+    name: "attend-ingest",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k) into a dataset artifact",
+    inputs: &[InputSpec {
+        kind: "scenes",
+        required: false,
+    }],
+    output: "dataset",
+    // Where the files are; what is in them is recorded by digest.
+    unrecorded: &[
+        "dataset.root",
+        "dataset.annotations",
+        "dataset.objects",
+        "dataset.max_rejected_fraction",
+    ],
+};
+
+/// Runs the stage.
+///
+/// # Errors
+/// One message, by who can mend it.
+pub fn run(stage: &Stage<Config>) -> Result<()> {
+    let section = &stage.config.dataset;
+    section.check()?;
+    let scenes = stage
+        .optional_input("scenes")
+        .map(|artifact| artifact.root.clone());
+    let root = root(scenes.as_deref(), section)?;
+    let mut annotations = read_annotations(&root, section)?;
+    let listed = annotations.images.len();
+    let boxes = objects::files(&root, section);
+    let mut files = std::mem::take(&mut annotations.files);
+    files.extend(boxes.iter().cloned());
+    let (candidates, rejected) = select(annotations);
+
+    // An artifact's digest says all about the photographs in it.
+    let sources = match scenes {
+        Some(_) => None,
+        None => Some(sources(&root, &candidates)),
+    };
+    let Some(staging) = stage.begin(&inputs(&files)?, sources.as_deref())? else {
+        return Ok(());
+    };
+    let runs = shards::plan(&candidates, section.shard_size);
+    let outcomes = shards::write(&staging, &root, &runs, section, stage.jobs)?;
+    let mut tables = Tables {
+        rejected,
+        ..Tables::default()
+    };
+    for (run, outcomes) in runs.iter().zip(outcomes) {
+        tables.add(run, outcomes);
+    }
+    let ledger = staging.path("rejected.parquet")?;
+    RejectedRecord::write(&ledger, &tables.rejected)?;
+    ledger::check(
+        &tables.rejected,
+        listed,
+        section.max_rejected_fraction,
+        &ledger,
+    )?;
+    if tables.images.is_empty() {
+        return Err(Error::input(format!(
+            "{}: not one image can be used; see {}",
+            root.display(),
+            ledger.display()
+        )));
+    }
+    tables.objects = objects::read(&boxes, &tables.images)?;
+    tables.commit(staging, section)
+}
+
+/// The folder of the data set: the scenes artifact, or `dataset.root`.
+fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
+    if let Some(scenes) = scenes {
+        return Ok(scenes.to_owned());
+    }
+    let holds = match section.format {
+        Format::Coco => {
+            "annotations/ and the folders of photographs, such as train2014/ and val2014/"
+        }
+        Format::Karpathy => "dataset.annotations and the photographs",
+        Format::Flickr8k => "Flickr8k.token.txt, Flickr_8k.*Images.txt and Flicker8k_Dataset/",
+    };
+    if section.root.is_empty() {
+        return Err(Error::usage(format!(
+            "dataset.root is empty; name the folder that holds {holds}, or give --input scenes=PATH"
+        )));
+    }
+    let root = PathBuf::from(&section.root);
+    if !root.is_dir() {
+        return Err(Error::input(format!(
+            "{}: no such folder (dataset.root); it must hold {holds}",
+            root.display()
+        )));
+    }
+    Ok(root)
+}
+
+fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
+    let annotations = match section.format {
+        Format::Coco => coco::read(root, section)?,
+        Format::Karpathy => karpathy::read(root, section)?,
+        Format::Flickr8k => flickr8k::read(root, section)?,
+    };
+    if annotations.images.is_empty() {
+        return Err(Error::input(format!(
+            "{}: its annotations list no image",
+            root.display()
+        )));
+    }
+    match annotations
+        .folders
+        .iter()
+        .map(|folder| root.join(folder))
+        .find(|folder| !folder.is_dir())
+    {
+        Some(folder) => Err(Error::input(format!(
+            "{}: no such folder; the photographs are expected there (dataset.root, dataset.image_dir)",
+            folder.display()
+        ))),
+        None => Ok(annotations),
+    }
+}
+
+fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
+    files
+        .iter()
+        .map(|file| {
+            // Also where the file is missing: the message of the reader, not ours.
+            crate::annotations::open(&file.path, &format!("the {} file of [dataset]", file.role))?;
+            let digest = digest_file(&file.path)?;
+            Ok((
+                file.role.as_str(),
+                Input {
+                    kind: "annotations".into(),
+                    digest,
+                },
+            ))
+        })
+        .collect()
+}
+
+/// Hash over path, size and time of the photographs: whether any of them changed.
+fn sources(root: &Path, candidates: &[Candidate]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for candidate in candidates {
+        hasher.update(candidate.file_name.as_bytes());
+        let state = std::fs::metadata(root.join(&candidate.file_name))
+            .map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
+            .unwrap_or([-1; 3]);
+        state.iter().for_each(|number| {
+            hasher.update(&number.to_le_bytes());
+        });
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The rows of the artifact's tables.
+#[derive(Default)]
+struct Tables {
+    images: Vec<ImageRecord>,
+    captions: Vec<CaptionRecord>,
+    objects: Vec<ObjectRecord>,
+    rejected: Vec<RejectedRecord>,
+}
+
+impl Tables {
+    fn add(&mut self, run: &Run<'_>, outcomes: Vec<Outcome>) {
+        let mut row = 0;
+        for (candidate, outcome) in run.candidates.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Rejected(refusal) => self.reject(candidate, &refusal),
+                Outcome::Kept { width, height } => {
+                    self.keep(candidate, (width, height), run.file(), row);
+                    row += 1;
+                }
+            }
+        }
+    }
+
+    fn reject(&mut self, candidate: &Candidate, refusal: &Refusal) {
+        let (id, name) = (candidate.image_id, candidate.file_name.as_str());
+        self.rejected
+            .push(ledger::image(id, name, &refusal.reason, &*refusal.detail));
+        self.rejected
+            .extend(candidate.captions.iter().map(|(caption_id, _)| {
+                ledger::caption(*caption_id, id, name, "image-rejected", &*refusal.reason)
+            }));
+    }
+
+    fn keep(
+        &mut self,
+        candidate: &Candidate,
+        (width, height): (u32, u32),
+        shard: String,
+        row: u32,
+    ) {
+        let Candidate {
+            image_id,
+            split,
+            file_name,
+            captions,
+        } = candidate;
+        self.images.push(ImageRecord {
+            image_id: *image_id,
+            split: split.clone(),
+            file_name: file_name.clone(),
+            width,
+            height,
+            shard,
+            row,
+        });
+        self.captions
+            .extend(captions.iter().map(|(caption_id, caption)| CaptionRecord {
+                caption_id: *caption_id,
+                image_id: *image_id,
+                split: split.clone(),
+                caption: caption.clone(),
+            }));
+    }
+
+    fn commit(self, staging: Staging, section: &Section) -> Result<()> {
+        write(&staging, "images.parquet", &self.images)?;
+        write(&staging, "captions.parquet", &self.captions)?;
+        write(&staging, "objects.parquet", &self.objects)?;
+        write(&staging, "rejected.parquet", &self.rejected)?;
+        let side = u64::from(section.image_size);
+        let manifest = staging.commit(&[
+            ("images", self.images.len() as u64),
+            ("captions", self.captions.len() as u64),
+            ("objects", self.objects.len() as u64),
+            ("rejected", self.rejected.len() as u64),
+            ("image_height", side),
+            ("image_width", side),
+        ])?;
+        let splits: Vec<String> = self
+            .images
+            .chunk_by(|a, b| a.split == b.split)
+            .map(|split| format!("{} {}", split[0].split, split.len()))
+            .collect();
+        ledger::report(&self.rejected);
+        tracing::info!(
+            "dataset of {} images ({}) and {} captions, {}",
+            self.images.len(),
+            splits.join(", "),
+            self.captions.len(),
+            attend_artifact::manifest::short(&manifest.digest)
+        );
+        Ok(())
+    }
+}
+
+fn write<R: Record>(staging: &Staging, name: &str, rows: &[R]) -> Result<()> {
+    R::write(&staging.path(name)?, rows)?;
+    staging.done(name, Some(rows.len() as u64))
+}
