@@ -2,6 +2,9 @@
 //! library where it was linked from, so that they run without
 //! `LD_LIBRARY_PATH`, under cargo and alone.
 
+// Cargo reads a build script's standard output.
+#![allow(clippy::print_stdout)]
+
 fn main() {
     println!("cargo:rerun-if-env-changed=DEP_TCH_LIBTORCH_LIB");
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") else {

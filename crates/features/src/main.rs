@@ -1,2 +1,218 @@
-//! .
-fn main() {}
+//! `attend-features`: what a frozen encoder makes of every image, once.
+
+use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::{
+    At, Error, Input, InputSpec, Progress, Result, Stage, StageSpec, Staging, check_interrupt,
+    digest_file, progress, stage,
+};
+use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise, weights};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use tch::{Device, Kind, Tensor, nn, no_grad};
+
+const SPEC: StageSpec = StageSpec {
+    name: "attend-features",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Runs a frozen encoder over every image, once",
+    inputs: &[InputSpec {
+        kind: "dataset",
+        required: true,
+    }],
+    output: "features",
+    unrecorded: &["encoder.weights"],
+};
+
+/// The sections of the config that this stage reads.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Config {
+    encoder: EncoderSection,
+    features: FeaturesSection,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct EncoderSection {
+    #[serde(flatten)]
+    config: EncoderConfig,
+    /// File of its weights, `.safetensors` or `.pth`.
+    weights: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct FeaturesSection {
+    /// `f16` or `f32` on disk.
+    dtype: String,
+    /// Images that the encoder sees at a time; a batch never crosses a shard.
+    batch: usize,
+}
+
+impl Default for FeaturesSection {
+    fn default() -> Self {
+        FeaturesSection {
+            dtype: "f16".into(),
+            batch: 16,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    stage::main(&SPEC, features)
+}
+
+fn features(stage: &Stage<Config>) -> Result<()> {
+    let Config { encoder, features } = &stage.config;
+    let dtype = match features.dtype.as_str() {
+        "f16" => Dtype::F16,
+        "f32" => Dtype::F32,
+        other => {
+            return Err(Error::usage(format!(
+                "features.dtype = {other}: expected f16 or f32"
+            )));
+        }
+    };
+    if features.batch == 0 {
+        return Err(Error::usage("features.batch must be at least 1"));
+    }
+    let weights_file = Path::new(&encoder.weights);
+    if !weights_file.is_file() {
+        return Err(Error::input(format!(
+            "encoder.weights = \"{}\": no such file; a frozen encoder needs trained weights, such as torchvision's resnet101 (.pth or .safetensors)",
+            encoder.weights
+        )));
+    }
+    tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
+    let input = Input {
+        kind: "weights".into(),
+        digest: digest_file(weights_file)?,
+    };
+    let Some(staging) = stage.begin(&[("weights", input)], None)? else {
+        return Ok(());
+    };
+    let vars = nn::VarStore::new(Device::Cpu);
+    let model = Encoder::new(&vars.root(), &encoder.config);
+    let dict = weights::read(weights_file).map_err(Error::input)?;
+    model
+        .load(&vars, &dict)
+        .map_err(|e| Error::input(format!("{}: {e}", weights_file.display())))?;
+    keep_encoder(&staging, &encoder.config, &vars)?;
+    let artifact = stage.input("dataset")?;
+    let dataset = Dataset::open(artifact)?;
+    let mut writer = Writer {
+        dataset: &dataset,
+        encoder: FrozenEncoder::from(&model),
+        staging: &staging,
+        dtype,
+        batch: features.batch,
+    };
+    let [height, width, channels] = writer.run()?;
+    staging.commit(&[
+        ("images", dataset.images().len() as u64),
+        ("grid_height", height),
+        ("grid_width", width),
+        ("channels", channels),
+    ])?;
+    Ok(())
+}
+
+/// Puts the encoder beside its features.
+fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) -> Result<()> {
+    let path = staging.path("encoder.json")?;
+    let json = serde_json::to_string_pretty(config).map_err(Error::internal)?;
+    std::fs::write(&path, json + "\n").at(&path)?;
+    staging.done("encoder.json", None)?;
+    let path = staging.path("encoder.safetensors")?;
+    weights::write(&path, &vars.variables().into_iter().collect()).map_err(Error::internal)?;
+    staging.done("encoder.safetensors", None)
+}
+
+struct Writer<'a> {
+    dataset: &'a Dataset,
+    encoder: FrozenEncoder,
+    staging: &'a Staging,
+    dtype: Dtype,
+    batch: usize,
+}
+
+impl Writer<'_> {
+    /// Writes every shard that isn't there yet; says the map's height, width
+    /// and channels.
+    fn run(&mut self) -> Result<[u64; 3]> {
+        let mut shards: BTreeMap<&str, Vec<&ImageRecord>> = BTreeMap::new();
+        for image in self.dataset.images() {
+            shards.entry(&image.shard).or_default().push(image);
+        }
+        let [height, width] = self.dataset.image_size().map(|n| n as i64);
+        let probe = Tensor::zeros([1, 3, height, width], (Kind::Uint8, Device::Cpu));
+        let shape = self.encode(&probe)?.size();
+        let bar = progress("features", "images", self.dataset.images().len() as u64);
+        for (name, images) in shards {
+            if self.staging.is_done(name) {
+                bar.skip(images.len() as u64);
+            } else {
+                self.shard(name, &images, &shape, &bar)?;
+            }
+        }
+        bar.finish();
+        Ok([shape[2] as u64, shape[3] as u64, shape[1] as u64])
+    }
+
+    fn shard(
+        &self,
+        name: &str,
+        images: &[&ImageRecord],
+        shape: &[i64],
+        bar: &Progress,
+    ) -> Result<()> {
+        let (cells_, channels) = ((shape[2] * shape[3]) as usize, shape[1] as usize);
+        let path = self.staging.path(name)?;
+        let mut writer = TensorShardWriter::create(
+            &path,
+            "features",
+            self.dtype,
+            &[cells_, channels],
+            &["cell", "channel"],
+        )?;
+        let [height, width] = self.dataset.image_size().map(|n| n as i64);
+        for batch in images.chunks(self.batch) {
+            check_interrupt()?;
+            let mut pixels = Vec::with_capacity(batch.len() * 3 * (height * width) as usize);
+            for image in batch {
+                pixels.extend_from_slice(self.dataset.pixels(image)?);
+            }
+            let pixels = Tensor::f_from_data_size(
+                &pixels,
+                &[batch.len() as i64, 3, height, width],
+                Kind::Uint8,
+            )
+            .map_err(Error::internal)?;
+            let kind = if self.dtype == Dtype::F16 {
+                Kind::Half
+            } else {
+                Kind::Float
+            };
+            let map = cells(&self.encode(&pixels)?).to_kind(kind).contiguous();
+            let mut bytes = vec![0; map.numel() * self.dtype.bytes()];
+            map.f_copy_data_u8(&mut bytes, map.numel())
+                .map_err(Error::internal)?;
+            for (image, row) in batch
+                .iter()
+                .zip(bytes.chunks_exact(cells_ * channels * self.dtype.bytes()))
+            {
+                writer.push(image.image_id, row)?;
+            }
+            bar.inc(batch.len() as u64);
+        }
+        let rows = writer.finish()?;
+        self.staging.done(name, Some(rows))
+    }
+
+    /// Feature maps (B, C, h, w) of pixels u8 (B, 3, H, W).
+    fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
+        Ok(no_grad(|| self.encoder.forward(&normalise(pixels))))
+    }
+}

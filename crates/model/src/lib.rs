@@ -1,1 +1,30 @@
-//! .
+//! The model: ResNet encoder, attention decoder, beam search, and the files
+//! that weights come from and go to.
+#![deny(missing_docs)]
+
+pub mod captioner;
+pub mod decoder;
+pub mod encoder;
+pub mod search;
+pub mod weights;
+
+pub use captioner::{Captioner, ModelCard};
+pub use decoder::{Decoder, DecoderConfig, Loss, Projected, State, Step, Teacher, loss};
+pub use encoder::{
+    Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, cells, normalise,
+};
+pub use search::{Hypothesis, SearchOptions, beam_search};
+
+/// What is wrong with a file of weights or a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file can't be read as what it should be; the message names it.
+    #[error("{0}")]
+    File(String),
+    /// The file's tensors are not those of the model.
+    #[error("{0}")]
+    Mismatch(String),
+}
+
+/// `Result` with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

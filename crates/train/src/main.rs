@@ -1,2 +1,232 @@
-//! .
-fn main() {}
+//! `attend-train`: dataset, vocabulary and, for a frozen encoder, features ->
+//! checkpoints.
+
+mod adam;
+mod checkpoint;
+mod config;
+mod data;
+mod metrics;
+mod network;
+mod order;
+mod run;
+mod tensorboard;
+mod validate;
+
+use crate::checkpoint::State;
+use crate::config::{Config, EncoderTraining};
+use crate::data::{Data, Source};
+use crate::network::Network;
+use crate::run::Run;
+use attend_artifact::dataset::Dataset;
+use attend_artifact::features::Features;
+use attend_artifact::manifest::short;
+use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
+use attend_artifact::{
+    Artifact, At, Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
+    stage,
+};
+use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
+use std::path::Path;
+use std::process::ExitCode;
+use tch::Device;
+
+const SPEC: StageSpec = StageSpec {
+    name: "attend-train",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Trains a captioner from features, or end to end from images",
+    inputs: &[
+        InputSpec {
+            kind: "dataset",
+            required: true,
+        },
+        InputSpec {
+            kind: "vocabulary",
+            required: true,
+        },
+        InputSpec {
+            kind: "features",
+            required: false,
+        },
+    ],
+    output: "model",
+    unrecorded: &[
+        "encoder.weights",
+        "train.verify",
+        "train.device",
+        "train.checkpoint_steps",
+    ],
+};
+
+fn main() -> ExitCode {
+    stage::main(&SPEC, train)
+}
+
+fn train(stage: &Stage<Config>) -> Result<()> {
+    let config = &stage.config;
+    config.check()?;
+    let device = device(&config.train.device)?;
+    // The only number of threads that sums of floats may depend on.
+    tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
+    let (dataset, vocabulary) = (stage.input("dataset")?, stage.input("vocabulary")?);
+    let features = stage.optional_input("features");
+    for made_from_dataset in [Some(vocabulary), features].into_iter().flatten() {
+        check_origin(made_from_dataset, dataset)?;
+    }
+    let mut extra = Vec::new();
+    if features.is_none() && !config.encoder.weights.is_empty() {
+        let path = Path::new(&config.encoder.weights);
+        if !path.is_file() {
+            return Err(Error::input(format!(
+                "encoder.weights = {}: no such file",
+                path.display()
+            )));
+        }
+        extra.push((
+            "weights",
+            Input {
+                kind: "weights".into(),
+                digest: digest_file(path)?,
+            },
+        ));
+    }
+    let Some(staging) = stage.begin(&extra, None)? else {
+        return Ok(());
+    };
+    if config.train.verify {
+        for artifact in [Some(dataset), Some(vocabulary), features]
+            .into_iter()
+            .flatten()
+        {
+            artifact.verify()?;
+        }
+    }
+    let words = Vocabulary::open(vocabulary)?;
+    let vocabulary_file = vocabulary.file("vocab.json")?;
+    let source = features.map_or(Ok(Source::Pixels), |features| {
+        Features::open(features).map(Source::Features)
+    })?;
+    let encoded = EncodedRecord::read(&vocabulary.file("encoded.parquet")?)?;
+    let opened = Dataset::open(dataset)?;
+    let size = opened.image_size().map(|n| n as i64);
+    let data = Data::new(opened, source, encoded, &config.train.validation_split)?;
+    let mut card = ModelCard {
+        encoder: config.encoder.config.clone(),
+        decoder: decoder_config(config, &words),
+        image_size: size,
+        vocabulary_blake3: digest_file(&vocabulary_file)?,
+        encoder_blake3: String::new(),
+    };
+    let network = match (features, data.grid()) {
+        (Some(features), Some(grid)) => {
+            card.encoder = read_encoder(features)?;
+            card.decoder.channels = features.count("channels") as i64;
+            let file = features.file("encoder.safetensors")?;
+            card.encoder_blake3 = digest_file(&file)?;
+            if config.train.encoder != EncoderTraining::Frozen {
+                return Err(Error::usage(
+                    "train.encoder: features come from a frozen encoder; to train it, run a pipeline without the features stage (end-to-end)",
+                ));
+            }
+            Network::on_features(card, config, grid, file, device)?
+        }
+        _ => {
+            card.decoder.channels = card.encoder.channels();
+            Network::on_pixels(card, config, device)?
+        }
+    };
+    let mut run = Run {
+        train: &config.train,
+        data: &data,
+        vocabulary: &words,
+        vocabulary_file: &vocabulary_file,
+        network,
+        folder: staging.folder().to_owned(),
+        state: State::default(),
+    };
+    run.run()?;
+    let State { epoch, step, .. } = run.state;
+    drop(run);
+    enter_files(&staging, "")?;
+    staging.commit(&[("epochs", epoch), ("steps", step)])?;
+    Ok(())
+}
+
+fn decoder_config(config: &Config, words: &Vocabulary) -> DecoderConfig {
+    let config::Decoder {
+        embedding,
+        attention,
+        hidden,
+        dropout,
+        grid,
+    } = config.decoder;
+    DecoderConfig {
+        vocabulary: words.len() as i64,
+        channels: 0,
+        embedding,
+        attention,
+        hidden,
+        dropout,
+        grid,
+    }
+}
+
+fn read_encoder(features: &Artifact) -> Result<EncoderConfig> {
+    let path = features.file("encoder.json")?;
+    let text = std::fs::read(&path).at(&path)?;
+    serde_json::from_slice(&text).map_err(|e| Error::refused(format!("{}: {e}", path.display())))
+}
+
+/// An artifact that was made from another data set is not for this one.
+fn check_origin(artifact: &Artifact, dataset: &Artifact) -> Result<()> {
+    let origin = artifact
+        .manifest
+        .inputs
+        .get("dataset")
+        .map(|input| input.digest.as_str());
+    if origin == Some(&dataset.manifest.digest) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} was made from data set {}, not from {} in {}; make it again",
+        artifact.root.display(),
+        origin.map_or("unknown", short),
+        dataset.short_digest(),
+        dataset.root.display()
+    )))
+}
+
+fn device(name: &str) -> Result<Device> {
+    let cuda = tch::Cuda::is_available();
+    match name.split_once(':') {
+        None if name == "auto" => Ok(if cuda { Device::Cuda(0) } else { Device::Cpu }),
+        None if name == "cpu" => Ok(Device::Cpu),
+        Some(("cuda", index)) if cuda => index
+            .parse()
+            .map(Device::Cuda)
+            .map_err(|_| Error::usage(format!("train.device = {name}: no such device"))),
+        Some(("cuda", _)) => Err(Error::usage(format!(
+            "train.device = {name}: this libtorch finds no CUDA device"
+        ))),
+        _ => Err(Error::usage(format!(
+            "train.device = {name}: expected auto, cpu or cuda:N"
+        ))),
+    }
+}
+
+/// Enters all files of the run into the artifact.
+fn enter_files(staging: &Staging, prefix: &str) -> Result<()> {
+    let folder = staging.folder().join(prefix);
+    for entry in std::fs::read_dir(&folder).at(&folder)? {
+        let entry = entry.at(&folder)?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if name.starts_with('.') {
+            continue;
+        }
+        if entry.file_type().at(&folder)?.is_dir() {
+            enter_files(staging, &format!("{name}/"))?;
+        } else {
+            staging.done(&name, None)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! A checkpoint: all that it takes to describe a photograph.
+
+use crate::decoder::{Decoder, DecoderConfig};
+use crate::encoder::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise};
+use crate::weights;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use tch::{Device, Tensor, nn, no_grad};
+
+/// Contents of `model.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    /// The encoder's architecture.
+    pub encoder: EncoderConfig,
+    /// The decoder's sizes.
+    pub decoder: DecoderConfig,
+    /// Height and width of the images that it sees, in pixels.
+    pub image_size: [i64; 2],
+    /// BLAKE3 of the `vocab.json` that its ids are of.
+    pub vocabulary_blake3: String,
+    /// BLAKE3 of the encoder's weights that its features were made with; empty
+    /// where the encoder was trained with it.
+    pub encoder_blake3: String,
+}
+
+/// A model that describes photographs.
+pub struct Captioner {
+    /// What it is.
+    pub card: ModelCard,
+    /// The encoder.
+    pub encoder: Encoder,
+    /// The decoder.
+    pub decoder: Decoder,
+    /// The encoder's variables.
+    pub encoder_vars: nn::VarStore,
+    /// The decoder's variables.
+    pub decoder_vars: nn::VarStore,
+    frozen: FrozenEncoder,
+}
+
+impl Captioner {
+    /// A model with fresh weights.
+    pub fn new(card: ModelCard, device: Device) -> Captioner {
+        let (encoder_vars, decoder_vars) = (nn::VarStore::new(device), nn::VarStore::new(device));
+        let encoder = Encoder::new(&encoder_vars.root(), &card.encoder);
+        let decoder = Decoder::new(&decoder_vars.root(), &card.decoder);
+        let frozen = FrozenEncoder::from(&encoder);
+        Captioner {
+            card,
+            encoder,
+            decoder,
+            encoder_vars,
+            decoder_vars,
+            frozen,
+        }
+    }
+
+    /// Loads a checkpoint folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] or [`Error::Mismatch`] naming the file and what is wrong.
+    pub fn load(folder: &Path, device: Device) -> Result<Captioner> {
+        let path = folder.join("model.json");
+        let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
+        let text = std::fs::read(&path)
+            .map_err(|e| wrong(format!("{e}; a checkpoint folder has this file")))?;
+        let card: ModelCard = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        check(&card).map_err(wrong)?;
+        let vocabulary = folder.join("vocab.json");
+        let bytes = std::fs::read(&vocabulary)
+            .map_err(|e| Error::File(format!("{}: {e}", vocabulary.display())))?;
+        let digest = blake3::hash(&bytes).to_hex();
+        if digest.as_str() != card.vocabulary_blake3 {
+            return Err(Error::Mismatch(format!(
+                "{}: BLAKE3 {digest} is not {}, the vocabulary that the checkpoint was trained with",
+                vocabulary.display(),
+                card.vocabulary_blake3
+            )));
+        }
+        let mut captioner = Captioner::new(card, device);
+        for (name, vars) in [
+            ("encoder", &captioner.encoder_vars),
+            ("decoder", &captioner.decoder_vars),
+        ] {
+            let path = folder.join(format!("{name}.safetensors"));
+            let dict = weights::read(&path)?;
+            weights::assign(vars, &dict, &|_| false)
+                .map_err(|e| Error::Mismatch(format!("{}: {e}", path.display())))?;
+        }
+        captioner.frozen = FrozenEncoder::from(&captioner.encoder);
+        Ok(captioner)
+    }
+
+    /// Writes `model.json` and both files of weights into a folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the disk refuses.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let wrong = |e: std::io::Error| Error::File(format!("{}: {e}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(wrong)?;
+        let json =
+            serde_json::to_string_pretty(&self.card).map_err(|e| Error::File(e.to_string()))?;
+        std::fs::write(folder.join("model.json"), json + "\n").map_err(wrong)?;
+        for (name, vars) in [
+            ("encoder", &self.encoder_vars),
+            ("decoder", &self.decoder_vars),
+        ] {
+            weights::write(
+                &folder.join(format!("{name}.safetensors")),
+                &vars.variables().into_iter().collect(),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Cells (B, p, C) and grid [h, w] of pixels u8 (B, 3, H, W).
+    pub fn encode(&self, images: &Tensor) -> (Tensor, [i64; 2]) {
+        no_grad(|| {
+            let map = self.frozen.forward(&normalise(images)); // (B, C, h, w)
+            let size = map.size();
+            (cells(&map), [size[2], size[3]])
+        })
+    }
+}
+
+/// Sizes that would make libtorch fail or ask for absurd memory.
+fn check(card: &ModelCard) -> std::result::Result<(), String> {
+    let DecoderConfig {
+        vocabulary,
+        channels,
+        embedding,
+        attention,
+        hidden,
+        grid,
+        ..
+    } = card.decoder;
+    let positive = [
+        vocabulary,
+        channels,
+        embedding,
+        attention,
+        hidden,
+        card.image_size[0],
+        card.image_size[1],
+    ];
+    if positive.iter().any(|n| !(1..=1 << 24).contains(n))
+        || grid.iter().any(|n| !(0..=1 << 12).contains(n))
+    {
+        return Err("holds a size that no model has".into());
+    }
+    if channels != card.encoder.channels() {
+        return Err(format!(
+            "decoder.channels = {channels}, but the encoder makes {}",
+            card.encoder.channels()
+        ));
+    }
+    Ok(())
+}

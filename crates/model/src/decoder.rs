@@ -1,0 +1,370 @@
+//! The attention decoder of *Show, Attend and Tell* (Xu et al. 2015), soft
+//! attention, with the tutorial's parameter names.
+//!
+//! ```text
+//! a_t = softmax(w . relu(W_e f + W_d h_{t-1}) + b)      z_t = sum_i a_ti f_i
+//! x_t = [ E y_{t-1} ; sigmoid(W_b h_{t-1}) * z_t ]       h_t, c_t = LSTM(x_t, h_{t-1}, c_{t-1})
+//! logits_t = W_o dropout(h_t)                            h_0, c_0 = linear(mean_i f_i)
+//! ```
+//!
+//! The same numbers with less work: `W_e f` depends on the image alone; the
+//! attention grid is a fixed linear map R of the encoder's native cells, so the
+//! wide products run over native cells; the embeddings' half of `W_ih x_t` is
+//! one product before the loop, the logits one product after it.
+//!
+//! Shapes: n images, p native cells, P attention cells, C channels, A attention
+//! width, E embedding, H hidden, B captions, T steps, V vocabulary, N real tokens.
+
+use serde::{Deserialize, Serialize};
+use tch::nn::{self, Init, Module};
+use tch::{Device, Kind, Tensor};
+
+/// Sizes of a decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecoderConfig {
+    /// V: number of ids, specials included.
+    pub vocabulary: i64,
+    /// C: channels of the encoder's features.
+    pub channels: i64,
+    /// E: width of an embedding.
+    pub embedding: i64,
+    /// A: width of the attention network.
+    pub attention: i64,
+    /// H: width of the LSTM.
+    pub hidden: i64,
+    /// Share of h that is dropped before the last layer, in training.
+    pub dropout: f64,
+    /// Attention grid [height, width]; [0, 0] is the encoder's native grid.
+    pub grid: [i64; 2],
+}
+
+/// The attention decoder.
+pub struct Decoder {
+    /// Its sizes.
+    pub config: DecoderConfig,
+    encoder_att: nn::Linear,  // C -> A
+    decoder_att: nn::Linear,  // H -> A
+    full_att: nn::Linear,     // A -> 1
+    embedding: nn::Embedding, // V -> E
+    weight_ih: Tensor,        // (4H, E + C)
+    weight_hh: Tensor,        // (4H, H)
+    bias_ih: Tensor,          // (4H)
+    bias_hh: Tensor,          // (4H)
+    init_h: nn::Linear,       // C -> H
+    init_c: nn::Linear,       // C -> H
+    f_beta: nn::Linear,       // H -> C
+    fc: nn::Linear,           // H -> V
+}
+
+/// All of an image that the decoder needs, whatever the caption.
+pub struct Projected {
+    features: Tensor,         // (n, p, C)
+    projected: Tensor,        // (n, P, A): W_e of the attention cells
+    mean: Tensor,             // (n, C): over the attention cells
+    resample: Option<Tensor>, // (P, p): R, where the grids differ
+    /// Attention grid, [height, width]; P is their product.
+    pub grid: [i64; 2],
+}
+
+/// LSTM state.
+pub struct State {
+    /// Hidden state (B, H).
+    pub h: Tensor,
+    /// Cell state (B, H).
+    pub c: Tensor,
+}
+
+/// What one step gives.
+pub struct Step {
+    /// Scores of the next token, (B, V).
+    pub logits: Tensor,
+    /// State after the step.
+    pub state: State,
+    /// Attention over the cells, (B, P).
+    pub alpha: Tensor,
+}
+
+/// What the decoder says when each next word is given to it.
+pub struct Teacher {
+    /// Scores, one row for each real token, (N, V): all captions' first
+    /// tokens, then all second ones, and so on.
+    pub logits: Tensor,
+    /// The right tokens, i64 (N).
+    pub targets: Tensor,
+    /// Attention, (B, T, P); 0 after a caption's end.
+    pub alphas: Tensor,
+}
+
+/// The parts of the loss, each a scalar.
+pub struct Loss {
+    /// `cross_entropy + alpha_c * attention`.
+    pub total: Tensor,
+    /// Mean over real tokens.
+    pub cross_entropy: Tensor,
+    /// Doubly stochastic term: mean over captions and cells of (1 - sum_t a)^2.
+    pub attention: Tensor,
+}
+
+impl Projected {
+    /// Number of images, n.
+    pub fn len(&self) -> i64 {
+        self.features.size()[0]
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where the tensors are.
+    pub fn device(&self) -> Device {
+        self.features.device()
+    }
+
+    /// Some of the images, in the order of `index` (i64).
+    pub fn select(&self, index: &Tensor) -> Projected {
+        Projected {
+            features: self.features.index_select(0, index),
+            projected: self.projected.index_select(0, index),
+            mean: self.mean.index_select(0, index),
+            resample: self.resample.as_ref().map(Tensor::shallow_clone),
+            grid: self.grid,
+        }
+    }
+
+    /// The first images.
+    fn first(&self, count: i64) -> Projected {
+        Projected {
+            features: self.features.narrow(0, 0, count),
+            projected: self.projected.narrow(0, 0, count),
+            mean: self.mean.narrow(0, 0, count),
+            resample: self.resample.as_ref().map(Tensor::shallow_clone),
+            grid: self.grid,
+        }
+    }
+}
+
+impl Decoder {
+    /// A decoder with fresh weights, drawn as PyTorch and the tutorial draw them.
+    pub fn new(p: &nn::Path, config: &DecoderConfig) -> Decoder {
+        let DecoderConfig {
+            vocabulary,
+            channels,
+            embedding,
+            attention,
+            hidden,
+            ..
+        } = *config;
+        let linear = |path: nn::Path, input: i64, output: i64| {
+            let bound = uniform(1.0 / (input as f64).sqrt());
+            nn::linear(
+                path,
+                input,
+                output,
+                nn::LinearConfig {
+                    ws_init: bound,
+                    bs_init: Some(bound),
+                    bias: true,
+                },
+            )
+        };
+        let att = p / "attention";
+        let lstm = p / "decode_step";
+        let bound = uniform(1.0 / (hidden as f64).sqrt());
+        let fc = nn::LinearConfig {
+            ws_init: uniform(0.1),
+            bs_init: Some(Init::Const(0.0)),
+            bias: true,
+        };
+        Decoder {
+            encoder_att: linear(&att / "encoder_att", channels, attention),
+            decoder_att: linear(&att / "decoder_att", hidden, attention),
+            full_att: linear(&att / "full_att", attention, 1),
+            embedding: nn::embedding(
+                p / "embedding",
+                vocabulary,
+                embedding,
+                nn::EmbeddingConfig {
+                    ws_init: uniform(0.1),
+                    ..Default::default()
+                },
+            ),
+            weight_ih: lstm.var("weight_ih", &[4 * hidden, embedding + channels], bound),
+            weight_hh: lstm.var("weight_hh", &[4 * hidden, hidden], bound),
+            bias_ih: lstm.var("bias_ih", &[4 * hidden], bound),
+            bias_hh: lstm.var("bias_hh", &[4 * hidden], bound),
+            init_h: linear(p / "init_h", channels, hidden),
+            init_c: linear(p / "init_c", channels, hidden),
+            f_beta: linear(p / "f_beta", hidden, channels),
+            fc: nn::linear(p / "fc", hidden, vocabulary, fc),
+            config: config.clone(),
+        }
+    }
+
+    /// Prepares images: `cells` f32 (n, p, C) of the encoder's `native` grid.
+    pub fn project(&self, cells: &Tensor, native: [i64; 2]) -> Projected {
+        let grid = if self.config.grid == [0, 0] {
+            native
+        } else {
+            self.config.grid
+        };
+        let resample = (grid != native).then(|| pooling_matrix(native, grid, cells.device())); // (P, p)
+        let native_projected = self.encoder_att.forward(cells); // (n, p, A)
+        let (projected, mean) = match &resample {
+            Some(r) => (
+                r.matmul(&native_projected), // (n, P, A)
+                r.mean_dim(0i64, false, Kind::Float)
+                    .unsqueeze(0)
+                    .matmul(cells)
+                    .squeeze_dim(1), // (n, C)
+            ),
+            None => (native_projected, cells.mean_dim(1i64, false, Kind::Float)),
+        };
+        Projected {
+            features: cells.shallow_clone(),
+            projected,
+            mean,
+            resample,
+            grid,
+        }
+    }
+
+    /// State before the first word.
+    pub fn init_state(&self, images: &Projected) -> State {
+        State {
+            h: self.init_h.forward(&images.mean),
+            c: self.init_c.forward(&images.mean),
+        } // (n, H)
+    }
+
+    /// One step from the previous `tokens` i64 (B), B a multiple of n: the rows
+    /// of an image stand together.
+    pub fn step(&self, images: &Projected, tokens: &Tensor, state: &State) -> Step {
+        let gates = self.embedding_gates(tokens); // (B, 4H)
+        let (state, alpha) = self.advance(images, &gates, state);
+        Step {
+            logits: self.fc.forward(&state.h),
+            state,
+            alpha,
+        }
+    }
+
+    /// Runs over captions whose words are known. `image_of_caption` i64 (B)
+    /// says which of the n images each describes; `tokens` i64 (B, L) are
+    /// `<start>` … `<end>`, padded, by descending `lengths`.
+    pub fn teacher_forcing(
+        &self,
+        images: &Projected,
+        image_of_caption: &Tensor,
+        tokens: &Tensor,
+        lengths: &[i64],
+        train: bool,
+    ) -> Teacher {
+        let steps = lengths.first().map_or(0, |length| length - 1); // T
+        let captions = lengths.len() as i64; // B
+        let images = images.select(image_of_caption); // n = B from here
+        let gates = self.embedding_gates(&tokens.narrow(1, 0, steps)); // (B, T, 4H)
+        let mut state = self.init_state(&images); // (B, H)
+        let (mut hidden, mut targets, mut alphas) = (Vec::new(), Vec::new(), Vec::new());
+        for t in 0..steps {
+            let b = lengths.partition_point(|length| length - 1 > t) as i64; // captions that have a token t + 1
+            let previous = State {
+                h: state.h.narrow(0, 0, b),
+                c: state.c.narrow(0, 0, b),
+            };
+            let (next, alpha) = self.advance(
+                &images.first(b),
+                &gates.narrow(0, 0, b).select(1, t),
+                &previous,
+            );
+            alphas.push(alpha.constant_pad_nd([0, 0, 0, captions - b])); // (B, P)
+            targets.push(tokens.narrow(0, 0, b).select(1, t + 1)); // (b)
+            hidden.push(next.h.shallow_clone()); // (b, H)
+            state = next;
+        }
+        let hidden = Tensor::cat(&hidden, 0).dropout(self.config.dropout, train); // (N, H)
+        Teacher {
+            logits: self.fc.forward(&hidden),  // (N, V)
+            targets: Tensor::cat(&targets, 0), // (N)
+            alphas: Tensor::stack(&alphas, 1), // (B, T, P)
+        }
+    }
+
+    /// The embeddings' half of `W_ih x`, with both biases: i64 (…) -> (…, 4H).
+    fn embedding_gates(&self, tokens: &Tensor) -> Tensor {
+        let weight = self.weight_ih.narrow(1, 0, self.config.embedding); // (4H, E)
+        self.embedding
+            .forward(tokens)
+            .linear(&weight, Some(&(&self.bias_ih + &self.bias_hh)))
+    }
+
+    /// Attention and LSTM: `gates` (B, 4H) of the previous words, B = n x k.
+    fn advance(&self, images: &Projected, gates: &Tensor, state: &State) -> (State, Tensor) {
+        let DecoderConfig {
+            embedding,
+            channels,
+            hidden,
+            attention,
+            ..
+        } = self.config;
+        let n = images.len();
+        let query = self
+            .decoder_att
+            .forward(&state.h)
+            .view([n, -1, 1, attention]); // (n, k, 1, A)
+        let scores = self
+            .full_att
+            .forward(&(images.projected.unsqueeze(1) + query).relu())
+            .squeeze_dim(-1); // (n, k, P)
+        let alpha = scores.softmax(-1, Kind::Float); // (n, k, P)
+        let weights = images
+            .resample
+            .as_ref()
+            .map_or_else(|| alpha.shallow_clone(), |r| alpha.matmul(r)); // (n, k, p)
+        let context = weights.bmm(&images.features).view([-1, channels]); // (B, C)
+        let context = self.f_beta.forward(&state.h).sigmoid() * context; // (B, C)
+        let gates = gates
+            + context.linear(
+                &self.weight_ih.narrow(1, embedding, channels),
+                None::<&Tensor>,
+            )
+            + state.h.linear(&self.weight_hh, None::<&Tensor>); // (B, 4H)
+        let gates = gates.view([-1, 4, hidden]);
+        let gate = |index: i64| gates.select(1, index); // PyTorch's order: i, f, g, o
+        let c = gate(1).sigmoid() * &state.c + gate(0).sigmoid() * gate(2).tanh(); // (B, H)
+        let h = gate(3).sigmoid() * c.tanh(); // (B, H)
+        let alpha = alpha.view([state.h.size()[0], -1]); // (B, P)
+        (State { h, c }, alpha)
+    }
+}
+
+/// Cross entropy and doubly stochastic regularisation (paper, section 4.2.1).
+pub fn loss(out: &Teacher, alpha_c: f64) -> Loss {
+    let cross_entropy = out.logits.cross_entropy_for_logits(&out.targets);
+    let attention = (1f64 - out.alphas.sum_dim_intlist(1i64, false, Kind::Float))
+        .square()
+        .mean(Kind::Float); // over (B, P)
+    Loss {
+        total: &cross_entropy + &attention * alpha_c,
+        cross_entropy,
+        attention,
+    }
+}
+
+/// R (P, p): adaptive average pooling from one grid to another as a matrix.
+fn pooling_matrix(native: [i64; 2], grid: [i64; 2], device: Device) -> Tensor {
+    let cells = native[0] * native[1];
+    let identity = Tensor::eye(cells, (Kind::Float, device)).view([cells, 1, native[0], native[1]]); // (p, 1, h, w)
+    identity
+        .adaptive_avg_pool2d(grid)
+        .view([cells, grid[0] * grid[1]])
+        .tr()
+        .contiguous() // (P, p)
+}
+
+fn uniform(bound: f64) -> Init {
+    Init::Uniform {
+        lo: -bound,
+        up: bound,
+    }
+}

@@ -1,0 +1,391 @@
+//! ResNet encoders (He et al. 2015) with spatial output, under torchvision's
+//! parameter names.
+
+use crate::weights::{self, StateDict};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::nn::{self, Init};
+use tch::{Kind, Tensor};
+
+/// Mean and standard deviation of ImageNet's channels, on the scale 0 to 1.
+const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const STD: [f32; 3] = [0.229, 0.224, 0.225];
+const BATCH_NORM_EPSILON: f64 = 1e-5;
+
+/// Which ResNet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Arch {
+    Resnet18,
+    Resnet34,
+    Resnet50,
+    Resnet101,
+    Resnet152,
+}
+
+impl Arch {
+    /// Blocks of each of the four layers.
+    fn blocks(self) -> [usize; 4] {
+        match self {
+            Arch::Resnet18 => [2, 2, 2, 2],
+            Arch::Resnet34 | Arch::Resnet50 => [3, 4, 6, 3],
+            Arch::Resnet101 => [3, 4, 23, 3],
+            Arch::Resnet152 => [3, 8, 36, 3],
+        }
+    }
+
+    fn is_bottleneck(self) -> bool {
+        !matches!(self, Arch::Resnet18 | Arch::Resnet34)
+    }
+}
+
+/// The layer whose output is the feature map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum LastStage {
+    Layer1,
+    Layer2,
+    Layer3,
+    Layer4,
+}
+
+/// Where a bottleneck that halves the map has its stride of 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StrideIn {
+    /// In the 3x3 convolution: torchvision ("v1.5").
+    Conv3x3,
+    /// In the first 1x1 convolution: the original.
+    Conv1x1,
+}
+
+/// Architecture of an encoder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EncoderConfig {
+    /// Which ResNet.
+    pub arch: Arch,
+    /// The layer whose output is the feature map.
+    pub last_stage: LastStage,
+    /// Where bottlenecks have their stride.
+    pub stride_in: StrideIn,
+}
+
+impl Default for EncoderConfig {
+    fn default() -> Self {
+        EncoderConfig {
+            arch: Arch::Resnet101,
+            last_stage: LastStage::Layer4,
+            stride_in: StrideIn::Conv3x3,
+        }
+    }
+}
+
+impl EncoderConfig {
+    /// Channels of the feature map.
+    pub fn channels(&self) -> i64 {
+        let expansion = if self.arch.is_bottleneck() { 4 } else { 1 };
+        (64 << self.last_stage as i64) * expansion
+    }
+
+    /// Pixels of an image per cell of the feature map, along each side.
+    pub fn stride(&self) -> i64 {
+        4 << self.last_stage as i64
+    }
+}
+
+/// A ResNet up to its last stage.
+pub struct Encoder {
+    config: EncoderConfig,
+    stem: Unit,
+    blocks: Vec<Block>,
+}
+
+/// An encoder that only looks: BatchNorm is folded into the convolutions, whose
+/// weights lie channels-last.
+pub struct FrozenEncoder(Encoder);
+
+/// A convolution and its BatchNorm.
+struct Unit {
+    weight: Tensor, // (out, in, k, k)
+    norm: Norm,
+    stride: i64,
+}
+
+enum Norm {
+    Batch {
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        var: Tensor,
+    }, // (out) each
+    Folded {
+        bias: Tensor,
+    },
+}
+
+/// A residual block.
+struct Block {
+    units: Vec<Unit>,
+    downsample: Option<Unit>,
+}
+
+impl Encoder {
+    /// An encoder with fresh weights, drawn as torchvision draws them.
+    pub fn new(p: &nn::Path, config: &EncoderConfig) -> Encoder {
+        let stem = Unit::new(&(p / "conv1"), &(p / "bn1"), [3, 64], 7, 2);
+        let mut blocks = Vec::new();
+        let mut channels = 64;
+        for (layer, count) in (0..=config.last_stage as i64).zip(config.arch.blocks()) {
+            let path = p / format!("layer{}", layer + 1);
+            for block in 0..count {
+                let stride = if block == 0 && layer > 0 { 2 } else { 1 };
+                blocks.push(Block::new(
+                    &(&path / block),
+                    config,
+                    &mut channels,
+                    64 << layer,
+                    stride,
+                ));
+            }
+        }
+        Encoder {
+            config: config.clone(),
+            stem,
+            blocks,
+        }
+    }
+
+    /// Takes weights from a state dict. What lies beyond the last stage, the
+    /// classifier and BatchNorm's counters are left aside.
+    ///
+    /// # Errors
+    /// One that names what is missing, superfluous or misshapen.
+    pub fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
+        let beyond: Vec<String> = (self.config.last_stage as i64 + 2..=4)
+            .map(|layer| format!("layer{layer}."))
+            .chain(["fc.".to_owned()])
+            .collect();
+        weights::assign(vars, dict, &|name| {
+            name.ends_with(".num_batches_tracked")
+                || beyond.iter().any(|prefix| name.starts_with(prefix))
+        })
+        .map_err(|e| {
+            Error::Mismatch(format!(
+                "not the weights of {:?} up to {:?}: {e}",
+                self.config.arch, self.config.last_stage
+            ))
+        })
+    }
+
+    /// Feature maps (B, C, h, w) of `images` f32 (B, 3, H, W), normalised.
+    /// `batch_norm_train`: BatchNorm uses the batch's statistics and moves its
+    /// own; otherwise it stays as it is.
+    pub fn forward(&self, images: &Tensor, batch_norm_train: bool) -> Tensor {
+        let x = self.stem.forward(images, batch_norm_train).relu(); // (B, 64, H/2, W/2)
+        let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // (B, 64, H/4, W/4)
+        self.blocks
+            .iter()
+            .fold(x, |x, block| block.forward(&x, batch_norm_train))
+    }
+
+    /// Channels of the feature map.
+    pub fn channels(&self) -> i64 {
+        self.config.channels()
+    }
+
+    /// Pixels of an image per cell, along each side.
+    pub fn stride(&self) -> i64 {
+        self.config.stride()
+    }
+}
+
+impl FrozenEncoder {
+    /// Feature maps (B, C, h, w) of `images` f32 (B, 3, H, W), normalised.
+    pub fn forward(&self, images: &Tensor) -> Tensor {
+        self.0.forward(&channels_last(images), false)
+    }
+}
+
+impl From<&Encoder> for FrozenEncoder {
+    fn from(encoder: &Encoder) -> Self {
+        let fold = |block: &Block| Block {
+            units: block.units.iter().map(Unit::folded).collect(),
+            downsample: block.downsample.as_ref().map(Unit::folded),
+        };
+        tch::no_grad(|| {
+            FrozenEncoder(Encoder {
+                config: encoder.config.clone(),
+                stem: encoder.stem.folded(),
+                blocks: encoder.blocks.iter().map(fold).collect(),
+            })
+        })
+    }
+}
+
+impl Unit {
+    fn new(
+        conv: &nn::Path,
+        norm: &nn::Path,
+        [input, output]: [i64; 2],
+        kernel: i64,
+        stride: i64,
+    ) -> Unit {
+        let kaiming = Init::Kaiming {
+            dist: nn::init::NormalOrUniform::Normal,
+            fan: nn::init::FanInOut::FanOut,
+            non_linearity: nn::init::NonLinearity::ReLU,
+        };
+        Unit {
+            weight: conv.var("weight", &[output, input, kernel, kernel], kaiming),
+            norm: Norm::Batch {
+                weight: norm.ones("weight", &[output]),
+                bias: norm.zeros("bias", &[output]),
+                mean: norm.zeros_no_train("running_mean", &[output]),
+                var: norm.ones_no_train("running_var", &[output]),
+            },
+            stride,
+        }
+    }
+
+    fn forward(&self, x: &Tensor, batch_norm_train: bool) -> Tensor {
+        let padding = self.weight.size()[2] / 2;
+        let convolve = |bias: Option<&Tensor>| {
+            x.conv2d(
+                &self.weight,
+                bias,
+                [self.stride; 2],
+                [padding; 2],
+                [1, 1],
+                1,
+            )
+        };
+        match &self.norm {
+            Norm::Folded { bias } => convolve(Some(bias)),
+            Norm::Batch {
+                weight,
+                bias,
+                mean,
+                var,
+            } => convolve(None).batch_norm(
+                Some(weight),
+                Some(bias),
+                Some(mean),
+                Some(var),
+                batch_norm_train,
+                0.1,
+                BATCH_NORM_EPSILON,
+                false,
+            ),
+        }
+    }
+
+    fn folded(&self) -> Unit {
+        let (scale, bias) = match &self.norm {
+            Norm::Batch {
+                weight,
+                bias,
+                mean,
+                var,
+            } => {
+                let scale = weight / (var + BATCH_NORM_EPSILON).sqrt();
+                (scale.shallow_clone(), bias - mean * scale)
+            }
+            Norm::Folded { bias } => (bias.ones_like(), bias.shallow_clone()),
+        };
+        let weight = (&self.weight * scale.view([-1, 1, 1, 1])).detach();
+        Unit {
+            weight: channels_last(&weight),
+            norm: Norm::Folded {
+                bias: bias.detach(),
+            },
+            stride: self.stride,
+        }
+    }
+}
+
+impl Block {
+    /// A block that makes `width` (times 4 in bottlenecks) of `channels`.
+    fn new(
+        p: &nn::Path,
+        config: &EncoderConfig,
+        channels: &mut i64,
+        width: i64,
+        stride: i64,
+    ) -> Block {
+        let unit = |index: usize, sizes: [i64; 2], kernel: i64, stride: i64| {
+            Unit::new(
+                &(p / format!("conv{index}")),
+                &(p / format!("bn{index}")),
+                sizes,
+                kernel,
+                stride,
+            )
+        };
+        let input = *channels;
+        let (units, output) = if config.arch.is_bottleneck() {
+            let (first, second) = match config.stride_in {
+                StrideIn::Conv1x1 => (stride, 1),
+                StrideIn::Conv3x3 => (1, stride),
+            };
+            let units = vec![
+                unit(1, [input, width], 1, first),
+                unit(2, [width, width], 3, second),
+                unit(3, [width, 4 * width], 1, 1),
+            ];
+            (units, 4 * width)
+        } else {
+            (
+                vec![
+                    unit(1, [input, width], 3, stride),
+                    unit(2, [width, width], 3, 1),
+                ],
+                width,
+            )
+        };
+        let path = p / "downsample";
+        let downsample = (stride != 1 || input != output)
+            .then(|| Unit::new(&(&path / 0), &(&path / 1), [input, output], 1, stride));
+        *channels = output;
+        Block { units, downsample }
+    }
+
+    fn forward(&self, x: &Tensor, batch_norm_train: bool) -> Tensor {
+        let last = self.units.len() - 1;
+        let y = self
+            .units
+            .iter()
+            .enumerate()
+            .fold(x.shallow_clone(), |y, (index, unit)| {
+                let y = unit.forward(&y, batch_norm_train);
+                if index < last { y.relu() } else { y }
+            });
+        match &self.downsample {
+            Some(unit) => (y + unit.forward(x, batch_norm_train)).relu(),
+            None => (y + x).relu(),
+        }
+    }
+}
+
+/// Pixels u8 (B, 3, H, W) as the encoder wants them: f32, ImageNet's mean and
+/// standard deviation taken out.
+pub fn normalise(images: &Tensor) -> Tensor {
+    let channel = |values: &[f32]| {
+        Tensor::from_slice(values)
+            .view([1, 3, 1, 1])
+            .to_device(images.device())
+    };
+    (images.to_kind(Kind::Float) / 255.0 - channel(&MEAN)) / channel(&STD)
+}
+
+/// Feature maps (B, C, h, w) as cells (B, h*w, C), row by row.
+pub fn cells(map: &Tensor) -> Tensor {
+    map.flatten(2, 3).transpose(1, 2)
+}
+
+/// The same tensor (B, C, h, w), channels innermost in memory.
+fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}

@@ -1,0 +1,210 @@
+//! What the trainer reads: captions as ids, and of each image either its
+//! features or its pixels.
+
+use crate::order::Group;
+use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord};
+use attend_artifact::features::Features;
+use attend_artifact::shard::Dtype;
+use attend_artifact::vocabulary::EncodedRecord;
+use attend_artifact::{Error, Result};
+use std::collections::HashMap;
+use tch::{Kind, Tensor};
+
+/// Where an image's numbers come from.
+pub enum Source {
+    /// What a frozen encoder made of it.
+    Features(Features),
+    /// Its pixels.
+    Pixels,
+}
+
+/// Images and captions of the train and validation splits.
+pub struct Data {
+    dataset: Dataset,
+    source: Source,
+    /// Index into the dataset's images of each caption of the train split.
+    pub image_of_caption: Vec<usize>,
+    captions: Vec<EncodedRecord>,
+    /// Indices of the validation images.
+    pub validation: Vec<usize>,
+    /// The human captions of each validation image.
+    pub references: Vec<Vec<String>>,
+}
+
+/// One step's worth of data.
+pub struct Batch {
+    /// Features f16/f32 (n, cells, channels) or pixels u8 (n, 3, H, W).
+    pub images: Tensor,
+    /// Which of the n images each caption describes: i64 (B).
+    pub image_of_caption: Tensor,
+    /// `<start>` … `<end>`, padded: i64 (B, L); by descending length.
+    pub tokens: Tensor,
+    /// Tokens of each caption, `<start>` and `<end>` included.
+    pub lengths: Vec<i64>,
+}
+
+impl Data {
+    /// Brings the tables together.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where a split is empty, [`Error::Refused`] where the
+    /// tables don't belong together.
+    pub fn new(
+        dataset: Dataset,
+        source: Source,
+        encoded: Vec<EncodedRecord>,
+        validation_split: &str,
+    ) -> Result<Data> {
+        let index: HashMap<i64, usize> = dataset
+            .images()
+            .iter()
+            .enumerate()
+            .map(|(i, image)| (image.image_id, i))
+            .collect();
+        let captions: Vec<EncodedRecord> = encoded
+            .into_iter()
+            .filter(|caption| caption.split == "train")
+            .collect();
+        if captions.is_empty() {
+            return Err(Error::input(
+                "the vocabulary artifact holds no caption of split \"train\": nothing to train on",
+            ));
+        }
+        let image_of_caption = captions
+            .iter()
+            .map(|caption| {
+                index.get(&caption.image_id).copied().ok_or_else(|| {
+                    Error::refused(format!(
+                        "caption {} describes image {}, which the dataset has not",
+                        caption.caption_id, caption.image_id
+                    ))
+                })
+            })
+            .collect::<Result<Vec<usize>>>()?;
+        if let Source::Features(features) = &source
+            && let Some(image) = dataset
+                .images()
+                .iter()
+                .find(|image| features.row(image.image_id).is_none())
+        {
+            return Err(Error::refused(format!(
+                "the features artifact has no image {}; make it again",
+                image.image_id
+            )));
+        }
+        dataset.split(validation_split)?;
+        let mut of_image: HashMap<i64, Vec<String>> = HashMap::new();
+        for CaptionRecord {
+            image_id, caption, ..
+        } in dataset.captions()
+        {
+            of_image.entry(*image_id).or_default().push(caption.clone());
+        }
+        // An image without a human caption has nothing to be compared with.
+        let (validation, references) = dataset
+            .images()
+            .iter()
+            .enumerate()
+            .filter(|(_, image)| image.split == validation_split)
+            .filter_map(|(i, image)| Some((i, of_image.remove(&image.image_id)?)))
+            .unzip();
+        Ok(Data {
+            dataset,
+            source,
+            image_of_caption,
+            captions,
+            validation,
+            references,
+        })
+    }
+
+    /// An image, by index.
+    pub fn image(&self, index: usize) -> &ImageRecord {
+        &self.dataset.images()[index]
+    }
+
+    /// The encoder's native grid, where the images are features.
+    pub fn grid(&self) -> Option<[i64; 2]> {
+        match &self.source {
+            Source::Features(features) => Some(features.grid().map(|n| n as i64)),
+            Source::Pixels => None,
+        }
+    }
+
+    /// The numbers of these images: features (n, cells, channels) f16 or f32,
+    /// or pixels (n, 3, H, W) u8.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where an image is missing.
+    pub fn gather(&self, images: &[usize]) -> Result<Tensor> {
+        let mut bytes = Vec::new();
+        for index in images {
+            let image = self.image(*index);
+            let row = match &self.source {
+                Source::Features(features) => features.row(image.image_id),
+                Source::Pixels => Some(self.dataset.pixels(image)?),
+            };
+            let row = row.ok_or_else(|| {
+                Error::internal(format!("no features of image {}", image.image_id))
+            })?;
+            bytes.reserve(row.len() * (images.len() - bytes.len() / row.len().max(1)));
+            bytes.extend_from_slice(row);
+        }
+        let n = images.len() as i64;
+        let (shape, kind) = match &self.source {
+            Source::Features(features) => {
+                let kind = if features.dtype() == Dtype::F16 {
+                    Kind::Half
+                } else {
+                    Kind::Float
+                };
+                let [height, width] = features.grid();
+                (
+                    vec![n, (height * width) as i64, features.channels() as i64],
+                    kind,
+                )
+            }
+            Source::Pixels => {
+                let [height, width] = self.dataset.image_size();
+                (vec![n, 3, height as i64, width as i64], Kind::Uint8)
+            }
+        };
+        Tensor::f_from_data_size(&bytes, &shape, kind).map_err(Error::internal)
+    }
+
+    /// Puts a step's data together.
+    ///
+    /// # Errors
+    /// As [`Data::gather`].
+    pub fn batch(&self, groups: &[Group]) -> Result<Batch> {
+        let images: Vec<usize> = groups.iter().map(|group| group.image).collect();
+        let mut captions: Vec<(i64, &[i32])> = groups
+            .iter()
+            .zip(0..)
+            .flat_map(|(group, n)| {
+                group
+                    .captions
+                    .iter()
+                    .map(move |caption| (n, self.captions[*caption].tokens.as_slice()))
+            })
+            .collect();
+        captions.sort_by_key(|(_, tokens)| std::cmp::Reverse(tokens.len()));
+        let longest = captions.first().map_or(0, |(_, tokens)| tokens.len());
+        let mut tokens = vec![0i64; captions.len() * longest];
+        for (row, (_, caption)) in tokens.chunks_mut(longest.max(1)).zip(&captions) {
+            row.iter_mut()
+                .zip(*caption)
+                .for_each(|(cell, id)| *cell = i64::from(*id));
+        }
+        let image_of_caption: Vec<i64> = captions.iter().map(|(n, _)| *n).collect();
+        Ok(Batch {
+            images: self.gather(&images)?,
+            image_of_caption: Tensor::from_slice(&image_of_caption),
+            tokens: Tensor::from_slice(&tokens).view([captions.len() as i64, longest as i64]),
+            lengths: captions
+                .iter()
+                .map(|(_, caption)| caption.len() as i64)
+                .collect(),
+        })
+    }
+}

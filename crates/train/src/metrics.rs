@@ -1,0 +1,101 @@
+//! What a run writes down as it goes: `metrics.jsonl` and TensorBoard events.
+//! Neither holds a time, so that a resumed run ends with the same files.
+
+use crate::tensorboard::Events;
+use attend_artifact::{At, Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Name of the lines of metrics.
+pub const LINES: &str = "metrics.jsonl";
+/// Name of the event file.
+pub const EVENTS: &str = "events.out.tfevents.0.attend";
+
+/// Lengths of both files, as a checkpoint keeps them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Bytes of `metrics.jsonl`.
+    pub lines: u64,
+    /// Bytes of the event file.
+    pub events: u64,
+}
+
+/// Both files, open for appending.
+pub struct Metrics {
+    path: PathBuf,
+    lines: BufWriter<File>,
+    events: Events,
+}
+
+impl Metrics {
+    /// Opens both files in `folder`, cut to where a checkpoint left them.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] from the disk.
+    pub fn open(folder: &Path, lengths: Lengths) -> Result<Metrics> {
+        let path = folder.join(LINES);
+        let lines = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .at(&path)?;
+        lines.set_len(lengths.lines).at(&path)?;
+        let events = Events::open(&folder.join(EVENTS), lengths.events)?;
+        Ok(Metrics {
+            path,
+            lines: BufWriter::new(lines),
+            events,
+        })
+    }
+
+    /// Writes numbers down: `{"step", "epoch", "split", …}`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] from the disk.
+    pub fn write(
+        &mut self,
+        step: u64,
+        epoch: u64,
+        split: &str,
+        values: &[(&str, f64)],
+    ) -> Result<()> {
+        let mut line = Map::new();
+        line.insert("step".into(), json!(step));
+        line.insert("epoch".into(), json!(epoch));
+        line.insert("split".into(), json!(split));
+        line.extend(
+            values
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), json!(value))),
+        );
+        writeln!(self.lines, "{}", Value::Object(line)).at(&self.path)?;
+        let tags: Vec<String> = values
+            .iter()
+            .map(|(name, _)| format!("{split}/{name}"))
+            .collect();
+        let tagged: Vec<(&str, f64)> = tags
+            .iter()
+            .map(String::as_str)
+            .zip(values.iter().map(|(_, v)| *v))
+            .collect();
+        self.events.scalars(step, &tagged)
+    }
+
+    /// Writes out what is buffered; says how long the files are.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] from the disk.
+    pub fn flush(&mut self) -> Result<Lengths> {
+        self.lines.flush().at(&self.path)?;
+        let file = self.lines.get_ref();
+        file.sync_data().at(&self.path)?;
+        let lines = file.metadata().map_err(Error::internal)?.len();
+        Ok(Lengths {
+            lines,
+            events: self.events.flush()?,
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Which captions each step sees: a function of the seed and the epoch, so that
+//! a resumed run goes on in the same order.
+
+/// The captions of one image that share a step: the image's index and the
+/// captions' indices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Index of the image.
+    pub image: usize,
+    /// Indices of its captions.
+    pub captions: Vec<usize>,
+}
+
+/// A well-mixed 64-bit number for a key: the output function of SplitMix64
+/// (Steele, Lea, Flood 2014), once per word of the key.
+pub fn mix(key: &[u64]) -> u64 {
+    key.iter().fold(0x243F_6A88_85A3_08D3, |state, word| {
+        let mut z = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    })
+}
+
+/// The batches of an epoch: each caption once; at most `batch` captions, in
+/// groups of at most `per_image` captions of one image. `captions` holds the
+/// image's index of each caption.
+pub fn batches(
+    captions: &[usize],
+    batch: usize,
+    per_image: usize,
+    seed: u64,
+    epoch: u64,
+) -> Vec<Vec<Group>> {
+    let key = |kind: u64, n: usize| mix(&[seed, epoch, kind, n as u64]);
+    let mut order: Vec<usize> = (0..captions.len()).collect();
+    order.sort_by_cached_key(|caption| (captions[*caption], key(0, *caption)));
+    let mut groups: Vec<Group> = order
+        .chunk_by(|a, b| captions[*a] == captions[*b])
+        .flat_map(|of_image| of_image.chunks(per_image))
+        .map(|chunk| Group {
+            image: captions[chunk[0]],
+            captions: chunk.to_vec(),
+        })
+        .collect();
+    groups.sort_by_cached_key(|group| (key(1, group.captions[0]), group.captions[0]));
+    let mut batches: Vec<Vec<Group>> = Vec::new();
+    let mut size = batch;
+    for group in groups {
+        if size + group.captions.len() > batch {
+            batches.push(Vec::new());
+            size = 0;
+        }
+        size += group.captions.len();
+        if let Some(last) = batches.last_mut() {
+            last.push(group);
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_caption_once_and_groups_whole() {
+        let captions: Vec<usize> = (0..103).map(|caption| caption / 5).collect();
+        for (batch, per_image) in [(32, 1), (30, 5), (7, 3), (5, 5)] {
+            let epoch = batches(&captions, batch, per_image, 1, 0);
+            let mut seen: Vec<usize> = epoch
+                .iter()
+                .flatten()
+                .flat_map(|group| group.captions.clone())
+                .collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..103).collect::<Vec<_>>());
+            for groups in &epoch {
+                assert!(
+                    groups
+                        .iter()
+                        .map(|group| group.captions.len())
+                        .sum::<usize>()
+                        <= batch
+                );
+            }
+            for group in epoch.iter().flatten() {
+                assert!(group.captions.len() <= per_image);
+                assert!(
+                    group
+                        .captions
+                        .iter()
+                        .all(|caption| captions[*caption] == group.image)
+                );
+            }
+            assert_eq!(epoch, batches(&captions, batch, per_image, 1, 0));
+            assert_ne!(epoch, batches(&captions, batch, per_image, 1, 1));
+            assert_ne!(epoch, batches(&captions, batch, per_image, 2, 0));
+        }
+    }
+
+    #[test]
+    fn the_order_is_not_the_images_order() {
+        let captions: Vec<usize> = (0..1000).collect();
+        let first = &batches(&captions, 100, 1, 1, 0)[0];
+        let mean = first.iter().map(|group| group.image).sum::<usize>() / first.len();
+        assert!((400..600).contains(&mean), "{mean}");
+    }
+}

@@ -1,0 +1,291 @@
+//! The training loop.
+
+use crate::adam::is_broken;
+use crate::checkpoint::{self, Checkpoint, State};
+use crate::config::{Schedule, Train};
+use crate::data::{Batch, Data};
+use crate::metrics::Metrics;
+use crate::network::Network;
+use crate::order::{Group, batches, mix};
+use crate::validate::{Validation, validate};
+use attend_artifact::vocabulary::Vocabulary;
+use attend_artifact::{Error, Progress, Result, check_interrupt, progress};
+use attend_model::Teacher;
+use crossbeam::channel::bounded;
+use std::path::{Path, PathBuf};
+use tch::Kind;
+
+/// Batches that are put together ahead of the step.
+const AHEAD: usize = 4;
+
+/// A run: the network, its data, and where it stands.
+pub struct Run<'a> {
+    /// Parameters.
+    pub train: &'a Train,
+    /// The data.
+    pub data: &'a Data,
+    /// The words.
+    pub vocabulary: &'a Vocabulary,
+    /// `vocab.json`, which goes into every checkpoint.
+    pub vocabulary_file: &'a Path,
+    /// The model.
+    pub network: Network,
+    /// The folder that holds `checkpoints/` and the metrics.
+    pub folder: PathBuf,
+    /// Where the run stands.
+    pub state: State,
+}
+
+impl Run<'_> {
+    /// Trains to the end, or from where an interrupted run stopped.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after a checkpoint was written; [`Error::Internal`]
+    /// where the loss is no number any more.
+    pub fn run(&mut self) -> Result<()> {
+        if let Some((folder, state)) = checkpoint::find(&self.last())? {
+            self.network.restore(&folder)?;
+            self.state = state;
+            tracing::info!(
+                "going on after step {} of epoch {}",
+                self.state.step_of_epoch,
+                self.state.epoch + 1
+            );
+        }
+        let mut metrics = Metrics::open(&self.folder, self.state.metrics)?;
+        while self.state.epoch < self.train.epochs
+            && self.state.since_best < self.train.stop_patience
+        {
+            self.epoch(&mut metrics)?;
+        }
+        if self.state.since_best >= self.train.stop_patience {
+            tracing::info!("no better score for {} epochs: done", self.state.since_best);
+        }
+        Ok(())
+    }
+
+    fn last(&self) -> PathBuf {
+        self.folder.join("checkpoints/last")
+    }
+
+    fn epoch(&mut self, metrics: &mut Metrics) -> Result<()> {
+        let Train {
+            seed,
+            batch,
+            captions_per_image,
+            epochs,
+            ..
+        } = *self.train;
+        let epoch = self.state.epoch;
+        let plan = batches(
+            &self.data.image_of_caption,
+            batch,
+            captions_per_image,
+            seed,
+            epoch,
+        );
+        let bar = progress(
+            &format!("epoch {}/{epochs}", epoch + 1),
+            "captions",
+            self.data.image_of_caption.len() as u64,
+        );
+        let done = self.state.step_of_epoch as usize;
+        bar.skip(count(&plan[..done.min(plan.len())]));
+        let data = self.data;
+        std::thread::scope(|scope| {
+            let (sender, receiver) = bounded(AHEAD);
+            let todo = plan.get(done..).unwrap_or_default();
+            scope.spawn(move || {
+                // Ends early when the receiver is gone.
+                todo.iter()
+                    .all(|groups| sender.send(data.batch(groups)).is_ok())
+            });
+            for (batch, groups) in receiver.iter().zip(todo) {
+                let of_epoch = self.state.step_of_epoch as f64 / plan.len() as f64;
+                self.step(&batch?, groups, epoch as f64 + of_epoch, metrics, &bar)?;
+                self.between_steps(metrics)?;
+            }
+            Ok::<(), Error>(())
+        })?;
+        bar.finish();
+        let mean_loss = self.state.loss_sum / plan.len().max(1) as f64;
+        let validation = match validate(
+            &self.network,
+            data,
+            self.vocabulary,
+            self.train.validation_beam,
+            self.train.max_length,
+        ) {
+            Err(Error::Interrupted) => return self.interrupted(metrics),
+            other => other?,
+        };
+        self.judge(&validation, mean_loss, metrics)?;
+        self.save(metrics, "last", true)?;
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        batch: &Batch,
+        groups: &[Group],
+        epochs: f64,
+        metrics: &mut Metrics,
+        bar: &Progress,
+    ) -> Result<()> {
+        let step = self.state.step;
+        // Dropout is a function of seed and step.
+        tch::manual_seed(mix(&[self.train.seed, 2, step]) as i64);
+        let (loss, out) = self.network.forward(batch);
+        if is_broken(&loss.total) {
+            let images: Vec<i64> = groups
+                .iter()
+                .map(|group| self.data.image(group.image).image_id)
+                .collect();
+            return Err(Error::internal(format!(
+                "the loss of step {step} is {}, on images {images:?}; the last checkpoint is whole: lower the learning rate or look at these images",
+                loss.total.double_value(&[])
+            )));
+        }
+        let rate = self.rate(epochs);
+        self.network.learn(
+            &loss.total,
+            self.train.decoder_lr * rate,
+            self.train.encoder_lr * rate,
+            self.train.clip,
+        );
+        let cross_entropy = loss.cross_entropy.double_value(&[]);
+        self.state.step += 1;
+        self.state.step_of_epoch += 1;
+        self.state.loss_sum += cross_entropy;
+        if step.is_multiple_of(self.train.log_steps) {
+            let values = [
+                ("loss", loss.total.double_value(&[])),
+                ("cross_entropy", cross_entropy),
+                ("perplexity", cross_entropy.exp()),
+                ("attention", loss.attention.double_value(&[])),
+                ("top5", top5(&out)),
+                ("learning_rate", self.train.decoder_lr * rate),
+            ];
+            metrics.write(step, self.state.epoch, "train", &values)?;
+            bar.set_message(format!(
+                "loss {:.3}  perplexity {:.1}  top-5 {:.1} %",
+                values[0].1,
+                values[2].1,
+                100.0 * values[4].1
+            ));
+        }
+        bar.inc(batch.lengths.len() as u64);
+        Ok(())
+    }
+
+    /// The learning rates' factor at a time counted in epochs.
+    fn rate(&self, epochs: f64) -> f64 {
+        let warmup = match self.train.warmup_steps {
+            0 => 1.0,
+            steps => ((self.state.step + 1) as f64 / steps as f64).min(1.0),
+        };
+        warmup
+            * match self.train.schedule {
+                Schedule::Constant => 1.0,
+                Schedule::Plateau => self.state.decay,
+                Schedule::Cosine => {
+                    0.5 * (1.0 + (std::f64::consts::PI * epochs / self.train.epochs as f64).cos())
+                }
+            }
+    }
+
+    fn between_steps(&mut self, metrics: &mut Metrics) -> Result<()> {
+        let every = self.train.checkpoint_steps;
+        if attend_artifact::interrupted() {
+            return self.interrupted(metrics);
+        }
+        if every > 0 && self.state.step.is_multiple_of(every) {
+            self.save(metrics, "last", true)?;
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self, metrics: &mut Metrics) -> Result<()> {
+        self.save(metrics, "last", true)?;
+        tracing::info!("checkpoint of step {} written", self.state.step);
+        check_interrupt()
+    }
+
+    /// Compares a validation with the best so far; ends the epoch.
+    fn judge(&mut self, validation: &Validation, loss: f64, metrics: &mut Metrics) -> Result<()> {
+        let score = validation.bleu[3];
+        let better = self.state.best.is_none_or(|best| score > best);
+        let values = [
+            ("train_cross_entropy", loss),
+            ("bleu1", validation.bleu[0]),
+            ("bleu2", validation.bleu[1]),
+            ("bleu3", validation.bleu[2]),
+            ("bleu4", score),
+        ];
+        metrics.write(
+            self.state.step,
+            self.state.epoch,
+            &self.train.validation_split,
+            &values,
+        )?;
+        tracing::info!(
+            "epoch {}: cross entropy {loss:.4}, BLEU-4 on {} {score:.4}{}",
+            self.state.epoch + 1,
+            self.train.validation_split,
+            if better { ", the best so far" } else { "" }
+        );
+        for (index, caption) in self
+            .data
+            .validation
+            .iter()
+            .zip(&validation.captions)
+            .take(2)
+        {
+            tracing::info!("  {}: {caption}", self.data.image(*index).file_name);
+        }
+        self.state.epoch += 1;
+        self.state.step_of_epoch = 0;
+        self.state.loss_sum = 0.0;
+        self.state.since_best = if better { 0 } else { self.state.since_best + 1 };
+        let patience = self.train.decay_patience;
+        if !better && patience > 0 && self.state.since_best.is_multiple_of(patience) {
+            self.state.decay *= self.train.decay;
+            tracing::info!("learning rates times {:.3} from here", self.state.decay);
+        }
+        if better {
+            self.state.best = Some(score);
+            self.save(metrics, "best", false)?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self, metrics: &mut Metrics, name: &str, resumable: bool) -> Result<()> {
+        self.state.metrics = metrics.flush()?;
+        let checkpoint = Checkpoint {
+            state: &self.state,
+            card: &self.network.card,
+            decoder: self.network.decoder_weights(),
+            encoder: self.network.encoder_weights(),
+            optimizer: resumable.then(|| self.network.optimizer()),
+            vocabulary: self.vocabulary_file,
+        };
+        checkpoint.save(&self.folder.join("checkpoints").join(name))
+    }
+}
+
+fn count(plan: &[Vec<Group>]) -> u64 {
+    plan.iter()
+        .flatten()
+        .map(|group| group.captions.len() as u64)
+        .sum()
+}
+
+/// Share of the real tokens whose right word is among the five likeliest.
+fn top5(out: &Teacher) -> f64 {
+    let k = out.logits.size()[1].min(5);
+    let (_, best) = out.logits.detach().topk(k, 1, true, false);
+    let hits = best.eq_tensor(&out.targets.unsqueeze(1)).any_dim(1, false);
+    hits.to_kind(Kind::Double)
+        .mean(Kind::Double)
+        .double_value(&[])
+}

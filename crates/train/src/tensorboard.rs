@@ -1,0 +1,110 @@
+//! TensorBoard event files: scalars, as the length-delimited, checksummed
+//! protocol buffers that TensorBoard reads.
+//!
+//! Format: TFRecord (length, masked CRC-32C of the length, data, masked CRC-32C
+//! of the data) around `tensorflow.Event` messages. The wall time is the step,
+//! so that the same run writes the same bytes.
+
+use attend_artifact::{At, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// An event file that is being written.
+pub struct Events {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Events {
+    /// Opens an event file, cut to `length` bytes, for appending; a new one
+    /// (`length` 0) begins with the version.
+    ///
+    /// # Errors
+    /// [`attend_artifact::Error::Internal`] from the disk.
+    pub fn open(path: &Path, length: u64) -> Result<Events> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .at(path)?;
+        file.set_len(length).at(path)?;
+        let mut events = Events {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+        };
+        if length == 0 {
+            let mut event = Vec::new();
+            double(&mut event, 1, 0.0);
+            bytes(&mut event, 3, b"brain.Event:2");
+            events.record(&event)?;
+        }
+        Ok(events)
+    }
+
+    /// Adds numbers at a step.
+    ///
+    /// # Errors
+    /// [`attend_artifact::Error::Internal`] from the disk.
+    pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        let mut summary = Vec::new();
+        for (tag, value) in values {
+            let mut entry = Vec::new();
+            bytes(&mut entry, 1, tag.as_bytes());
+            varint(&mut entry, (2 << 3) | 5);
+            entry.extend((*value as f32).to_le_bytes());
+            bytes(&mut summary, 1, &entry);
+        }
+        let mut event = Vec::new();
+        double(&mut event, 1, step as f64);
+        varint(&mut event, 2 << 3);
+        varint(&mut event, step);
+        bytes(&mut event, 5, &summary);
+        self.record(&event)
+    }
+
+    /// Writes out what is buffered; says how long the file is.
+    ///
+    /// # Errors
+    /// [`attend_artifact::Error::Internal`] from the disk.
+    pub fn flush(&mut self) -> Result<u64> {
+        self.file.flush().at(&self.path)?;
+        let file = self.file.get_ref();
+        file.sync_data().at(&self.path)?;
+        Ok(file.metadata().at(&self.path)?.len())
+    }
+
+    fn record(&mut self, data: &[u8]) -> Result<()> {
+        let length = (data.len() as u64).to_le_bytes();
+        let mut record = length.to_vec();
+        record.extend(masked_crc(&length).to_le_bytes());
+        record.extend(data);
+        record.extend(masked_crc(data).to_le_bytes());
+        self.file.write_all(&record).at(&self.path)
+    }
+}
+
+fn masked_crc(data: &[u8]) -> u32 {
+    crc32c::crc32c(data)
+        .rotate_right(15)
+        .wrapping_add(0xA282_EAD8)
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value as u8) | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn bytes(out: &mut Vec<u8>, field: u64, data: &[u8]) {
+    varint(out, (field << 3) | 2);
+    varint(out, data.len() as u64);
+    out.extend(data);
+}
+
+fn double(out: &mut Vec<u8>, field: u64, value: f64) {
+    varint(out, (field << 3) | 1);
+    out.extend(value.to_le_bytes());
+}

@@ -1,0 +1,325 @@
+//! `attend-train` as a program: it learns, it repeats itself to the byte, it
+//! goes on after being killed, it refuses what doesn't belong together.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
+use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const SIZE: usize = 32;
+const COLOURS: [(&str, [u8; 3]); 3] = [
+    ("red", [220, 30, 30]),
+    ("green", [30, 200, 40]),
+    ("blue", [20, 40, 210]),
+];
+
+/// A data set of plain pictures, each named by its colour, and its vocabulary.
+fn world(folder: &Path) -> (PathBuf, PathBuf) {
+    let (dataset, vocabulary) = (folder.join("dataset"), folder.join("vocabulary"));
+    let staging = Staging::open(&dataset, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let (mut images, mut captions) = (Vec::new(), Vec::new());
+    for (split, first, count) in [("train", 0i64, 24), ("val", 100, 6)] {
+        let shard = format!("shards/{split}-00000.arrow");
+        let path = staging.path(&shard).unwrap();
+        let mut writer = TensorShardWriter::create(
+            &path,
+            "image",
+            Dtype::U8,
+            &[3, SIZE, SIZE],
+            &["C", "H", "W"],
+        )
+        .unwrap();
+        for row in 0..count {
+            let image_id = first + row;
+            let (name, colour) = COLOURS[row as usize % COLOURS.len()];
+            let shade = (image_id % 17) as u8;
+            let pixels: Vec<u8> = colour
+                .iter()
+                .flat_map(|c| vec![c.saturating_add(shade); SIZE * SIZE])
+                .collect();
+            writer.push(image_id, &pixels).unwrap();
+            images.push(ImageRecord {
+                image_id,
+                split: split.into(),
+                file_name: format!("{image_id}.png"),
+                width: 32,
+                height: 32,
+                shard: shard.clone(),
+                row: row as u32,
+            });
+            for (n, caption) in [
+                format!("a plain {name} picture on paper"),
+                format!("{name} all over the whole sheet"),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                captions.push(CaptionRecord {
+                    caption_id: image_id * 2 + n as i64,
+                    image_id,
+                    split: split.into(),
+                    caption,
+                });
+            }
+        }
+        let rows = writer.finish().unwrap();
+        staging.done(&shard, Some(rows)).unwrap();
+    }
+    let table = |name: &str, write: &dyn Fn(&Path)| {
+        write(&staging.path(name).unwrap());
+        staging.done(name, None).unwrap();
+    };
+    table("images.parquet", &|path| {
+        ImageRecord::write(path, &images).unwrap()
+    });
+    table("captions.parquet", &|path| {
+        CaptionRecord::write(path, &captions).unwrap()
+    });
+    table("objects.parquet", &|path| {
+        ObjectRecord::write(path, &[]).unwrap()
+    });
+    table("rejected.parquet", &|path| {
+        RejectedRecord::write(path, &[]).unwrap()
+    });
+    let counts = [("image_height", SIZE as u64), ("image_width", SIZE as u64)];
+    let manifest = staging.commit(&counts).unwrap();
+
+    let words = "a plain red green blue picture on paper all over the whole sheet";
+    let words = Vocabulary::new(words.split(' ').map(|word| (word.to_owned(), 1)), 1, 50);
+    let encoded: Vec<EncodedRecord> = captions
+        .iter()
+        .map(|c| EncodedRecord {
+            caption_id: c.caption_id,
+            image_id: c.image_id,
+            split: c.split.clone(),
+            tokens: words
+                .encode(&c.caption)
+                .iter()
+                .map(|id| *id as i32)
+                .collect(),
+        })
+        .collect();
+    write_vocabulary(&vocabulary, &manifest.digest, &words, &encoded);
+    (dataset, vocabulary)
+}
+
+fn write_vocabulary(folder: &Path, dataset: &str, words: &Vocabulary, encoded: &[EncodedRecord]) {
+    let mut draft = Manifest::draft("vocabulary", "test", "1");
+    draft.inputs.insert(
+        "dataset".into(),
+        Input {
+            kind: "dataset".into(),
+            digest: dataset.into(),
+        },
+    );
+    let staging = Staging::open(folder, draft, None).unwrap();
+    words.write(&staging.path("vocab.json").unwrap()).unwrap();
+    staging.done("vocab.json", None).unwrap();
+    EncodedRecord::write(&staging.path("encoded.parquet").unwrap(), encoded).unwrap();
+    staging.done("encoded.parquet", None).unwrap();
+    staging.commit(&[]).unwrap();
+}
+
+const CONFIG: &str = r#"
+[encoder]
+arch = "resnet18"
+last_stage = "layer1"
+[decoder]
+embedding = 24
+attention = 16
+hidden = 32
+dropout = 0.2
+grid = [4, 4]
+[train]
+epochs = 8
+batch = 8
+captions_per_image = 2
+encoder = "whole"
+decoder_lr = 1e-2
+encoder_lr = 1e-3
+checkpoint_steps = 1
+log_steps = 1
+"#;
+
+struct Trainer {
+    folder: tempfile::TempDir,
+    dataset: PathBuf,
+    vocabulary: PathBuf,
+}
+
+impl Trainer {
+    fn new() -> Trainer {
+        let folder = tempfile::tempdir().unwrap();
+        let (dataset, vocabulary) = world(folder.path());
+        std::fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
+        Trainer {
+            folder,
+            dataset,
+            vocabulary,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, output: &str, set: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attend-train"));
+        command
+            .arg("--config")
+            .arg(self.path("config.toml"))
+            .args(["--jobs", "1"]);
+        command.arg(format!("--input=dataset={}", self.dataset.display()));
+        command.arg(format!("--input=vocabulary={}", self.vocabulary.display()));
+        command.arg("--output").arg(self.path(output));
+        command.args(set.iter().map(|item| format!("--set={item}")));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, output: &str, set: &[&str]) -> (Manifest, String) {
+        let result = self.command(output, set).output().unwrap();
+        let log = log(&result);
+        assert!(result.status.success(), "{log}");
+        (Artifact::open(&self.path(output)).unwrap().manifest, log)
+    }
+
+    fn refused(&self, set: &[&str], code: i32, words: &str) {
+        let result = self.command("refused", set).output().unwrap();
+        let log = log(&result);
+        assert_eq!(result.status.code(), Some(code), "{log}");
+        assert!(log.contains(words), "{log}");
+    }
+}
+
+fn log(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn it_learns_and_repeats_itself_to_the_byte() {
+    let trainer = Trainer::new();
+    let (first, log) = trainer.run("first", &["train.epochs=25"]);
+    assert_eq!(first.counts["epochs"].min(25), first.counts["epochs"]);
+    let lines = std::fs::read_to_string(trainer.path("first/metrics.jsonl")).unwrap();
+    let best = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter_map(|line| line.get("bleu4")?.as_f64())
+        .fold(0.0, f64::max);
+    assert!(best > 0.99, "BLEU-4 {best}\n{log}");
+    for name in [
+        "model.json",
+        "encoder.safetensors",
+        "decoder.safetensors",
+        "vocab.json",
+        "state.json",
+    ] {
+        assert!(
+            first.file(&format!("checkpoints/best/{name}")).is_some(),
+            "{name}"
+        );
+        assert!(
+            first.file(&format!("checkpoints/last/{name}")).is_some(),
+            "{name}"
+        );
+    }
+    let (second, log) = trainer.run("first", &["train.epochs=25"]);
+    assert!(log.contains("up to date") && second == first, "{log}");
+    let (elsewhere, _) = trainer.run("second", &["train.epochs=25", "train.checkpoint_steps=7"]);
+    assert_eq!(elsewhere.digest, first.digest);
+    let (other_seed, _) = trainer.run("third", &["train.epochs=1", "train.seed=2"]);
+    assert_ne!(other_seed.digest, first.digest);
+}
+
+#[test]
+fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
+    let trainer = Trainer::new();
+    let started = Instant::now();
+    let (whole, _) = trainer.run("whole", &[]);
+    let time = started.elapsed();
+    let mut kills = 0;
+    for n in 0u32.. {
+        let mut child = trainer
+            .command("killed", &[])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Later and later, so that each run gets further than the one before.
+        std::thread::sleep((time * (n + 2)) / 12 + Duration::from_millis(u64::from(n * 37 % 50)));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills >= 3, "only {kills} kills");
+    let (resumed, log) = trainer.run("killed", &[]);
+    assert_eq!(resumed.digest, whole.digest, "{log}");
+}
+
+#[test]
+fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
+    let trainer = Trainer::new();
+    let (whole, _) = trainer.run("whole", &["train.checkpoint_steps=0"]);
+    let child = trainer
+        .command("stopped", &["train.checkpoint_steps=0"])
+        .spawn()
+        .unwrap();
+    let metrics = trainer.path("stopped.staging/metrics.jsonl");
+    while !metrics.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupt.success());
+    let result = child.wait_with_output().unwrap();
+    assert_eq!(result.status.code(), Some(130), "{}", log(&result));
+    assert!(!trainer.path("stopped").exists());
+    let (resumed, log) = trainer.run("stopped", &["train.checkpoint_steps=0"]);
+    assert!(log.contains("going on after step"), "{log}");
+    assert_eq!(resumed.digest, whole.digest);
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let mut trainer = Trainer::new();
+    trainer.refused(&["train.batch=1"], 2, "captions_per_image");
+    trainer.refused(&["train.device=cuda:99x"], 2, "train.device");
+    trainer.refused(&["train.epohcs=1"], 2, "nearest is `epochs`");
+    trainer.refused(&["train.validation_split=test"], 3, "it has train, val");
+    trainer.refused(&["encoder.weights=/no/such.pth"], 3, "no such file");
+    let text = trainer.path("text.pth");
+    std::fs::write(&text, "no weights").unwrap();
+    trainer.refused(
+        &[&format!("encoder.weights={}", text.display())],
+        3,
+        "text.pth",
+    );
+
+    let words = Vocabulary::new([("a".to_owned(), 1)], 1, 50);
+    let other = trainer.path("other-vocabulary");
+    write_vocabulary(&other, "another data set", &words, &[]);
+    let right = std::mem::replace(&mut trainer.vocabulary, other.clone());
+    trainer.refused(&[], 4, "was made from data set another data");
+    let digest = Artifact::open(&trainer.dataset).unwrap().manifest.digest;
+    write_vocabulary(&other, &digest, &words, &[]);
+    trainer.refused(&[], 3, "nothing to train on");
+    trainer.vocabulary = right;
+
+    let shard = trainer.dataset.join("shards/train-00000.arrow");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&shard, bytes).unwrap();
+    trainer.refused(&[], 4, "shards/train-00000.arrow");
+    assert!(!trainer.path("refused").exists());
+}
