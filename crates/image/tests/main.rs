@@ -1,6 +1,8 @@
 //! Against Pillow: fixtures/generate.py wrote the files and what Pillow makes of
 //! them.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
+
 use attend_image::{DecodeError, DecodeOptions, Photograph, decode, resize, to_planar};
 use std::path::{Path, PathBuf};
 

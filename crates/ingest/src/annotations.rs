@@ -92,12 +92,12 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
             .rsplit_once(" at line ")
             .map_or(text.as_str(), |(message, _)| message);
         let hint = match e.classify() {
-            Category::Eof => "the file ends too early; copy or download it again",
-            Category::Syntax => "this is no valid JSON",
-            _ => "this is not what the format has here",
+            Category::Eof => ": the file ends too early, copy or download it again",
+            Category::Syntax => ": no valid JSON",
+            _ => "",
         };
         let place = format!("{}:{}:{}", path.display(), e.line(), e.column());
-        Error::input(format!("{place}: {message}: {hint}; expected: {what}"))
+        Error::input(format!("{place}: {message}{hint}; expected: {what}"))
     })
 }
 

@@ -56,11 +56,18 @@ pub fn caption(
     }
 }
 
-/// Fails where more than `limit` (a fraction) of `listed` images were rejected.
+/// Fails where more than `limit` (a fraction) of `listed` images under `root` were
+/// rejected.
 ///
 /// # Errors
 /// [`Error::Input`] with the sums and the first few; `table` is where all are.
-pub fn check(rejected: &[RejectedRecord], listed: usize, limit: f64, table: &Path) -> Result<()> {
+pub fn check(
+    rejected: &[RejectedRecord],
+    listed: usize,
+    limit: f64,
+    root: &Path,
+    table: &Path,
+) -> Result<()> {
     let images: Vec<&RejectedRecord> = rejected.iter().filter(|row| row.kind == "image").collect();
     let fraction = images.len() as f64 / listed.max(1) as f64;
     if fraction <= limit {
@@ -72,9 +79,10 @@ pub fn check(rejected: &[RejectedRecord], listed: usize, limit: f64, table: &Pat
         .map(|row| format!("\n  {}", line(row)))
         .collect();
     Err(Error::input(format!(
-        "{} of {listed} images can't be used ({}): more than dataset.max_rejected_fraction = {limit} allows. First:{first}\n\
+        "{} of {listed} images under {} can't be used ({}): more than dataset.max_rejected_fraction = {limit} allows. First:{first}\n\
          All are in {}. Mend them, or allow more: the finished shards are kept.",
         images.len(),
+        root.display(),
         sums(images.iter().copied()),
         table.display()
     )))

@@ -1,10 +1,11 @@
 //! Boxes of objects from COCO instance files
 //! (<https://cocodataset.org/#format-data>, object detection).
 
-use crate::annotations::{AnnotationFile, read_json};
+use crate::annotations::{AnnotationFile, open, read_json};
 use crate::config::Section;
+use crate::select::Candidate;
 use attend_artifact::Result;
-use attend_artifact::dataset::{ImageRecord, ObjectRecord};
+use attend_artifact::dataset::ObjectRecord;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
@@ -37,31 +38,38 @@ struct Category {
     name: String,
 }
 
+const WHAT: &str = "COCO instances (dataset.root, dataset.objects)";
+
 /// The files that `dataset.objects` names.
-pub fn files(root: &Path, section: &Section) -> Vec<AnnotationFile> {
+///
+/// # Errors
+/// `Error::Input` where one is not there.
+pub fn files(root: &Path, section: &Section) -> Result<Vec<AnnotationFile>> {
     let names = section.objects.names();
     names
         .iter()
         .enumerate()
-        .map(|(index, name)| AnnotationFile {
-            role: if index == 0 {
-                "objects".into()
+        .map(|(index, name)| {
+            let role = if index == 0 {
+                "objects".to_owned()
             } else {
                 format!("objects_{index}")
-            },
-            path: root.join(name),
+            };
+            let path = root.join(name);
+            open(&path, WHAT)?;
+            Ok(AnnotationFile { role, path })
         })
         .collect()
 }
 
-/// Reads the boxes of `images`, in the order of the images and then of the
-/// files, cut to the image. Boxes of other images are none of the data set's;
-/// boxes without area or with an unknown category are left out.
+/// Reads the boxes of the candidates, in their order and then that of the files,
+/// cut to the image. Boxes of other images are none of the data set's; boxes
+/// without area or with an unknown category are left out.
 ///
 /// # Errors
 /// `Error::Input` naming the file and the place in it.
-pub fn read(files: &[AnnotationFile], images: &[ImageRecord]) -> Result<Vec<ObjectRecord>> {
-    let order: HashMap<i64, usize> = images
+pub fn read(files: &[AnnotationFile], candidates: &[Candidate]) -> Result<Vec<ObjectRecord>> {
+    let order: HashMap<i64, usize> = candidates
         .iter()
         .enumerate()
         .map(|(index, image)| (image.image_id, index))
@@ -69,7 +77,7 @@ pub fn read(files: &[AnnotationFile], images: &[ImageRecord]) -> Result<Vec<Obje
     let mut objects: Vec<(usize, ObjectRecord)> = Vec::new();
     let mut left_out = 0;
     for AnnotationFile { path, .. } in files {
-        let file: InstanceFile = read_json(path, "COCO instances (dataset.root, dataset.objects)")?;
+        let file: InstanceFile = read_json(path, WHAT)?;
         let sizes: HashMap<i64, (f64, f64)> = file
             .images
             .into_iter()

@@ -10,6 +10,7 @@ use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, Rejecte
 use attend_artifact::{
     Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
 };
+use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let root = root(scenes.as_deref(), section)?;
     let mut annotations = read_annotations(&root, section)?;
     let listed = annotations.images.len();
-    let boxes = objects::files(&root, section);
+    let boxes = objects::files(&root, section)?;
     let mut files = std::mem::take(&mut annotations.files);
     files.extend(boxes.iter().cloned());
     let (candidates, rejected) = select(annotations);
@@ -58,6 +59,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let Some(staging) = stage.begin(&inputs(&files)?, sources.as_deref())? else {
         return Ok(());
     };
+    let objects = objects::read(&boxes, &candidates)?;
     let runs = shards::plan(&candidates, section.shard_size);
     let outcomes = shards::write(&staging, &root, &runs, section, stage.jobs)?;
     let mut tables = Tables {
@@ -73,6 +75,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
         &tables.rejected,
         listed,
         section.max_rejected_fraction,
+        &root,
         &ledger,
     )?;
     if tables.images.is_empty() {
@@ -82,7 +85,11 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
             ledger.display()
         )));
     }
-    tables.objects = objects::read(&boxes, &tables.images)?;
+    let kept: HashSet<i64> = tables.images.iter().map(|image| image.image_id).collect();
+    tables.objects = objects;
+    tables
+        .objects
+        .retain(|object| kept.contains(&object.image_id));
     tables.commit(staging, section)
 }
 
@@ -143,8 +150,6 @@ fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
     files
         .iter()
         .map(|file| {
-            // Also where the file is missing: the message of the reader, not ours.
-            crate::annotations::open(&file.path, &format!("the {} file of [dataset]", file.role))?;
             let digest = digest_file(&file.path)?;
             Ok((
                 file.role.as_str(),
