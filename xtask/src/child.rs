@@ -61,7 +61,8 @@ fn watched<T>(
     Ok((status.map_err(failed)?, result.map_err(failed)?))
 }
 
-fn name(command: &Command) -> String {
+/// File name of a command's program.
+pub fn name(command: &Command) -> String {
     std::path::Path::new(command.get_program())
         .file_name()
         .unwrap_or_default()

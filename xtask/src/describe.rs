@@ -27,7 +27,7 @@ pub struct Input {
 
 /// Asks a stage.
 pub fn describe(mut command: Command) -> Result<Description> {
-    let name = command.get_program().to_string_lossy().into_owned();
+    let name = crate::child::name(&command);
     let output = command
         .arg("--describe")
         .stdin(Stdio::null())

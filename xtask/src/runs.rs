@@ -43,6 +43,13 @@ pub struct Entry {
     pub bytes: u64,
 }
 
+impl Entry {
+    /// Whether it is a finished artifact of kind `model`.
+    pub fn is_model(&self) -> bool {
+        matches!(&self.state, State::Done(manifest) if manifest.kind == "model")
+    }
+}
+
 /// The runs in `artifacts`, by name.
 pub fn list(artifacts: &Path) -> Result<Vec<(String, Vec<Entry>)>> {
     let mut runs = Vec::new();

@@ -4,7 +4,7 @@ use crate::child;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::programs::Programs;
-use crate::runs::{State, list};
+use crate::runs::{Entry, list};
 use crate::workspace::{Workspace, shown};
 use std::path::PathBuf;
 
@@ -85,13 +85,11 @@ fn model_of(artifacts: &std::path::Path, config: &std::path::Path) -> Result<Pat
 }
 
 fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
-    let is_model =
-        |state: &State| matches!(state, State::Done(manifest) if manifest.kind == "model");
     let entries = list(artifacts)?
         .into_iter()
         .flat_map(|(_, entries)| entries);
     let models: Vec<PathBuf> = entries
-        .filter(|entry| is_model(&entry.state))
+        .filter(Entry::is_model)
         .map(|entry| entry.path)
         .collect();
     match models.as_slice() {

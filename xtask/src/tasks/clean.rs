@@ -3,7 +3,7 @@
 use super::print;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::runs::{State, entries, human, list, name, size};
+use crate::runs::{Entry, State, entries, human, list, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
 use std::io::{BufRead, IsTerminal};
@@ -42,9 +42,15 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         .unwrap_or_else(|| workspace.artifacts());
     if let Some(path) = &args.config {
         let run = artifacts.join(Config::read(path, &[])?.run_name()?);
-        let has_model = entries(&run)?
-            .iter()
-            .any(|entry| matches!(&entry.state, State::Done(manifest) if manifest.kind == "model"));
+        let entries = entries(&run)?;
+        let busy = |entry: &&Entry| matches!(entry.state, State::Staging { busy: true });
+        if let Some(entry) = entries.iter().find(busy) {
+            return Err(Error::usage(format!(
+                "a stage is writing {}; wait for it or stop it",
+                shown(&entry.path)
+            )));
+        }
+        let has_model = entries.iter().any(|entry| entry.is_model());
         if has_model && !args.yes {
             confirm(&format!("{} holds a trained model", shown(&run)))?;
         }

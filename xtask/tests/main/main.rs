@@ -1,0 +1,9 @@
+//! The runner as a user sees it, with stages that are small shell scripts.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers are no #[test] functions
+
+mod light;
+mod place;
+mod runner;
+mod runs;
+mod setup;

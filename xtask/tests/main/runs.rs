@@ -1,0 +1,152 @@
+use crate::place::Place;
+
+#[test]
+fn without_a_task_all_tasks_are_listed() {
+    let outcome = Place::new().xtask(&[]);
+    assert_eq!(outcome.code, Some(0));
+    for task in [
+        "setup",
+        "demo",
+        "preprocess",
+        "train",
+        "evaluate",
+        "caption",
+        "run",
+        "status",
+        "verify",
+        "clean",
+        "test",
+        "doctor",
+    ] {
+        let lines = outcome
+            .stdout
+            .lines()
+            .filter(|line| line.split_whitespace().next() == Some(task))
+            .count();
+        assert_eq!(lines, 1, "{task} in\n{}", outcome.stdout);
+    }
+}
+
+#[test]
+fn status_and_clean() {
+    let place = Place::new();
+    assert_eq!(place.xtask(&["status"]).stdout, "no runs in artifacts\n");
+    place.write(
+        "artifacts/r/model/manifest.json",
+        r#"{"kind": "model", "digest": "00112233445566778899", "counts": {"epochs": 4}}"#,
+    );
+    place.write("artifacts/r/dataset/manifest.json", "{");
+    place.write("artifacts/r/features.staging/shard", "12345");
+    let status = place.xtask(&["status"]).stdout;
+    let lines: Vec<Vec<&str>> = status
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(lines[0][0], "r");
+    assert_eq!(lines[1][..2], ["dataset", "DAMAGED"]);
+    assert_eq!(lines[2][..4], ["features.staging", "5", "B", "unfinished:"]);
+    assert_eq!(
+        lines[3],
+        ["model", "001122334455", "76", "B", "epochs", "4"]
+    );
+
+    assert_eq!(place.xtask(&["clean"]).code, Some(2));
+    assert_eq!(
+        place.xtask(&["clean", "--staging"]).stdout,
+        "deleted artifacts/r/features.staging (5 B)\n"
+    );
+    let kept = place.xtask(&["clean", "--config", "c.toml"]);
+    assert_eq!(kept.code, Some(2));
+    assert_eq!(
+        kept.stderr,
+        "error: artifacts/r holds a trained model: give --yes to delete it\n"
+    );
+    assert!(place.path("artifacts/r/model").exists());
+    assert_eq!(
+        place.xtask(&["clean", "--config", "c.toml", "--yes"]).code,
+        Some(0)
+    );
+    assert!(!place.path("artifacts/r").exists());
+}
+
+#[test]
+fn what_a_stage_is_writing_is_not_deleted() {
+    let place = Place::new();
+    place.write("artifacts/r/features.staging/shard", "12345");
+    place.write("artifacts/r/features.lock", "");
+    let lock = std::fs::File::open(place.path("artifacts/r/features.lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(place.xtask(&["clean", "--staging"]).stdout, "");
+    assert!(place.xtask(&["status"]).stdout.contains("being written"));
+    assert_eq!(
+        place.xtask(&["clean", "--config", "c.toml", "--yes"]).code,
+        Some(2)
+    );
+    assert!(place.path("artifacts/r/features.staging/shard").exists());
+}
+
+#[test]
+fn caption_finds_the_model() {
+    let place = Place::new();
+    place.script("bin/attend-caption", "echo \"$*\"");
+    let none = place.xtask(&["caption", "a.jpg"]);
+    assert_eq!(none.code, Some(2));
+    assert!(
+        none.stderr.contains("no run has a model yet"),
+        "{}",
+        none.stderr
+    );
+    place.write(
+        "artifacts/r/model/manifest.json",
+        r#"{"kind": "model", "digest": "0"}"#,
+    );
+    let one = place.xtask(&["caption", "--beam", "5", "a.jpg", "--attention=out"]);
+    assert!(
+        one.stdout.starts_with("--model ")
+            && one
+                .stdout
+                .ends_with("artifacts/r/model --beam 5 a.jpg --attention=out\n"),
+        "{}",
+        one.stdout
+    );
+    place.write(
+        "artifacts/s/model/manifest.json",
+        r#"{"kind": "model", "digest": "0"}"#,
+    );
+    let several = place.xtask(&["caption", "a.jpg"]);
+    assert!(
+        several
+            .stderr
+            .contains("artifacts/r/model, artifacts/s/model"),
+        "{}",
+        several.stderr
+    );
+    assert!(
+        place
+            .xtask(&["caption", "a.jpg", "--config", "c.toml"])
+            .stdout
+            .ends_with("artifacts/r/model a.jpg\n")
+    );
+    assert_eq!(
+        place.xtask(&["caption", "--model", "m", "-"]).stdout,
+        "--model m -\n"
+    );
+}
+
+#[test]
+fn clean_takes_only_its_own_from_the_cache() {
+    let place = Place::new();
+    for name in [
+        "libtorch-2.11.0-x/build-version",
+        "downloads/a.whl",
+        "ci-target/keep",
+        "own-file",
+    ] {
+        place.write(&format!("cache/{name}"), "12345");
+    }
+    assert_eq!(place.xtask(&["clean", "--cache"]).code, Some(0));
+    assert_eq!(
+        crate::place::names(&place.path("cache")),
+        [".lock", "ci-target", "own-file"]
+    );
+}
