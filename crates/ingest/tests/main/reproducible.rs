@@ -23,7 +23,7 @@ fn fifty() -> TempDir {
         "lossless.webp",
     ];
     let entry = |i: usize| {
-        let split = if i % 3 == 0 { "val" } else { "train" };
+        let split = if i.is_multiple_of(3) { "val" } else { "train" };
         format!(
             r#"{{"filename": "{i}-{}", "imgid": {i}, "split": "{split}",
                 "sentences": [{{"raw": "picture {i}", "sentid": {i}}}]}}"#,
