@@ -106,22 +106,43 @@ impl Staging {
     /// # Errors
     /// [`Error::Internal`] where it can't be read or synced.
     pub fn done(&self, name: &str, rows: Option<u64>) -> Result<()> {
-        let path = self.folder.join(name);
-        let file = File::open(&path).at(&path)?;
-        file.sync_all().at(&path)?;
-        let bytes = file.metadata().at(&path)?.len();
-        let entry = FileEntry {
-            name: name.to_owned(),
-            bytes,
-            rows,
-            blake3: digest_file(&path)?,
-        };
-        let line = serde_json::to_string(&entry).map_err(Error::internal)?;
+        self.enter([(name, rows)])
+    }
+
+    /// Enters many small files as finished, with one write to the journal.
+    ///
+    /// # Errors
+    /// As [`Staging::done`]; none is entered then.
+    pub fn done_all(&self, names: &[String]) -> Result<()> {
+        self.enter(names.iter().map(|name| (name.as_str(), None)))
+    }
+
+    fn enter<'a>(&self, files: impl IntoIterator<Item = (&'a str, Option<u64>)>) -> Result<()> {
+        let (mut entries, mut lines) = (Vec::new(), String::new());
+        for (name, rows) in files {
+            let path = self.folder.join(name);
+            let file = File::open(&path).at(&path)?;
+            file.sync_all().at(&path)?;
+            let bytes = file.metadata().at(&path)?.len();
+            let entry = FileEntry {
+                name: name.to_owned(),
+                bytes,
+                rows,
+                blake3: digest_file(&path)?,
+            };
+            lines += &serde_json::to_string(&entry).map_err(Error::internal)?;
+            lines.push('\n');
+            entries.push(entry);
+        }
         let mut journal = self.journal();
-        writeln!(journal.file, "{line}")
+        journal
+            .file
+            .write_all(lines.as_bytes())
             .and_then(|()| journal.file.sync_data())
-            .at(&path)?;
-        journal.entries.insert(entry.name.clone(), entry);
+            .at(&self.folder.join(JOURNAL))?;
+        journal
+            .entries
+            .extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
         Ok(())
     }
 
