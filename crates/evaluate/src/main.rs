@@ -1,2 +1,101 @@
-//! .
-fn main() {}
+//! `attend-evaluate`: a checkpoint describes every image of a split, at several
+//! beam sizes, and the captions are compared with those that people wrote.
+//!
+//! The `evaluation` artifact:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `results.json` | the captions in COCO's results format, at the primary beam size |
+//! | `results-beam-{k}.json` | the same at beam size k |
+//! | `scores.json` | BLEU-1 to BLEU-4 per beam size; attention inside the named objects' boxes |
+//! | `per_image.parquet` | one row per image and beam size: caption, log-probability, BLEU-4, … |
+
+mod checkpoint;
+mod config;
+mod describe;
+mod grounding;
+mod report;
+mod rows;
+mod source;
+
+use attend_artifact::dataset::Dataset;
+use attend_artifact::{InputSpec, Result, Stage, StageSpec, stage};
+use checkpoint::Checkpoint;
+use config::Config;
+use describe::Describer;
+use report::References;
+use source::Source;
+use std::process::ExitCode;
+
+const SPEC: StageSpec = StageSpec {
+    name: "attend-evaluate",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Describes every image of a split and scores the captions",
+    inputs: &[
+        InputSpec {
+            kind: "model",
+            required: true,
+        },
+        InputSpec {
+            kind: "dataset",
+            required: true,
+        },
+        InputSpec {
+            kind: "features",
+            required: false,
+        },
+        InputSpec {
+            kind: "vocabulary",
+            required: false,
+        },
+    ],
+    output: "evaluation",
+    unrecorded: &["evaluate.device"],
+};
+
+fn main() -> ExitCode {
+    stage::main(&SPEC, evaluate)
+}
+
+fn evaluate(stage: &Stage<Config>) -> Result<()> {
+    let config = &stage.config;
+    config.check()?;
+    tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
+    let (model, data) = (stage.input("model")?, stage.input("dataset")?);
+    let vocabulary = stage.optional_input("vocabulary");
+    let checkpoint = Checkpoint::open(model, &config.evaluate.checkpoint, vocabulary)?;
+    let source = Source::open(&checkpoint.card, data, stage.optional_input("features"))?;
+    let dataset = Dataset::open(data)?;
+    let images = dataset.split(&config.evaluate.split)?;
+    let out = &mut std::io::stdout().lock();
+    let scores = stage.output().join("scores.json");
+    let Some(staging) = stage.begin(&[], None)? else {
+        return report::print_table(&scores, out);
+    };
+
+    let describer = Describer::load(config, &checkpoint, source, &dataset)?;
+    let mut by_beam = describer.all(&images, &staging)?;
+    let references = References::of(&dataset);
+    let silent = images
+        .iter()
+        .filter(|image| references.get(image.image_id).is_empty())
+        .count();
+    if silent > 0 {
+        tracing::warn!(
+            "{silent} of {} images have no captions to compare with: described, not scored",
+            images.len()
+        );
+    }
+    let (split, primary) = (&config.evaluate.split, config.evaluate.primary_beam);
+    report::write(&staging, &mut by_beam, &references, split, primary)?;
+    staging.commit(&[
+        ("images", images.len() as u64),
+        ("beams", by_beam.len() as u64),
+    ])?;
+
+    report::print_table(&scores, out)?;
+    let said = by_beam.iter().find(|(beam, _)| *beam == primary);
+    said.map_or(Ok(()), |(_, rows)| {
+        report::print_samples(rows, &images, &references, out)
+    })
+}

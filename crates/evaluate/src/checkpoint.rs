@@ -1,0 +1,59 @@
+//! The checkpoint that is evaluated.
+
+use attend_artifact::vocabulary::Vocabulary;
+use attend_artifact::{Artifact, At, Error, Result, digest_file};
+use attend_model::ModelCard;
+use std::path::PathBuf;
+
+/// A checkpoint whose files fit together; its weights are not loaded yet.
+pub struct Checkpoint {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it is.
+    pub card: ModelCard,
+    /// Its words.
+    pub vocabulary: Vocabulary,
+}
+
+impl Checkpoint {
+    /// Finds checkpoint `name` in a model artifact, and checks that its
+    /// vocabulary is that of `vocabulary`, if that is given.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where something is missing or doesn't fit.
+    pub fn open(model: &Artifact, name: &str, vocabulary: Option<&Artifact>) -> Result<Checkpoint> {
+        let file = |file: &str| model.file(&format!("checkpoints/{name}/{file}"));
+        let card_file = file("model.json")?;
+        let text = std::fs::read(&card_file).at(&card_file)?;
+        let card: ModelCard = serde_json::from_slice(&text)
+            .map_err(|e| Error::refused(format!("{}: {e}", card_file.display())))?;
+        let words = file("vocab.json")?;
+        let digest = digest_file(&words)?;
+        if let Some(other) = vocabulary {
+            let theirs = other.file("vocab.json")?;
+            let found = digest_file(&theirs)?;
+            if found != digest {
+                return Err(Error::refused(format!(
+                    "{}: BLAKE3 {found}, but the model {} was trained with another vocabulary, {digest}; \
+                     give the vocabulary that it was trained with, or train again with this one",
+                    theirs.display(),
+                    model.root.display()
+                )));
+            }
+        }
+        let vocabulary = Vocabulary::read(&words)?;
+        if vocabulary.len() as i64 != card.decoder.vocabulary {
+            return Err(Error::refused(format!(
+                "{}: {} words, the decoder knows {}; train again",
+                words.display(),
+                vocabulary.len(),
+                card.decoder.vocabulary
+            )));
+        }
+        Ok(Checkpoint {
+            folder: model.root.join("checkpoints").join(name),
+            card,
+            vocabulary,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! The parameters of an evaluation.
+
+use attend_artifact::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Cuda, Device};
+
+/// The sections of the config that the evaluator reads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// How captions are searched for.
+    pub search: Search,
+    /// What is evaluated.
+    pub evaluate: Evaluate,
+}
+
+/// `[search]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Search {
+    /// Beam sizes, each evaluated by itself; 1 is greedy search.
+    pub beams: Vec<u32>,
+    /// Most words of a caption.
+    pub max_length: usize,
+    /// Never say `<unk>`.
+    pub forbid_unk: bool,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Search {
+            beams: vec![1, 3, 5],
+            max_length: 50,
+            forbid_unk: true,
+        }
+    }
+}
+
+/// `[evaluate]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evaluate {
+    /// The split whose images are described.
+    pub split: String,
+    /// `best` or `last`.
+    pub checkpoint: String,
+    /// The beam size of `results.json` and of the grounding.
+    pub primary_beam: u32,
+    /// Images at a time.
+    pub batch: usize,
+    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    pub device: String,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        Evaluate {
+            split: "test".into(),
+            checkpoint: "best".into(),
+            primary_beam: 3,
+            batch: 32,
+            device: "cpu".into(),
+        }
+    }
+}
+
+impl Config {
+    /// Refuses values that can't be meant.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the key.
+    pub fn check(&self) -> Result<()> {
+        let Config { search, evaluate } = self;
+        let wrong = |key: &str, why: &str| Err(Error::usage(format!("{key}: {why}")));
+        if search.beams.is_empty() || search.beams.contains(&0) {
+            return wrong("search.beams", "give one or more sizes, each at least 1");
+        }
+        if search.max_length == 0 {
+            return wrong("search.max_length", "a caption needs at least 1 word");
+        }
+        if !search.beams.contains(&evaluate.primary_beam) {
+            return wrong(
+                "evaluate.primary_beam",
+                &format!(
+                    "{} is not in search.beams {:?}",
+                    evaluate.primary_beam, search.beams
+                ),
+            );
+        }
+        if !["best", "last"].contains(&evaluate.checkpoint.as_str()) {
+            return wrong("evaluate.checkpoint", "must be \"best\" or \"last\"");
+        }
+        if evaluate.batch == 0 {
+            return wrong("evaluate.batch", "must be at least 1");
+        }
+        Ok(())
+    }
+
+    /// The beam sizes, ascending, each once.
+    pub fn beams(&self) -> Vec<u32> {
+        let mut beams = self.search.beams.clone();
+        beams.sort_unstable();
+        beams.dedup();
+        beams
+    }
+}
+
+/// The device of this name.
+///
+/// # Errors
+/// [`Error::Usage`] where there is none such.
+pub fn device(name: &str) -> Result<Device> {
+    let number = match name {
+        "cpu" => return Ok(Device::Cpu),
+        "auto" => return Ok(Device::cuda_if_available()),
+        "cuda" => Some(0),
+        _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
+    };
+    match number {
+        Some(n) if (n as i64) < Cuda::device_count() => Ok(Device::Cuda(n)),
+        Some(_) => Err(Error::usage(format!(
+            "device {name:?}: libtorch sees {} CUDA devices here; use \"cpu\"",
+            Cuda::device_count()
+        ))),
+        None => Err(Error::usage(format!(
+            "device {name:?}: must be \"auto\", \"cpu\", \"cuda\" or \"cuda:N\""
+        ))),
+    }
+}

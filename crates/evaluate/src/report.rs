@@ -1,0 +1,234 @@
+//! Scores, result files, and what a person reads.
+
+use crate::grounding::{Grounding, Tally};
+use crate::rows::ImageScore;
+use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::{At, Error, Record, Result, Staging};
+use attend_metrics::{bleu, tokenize};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// The captions that people wrote, by image.
+pub struct References<'a>(HashMap<i64, Vec<&'a str>>);
+
+impl<'a> References<'a> {
+    /// All captions of a data set.
+    pub fn of(dataset: &'a Dataset) -> References<'a> {
+        let mut captions: HashMap<i64, Vec<&str>> = HashMap::new();
+        for caption in dataset.captions() {
+            captions
+                .entry(caption.image_id)
+                .or_default()
+                .push(&caption.caption);
+        }
+        References(captions)
+    }
+
+    /// An image's captions.
+    pub fn get(&self, image_id: i64) -> &[&'a str] {
+        self.0.get(&image_id).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// BLEU of a beam size over a split, each 0 to 1.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct BeamScores {
+    bleu1: f64,
+    bleu2: f64,
+    bleu3: f64,
+    bleu4: f64,
+}
+
+/// Contents of `scores.json`.
+#[derive(Debug, Serialize)]
+struct Scores {
+    split: String,
+    images: u64,
+    /// By beam size; null where no image has a caption to compare with.
+    beams: Map<String, Value>,
+    /// At the primary beam size; null where no word names an object with a box.
+    grounding: Option<Grounding>,
+}
+
+/// Compares captions of one beam size with the images' own; puts BLEU-4 of each
+/// into its row. `None` where no image has a caption to compare with.
+fn score(rows: &mut [ImageScore], references: &References) -> Option<BeamScores> {
+    let mut scored: Vec<&mut ImageScore> = rows
+        .iter_mut()
+        .filter(|row| !references.get(row.image_id).is_empty())
+        .collect();
+    if scored.is_empty() {
+        return None;
+    }
+    let hypotheses: Vec<_> = scored.iter().map(|row| tokenize(&row.caption)).collect();
+    let theirs: Vec<Vec<_>> = scored
+        .iter()
+        .map(|row| {
+            references
+                .get(row.image_id)
+                .iter()
+                .map(|r| tokenize(r))
+                .collect()
+        })
+        .collect();
+    let scores = bleu(&hypotheses, &theirs);
+    for (row, [.., bleu4]) in scored.iter_mut().zip(scores.per_image) {
+        row.bleu4 = bleu4;
+    }
+    let [bleu1, bleu2, bleu3, bleu4] = scores.corpus;
+    Some(BeamScores {
+        bleu1,
+        bleu2,
+        bleu3,
+        bleu4,
+    })
+}
+
+/// Writes `results*.json`, `scores.json` and `per_image.parquet` of the
+/// captions, given by beam size.
+///
+/// # Errors
+/// [`Error::Internal`] where a file can't be written.
+pub fn write(
+    staging: &Staging,
+    by_beam: &mut [(u32, Vec<ImageScore>)],
+    references: &References,
+    split: &str,
+    primary: u32,
+) -> Result<()> {
+    let mut scores = Scores {
+        split: split.to_owned(),
+        images: by_beam.first().map_or(0, |(_, rows)| rows.len() as u64),
+        beams: Map::new(),
+        grounding: None,
+    };
+    let put = |name: &str, value: &Value| -> Result<()> {
+        let path = staging.path(name)?;
+        std::fs::write(&path, format!("{value:#}\n")).at(&path)?;
+        staging.done(name, None)
+    };
+    for (beam, rows) in by_beam.iter_mut() {
+        let of_beam = serde_json::to_value(score(rows, references)).map_err(Error::internal)?;
+        scores.beams.insert(beam.to_string(), of_beam);
+        let results = rows
+            .iter()
+            .map(|row| json!({ "image_id": row.image_id, "caption": row.caption }))
+            .collect();
+        put(&format!("results-beam-{beam}.json"), &results)?;
+        if *beam == primary {
+            scores.grounding = grounding(rows);
+            put("results.json", &results)?;
+        }
+    }
+    put(
+        "scores.json",
+        &serde_json::to_value(&scores).map_err(Error::internal)?,
+    )?;
+    let rows: Vec<ImageScore> = by_beam.iter().flat_map(|(_, rows)| rows.clone()).collect();
+    ImageScore::write(&staging.path("per_image.parquet")?, &rows)?;
+    staging.done("per_image.parquet", Some(rows.len() as u64))
+}
+
+fn grounding(rows: &[ImageScore]) -> Option<Grounding> {
+    let mut tally = Tally::default();
+    for row in rows {
+        tally += Tally {
+            words: row.named.into(),
+            inside: row.inside,
+            chance: row.chance,
+        };
+    }
+    tally.mean()
+}
+
+/// Prints the table of `scores.json`.
+///
+/// # Errors
+/// [`Error::Internal`] where it can't be read or printed.
+pub fn print_table(path: &Path, out: &mut impl Write) -> Result<()> {
+    let text = std::fs::read(path).at(path)?;
+    let scores: Value = serde_json::from_slice(&text).at(path)?;
+    table(&scores, out).map_err(Error::internal)
+}
+
+fn table(scores: &Value, out: &mut impl Write) -> std::io::Result<()> {
+    let split = scores["split"].as_str().unwrap_or_default();
+    writeln!(
+        out,
+        "{} images of split {split:?}, BLEU times 100\n",
+        scores["images"]
+    )?;
+    writeln!(out, "  beam   BLEU-1   BLEU-2   BLEU-3   BLEU-4")?;
+    for (beam, of_beam) in scores["beams"].as_object().into_iter().flatten() {
+        write!(out, "{beam:>6}")?;
+        for n in 1..=4 {
+            match of_beam[format!("bleu{n}")].as_f64() {
+                Some(value) => write!(out, "{:>9.2}", 100.0 * value)?,
+                None => write!(out, "{:>9}", "-")?,
+            }
+        }
+        writeln!(out)?;
+    }
+    let of = |key: &str| scores["grounding"][key].as_f64();
+    if let (Some(inside), Some(chance), Some(ratio), Some(words)) =
+        (of("inside"), of("chance"), of("ratio"), of("words"))
+    {
+        writeln!(
+            out,
+            "\nattention inside the named object's box: {:.1} %, by chance {:.1} %: {ratio:.2} times ({words} words)",
+            100.0 * inside,
+            100.0 * chance
+        )?;
+    }
+    Ok(())
+}
+
+/// Prints a few captions beside those that people wrote: of images evenly
+/// spaced over the split.
+///
+/// # Errors
+/// [`Error::Internal`] where they can't be printed.
+pub fn print_samples(
+    rows: &[ImageScore],
+    images: &[&ImageRecord],
+    references: &References,
+    out: &mut impl Write,
+) -> Result<()> {
+    const SAMPLES: usize = 3;
+    let step = rows.len().div_ceil(SAMPLES).max(1);
+    for (row, image) in rows.iter().zip(images).step_by(step) {
+        writeln!(out, "\n{}\n  says  {}", image.file_name, row.caption).map_err(Error::internal)?;
+        for reference in references.get(row.image_id) {
+            writeln!(out, "        {}", reference.trim()).map_err(Error::internal)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_reads_well() {
+        let scores = json!({
+            "split": "test", "images": 7,
+            "beams": {
+                "1": {"bleu1": 0.70712, "bleu2": 0.5, "bleu3": 0.4, "bleu4": 0.3},
+                "10": null,
+            },
+            "grounding": {"inside": 0.61, "chance": 0.122, "ratio": 5.0, "words": 12},
+        });
+        let mut out = Vec::new();
+        table(&scores, &mut out).unwrap();
+        let expected = "7 images of split \"test\", BLEU times 100\n\n\
+            \x20 beam   BLEU-1   BLEU-2   BLEU-3   BLEU-4\n\
+            \x20    1    70.71    50.00    40.00    30.00\n\
+            \x20   10        -        -        -        -\n\n\
+            attention inside the named object's box: 61.0 %, by chance 12.2 %: 5.00 times (12 words)\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

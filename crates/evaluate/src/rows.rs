@@ -1,0 +1,96 @@
+//! One row per image and beam size: what was said, and how good it is.
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+};
+use arrow::datatypes::{DataType, Field, Schema};
+use attend_artifact::Record;
+use attend_artifact::record::column;
+use std::sync::Arc;
+
+/// A caption of one image: a row of `per_image.parquet`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageScore {
+    /// The image.
+    pub image_id: i64,
+    /// Beam size of the search.
+    pub beam: u32,
+    /// The caption.
+    pub caption: String,
+    /// Its log-probability under the model, `<end>` included where finished.
+    pub log_prob: f64,
+    /// BLEU-4 of this caption alone; NaN for an image without captions to
+    /// compare with.
+    pub bleu4: f64,
+    /// Whether the model ended it, rather than the limit of words.
+    pub finished: bool,
+    /// How many of its words name an object of the image.
+    pub named: u32,
+    /// Attention inside the boxes of these objects, summed over the words.
+    pub inside: f64,
+    /// The boxes' share of the image's area, summed over the words.
+    pub chance: f64,
+}
+
+impl Record for ImageScore {
+    fn schema() -> Schema {
+        Schema::new(vec![
+            Field::new("image_id", DataType::Int64, false),
+            Field::new("beam", DataType::UInt32, false),
+            Field::new("caption", DataType::Utf8, false),
+            Field::new("log_prob", DataType::Float64, false),
+            Field::new("bleu4", DataType::Float64, false),
+            Field::new("finished", DataType::Boolean, false),
+            Field::new("named", DataType::UInt32, false),
+            Field::new("inside", DataType::Float64, false),
+            Field::new("chance", DataType::Float64, false),
+        ])
+    }
+
+    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
+        let floats = |value: fn(&Self) -> f64| -> ArrayRef {
+            Arc::new(rows.iter().map(value).collect::<Float64Array>())
+        };
+        let counts = |value: fn(&Self) -> u32| -> ArrayRef {
+            Arc::new(rows.iter().map(value).collect::<UInt32Array>())
+        };
+        let ids: Int64Array = rows.iter().map(|row| row.image_id).collect();
+        let captions: StringArray = rows.iter().map(|row| Some(&row.caption)).collect();
+        let finished: BooleanArray = rows.iter().map(|row| Some(row.finished)).collect();
+        vec![
+            Arc::new(ids),
+            counts(|row| row.beam),
+            Arc::new(captions),
+            floats(|row| row.log_prob),
+            floats(|row| row.bleu4),
+            Arc::new(finished),
+            counts(|row| row.named),
+            floats(|row| row.inside),
+            floats(|row| row.chance),
+        ]
+    }
+
+    fn rows(batch: &RecordBatch) -> Option<Vec<Self>> {
+        let image_id = column::<Int64Array>(batch, 0)?;
+        let beam = column::<UInt32Array>(batch, 1)?;
+        let caption = column::<StringArray>(batch, 2)?;
+        let log_prob = column::<Float64Array>(batch, 3)?;
+        let bleu4 = column::<Float64Array>(batch, 4)?;
+        let finished = column::<BooleanArray>(batch, 5)?;
+        let named = column::<UInt32Array>(batch, 6)?;
+        let inside = column::<Float64Array>(batch, 7)?;
+        let chance = column::<Float64Array>(batch, 8)?;
+        let row = |i| ImageScore {
+            image_id: image_id.value(i),
+            beam: beam.value(i),
+            caption: caption.value(i).to_owned(),
+            log_prob: log_prob.value(i),
+            bleu4: bleu4.value(i),
+            finished: finished.value(i),
+            named: named.value(i),
+            inside: inside.value(i),
+            chance: chance.value(i),
+        };
+        Some((0..batch.num_rows()).map(row).collect())
+    }
+}

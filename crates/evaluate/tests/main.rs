@@ -1,0 +1,412 @@
+//! The program from outside: a small data set, a model of random weights, and
+//! what it says of them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::manifest::Manifest;
+use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::vocabulary::Vocabulary;
+use attend_artifact::{Artifact, Record, Staging, digest_file};
+use attend_metrics::{bleu, tokenize};
+use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tch::{Device, Kind, Tensor};
+
+const SIDE: usize = 32;
+const WORDS: [&str; 8] = ["a", "dog", "cat", "on", "the", "grass", "runs", "red"];
+
+/// Images 1 to `test`, in split test, and one in split train.
+fn dataset(root: &Path, test: usize) -> PathBuf {
+    let path = root.join("dataset");
+    let staging = Staging::open(&path, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let (mut images, mut captions, mut objects) = (Vec::new(), Vec::new(), Vec::new());
+    for (split, ids) in [("train", 1000..1001), ("test", 1..test as i64 + 1)] {
+        let shard = format!("shards/{split}-00000.arrow");
+        let file = staging.path(&shard).unwrap();
+        let names = ["C", "H", "W"];
+        let mut writer =
+            TensorShardWriter::create(&file, "image", Dtype::U8, &[3, SIDE, SIDE], &names).unwrap();
+        for (row, image_id) in ids.enumerate() {
+            let pixel = |i: usize| ((i * 7 + i / 31 * image_id as usize * 13) % 256) as u8;
+            let pixels: Vec<u8> = (0..3 * SIDE * SIDE).map(pixel).collect();
+            writer.push(image_id, &pixels).unwrap();
+            images.push(ImageRecord {
+                image_id,
+                split: split.into(),
+                file_name: format!("{image_id}.jpg"),
+                width: 64,
+                height: 48,
+                shard: shard.clone(),
+                row: row as u32,
+            });
+            for (k, caption) in ["A dog runs on the grass.", "a red cat"].iter().enumerate() {
+                captions.push(CaptionRecord {
+                    caption_id: image_id * 10 + k as i64,
+                    image_id,
+                    split: split.into(),
+                    caption: (*caption).into(),
+                });
+            }
+            // every word names an object, so that every word said counts
+            objects.extend(WORDS.iter().map(|name| ObjectRecord {
+                image_id,
+                name: (*name).into(),
+                x: 0.25,
+                y: 0.0,
+                width: 0.5,
+                height: 0.5,
+            }));
+        }
+        let rows = writer.finish().unwrap();
+        staging.done(&shard, Some(rows)).unwrap();
+    }
+    let table = |name: &str| staging.path(name).unwrap();
+    ImageRecord::write(&table("images.parquet"), &images).unwrap();
+    CaptionRecord::write(&table("captions.parquet"), &captions).unwrap();
+    ObjectRecord::write(&table("objects.parquet"), &objects).unwrap();
+    RejectedRecord::write(&table("rejected.parquet"), &[]).unwrap();
+    for name in ["images", "captions", "objects", "rejected"] {
+        staging.done(&format!("{name}.parquet"), None).unwrap();
+    }
+    let side = SIDE as u64;
+    staging
+        .commit(&[("image_height", side), ("image_width", side)])
+        .unwrap();
+    path
+}
+
+fn words(swapped: bool) -> Vocabulary {
+    let mut words: Vec<(String, u64)> = WORDS.iter().map(|word| ((*word).into(), 9)).collect();
+    if swapped {
+        words.swap(1, 2);
+    }
+    Vocabulary::new(words, 5, 50)
+}
+
+fn vocabulary(root: &Path, name: &str, swapped: bool) -> PathBuf {
+    let path = root.join(name);
+    let staging = Staging::open(&path, Manifest::draft("vocabulary", "test", "1"), None).unwrap();
+    words(swapped)
+        .write(&staging.path("vocab.json").unwrap())
+        .unwrap();
+    staging.done("vocab.json", None).unwrap();
+    staging.commit(&[]).unwrap();
+    path
+}
+
+/// Random weights, but such that the captioner has something to say: words
+/// depend strongly on what was seen and said, and `<end>` is unlikely.
+fn fresh(card: ModelCard) -> Captioner {
+    tch::manual_seed(7);
+    let end = card.decoder.vocabulary - 1;
+    let captioner = Captioner::new(card, Device::Cpu);
+    tch::no_grad(|| {
+        for (name, mut weights) in captioner.decoder_vars.variables() {
+            let _ = weights.g_mul_scalar_(6.0);
+            if name == "fc.bias" {
+                let _ = weights.get(end).fill_(-4.0);
+            }
+        }
+    });
+    captioner
+}
+
+/// A model of random weights. Of its checkpoints there is `best` alone.
+fn model(root: &Path) -> PathBuf {
+    let path = root.join("model");
+    let staging = Staging::open(&path, Manifest::draft("model", "test", "1"), None).unwrap();
+    let folder = staging.path("checkpoints/best/vocab.json").unwrap();
+    let folder = folder.parent().unwrap();
+    words(false).write(&folder.join("vocab.json")).unwrap();
+    let card = ModelCard {
+        encoder: EncoderConfig {
+            arch: Arch::Resnet18,
+            last_stage: LastStage::Layer1,
+            ..EncoderConfig::default()
+        },
+        decoder: DecoderConfig {
+            vocabulary: words(false).len() as i64,
+            channels: 64,
+            embedding: 8,
+            attention: 8,
+            hidden: 16,
+            dropout: 0.5,
+            grid: [4, 4],
+        },
+        image_size: [SIDE as i64; 2],
+        vocabulary_blake3: digest_file(&folder.join("vocab.json")).unwrap(),
+        encoder_blake3: String::new(),
+    };
+    let mut captioner = fresh(card);
+    captioner.save(folder).unwrap();
+    captioner.card.encoder_blake3 = digest_file(&folder.join("encoder.safetensors")).unwrap();
+    captioner.save(folder).unwrap();
+    for file in [
+        "model.json",
+        "vocab.json",
+        "encoder.safetensors",
+        "decoder.safetensors",
+    ] {
+        staging
+            .done(&format!("checkpoints/best/{file}"), None)
+            .unwrap();
+    }
+    staging.commit(&[]).unwrap();
+    path
+}
+
+/// The features of all images, by the model's own encoder.
+fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
+    let path = root.join("features");
+    let best = root.join("model/checkpoints/best");
+    let captioner = Captioner::load(&best, Device::Cpu).unwrap();
+    let artifact = Artifact::open(&root.join("dataset")).unwrap();
+    let dataset = Dataset::open(&artifact).unwrap();
+    let mut draft = Manifest::draft("features", "test", "1");
+    let digest = artifact.manifest.digest.clone();
+    let kind = "dataset".to_owned();
+    draft
+        .inputs
+        .insert(kind.clone(), attend_artifact::Input { kind, digest });
+    let staging = Staging::open(&path, draft, None).unwrap();
+    let name = "shards/test-00000.arrow";
+    let file = staging.path(name).unwrap();
+    let mut writer = TensorShardWriter::create(
+        &file,
+        "features",
+        Dtype::F32,
+        &[64, 64],
+        &["cell", "channel"],
+    )
+    .unwrap();
+    for image in dataset.images() {
+        let shape = [1, 3, SIDE as i64, SIDE as i64];
+        let pixels = Tensor::from_data_size(dataset.pixels(image).unwrap(), &shape, Kind::Uint8);
+        let (cells, grid) = captioner.encode(&pixels);
+        assert_eq!(grid, [8, 8]);
+        let values: Vec<f32> = cells.flatten(0, -1).try_into().unwrap();
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
+        writer.push(image.image_id, &bytes).unwrap();
+    }
+    let rows = writer.finish().unwrap();
+    staging.done(name, Some(rows)).unwrap();
+    let file = staging.path("encoder.safetensors").unwrap();
+    match encoder {
+        Some(bytes) => std::fs::write(file, bytes).unwrap(),
+        None => drop(std::fs::copy(best.join("encoder.safetensors"), file).unwrap()),
+    }
+    staging.done("encoder.safetensors", None).unwrap();
+    staging
+        .commit(&[("grid_height", 8), ("grid_width", 8), ("channels", 64)])
+        .unwrap();
+    path
+}
+
+fn command(root: &Path, inputs: &[&str], output: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attend-evaluate"));
+    for kind in inputs {
+        command.arg("--input");
+        command.arg(format!("{kind}={}", root.join(kind).display()));
+    }
+    command.args([
+        "--set",
+        "search.max_length=9",
+        "--set",
+        "evaluate.batch=4",
+        "--jobs",
+        "1",
+    ]);
+    command.arg("--output").arg(root.join(output));
+    command
+}
+
+fn run(root: &Path, inputs: &[&str], output: &str) -> Output {
+    command(root, inputs, output).output().unwrap()
+}
+
+#[track_caller]
+fn succeeded(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// That the run failed with this exit code; its message.
+#[track_caller]
+fn failed(output: &Output, code: i32) -> String {
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{error}");
+    error
+}
+
+fn json(path: PathBuf) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn captions(results: &Value) -> HashMap<i64, String> {
+    let results = results.as_array().unwrap();
+    let pair = |r: &Value| {
+        (
+            r["image_id"].as_i64().unwrap(),
+            r["caption"].as_str().unwrap().into(),
+        )
+    };
+    let captions: HashMap<i64, String> = results.iter().map(pair).collect();
+    assert_eq!(captions.len(), results.len(), "every image once");
+    captions
+}
+
+#[test]
+fn every_image_is_described_once_and_scored() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    dataset(root, 7);
+    model(root);
+    vocabulary(root, "vocabulary", false);
+    let printed = succeeded(&run(root, &["model", "dataset", "vocabulary"], "out"));
+    let out = root.join("out");
+    Artifact::open_kind(&out, "evaluation")
+        .unwrap()
+        .verify()
+        .unwrap();
+    assert!(
+        printed.contains("BLEU-4") && printed.contains("1.jpg"),
+        "{printed}"
+    );
+
+    let scores = json(out.join("scores.json"));
+    assert_eq!(
+        (&scores["split"], &scores["images"]),
+        (&"test".into(), &7.into())
+    );
+    let references: Vec<_> = ["A dog runs on the grass.", "a red cat"]
+        .map(tokenize)
+        .into();
+    let mut said = Vec::new();
+    for beam in ["1", "3", "5"] {
+        let results = captions(&json(out.join(format!("results-beam-{beam}.json"))));
+        let mut ids: Vec<i64> = results.keys().copied().collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7]);
+        let hypotheses: Vec<_> = results.values().map(|c| tokenize(c)).collect();
+        assert!(hypotheses.iter().all(|words| words.len() <= 9));
+        let expected = bleu(&hypotheses, &vec![references.clone(); 7]).corpus;
+        for (n, expected) in expected.iter().enumerate() {
+            let score = scores["beams"][beam][format!("bleu{}", n + 1)]
+                .as_f64()
+                .unwrap();
+            assert!((score - expected).abs() < 1e-12, "{score} {expected}");
+        }
+        said.push(results);
+    }
+    let primary = captions(&json(out.join("results.json")));
+    assert_eq!(primary, said[1]);
+
+    // every word names an object, whose box is a quarter of the image
+    let words: usize = primary
+        .values()
+        .map(|c| c.split(' ').filter(|w| !w.is_empty()).count())
+        .sum();
+    assert!(words >= 7);
+    let grounding = &scores["grounding"];
+    assert_eq!(grounding["words"], words);
+    assert!((grounding["chance"].as_f64().unwrap() - 0.25).abs() < 1e-9);
+    let ratio = grounding["inside"].as_f64().unwrap() / 0.25;
+    assert!((grounding["ratio"].as_f64().unwrap() - ratio).abs() < 1e-9 && ratio > 0.0);
+
+    let file = std::fs::File::open(out.join("per_image.parquet")).unwrap();
+    let table = SerializedFileReader::new(file).unwrap();
+    let rows = table.metadata().file_metadata().num_rows();
+    assert_eq!(rows, 21);
+}
+
+#[test]
+fn features_and_pixels_say_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    dataset(root, 9);
+    model(root);
+    features(root, None);
+    succeeded(&run(root, &["model", "dataset"], "pixels"));
+    succeeded(&run(
+        root,
+        &["model", "dataset", "features"],
+        "features-too",
+    ));
+    for file in ["results.json", "results-beam-5.json"] {
+        let [pixels, features] = ["pixels", "features-too"].map(|f| json(root.join(f).join(file)));
+        assert_eq!(captions(&pixels), captions(&features));
+    }
+    // features of another encoder than the one in the checkpoint
+    std::fs::remove_dir_all(root.join("features")).unwrap();
+    features(root, Some(b"another encoder"));
+    let message = failed(&run(root, &["model", "dataset", "features"], "none"), 4);
+    assert!(
+        message.contains("trained on features of the encoder"),
+        "{message}"
+    );
+    assert!(!root.join("none").exists());
+}
+
+#[test]
+fn an_interrupted_evaluation_goes_on_to_the_same_artifact() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    dataset(root, 400);
+    model(root);
+    succeeded(&run(root, &["model", "dataset"], "whole"));
+    let mut child = command(root, &["model", "dataset"], "cut").spawn().unwrap();
+    let first = root.join("cut.staging/.scratch/part-00000.parquet");
+    while !first.exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Command::new("kill")
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    // 130, unless the machine was so quick that the signal came too late
+    let code = child.wait().unwrap().code();
+    assert!(
+        code == Some(130) && !root.join("cut").exists() || code == Some(0),
+        "{code:?}"
+    );
+    let again = run(root, &["model", "dataset"], "cut");
+    succeeded(&again);
+    let digest = |name: &str| json(root.join(name).join("manifest.json"))["digest"].clone();
+    assert_eq!(digest("whole"), digest("cut"));
+    assert_eq!(json(root.join("cut/scores.json"))["images"], 400);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    dataset(root, 2);
+    model(root);
+    vocabulary(root, "vocabulary", true);
+    let message = failed(&run(root, &["model", "dataset", "vocabulary"], "out"), 4);
+    let hash = |path: &str| digest_file(&root.join(path)).unwrap();
+    assert!(
+        message.contains(&hash("vocabulary/vocab.json")),
+        "{message}"
+    );
+    assert!(
+        message.contains(&hash("model/checkpoints/best/vocab.json")),
+        "{message}"
+    );
+    assert!(message.contains("train again"), "{message}");
+
+    let with = |set: &str, code: i32| {
+        let mut command = command(root, &["model", "dataset"], "out");
+        failed(&command.args(["--set", set]).output().unwrap(), code)
+    };
+    assert!(with("evaluate.split=\"val\"", 3).contains("train, test"));
+    assert!(with("evaluate.checkpoint=\"last\"", 4).contains("checkpoints/last"));
+    assert!(with("evaluate.primary_beam=2", 2).contains("[1, 3, 5]"));
+    assert!(with("evaluate.device=\"tpu\"", 2).contains("tpu"));
+    assert!(!root.join("out").exists());
+}
