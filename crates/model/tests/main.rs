@@ -1,0 +1,18 @@
+//! The model against PyTorch and torchvision. `fixtures/generate.py` wrote the
+//! expected numbers; weights and inputs are rebuilt from names on both sides.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "main/captioner.rs"]
+mod captioner;
+#[path = "main/decoder.rs"]
+mod decoder;
+#[path = "main/encoder.rs"]
+mod encoder;
+#[path = "main/real.rs"]
+mod real;
+#[path = "main/rebuilt.rs"]
+mod rebuilt;
+#[path = "main/search.rs"]
+mod search;
+#[path = "main/weights.rs"]
+mod weights;

@@ -1,0 +1,131 @@
+//! The encoder against torchvision's ResNets.
+
+use crate::rebuilt::{assert_close, assert_sample, expected, resnet_weights, uniform};
+use attend_model::{Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, weights};
+use tch::{Device, Kind, Tensor, nn};
+
+/// Weights whose gradients are compared.
+const FREED: [&str; 4] = [
+    "layer2.0.conv1.weight",
+    "layer3.1.bn2.weight",
+    "layer4.0.downsample.0.weight",
+    "layer4.1.conv2.weight",
+];
+
+fn images() -> Tensor {
+    uniform("images", &[2, 3, 64, 64], -2.0, 2.0)
+}
+
+/// An encoder with rebuilt weights; `may_be_left` for nothing: every name must fit.
+fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, Encoder) {
+    let vars = nn::VarStore::new(Device::Cpu);
+    let config = EncoderConfig {
+        arch,
+        last_stage,
+        stride_in,
+    };
+    let encoder = Encoder::new(&vars.root(), &config);
+    weights::assign(&vars, &resnet_weights(&vars), &|_| false).unwrap();
+    (vars, encoder)
+}
+
+/// The name that a value has in a config.
+fn name(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+fn agrees_with_torchvision(arch: Arch, stride_in: StrideIn) {
+    let key = format!("{}.{}", name(arch), name(stride_in));
+    let expected = expected("encoder");
+    let (_, layer3) = encoder(arch, LastStage::Layer3, stride_in);
+    let map = layer3.forward(&images(), false);
+    assert_eq!(map.size(), [2, layer3.channels(), 4, 4]);
+    assert_eq!(layer3.stride(), 16);
+    let what = format!("{key}.layer3");
+    assert_sample(&what, &map, 13, &expected[&what]);
+
+    let (vars, layer4) = encoder(arch, LastStage::Layer4, stride_in);
+    let map = layer4.forward(&images(), false);
+    assert_eq!(map.size(), [2, layer4.channels(), 2, 2]);
+    let what = format!("{key}.layer4");
+    assert_sample(&what, &map, 5, &expected[&what]);
+    let frozen = FrozenEncoder::from(&layer4).forward(&images());
+    assert_close(&format!("{key} folded"), &frozen, &map);
+
+    let cotangent = uniform("cotangent", &map.size(), -1.0, 1.0);
+    (map * cotangent).mean(Kind::Float).backward();
+    let variables = vars.variables();
+    for name in FREED {
+        let gradient = variables[name].grad();
+        let what = format!("{key}.grad.{name}");
+        let step = (gradient.numel() as i64 / 499).max(1);
+        assert_sample(&what, &gradient, step, &expected[&what]);
+    }
+}
+
+#[test]
+fn resnet18_agrees_with_torchvision() {
+    agrees_with_torchvision(Arch::Resnet18, StrideIn::Conv3x3);
+}
+
+#[test]
+fn resnet34_agrees_with_torchvision() {
+    agrees_with_torchvision(Arch::Resnet34, StrideIn::Conv3x3);
+}
+
+#[test]
+fn resnet50_agrees_with_torchvision() {
+    agrees_with_torchvision(Arch::Resnet50, StrideIn::Conv3x3);
+    agrees_with_torchvision(Arch::Resnet50, StrideIn::Conv1x1);
+}
+
+#[test]
+fn resnet101_agrees_with_torchvision() {
+    agrees_with_torchvision(Arch::Resnet101, StrideIn::Conv3x3);
+    agrees_with_torchvision(Arch::Resnet101, StrideIn::Conv1x1);
+}
+
+#[test]
+fn resnet152_agrees_with_torchvision() {
+    agrees_with_torchvision(Arch::Resnet152, StrideIn::Conv3x3);
+}
+
+#[test]
+fn batch_norm_in_training_agrees_with_torchvision() {
+    let expected = expected("encoder");
+    let (vars, encoder) = encoder(Arch::Resnet18, LastStage::Layer4, StrideIn::Conv3x3);
+    let before = running(&vars);
+    let _ = encoder.forward(&images(), false);
+    assert_eq!(running(&vars), before, "evaluation moved the statistics");
+    let map = encoder.forward(&images(), true);
+    assert_close(
+        "train.layer4",
+        &map.flatten(0, -1),
+        &expected["train.layer4"],
+    );
+    assert_close("train.running", &running(&vars), &expected["train.running"]);
+}
+
+/// All running statistics in the order of torchvision's state dict.
+fn running(vars: &nn::VarStore) -> Tensor {
+    let variables = vars.variables();
+    let mut norms = vec!["bn1".to_owned()];
+    for layer in 1..=4 {
+        for block in 0..2 {
+            let block_path = format!("layer{layer}.{block}");
+            norms.push(format!("{block_path}.bn1"));
+            norms.push(format!("{block_path}.bn2"));
+            if layer > 1 && block == 0 {
+                norms.push(format!("{block_path}.downsample.1"));
+            }
+        }
+    }
+    let statistics = norms.iter().flat_map(|norm| {
+        ["running_mean", "running_var"].map(|what| variables[&format!("{norm}.{what}")].copy())
+    });
+    Tensor::cat(&statistics.collect::<Vec<_>>(), 0)
+}
