@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -113,6 +113,7 @@ pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
         .with_env_filter(filter)
         .with_writer(crate::progress::AboveBars::default)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .without_time()
         .try_init();
     signal::install();

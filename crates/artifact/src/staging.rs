@@ -15,6 +15,8 @@ use std::sync::{Mutex, MutexGuard};
 
 const JOURNAL: &str = ".journal.jsonl";
 const SCRATCH: &str = ".scratch";
+/// Files that are synced at the same time.
+const SYNCED_TOGETHER: usize = 32;
 /// Digest over the loose files that an artifact was made from; beside the
 /// manifest, because paths and times are none of the artifact's content.
 pub(crate) const SOURCES: &str = ".sources";
@@ -106,7 +108,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Internal`] where it can't be read or synced.
     pub fn done(&self, name: &str, rows: Option<u64>) -> Result<()> {
-        self.enter([(name, rows)])
+        self.enter(&[(name, rows)])
     }
 
     /// Enters many small files as finished, with one write to the journal.
@@ -114,25 +116,37 @@ impl Staging {
     /// # Errors
     /// As [`Staging::done`]; none is entered then.
     pub fn done_all(&self, names: &[String]) -> Result<()> {
-        self.enter(names.iter().map(|name| (name.as_str(), None)))
+        let files: Vec<_> = names.iter().map(|name| (name.as_str(), None)).collect();
+        self.enter(&files)
     }
 
-    fn enter<'a>(&self, files: impl IntoIterator<Item = (&'a str, Option<u64>)>) -> Result<()> {
-        let (mut entries, mut lines) = (Vec::new(), String::new());
-        for (name, rows) in files {
-            let path = self.folder.join(name);
-            let file = File::open(&path).at(&path)?;
-            file.sync_all().at(&path)?;
-            let bytes = file.metadata().at(&path)?.len();
-            let entry = FileEntry {
-                name: name.to_owned(),
-                bytes,
-                rows,
-                blake3: digest_file(&path)?,
-            };
-            lines += &serde_json::to_string(&entry).map_err(Error::internal)?;
+    fn enter(&self, files: &[(&str, Option<u64>)]) -> Result<()> {
+        let entries = std::thread::scope(|scope| {
+            // The disk syncs files together that are asked for together.
+            let share = files.len().div_ceil(SYNCED_TOGETHER).max(1);
+            let threads: Vec<_> = files
+                .chunks(share)
+                .map(|files| {
+                    scope.spawn(|| {
+                        files
+                            .iter()
+                            .map(|file| self.entry(*file))
+                            .collect::<Result<Vec<_>>>()
+                    })
+                })
+                .collect();
+            let entered = threads.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::internal("syncing a file failed")))
+            });
+            entered.collect::<Result<Vec<_>>>()
+        })?;
+        let entries: Vec<FileEntry> = entries.into_iter().flatten().collect();
+        let mut lines = String::new();
+        for entry in &entries {
+            lines += &serde_json::to_string(entry).map_err(Error::internal)?;
             lines.push('\n');
-            entries.push(entry);
         }
         let mut journal = self.journal();
         journal
@@ -144,6 +158,19 @@ impl Staging {
             .entries
             .extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
         Ok(())
+    }
+
+    fn entry(&self, (name, rows): (&str, Option<u64>)) -> Result<FileEntry> {
+        let path = self.folder.join(name);
+        let file = File::open(&path).at(&path)?;
+        file.sync_all().at(&path)?;
+        let bytes = file.metadata().at(&path)?.len();
+        Ok(FileEntry {
+            name: name.to_owned(),
+            bytes,
+            rows,
+            blake3: digest_file(&path)?,
+        })
     }
 
     /// Writes the manifest, syncs, and puts the artifact in its place, instead

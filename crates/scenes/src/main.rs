@@ -95,7 +95,7 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
             names.push(name);
         }
         bar.inc(1);
-        if names.len() == 256 {
+        if names.len() == 1024 {
             staging.done_all(&std::mem::take(&mut names))?;
         }
     }

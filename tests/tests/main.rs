@@ -1,0 +1,345 @@
+//! Whole pipelines, run as a user runs them: made, made again, killed, misled.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// The folder of all programs, built as `cargo test` builds.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--workspace",
+            "--exclude",
+            "attend-stats",
+            "--bins",
+        ])
+        .current_dir(root())
+        .status()
+        .unwrap();
+    assert!(built.success());
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    folder.pop();
+    folder
+});
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// A small version of the demo: a few scenes, a tiny network, one epoch.
+const SMALL: [&str; 10] = [
+    "scenes.train=40",
+    "scenes.val=6",
+    "scenes.test=8",
+    "scenes.image_size=32",
+    "dataset.image_size=32",
+    "decoder.hidden=32",
+    "decoder.grid=[0,0]",
+    "train.epochs=2",
+    "train.checkpoint_steps=1",
+    "search.beams=[1,3]",
+];
+
+struct World {
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> World {
+        World {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `cargo xtask WORDS`, with artifacts in this world's folder.
+    fn xtask(&self, words: &[&str], set: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAMS.join("xtask"));
+        command
+            .args(words)
+            .arg("--artifacts")
+            .arg(self.folder.path());
+        command.args(set.iter().map(|item| format!("--set={item}")));
+        command
+            .env("ATTEND_BIN_DIR", &*PROGRAMS)
+            .current_dir(root());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn demo(&self, name: &str, more: &[&str]) -> Command {
+        let mut command = self.xtask(
+            &[
+                "run",
+                "demo",
+                "--config",
+                "configs/demo.toml",
+                "--jobs",
+                "1",
+            ],
+            &SMALL,
+        );
+        command.arg(format!("--set=run.name={name}")).args(more);
+        command
+    }
+
+    fn manifest(&self, name: &str) -> Value {
+        let path = self.path(name).join("manifest.json");
+        serde_json::from_slice(
+            &std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())),
+        )
+        .unwrap()
+    }
+
+    fn digests(&self, run: &str) -> Vec<String> {
+        STAGES
+            .iter()
+            .map(|kind| self.manifest(&format!("{run}/{kind}"))["digest"].to_string())
+            .collect()
+    }
+}
+
+const STAGES: [&str; 5] = ["scenes", "dataset", "vocabulary", "model", "evaluation"];
+
+fn ok(mut command: Command) -> (String, String) {
+    let output = command.output().unwrap();
+    let (out, log) = texts(&output);
+    assert!(output.status.success(), "{out}\n{log}");
+    (out, log)
+}
+
+fn fails(mut command: Command, code: i32, words: &[&str]) {
+    let output = command.output().unwrap();
+    let (out, log) = texts(&output);
+    assert_eq!(output.status.code(), Some(code), "{out}\n{log}");
+    for words in words {
+        assert!(log.contains(words), "no {words:?} in:\n{log}");
+    }
+}
+
+fn texts(output: &Output) -> (String, String) {
+    (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn a_pipeline_is_made_once_and_says_the_same_again() {
+    let world = World::new();
+    let (out, _) = ok(world.demo("one", &[]));
+    assert!(out.contains("BLEU") || out.contains("bleu"), "{out}");
+    let first = world.digests("one");
+    let paths: Vec<PathBuf> = STAGES
+        .iter()
+        .map(|kind| world.path(&format!("one/{kind}")))
+        .collect();
+    ok({
+        let mut verify = Command::new(PROGRAMS.join("attend-verify"));
+        verify.args(&paths);
+        verify
+    });
+
+    let (_, log) = ok(world.demo("one", &[]));
+    assert_eq!(log.matches("up to date").count(), STAGES.len(), "{log}");
+    assert_eq!(world.digests("one"), first);
+
+    // Somewhere else, and with two threads where no floats are summed.
+    ok(world.demo("two", &["--jobs=2", "--until=vocab"]));
+    ok(world.demo("two", &[]));
+    assert_eq!(world.digests("two"), first);
+
+    // A parameter of the last stage makes the last stage again, alone.
+    let (_, log) = ok(world.demo("one", &["--set=search.beams=[3]"]));
+    assert_eq!(log.matches("up to date").count(), STAGES.len() - 1, "{log}");
+
+    // Scores are of every test image, once.
+    let scores: Value =
+        serde_json::from_slice(&std::fs::read(world.path("two/evaluation/scores.json")).unwrap())
+            .unwrap();
+    assert_eq!(scores["images"], 8);
+    let results: Value =
+        serde_json::from_slice(&std::fs::read(world.path("two/evaluation/results.json")).unwrap())
+            .unwrap();
+    assert_eq!(results.as_array().unwrap().len(), 8);
+
+    // The captioner needs its model folder and nothing else.
+    let model = world.path("elsewhere");
+    std::fs::rename(world.path("two/model"), &model).unwrap();
+    let mut caption = Command::new(PROGRAMS.join("attend-caption"));
+    caption
+        .arg("--model")
+        .arg(&model)
+        .arg("--attention")
+        .arg(world.path("attention"))
+        .arg(world.path("one/scenes/images"));
+    let (out, _) = ok(caption);
+    assert_eq!(out.lines().count(), 54);
+    assert_eq!(world.path("attention").read_dir().unwrap().count(), 54);
+}
+
+#[test]
+fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
+    let world = World::new();
+    ok(world.demo("whole", &[]));
+    let mut kills = 0;
+    for n in 0u64.. {
+        let mut child = world
+            .demo("killed", &[])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(150 + n * 230));
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        // The stage goes on when its runner dies: kill it too.
+        let _ = Command::new("pkill")
+            .args(["-KILL", "-f", &world.path("killed").display().to_string()])
+            .status();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills > 3, "only {kills} kills");
+    ok(world.demo("killed", &[]));
+    assert_eq!(world.digests("killed"), world.digests("whole"));
+}
+
+#[test]
+fn what_a_user_gets_wrong_is_said_before_anything_runs() {
+    let world = World::new();
+    let set = |item: &str| format!("--set={item}");
+    fails(
+        world.demo("wrong", &[&set("train.epohcs=3")]),
+        2,
+        &["epohcs", "epochs"],
+    );
+    fails(
+        world.demo("wrong", &[&set("trian.epochs=3")]),
+        2,
+        &["trian", "train"],
+    );
+    assert!(!world.path("wrong/dataset").exists());
+    let coco = |item: &str| {
+        let mut command = world.xtask(
+            &["preprocess", "--config", "configs/coco-mini.toml"],
+            &["run.name=wrong"],
+        );
+        command.arg(set(item)).env("ATTEND_DATA", "/no/such/place");
+        command
+    };
+    fails(
+        coco("dataset.shard_size=8"),
+        3,
+        &["/no/such/place/coco-mini"],
+    );
+    let mut unset = coco("dataset.shard_size=8");
+    unset.env_remove("ATTEND_DATA");
+    fails(unset, 2, &["ATTEND_DATA"]);
+}
+
+#[test]
+fn a_checkpoint_of_another_vocabulary_is_refused() {
+    let world = World::new();
+    ok(world.demo("one", &[]));
+    // Words seen once are no words here: another vocabulary.
+    ok(world.demo("two", &["--set=vocab.min_count=30", "--until=vocab"]));
+    let mut evaluate = Command::new(PROGRAMS.join("attend-evaluate"));
+    for (kind, run) in [("model", "one"), ("dataset", "one"), ("vocabulary", "two")] {
+        evaluate.arg(format!(
+            "--input={kind}={}",
+            world.path(&format!("{run}/{kind}")).display()
+        ));
+    }
+    evaluate.arg("--output").arg(world.path("evaluation"));
+    let hash = |run: &str| {
+        let files = world.manifest(&format!("{run}/vocabulary"))["files"].clone();
+        let file = files
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|file| file["name"] == "vocab.json")
+            .unwrap()
+            .clone();
+        file["blake3"].as_str().unwrap()[..12].to_owned()
+    };
+    let (one, two) = (hash("one"), hash("two"));
+    fails(evaluate, 4, &[&one, &two]);
+    assert!(!world.path("evaluation").exists());
+}
+
+/// Real photographs, real weights: ingest, vocabulary, features, training,
+/// evaluation, and a caption for a photograph of another collection.
+#[test]
+fn real_photographs_go_all_the_way() {
+    let Some(data) = std::env::var_os("ATTEND_DATA") else {
+        eprintln!("skipped: ATTEND_DATA is not set");
+        return;
+    };
+    let world = World::new();
+    let weights = Path::new(&data).join("weights/resnet50-layer3-stride1x1.safetensors");
+    let small = [
+        "run.name=flickr",
+        "dataset.image_size=64",
+        "encoder.arch=resnet50",
+        "encoder.last_stage=layer3",
+        "encoder.stride_in=conv1x1",
+        &format!("encoder.weights=\"{}\"", weights.display()),
+        "vocab.min_count=3",
+        "decoder.grid=[0,0]",
+        "decoder.hidden=64",
+        "decoder.embedding=64",
+        "decoder.attention=64",
+        "train.epochs=1",
+        "search.beams=[1,3]",
+    ];
+    let mut run = world.xtask(
+        &["run", "captioning", "--config", "configs/flickr8k.toml"],
+        &small,
+    );
+    run.env("FLICKR8K", Path::new(&data).join("flickr8k-mini"))
+        .env("WEIGHTS", "unused");
+    ok(run);
+    let manifest = world.manifest("flickr/dataset");
+    assert_eq!(manifest["counts"]["images"], 384);
+    assert_eq!(
+        world.manifest("flickr/features")["counts"]["channels"],
+        1024
+    );
+    let photograph = Path::new(&data)
+        .join("coco-mini/train2014")
+        .read_dir()
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let mut caption = Command::new(PROGRAMS.join("attend-caption"));
+    caption
+        .arg("--model")
+        .arg(world.path("flickr/model"))
+        .arg("--attention")
+        .arg(world.path("out"))
+        .arg(&photograph);
+    let (out, _) = ok(caption);
+    assert!(out.contains('\t'), "{out}");
+    assert_eq!(world.path("out").read_dir().unwrap().count(), 1);
+}
