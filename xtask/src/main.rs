@@ -5,6 +5,7 @@ mod child;
 mod config;
 mod describe;
 mod error;
+mod parameters;
 mod pipeline;
 mod programs;
 mod runs;

@@ -89,7 +89,7 @@ impl Pipeline {
                 .values()
                 .find(|input| !outputs.contains(&input.as_str()))
             {
-                let near = crate::config::nearest(input, outputs.iter().copied());
+                let near = crate::parameters::nearest(input, outputs.iter().copied());
                 let near = near.map_or_else(String::new, |near| {
                     format!("; the nearest output is {near}")
                 });

@@ -1,9 +1,10 @@
 //! `cargo xtask run`, and the tasks that run a part of a pipeline.
 
 use crate::child;
-use crate::config::{Config, Schema, effective};
+use crate::config::Config;
 use crate::describe::{Description, describe};
 use crate::error::{At, Error, Result};
+use crate::parameters::{Schema, effective};
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
 use crate::workspace::{Workspace, shown};
@@ -222,14 +223,14 @@ impl Prepared {
             if quiet {
                 command.stdout(Stdio::null());
             }
-            child::run_ok(&mut command).map_err(|mut error| {
-                if error.code == 130 {
-                    error.message = format!(
-                        "interrupted in stage {}; the same command goes on from there",
-                        stage.name
-                    );
-                }
-                error
+            // The stage has said why.
+            child::run_ok(&mut command).inspect_err(|error| {
+                let how = if error.code == 130 {
+                    "interrupted; the same command goes on from there"
+                } else {
+                    "failed"
+                };
+                eprintln!("{title}: {how}");
             })?;
             eprintln!("{title}: {}", seconds(started));
         }

@@ -62,7 +62,10 @@ fn the_exit_code_of_a_stage_is_passed_on_and_ends_the_run() {
     );
     let outcome = place.xtask(&RUN);
     assert_eq!(outcome.code, Some(3));
-    assert_eq!(outcome.stderr, "[1/2] draw\nerror: a.jpg: no photograph\n");
+    assert_eq!(
+        outcome.stderr,
+        "[1/2] draw\nerror: a.jpg: no photograph\n[1/2] draw: failed\n"
+    );
     assert_eq!(place.log().len(), 1);
 }
 
@@ -241,7 +244,7 @@ fn interrupted(signal: &str, target: impl Fn(u32) -> String) {
     );
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.ends_with("error: interrupted in stage draw; the same command goes on from there\n"),
+        said.ends_with("[1/2] draw: interrupted; the same command goes on from there\n"),
         "{said}"
     );
     assert_eq!(place.log().len(), 1);
