@@ -4,12 +4,14 @@
 
 pub mod captioner;
 pub mod decoder;
+pub mod device;
 pub mod encoder;
 pub mod search;
 pub mod weights;
 
 pub use captioner::{Captioner, ModelCard};
 pub use decoder::{Decoder, DecoderConfig, Loss, Projected, State, Step, Teacher, loss};
+pub use device::device;
 pub use encoder::{
     Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, cells, normalise,
 };
@@ -24,6 +26,9 @@ pub enum Error {
     /// The file's tensors are not those of the model.
     #[error("{0}")]
     Mismatch(String),
+    /// There is no such device.
+    #[error("{0}")]
+    Device(String),
 }
 
 /// `Result` with [`Error`].

@@ -27,7 +27,8 @@ pub struct SearchOptions {
 pub struct Hypothesis {
     /// Its tokens, without `<start>` and `<end>`.
     pub tokens: Vec<i64>,
-    /// Sum of the tokens' log-probabilities, that of `<end>` included.
+    /// Sum of the tokens' log-probabilities; that of `<end>` is included where
+    /// the caption is finished.
     pub log_prob: f64,
     /// Whether it ended with `<end>`.
     pub finished: bool,
@@ -177,17 +178,18 @@ impl Beam {
         best.retain(|(log_prob, ..)| *log_prob > f64::NEG_INFINITY);
         best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
         best.truncate(places);
+        // Nothing may follow: rows that do not end now are answers as they stand.
+        let last = length == options.max_length || best.is_empty();
         let mut rows = Vec::new();
         let mut came_from = Vec::new();
+        let mut ended = Vec::new();
         for (log_prob, parent, token) in best {
             let before = self.rows[parent].path.clone();
-            if token == options.end || length == options.max_length {
-                self.found.push(Hypothesis::from_path(
-                    &before,
-                    log_prob,
-                    token == options.end,
-                ));
-            } else {
+            if token == options.end {
+                let found = Hypothesis::from_path(&before, log_prob, true);
+                self.found.push(found);
+                ended.push(parent);
+            } else if !last {
                 let alpha = alphas[first + parent].clone();
                 rows.push(Row {
                     path: Some(Rc::new(Node {
@@ -199,6 +201,13 @@ impl Beam {
                 });
                 came_from.push((parent, token));
             }
+        }
+        if last {
+            let cut = self.rows.iter().enumerate().filter(|(parent, row)| {
+                row.log_prob > f64::NEG_INFINITY && !ended.contains(parent)
+            });
+            let cut = cut.map(|(_, row)| Hypothesis::from_path(&row.path, row.log_prob, false));
+            self.found.extend(cut.collect::<Vec<_>>());
         }
         rows.resize(
             self.rows.len(),

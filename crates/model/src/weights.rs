@@ -43,7 +43,7 @@ pub fn read(path: &Path) -> Result<StateDict> {
 
 fn read_safetensors(bytes: &[u8]) -> std::result::Result<StateDict, String> {
     let file = SafeTensors::deserialize(bytes)
-        .map_err(|e| format!("neither safetensors nor a PyTorch zip file ({e})"))?;
+        .map_err(|e| format!("damaged safetensors ({e}); copy or download the file again"))?;
     let kind = |dtype: Dtype| match dtype {
         Dtype::F16 => Some(Kind::Half),
         Dtype::BF16 => Some(Kind::BFloat16),
@@ -71,8 +71,17 @@ fn read_pth(path: &Path) -> std::result::Result<StateDict, String> {
     if reader.is_empty() {
         return Err(format!("holds no tensors; {hint}"));
     }
-    let wrapped = reader.keys().iter().all(|name| name.starts_with(WRAPPER));
-    let tensors = reader.tensors().iter().map(|(name, saved)| {
+    // Beside a wrapped state dict there may be an optimizer's tensors.
+    let wrapped = reader.keys().iter().any(|name| name.starts_with(WRAPPER));
+    let chosen = reader.tensors().iter().filter_map(|(name, saved)| {
+        let chosen = if wrapped {
+            name.strip_prefix(WRAPPER)?
+        } else {
+            name
+        };
+        Some((chosen, saved))
+    });
+    let tensors = chosen.map(|(name, saved)| {
         let kind = match saved.dtype() {
             DType::F16 => Kind::Half,
             DType::BF16 => Kind::BFloat16,
@@ -88,11 +97,6 @@ fn read_pth(path: &Path) -> std::result::Result<StateDict, String> {
             .map_err(|e| format!("{e}; the file is damaged"))?;
         let tensor =
             tensor(&data, saved.shape(), kind).map_err(|e| format!("tensor {name}: {e}"))?;
-        let name = if wrapped {
-            &name[WRAPPER.len()..]
-        } else {
-            name.as_str()
-        };
         Ok((name.to_owned(), tensor))
     });
     tensors.collect()

@@ -1,1 +1,264 @@
-//! x
+//! Beam search against PyTorch's, against a greedy loop, against enumeration.
+
+use crate::rebuilt::{decoder_weights, expected, integers, uniform};
+use attend_model::{
+    Decoder, DecoderConfig, Hypothesis, Projected, SearchOptions, beam_search, cells, weights,
+};
+use tch::{Device, Kind, Tensor, nn, no_grad};
+
+const UNK: i64 = 12;
+const OPTIONS: SearchOptions = SearchOptions {
+    beam: 1,
+    max_length: 12,
+    start: 13,
+    end: 14,
+    pad: 0,
+    unk: Some(UNK),
+};
+
+/// The decoder of `fixtures/search.py` and its eight images.
+fn searched(scale: f64, vocabulary: i64) -> (Decoder, Projected) {
+    let vars = nn::VarStore::new(Device::Cpu);
+    let config = DecoderConfig {
+        vocabulary,
+        channels: 8,
+        embedding: 6,
+        attention: 7,
+        hidden: 9,
+        dropout: 0.5,
+        grid: [6, 6],
+    };
+    let decoder = Decoder::new(&vars.root(), &config);
+    let mut dict = decoder_weights(&vars, scale);
+    let embedding = &dict["embedding.weight"] * 3.0;
+    dict.insert("embedding.weight".into(), embedding);
+    weights::assign(&vars, &dict, &|_| false).unwrap();
+    let maps = uniform("searched features", &[8, 8, 4, 4], 0.0, 2.0);
+    let images = no_grad(|| decoder.project(&cells(&maps), [4, 4]));
+    (decoder, images)
+}
+
+#[track_caller]
+fn assert_near(is: f64, expected: f64) {
+    let limit = 1e-4 * expected.abs().max(1.0);
+    assert!((is - expected).abs() <= limit, "{is} instead of {expected}");
+}
+
+fn agrees_with_pytorch(name: &str, scale: f64) {
+    let (decoder, images) = searched(scale, 15);
+    let expected = expected("search");
+    for beam in [1, 3, 5] {
+        let found = beam_search(&decoder, &images, &SearchOptions { beam, ..OPTIONS });
+        let rows: Vec<Vec<f64>> = Vec::try_from(&expected[&format!("{name}.beam{beam}")]).unwrap();
+        for (image, hypotheses) in found.iter().enumerate() {
+            assert!((1..=beam).contains(&hypotheses.len()));
+            let of_image = rows.iter().filter(|row| row[0] == image as f64);
+            let of_image: Vec<&Vec<f64>> = of_image.collect();
+            let finished = hypotheses.iter().take_while(|h| h.finished).count();
+            assert_eq!(
+                finished,
+                of_image.len(),
+                "{name}, beam {beam}, image {image}"
+            );
+            for (hypothesis, row) in hypotheses.iter().zip(of_image) {
+                let tokens = row[3..3 + row[2] as usize]
+                    .iter()
+                    .map(|token| *token as i64);
+                assert_eq!(hypothesis.tokens, tokens.collect::<Vec<_>>());
+                assert_near(hypothesis.log_prob, row[1]);
+            }
+            hypotheses[finished..].iter().for_each(is_cut);
+        }
+    }
+}
+
+/// A hypothesis that reached the limit.
+fn is_cut(hypothesis: &Hypothesis) {
+    assert!(!hypothesis.finished);
+    assert_eq!(hypothesis.tokens.len(), OPTIONS.max_length);
+}
+
+#[test]
+fn agrees_with_pytorch_where_captions_end() {
+    agrees_with_pytorch("ending", 1.0);
+}
+
+#[test]
+fn agrees_with_pytorch_where_many_do_not_end() {
+    agrees_with_pytorch("endless", 1.5);
+}
+
+/// log P of each token of a caption and of `<end>`, by teacher forcing.
+fn log_probs(
+    decoder: &Decoder,
+    images: &Projected,
+    image: usize,
+    caption: &[i64],
+    options: &SearchOptions,
+) -> Vec<f64> {
+    let tokens = [&[options.start], caption, &[options.end]].concat();
+    let length = tokens.len() as i64;
+    let tokens = integers(&tokens).view([1, length]);
+    let out = decoder.teacher_forcing(
+        images,
+        &integers(&[image as i64]),
+        &tokens,
+        &[length],
+        false,
+    );
+    let log_probs = out.logits.log_softmax(-1, Kind::Float);
+    let of_tokens = log_probs
+        .gather(1, &out.targets.unsqueeze(1), false)
+        .squeeze_dim(1);
+    Vec::try_from(of_tokens.to_kind(Kind::Double)).unwrap()
+}
+
+#[test]
+fn hypotheses_are_what_they_say() {
+    let (decoder, images) = searched(1.5, 15);
+    let options = SearchOptions { beam: 4, ..OPTIONS };
+    let mut cut = 0;
+    for (image, hypotheses) in beam_search(&decoder, &images, &options).iter().enumerate() {
+        for (place, hypothesis) in hypotheses.iter().enumerate() {
+            let each = log_probs(&decoder, &images, image, &hypothesis.tokens, &options);
+            let counted = hypothesis.tokens.len() + usize::from(hypothesis.finished);
+            assert_near(hypothesis.log_prob, each[..counted].iter().sum());
+            assert!(
+                !hypotheses[..place]
+                    .iter()
+                    .any(|other| other.tokens == hypothesis.tokens)
+            );
+            for never in [options.pad, options.start, options.end, UNK] {
+                assert!(!hypothesis.tokens.contains(&never));
+            }
+            assert_eq!(hypothesis.alphas.len(), hypothesis.tokens.len());
+            for alpha in &hypothesis.alphas {
+                assert_eq!(alpha.len(), 36);
+                assert!((alpha.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            }
+            if !hypothesis.finished {
+                is_cut(hypothesis);
+                cut += 1;
+            }
+        }
+    }
+    assert!(cut > 0, "no caption reached the limit");
+}
+
+#[test]
+fn what_counts_as_unk_is_never_produced() {
+    let (decoder, images) = searched(1.5, 15);
+    let frequent = 8; // a word that these images' captions are full of
+    let occurs = |unk| {
+        let options = SearchOptions {
+            beam: 5,
+            unk,
+            ..OPTIONS
+        };
+        let found = beam_search(&decoder, &images, &options).concat();
+        found.iter().any(|h| h.tokens.contains(&frequent))
+    };
+    assert!(occurs(Some(UNK)) && occurs(None));
+    assert!(!occurs(Some(frequent)));
+}
+
+/// Greedy search of one image, written down independently.
+fn greedy(decoder: &Decoder, image: &Projected) -> (Vec<i64>, bool) {
+    let mut state = decoder.init_state(image);
+    let mut tokens = Vec::new();
+    let mut previous = OPTIONS.start;
+    loop {
+        let step = decoder.step(image, &integers(&[previous]), &state);
+        let scores: Vec<f32> = Vec::try_from(step.logits.flatten(0, -1)).unwrap();
+        let allowed = (1..12).chain([OPTIONS.end]);
+        let best = allowed.max_by(|a, b| scores[*a as usize].total_cmp(&scores[*b as usize]));
+        previous = best.unwrap();
+        if previous == OPTIONS.end || tokens.len() == OPTIONS.max_length {
+            return (tokens, previous == OPTIONS.end);
+        }
+        tokens.push(previous);
+        state = step.state;
+    }
+}
+
+#[test]
+fn a_beam_of_one_is_greedy() {
+    let mut ends = [0, 0];
+    for scale in [1.0, 1.5] {
+        let (decoder, images) = searched(scale, 15);
+        for (image, hypotheses) in beam_search(&decoder, &images, &OPTIONS).iter().enumerate() {
+            let (tokens, finished) = greedy(&decoder, &images.select(&integers(&[image as i64])));
+            assert_eq!(hypotheses.len(), 1);
+            assert_eq!(
+                (&hypotheses[0].tokens, hypotheses[0].finished),
+                (&tokens, finished)
+            );
+            ends[usize::from(finished)] += 1;
+        }
+    }
+    assert!(
+        ends[0] > 0 && ends[1] > 0,
+        "both kinds of end should occur: {ends:?}"
+    );
+}
+
+#[test]
+fn a_beam_as_wide_as_the_space_finds_the_best_of_all() {
+    let (decoder, images) = searched(1.0, 7);
+    let options = SearchOptions {
+        beam: 200,
+        max_length: 3,
+        start: 5,
+        end: 6,
+        pad: 0,
+        unk: Some(4),
+    };
+    let mut captions = vec![Vec::new()];
+    let mut longest = captions.clone();
+    for _ in 0..options.max_length {
+        let longer = longest.iter().flat_map(|caption: &Vec<i64>| {
+            (1..=3).map(move |word| [caption.as_slice(), &[word]].concat())
+        });
+        longest = longer.collect();
+        captions.extend(longest.clone());
+    }
+    assert_eq!(captions.len(), 1 + 3 + 9 + 27);
+    for (image, hypotheses) in beam_search(&decoder, &images, &options).iter().enumerate() {
+        let score = |caption: &Vec<i64>| -> f64 {
+            log_probs(&decoder, &images, image, caption, &options)
+                .iter()
+                .sum()
+        };
+        let mut ranked: Vec<(f64, &Vec<i64>)> = captions.iter().map(|c| (score(c), c)).collect();
+        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        assert_eq!(hypotheses.len(), ranked.len());
+        for (hypothesis, (log_prob, _)) in hypotheses.iter().zip(&ranked) {
+            assert!(hypothesis.finished);
+            assert_near(hypothesis.log_prob, *log_prob);
+            assert_near(score(&hypothesis.tokens), *log_prob);
+        }
+        assert_eq!(&hypotheses[0].tokens, ranked[0].1);
+    }
+}
+
+#[test]
+fn there_is_always_a_caption() {
+    let (decoder, images) = searched(1.0, 15);
+    let nothing_allowed = SearchOptions {
+        max_length: 0,
+        ..OPTIONS
+    };
+    for hypotheses in beam_search(&decoder, &images, &nothing_allowed) {
+        assert_eq!(hypotheses.len(), 1);
+        assert!(hypotheses[0].tokens.is_empty());
+    }
+    // A model whose training diverged.
+    let (diverged, images) = searched(f64::NAN, 15);
+    for beam in [1, 3] {
+        for hypotheses in beam_search(&diverged, &images, &SearchOptions { beam, ..OPTIONS }) {
+            assert!(!hypotheses.is_empty() && !hypotheses[0].finished);
+        }
+    }
+    let none = images.select(&Tensor::from_slice::<i64>(&[]));
+    assert!(beam_search(&decoder, &none, &OPTIONS).is_empty());
+}
