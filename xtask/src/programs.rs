@@ -45,6 +45,7 @@ impl Programs {
             let from_env = std::env::var("ATTEND_PROFILE").ok();
             programs.built = build(
                 workspace,
+                &ours,
                 &wanted,
                 profile.or(from_env.as_deref()).unwrap_or("release"),
             )?;
@@ -137,13 +138,24 @@ fn package_name(manifest: &Path) -> Result<Option<String>> {
         .map(str::to_owned))
 }
 
+/// The package that takes most of a full build, and that no stage needs.
+const HEAVY: &str = "attend-stats";
+
 /// Builds programs with cargo, which shows its progress; returns their paths.
+/// All stages are built whichever are wanted: cargo builds dependencies with the
+/// features that the named packages ask for together, so other packages would
+/// mean other builds of the same dependencies.
 fn build(
     workspace: &Workspace,
+    ours: &BTreeMap<String, String>,
     wanted: &BTreeMap<&str, &str>,
     profile: &str,
 ) -> Result<BTreeMap<String, PathBuf>> {
-    let packages: BTreeSet<&str> = wanted.values().copied().collect();
+    let stages = ours.values().map(String::as_str);
+    let packages: BTreeSet<&str> = stages
+        .filter(|package| *package != HEAVY)
+        .chain(wanted.values().copied())
+        .collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args([
@@ -153,7 +165,7 @@ fn build(
             profile,
         ])
         .args(packages.iter().flat_map(|package| ["--package", package]))
-        .args(wanted.keys().flat_map(|program| ["--bin", program]))
+        .arg("--bins")
         .current_dir(&workspace.root);
     let (status, output) = child::run_for_output(&mut cargo)?;
     if !status.success() {

@@ -85,7 +85,7 @@ fn caption(args: &Args) -> Result<()> {
     if let Some(jobs) = args.jobs {
         tch::set_num_threads(i32::try_from(jobs).unwrap_or(1));
     }
-    let device = model::device(&args.device)?;
+    let device = attend_model::device(&args.device).map_err(Error::usage)?;
     let model = Model::load(&args.model, &args.checkpoint, device)?;
     let model = model.search(args.beam, args.max_length);
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;

@@ -144,26 +144,3 @@ fn folder(path: &Path, name: &str) -> Result<PathBuf> {
         format!("{at} does not exist; name the folder of a model artifact, or train a model first")
     }))
 }
-
-/// The device of this name.
-///
-/// # Errors
-/// [`Error::Usage`] where there is none such.
-pub fn device(name: &str) -> Result<Device> {
-    let number = match name {
-        "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(Device::cuda_if_available()),
-        "cuda" => Some(0),
-        _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
-    };
-    let count = tch::Cuda::device_count();
-    match number {
-        Some(n) if (n as i64) < count => Ok(Device::Cuda(n)),
-        Some(_) => Err(Error::usage(format!(
-            "--device {name}: libtorch sees {count} CUDA devices here; use cpu"
-        ))),
-        None => Err(Error::usage(format!(
-            "--device {name}: must be auto, cpu, cuda or cuda:N"
-        ))),
-    }
-}

@@ -2,7 +2,6 @@
 
 use attend_artifact::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tch::{Cuda, Device};
 
 /// The sections of the config that the evaluator reads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -102,28 +101,5 @@ impl Config {
         beams.sort_unstable();
         beams.dedup();
         beams
-    }
-}
-
-/// The device of this name.
-///
-/// # Errors
-/// [`Error::Usage`] where there is none such.
-pub fn device(name: &str) -> Result<Device> {
-    let number = match name {
-        "cpu" => return Ok(Device::Cpu),
-        "auto" => return Ok(Device::cuda_if_available()),
-        "cuda" => Some(0),
-        _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
-    };
-    match number {
-        Some(n) if (n as i64) < Cuda::device_count() => Ok(Device::Cuda(n)),
-        Some(_) => Err(Error::usage(format!(
-            "device {name:?}: libtorch sees {} CUDA devices here; use \"cpu\"",
-            Cuda::device_count()
-        ))),
-        None => Err(Error::usage(format!(
-            "device {name:?}: must be \"auto\", \"cpu\", \"cuda\" or \"cuda:N\""
-        ))),
     }
 }

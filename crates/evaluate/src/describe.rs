@@ -34,7 +34,7 @@ impl<'a> Describer<'a> {
         source: Source,
         dataset: &'a Dataset,
     ) -> Result<Describer<'a>> {
-        let device = crate::config::device(&config.evaluate.device)?;
+        let device = attend_model::device(&config.evaluate.device).map_err(Error::usage)?;
         let captioner = Captioner::load(&checkpoint.folder, device).map_err(Error::refused)?;
         let mut objects: HashMap<i64, Vec<&ObjectRecord>> = HashMap::new();
         for object in dataset.objects() {

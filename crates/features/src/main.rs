@@ -22,7 +22,7 @@ const SPEC: StageSpec = StageSpec {
         required: true,
     }],
     output: "features",
-    unrecorded: &["encoder.weights"],
+    unrecorded: &["encoder.weights", "features.device"],
 };
 
 /// The sections of the config that this stage reads.
@@ -49,6 +49,8 @@ struct FeaturesSection {
     dtype: String,
     /// Images that the encoder sees at a time; a batch never crosses a shard.
     batch: usize,
+    /// `cpu`, `cuda`, `cuda:N`, or `auto`.
+    device: String,
 }
 
 impl Default for FeaturesSection {
@@ -56,6 +58,7 @@ impl Default for FeaturesSection {
         FeaturesSection {
             dtype: "f16".into(),
             batch: 16,
+            device: "auto".into(),
         }
     }
 }
@@ -78,6 +81,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     if features.batch == 0 {
         return Err(Error::usage("features.batch must be at least 1"));
     }
+    let device = attend_model::device(&features.device).map_err(Error::usage)?;
     let weights_file = Path::new(&encoder.weights);
     if !weights_file.is_file() {
         return Err(Error::input(format!(
@@ -93,7 +97,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let Some(staging) = stage.begin(&[("weights", input)], None)? else {
         return Ok(());
     };
-    let vars = nn::VarStore::new(Device::Cpu);
+    let vars = nn::VarStore::new(device);
     let model = Encoder::new(&vars.root(), &encoder.config);
     let dict = weights::read(weights_file).map_err(Error::input)?;
     model
@@ -108,6 +112,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         staging: &staging,
         dtype,
         batch: features.batch,
+        device,
     };
     let [height, width, channels] = writer.run()?;
     staging.commit(&[
@@ -136,6 +141,7 @@ struct Writer<'a> {
     staging: &'a Staging,
     dtype: Dtype,
     batch: usize,
+    device: Device,
 }
 
 impl Writer<'_> {
@@ -148,7 +154,7 @@ impl Writer<'_> {
         }
         let [height, width] = self.dataset.image_size().map(|n| n as i64);
         let probe = Tensor::zeros([1, 3, height, width], (Kind::Uint8, Device::Cpu));
-        let shape = self.encode(&probe)?.size();
+        let shape = self.encode(&probe).size();
         let bar = progress("features", "images", self.dataset.images().len() as u64);
         for (name, images) in shards {
             if self.staging.is_done(name) {
@@ -195,7 +201,7 @@ impl Writer<'_> {
             } else {
                 Kind::Float
             };
-            let map = cells(&self.encode(&pixels)?).to_kind(kind).contiguous();
+            let map = cells(&self.encode(&pixels)).to_kind(kind).contiguous();
             let mut bytes = vec![0; map.numel() * self.dtype.bytes()];
             map.f_copy_data_u8(&mut bytes, map.numel())
                 .map_err(Error::internal)?;
@@ -212,7 +218,12 @@ impl Writer<'_> {
     }
 
     /// Feature maps (B, C, h, w) of pixels u8 (B, 3, H, W).
-    fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
-        Ok(no_grad(|| self.encoder.forward(&normalise(pixels))))
+    fn encode(&self, pixels: &Tensor) -> Tensor {
+        let pixels = pixels.to_device(self.device);
+        no_grad(|| {
+            self.encoder
+                .forward(&normalise(&pixels))
+                .to_device(Device::Cpu)
+        })
     }
 }

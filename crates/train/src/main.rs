@@ -28,7 +28,6 @@ use attend_artifact::{
 use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
 use std::path::Path;
 use std::process::ExitCode;
-use tch::Device;
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-train",
@@ -64,7 +63,7 @@ fn main() -> ExitCode {
 fn train(stage: &Stage<Config>) -> Result<()> {
     let config = &stage.config;
     config.check()?;
-    let device = device(&config.train.device)?;
+    let device = attend_model::device(&config.train.device).map_err(Error::usage)?;
     // The only number of threads that sums of floats may depend on.
     tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
     let (dataset, vocabulary) = (stage.input("dataset")?, stage.input("vocabulary")?);
@@ -193,24 +192,6 @@ fn check_origin(artifact: &Artifact, dataset: &Artifact) -> Result<()> {
         dataset.short_digest(),
         dataset.root.display()
     )))
-}
-
-fn device(name: &str) -> Result<Device> {
-    let cuda = tch::Cuda::is_available();
-    match name.split_once(':') {
-        None if name == "auto" => Ok(if cuda { Device::Cuda(0) } else { Device::Cpu }),
-        None if name == "cpu" => Ok(Device::Cpu),
-        Some(("cuda", index)) if cuda => index
-            .parse()
-            .map(Device::Cuda)
-            .map_err(|_| Error::usage(format!("train.device = {name}: no such device"))),
-        Some(("cuda", _)) => Err(Error::usage(format!(
-            "train.device = {name}: this libtorch finds no CUDA device"
-        ))),
-        _ => Err(Error::usage(format!(
-            "train.device = {name}: expected auto, cpu or cuda:N"
-        ))),
-    }
 }
 
 /// Enters all files of the run into the artifact.

@@ -276,8 +276,8 @@ fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(100));
-    let interrupt = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+    let interrupt = Command::new("sh")
+        .args(["-c", &format!("kill -INT {}", child.id())])
         .status()
         .unwrap();
     assert!(interrupt.success());
@@ -293,7 +293,7 @@ fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
 fn what_does_not_belong_together_is_refused() {
     let mut trainer = Trainer::new();
     trainer.refused(&["train.batch=1"], 2, "captions_per_image");
-    trainer.refused(&["train.device=cuda:99x"], 2, "train.device");
+    trainer.refused(&["train.device=cuda:99x"], 2, "cuda:99x");
     trainer.refused(&["train.epohcs=1"], 2, "nearest is `epochs`");
     trainer.refused(&["train.validation_split=test"], 3, "it has train, val");
     trainer.refused(&["encoder.weights=/no/such.pth"], 3, "no such file");
