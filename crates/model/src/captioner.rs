@@ -5,6 +5,8 @@ use crate::encoder::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise};
 use crate::weights;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use tch::{Device, Tensor, nn, no_grad};
 
@@ -66,8 +68,7 @@ impl Captioner {
         let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
         let text = std::fs::read(&path)
             .map_err(|e| wrong(format!("{e}; a checkpoint folder has this file")))?;
-        let card: ModelCard = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
-        check(&card).map_err(wrong)?;
+        let card = parse(&text).map_err(wrong)?;
         let vocabulary = folder.join("vocab.json");
         let bytes = std::fs::read(&vocabulary)
             .map_err(|e| Error::File(format!("{}: {e}", vocabulary.display())))?;
@@ -80,15 +81,15 @@ impl Captioner {
             )));
         }
         let mut captioner = Captioner::new(card, device);
-        for (name, vars) in [
-            ("encoder", &captioner.encoder_vars),
-            ("decoder", &captioner.decoder_vars),
-        ] {
-            let path = folder.join(format!("{name}.safetensors"));
-            let dict = weights::read(&path)?;
-            weights::assign(vars, &dict, &|_| false)
-                .map_err(|e| Error::Mismatch(format!("{}: {e}", path.display())))?;
-        }
+        let path = folder.join("encoder.safetensors");
+        let loaded = captioner
+            .encoder
+            .load(&captioner.encoder_vars, &weights::read(&path)?);
+        loaded.map_err(|e| Error::Mismatch(format!("{}: {e}", path.display())))?;
+        let path = folder.join("decoder.safetensors");
+        let dict = weights::read(&path)?;
+        weights::assign(&captioner.decoder_vars, &dict, &|_| false)
+            .map_err(|e| Error::Mismatch(format!("{}: {e}", path.display())))?;
         captioner.frozen = FrozenEncoder::from(&captioner.encoder);
         Ok(captioner)
     }
@@ -115,7 +116,9 @@ impl Captioner {
         Ok(())
     }
 
-    /// Cells (B, p, C) and grid [h, w] of pixels u8 (B, 3, H, W).
+    /// Cells (B, p, C) and grid [h, w] of pixels u8 (B, 3, H, W), without
+    /// gradients, with the encoder's weights as they were when the captioner
+    /// was made or loaded.
     pub fn encode(&self, images: &Tensor) -> (Tensor, [i64; 2]) {
         no_grad(|| {
             let map = self.frozen.forward(&normalise(images)); // (B, C, h, w)
@@ -125,7 +128,33 @@ impl Captioner {
     }
 }
 
-/// Sizes that would make libtorch fail or ask for absurd memory.
+/// The card of a `model.json`.
+fn parse(text: &[u8]) -> std::result::Result<ModelCard, String> {
+    let given: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    let card: ModelCard = serde_json::from_value(given.clone()).map_err(|e| e.to_string())?;
+    // What this version doesn't know may change what the weights mean; what is
+    // missing must not be guessed.
+    let known = serde_json::to_value(&card).map_err(|e| e.to_string())?;
+    if let Some(key) = keys(&given).difference(&keys(&known)).next() {
+        return Err(format!("holds {key}, which this version doesn't know"));
+    }
+    if let Some(key) = keys(&known).difference(&keys(&given)).next() {
+        return Err(format!("lacks {key}"));
+    }
+    check(&card).map(|()| card)
+}
+
+/// The keys of an object and of the objects in it, dotted.
+fn keys(value: &Value) -> BTreeSet<String> {
+    let members = value.as_object().into_iter().flatten();
+    let each = members.flat_map(|(key, value)| {
+        let inner = keys(value).into_iter().map(move |k| format!("{key}.{k}"));
+        inner.chain([key.clone()])
+    });
+    each.collect()
+}
+
+/// Refuses sizes that would make libtorch fail or ask for absurd memory.
 fn check(card: &ModelCard) -> std::result::Result<(), String> {
     let DecoderConfig {
         vocabulary,
@@ -133,22 +162,31 @@ fn check(card: &ModelCard) -> std::result::Result<(), String> {
         embedding,
         attention,
         hidden,
+        dropout,
         grid,
-        ..
     } = card.decoder;
-    let positive = [
-        vocabulary,
-        channels,
-        embedding,
-        attention,
-        hidden,
-        card.image_size[0],
-        card.image_size[1],
+    let [height, width] = card.image_size;
+    let sizes = [
+        ("decoder.vocabulary", vocabulary, 1 << 20),
+        ("decoder.embedding", embedding, 1 << 13),
+        ("decoder.attention", attention, 1 << 13),
+        ("decoder.hidden", hidden, 1 << 13),
+        ("image_size[0]", height, 1 << 13),
+        ("image_size[1]", width, 1 << 13),
     ];
-    if positive.iter().any(|n| !(1..=1 << 24).contains(n))
-        || grid.iter().any(|n| !(0..=1 << 12).contains(n))
+    if let Some((name, size, most)) = sizes
+        .iter()
+        .find(|(_, size, most)| !(1..=*most).contains(size))
     {
-        return Err("holds a size that no model has".into());
+        return Err(format!("{name} = {size} is not in 1..={most}"));
+    }
+    if grid != [0, 0] && grid.iter().any(|n| !(1..=256).contains(n)) {
+        return Err(format!(
+            "decoder.grid = {grid:?} is neither [0, 0] nor in 1..=256"
+        ));
+    }
+    if !(0.0..=1.0).contains(&dropout) {
+        return Err(format!("decoder.dropout = {dropout} is not in 0..=1"));
     }
     if channels != card.encoder.channels() {
         return Err(format!(

@@ -123,23 +123,41 @@ impl Projected {
 
     /// Some of the images, in the order of `index` (i64).
     pub fn select(&self, index: &Tensor) -> Projected {
+        let index = index.to_device(self.device());
+        self.each(|tensor| tensor.index_select(0, &index))
+    }
+
+    /// The first images, without a copy.
+    pub fn first(&self, count: i64) -> Projected {
+        self.each(|tensor| tensor.narrow(0, 0, count))
+    }
+
+    fn each(&self, of: impl Fn(&Tensor) -> Tensor) -> Projected {
         Projected {
-            features: self.features.index_select(0, index),
-            projected: self.projected.index_select(0, index),
-            mean: self.mean.index_select(0, index),
+            features: of(&self.features),
+            projected: of(&self.projected),
+            mean: of(&self.mean),
             resample: self.resample.as_ref().map(Tensor::shallow_clone),
             grid: self.grid,
         }
     }
+}
 
-    /// The first images.
-    fn first(&self, count: i64) -> Projected {
-        Projected {
-            features: self.features.narrow(0, 0, count),
-            projected: self.projected.narrow(0, 0, count),
-            mean: self.mean.narrow(0, 0, count),
-            resample: self.resample.as_ref().map(Tensor::shallow_clone),
-            grid: self.grid,
+impl State {
+    /// Some rows of the state, in the order of `rows` (i64).
+    pub fn select(&self, rows: &Tensor) -> State {
+        let rows = rows.to_device(self.h.device());
+        State {
+            h: self.h.index_select(0, &rows),
+            c: self.c.index_select(0, &rows),
+        }
+    }
+
+    /// The first rows, without a copy.
+    pub fn first(&self, count: i64) -> State {
+        State {
+            h: self.h.narrow(0, 0, count),
+            c: self.c.narrow(0, 0, count),
         }
     }
 }
@@ -208,17 +226,18 @@ impl Decoder {
         } else {
             self.config.grid
         };
-        let resample = (grid != native).then(|| pooling_matrix(native, grid, cells.device())); // (P, p)
+        let resample =
+            (grid != native).then(|| pooling_matrix(native, grid, (cells.kind(), cells.device()))); // (P, p)
         let native_projected = self.encoder_att.forward(cells); // (n, p, A)
         let (projected, mean) = match &resample {
             Some(r) => (
                 r.matmul(&native_projected), // (n, P, A)
-                r.mean_dim(0i64, false, Kind::Float)
+                r.mean_dim(0i64, false, None)
                     .unsqueeze(0)
                     .matmul(cells)
                     .squeeze_dim(1), // (n, C)
             ),
-            None => (native_projected, cells.mean_dim(1i64, false, Kind::Float)),
+            None => (native_projected, cells.mean_dim(1i64, false, None)),
         };
         Projected {
             features: cells.shallow_clone(),
@@ -240,18 +259,20 @@ impl Decoder {
     /// One step from the previous `tokens` i64 (B), B a multiple of n: the rows
     /// of an image stand together.
     pub fn step(&self, images: &Projected, tokens: &Tensor, state: &State) -> Step {
-        let gates = self.embedding_gates(tokens); // (B, 4H)
-        let (state, alpha) = self.advance(images, &gates, state);
+        let (of_word, of_context) = self.input_weights();
+        let gates = self.word_gates(tokens, &of_word); // (B, 4H)
+        let (state, alpha) = self.advance(images, &gates, &of_context, state);
         Step {
-            logits: self.fc.forward(&state.h),
+            logits: self.fc.forward(&state.h), // (B, V)
             state,
             alpha,
         }
     }
 
-    /// Runs over captions whose words are known. `image_of_caption` i64 (B)
-    /// says which of the n images each describes; `tokens` i64 (B, L) are
-    /// `<start>` … `<end>`, padded, by descending `lengths`.
+    /// Runs over captions whose words are known: at least one caption, each of
+    /// at least two tokens. `image_of_caption` i64 (B) says which of the n
+    /// images each describes; `tokens` i64 (B, L) are `<start>` … `<end>`,
+    /// padded, by descending `lengths`. `train`: with dropout.
     pub fn teacher_forcing(
         &self,
         images: &Projected,
@@ -260,80 +281,95 @@ impl Decoder {
         lengths: &[i64],
         train: bool,
     ) -> Teacher {
-        let steps = lengths.first().map_or(0, |length| length - 1); // T
         let captions = lengths.len() as i64; // B
-        let images = images.select(image_of_caption); // n = B from here
-        let gates = self.embedding_gates(&tokens.narrow(1, 0, steps)); // (B, T, 4H)
+        let steps = lengths.first().map_or(0, |length| length - 1); // T
+        // b of each step: captions that have a token t + 1. The batch shrinks
+        // with them, so that no work is done for padding.
+        let counts: Vec<i64> = (0..steps)
+            .map(|t| lengths.partition_point(|length| length - 1 > t) as i64)
+            .collect();
+        // The captions' tokens from position `first` on, step by step: i64 (N).
+        let packed = |first: i64| {
+            let steps = counts.iter().zip(first..);
+            let of_step = steps.map(|(b, t)| tokens.select(1, t).narrow(0, 0, *b)); // (b)
+            Tensor::cat(&of_step.collect::<Vec<_>>(), 0)
+        };
+        let (of_word, of_context) = self.input_weights();
+        let gates = self.word_gates(&packed(0), &of_word); // (N, 4H)
+        let mut images = images.select(image_of_caption); // n = B from here
         let mut state = self.init_state(&images); // (B, H)
-        let (mut hidden, mut targets, mut alphas) = (Vec::new(), Vec::new(), Vec::new());
-        for t in 0..steps {
-            let b = lengths.partition_point(|length| length - 1 > t) as i64; // captions that have a token t + 1
-            let previous = State {
-                h: state.h.narrow(0, 0, b),
-                c: state.c.narrow(0, 0, b),
-            };
-            let (next, alpha) = self.advance(
-                &images.first(b),
-                &gates.narrow(0, 0, b).select(1, t),
-                &previous,
-            );
+        let (mut hidden, mut alphas) = (Vec::new(), Vec::new());
+        for (b, gates) in counts.iter().zip(gates.split_with_sizes(&counts, 0)) {
+            if *b < images.len() {
+                (images, state) = (images.first(*b), state.first(*b));
+            }
+            let (next, alpha) = self.advance(&images, &gates, &of_context, &state);
             alphas.push(alpha.constant_pad_nd([0, 0, 0, captions - b])); // (B, P)
-            targets.push(tokens.narrow(0, 0, b).select(1, t + 1)); // (b)
             hidden.push(next.h.shallow_clone()); // (b, H)
             state = next;
         }
         let hidden = Tensor::cat(&hidden, 0).dropout(self.config.dropout, train); // (N, H)
         Teacher {
             logits: self.fc.forward(&hidden),  // (N, V)
-            targets: Tensor::cat(&targets, 0), // (N)
+            targets: packed(1),                // (N)
             alphas: Tensor::stack(&alphas, 1), // (B, T, P)
         }
     }
 
-    /// The embeddings' half of `W_ih x`, with both biases: i64 (…) -> (…, 4H).
-    fn embedding_gates(&self, tokens: &Tensor) -> Tensor {
-        let weight = self.weight_ih.narrow(1, 0, self.config.embedding); // (4H, E)
-        self.embedding
-            .forward(tokens)
-            .linear(&weight, Some(&(&self.bias_ih + &self.bias_hh)))
-    }
-
-    /// Attention and LSTM: `gates` (B, 4H) of the previous words, B = n x k.
-    fn advance(&self, images: &Projected, gates: &Tensor, state: &State) -> (State, Tensor) {
+    /// `W_ih` in two: of the embedding (4H, E) and of the gated context (4H, C).
+    fn input_weights(&self) -> (Tensor, Tensor) {
         let DecoderConfig {
             embedding,
+            channels,
+            ..
+        } = self.config;
+        (
+            self.weight_ih.narrow(1, 0, embedding),
+            self.weight_ih.narrow(1, embedding, channels),
+        )
+    }
+
+    /// The words' half of `W_ih x`, with both biases: i64 (N) -> (N, 4H).
+    fn word_gates(&self, tokens: &Tensor, of_word: &Tensor) -> Tensor {
+        let bias = &self.bias_ih + &self.bias_hh; // (4H)
+        self.embedding.forward(tokens).linear(of_word, Some(&bias)) // (N, 4H)
+    }
+
+    /// Attention and LSTM: `gates` (B, 4H) are those of the previous words,
+    /// `of_context` (4H, C) the context's half of `W_ih`; B = n x k.
+    fn advance(
+        &self,
+        images: &Projected,
+        gates: &Tensor,
+        of_context: &Tensor,
+        state: &State,
+    ) -> (State, Tensor) {
+        let DecoderConfig {
             channels,
             hidden,
             attention,
             ..
         } = self.config;
         let n = images.len();
-        let query = self
-            .decoder_att
-            .forward(&state.h)
-            .view([n, -1, 1, attention]); // (n, k, 1, A)
-        let scores = self
-            .full_att
-            .forward(&(images.projected.unsqueeze(1) + query).relu())
-            .squeeze_dim(-1); // (n, k, P)
-        let alpha = scores.softmax(-1, Kind::Float); // (n, k, P)
-        let weights = images
-            .resample
-            .as_ref()
-            .map_or_else(|| alpha.shallow_clone(), |r| alpha.matmul(r)); // (n, k, p)
+        let query = self.decoder_att.forward(&state.h); // (B, A)
+        let query = query.view([n, -1, 1, attention]); // (n, k, 1, A)
+        let seen = (images.projected.unsqueeze(1) + query).relu(); // (n, k, P, A)
+        let scores = self.full_att.forward(&seen).squeeze_dim(-1); // (n, k, P)
+        let alpha = scores.softmax(-1, None); // (n, k, P)
+        let weights = match &images.resample {
+            Some(r) => alpha.matmul(r), // (n, k, p): R^T a
+            None => alpha.shallow_clone(),
+        };
         let context = weights.bmm(&images.features).view([-1, channels]); // (B, C)
         let context = self.f_beta.forward(&state.h).sigmoid() * context; // (B, C)
         let gates = gates
-            + context.linear(
-                &self.weight_ih.narrow(1, embedding, channels),
-                None::<&Tensor>,
-            )
+            + context.linear(of_context, None::<&Tensor>)
             + state.h.linear(&self.weight_hh, None::<&Tensor>); // (B, 4H)
-        let gates = gates.view([-1, 4, hidden]);
+        let gates = gates.view([-1, 4, hidden]); // (B, 4, H)
         let gate = |index: i64| gates.select(1, index); // PyTorch's order: i, f, g, o
         let c = gate(1).sigmoid() * &state.c + gate(0).sigmoid() * gate(2).tanh(); // (B, H)
         let h = gate(3).sigmoid() * c.tanh(); // (B, H)
-        let alpha = alpha.view([state.h.size()[0], -1]); // (B, P)
+        let alpha = alpha.view([h.size()[0], -1]); // (B, P)
         (State { h, c }, alpha)
     }
 }
@@ -341,9 +377,9 @@ impl Decoder {
 /// Cross entropy and doubly stochastic regularisation (paper, section 4.2.1).
 pub fn loss(out: &Teacher, alpha_c: f64) -> Loss {
     let cross_entropy = out.logits.cross_entropy_for_logits(&out.targets);
-    let attention = (1f64 - out.alphas.sum_dim_intlist(1i64, false, Kind::Float))
+    let attention = (1f64 - out.alphas.sum_dim_intlist(1i64, false, None))
         .square()
-        .mean(Kind::Float); // over (B, P)
+        .mean(None); // over (B, P)
     Loss {
         total: &cross_entropy + &attention * alpha_c,
         cross_entropy,
@@ -352,9 +388,9 @@ pub fn loss(out: &Teacher, alpha_c: f64) -> Loss {
 }
 
 /// R (P, p): adaptive average pooling from one grid to another as a matrix.
-fn pooling_matrix(native: [i64; 2], grid: [i64; 2], device: Device) -> Tensor {
+fn pooling_matrix(native: [i64; 2], grid: [i64; 2], like: (Kind, Device)) -> Tensor {
     let cells = native[0] * native[1];
-    let identity = Tensor::eye(cells, (Kind::Float, device)).view([cells, 1, native[0], native[1]]); // (p, 1, h, w)
+    let identity = Tensor::eye(cells, like).view([cells, 1, native[0], native[1]]); // (p, 1, h, w)
     identity
         .adaptive_avg_pool2d(grid)
         .view([cells, grid[0] * grid[1]])

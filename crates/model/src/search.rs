@@ -1,9 +1,9 @@
 //! Beam search over all images of a batch at once.
 
-use crate::decoder::{Decoder, Projected, State};
+use crate::decoder::{Decoder, Projected};
 use std::cmp::Ordering;
 use std::rc::Rc;
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// What to search for.
 #[derive(Clone, Copy, Debug)]
@@ -61,10 +61,13 @@ struct Beam {
 }
 
 /// Captions every image: its hypotheses, best first, at most `beam` and never
-/// none. Finished ones rank before those that reached `max_length`, both by the
-/// plain sum of log-probabilities, as in the tutorial; equals keep the order in
-/// which they were found. As in the tutorial, a finished hypothesis takes one
-/// place of the beam with it.
+/// none. Finished ones rank before those that reached `max_length` without
+/// `<end>`, both by the plain sum of log-probabilities, as in the tutorial;
+/// equals keep the order in which they were found. As in the tutorial, a
+/// finished hypothesis takes one place of the beam with it. Among equally
+/// probable continuations those of the better hypothesis come first, then the
+/// smaller ids. The probabilities of tokens that are never produced are not
+/// shared out among the others.
 pub fn beam_search(
     decoder: &Decoder,
     images: &Projected,
@@ -78,7 +81,7 @@ fn search(decoder: &Decoder, all: &Projected, options: &SearchOptions) -> Vec<Ve
     let k = options.beam.max(1);
     let mut done: Vec<Vec<Hypothesis>> = (0..count).map(|_| Vec::new()).collect();
     let mut beams: Vec<Beam> = (0..count).map(|image| Beam::new(image, k)).collect();
-    let mut images = all.select(&indices((0..count).map(|n| n as i64)));
+    let mut images = all.first(count as i64);
     let mut state = decoder
         .init_state(&images)
         .select(&indices((0..count * k).map(|row| (row / k) as i64)));
@@ -92,8 +95,8 @@ fn search(decoder: &Decoder, all: &Projected, options: &SearchOptions) -> Vec<Ve
             &Tensor::from_slice(&tokens).to_device(all.device()),
             &state,
         );
-        let candidates = Candidates::of(&step.logits, options, k);
-        let alphas = vectors(&step.alpha);
+        let candidates = candidates(&step.logits, options, k);
+        let alphas = rows(&step.alpha);
         let mut parents = Vec::new();
         tokens.clear();
         for (n, beam) in beams.iter_mut().enumerate() {
@@ -158,7 +161,7 @@ impl Beam {
     /// Goes on with the best continuations; says each row's parent and token.
     fn advance(
         &mut self,
-        candidates: &Candidates,
+        candidates: &[Vec<(f64, i64)>],
         alphas: &[Vec<f32>],
         first: usize,
         options: &SearchOptions,
@@ -172,10 +175,9 @@ impl Beam {
             .enumerate()
             .filter(|(_, row)| row.log_prob > f64::NEG_INFINITY)
         {
-            let of_row = candidates.row(first + parent);
-            best.extend(of_row.map(|(log_prob, token)| (row.log_prob + log_prob, parent, token)));
+            let of_row = candidates[first + parent].iter();
+            best.extend(of_row.map(|(log_prob, token)| (row.log_prob + log_prob, parent, *token)));
         }
-        best.retain(|(log_prob, ..)| *log_prob > f64::NEG_INFINITY);
         best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
         best.truncate(places);
         // Nothing may follow: rows that do not end now are answers as they stand.
@@ -242,78 +244,40 @@ impl Hypothesis {
     }
 }
 
-/// The best next tokens of each row.
-struct Candidates {
-    log_probs: Vec<f32>,
-    tokens: Vec<i64>,
-    width: usize,
-}
-
-impl Candidates {
-    /// `logits` (B, V): the best `k` of each row, by descending probability.
-    fn of(logits: &Tensor, options: &SearchOptions, k: usize) -> Candidates {
-        let log_probs = logits.log_softmax(-1, Kind::Float);
-        for never in [Some(options.pad), Some(options.start), options.unk]
-            .into_iter()
-            .flatten()
-        {
-            let _ = log_probs.select(1, never).fill_(f64::NEG_INFINITY);
+/// The best `k` next tokens of each row of `logits` (B, V), with their
+/// log-probabilities, best first. Equals keep the order of their ids, which
+/// libtorch's `topk` does not promise.
+fn candidates(logits: &Tensor, options: &SearchOptions, k: usize) -> Vec<Vec<(f64, i64)>> {
+    let never = [Some(options.pad), Some(options.start), options.unk];
+    let log_probs = rows(&logits.log_softmax(-1, Kind::Float)); // (B, V)
+    let best_of = |row: &Vec<f32>| {
+        let mut best: Vec<(f64, i64)> = Vec::with_capacity(k + 1);
+        for (log_prob, token) in row.iter().map(|p| f64::from(*p)).zip(0i64..) {
+            let floor = match best.last() {
+                Some(worst) if best.len() == k => worst.0,
+                _ => f64::NEG_INFINITY,
+            };
+            // NaN is never above.
+            if log_prob > floor && !never.contains(&Some(token)) {
+                let place = best.partition_point(|other| other.0 >= log_prob);
+                best.insert(place, (log_prob, token));
+                best.truncate(k);
+            }
         }
-        let width = k.min(logits.size()[1] as usize);
-        let (values, tokens) = log_probs.topk(width as i64, 1, true, true);
-        Candidates {
-            log_probs: numbers(&values),
-            tokens: integers(&tokens),
-            width,
-        }
-    }
-
-    fn row(&self, row: usize) -> impl Iterator<Item = (f64, i64)> {
-        let range = row * self.width..(row + 1) * self.width;
-        self.log_probs[range.clone()]
-            .iter()
-            .map(|p| f64::from(*p))
-            .zip(self.tokens[range].iter().copied())
-    }
-}
-
-impl State {
-    /// Some rows of the state.
-    fn select(&self, rows: &Tensor) -> State {
-        let rows = rows.to_device(self.h.device());
-        State {
-            h: self.h.index_select(0, &rows),
-            c: self.c.index_select(0, &rows),
-        }
-    }
+        best
+    };
+    log_probs.iter().map(best_of).collect()
 }
 
 fn indices(rows: impl Iterator<Item = i64>) -> Tensor {
     Tensor::from_slice(&rows.collect::<Vec<i64>>())
 }
 
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    let flat = tensor
-        .to_device(tch::Device::Cpu)
-        .to_kind(Kind::Float)
-        .contiguous();
-    let mut out = vec![0.0; flat.numel()];
-    flat.copy_data(&mut out, flat.numel());
-    out
-}
-
-fn integers(tensor: &Tensor) -> Vec<i64> {
-    let flat = tensor.to_device(tch::Device::Cpu).contiguous();
-    let mut out = vec![0; flat.numel()];
-    flat.copy_data(&mut out, flat.numel());
-    out
-}
-
-/// Rows of a matrix.
-fn vectors(matrix: &Tensor) -> Vec<Vec<f32>> {
-    let width = matrix.size()[1] as usize;
-    numbers(matrix)
-        .chunks(width.max(1))
-        .map(<[f32]>::to_vec)
-        .collect()
+/// Rows of a matrix, copied out at once.
+fn rows(matrix: &Tensor) -> Vec<Vec<f32>> {
+    let width = matrix.size()[1].max(1) as usize;
+    let flat = matrix.to_device(Device::Cpu).to_kind(Kind::Float);
+    let mut numbers = vec![0.0f32; flat.numel()];
+    flat.contiguous().copy_data(&mut numbers, flat.numel());
+    numbers.chunks(width).map(<[f32]>::to_vec).collect()
 }

@@ -102,11 +102,19 @@ fn read_pth(path: &Path) -> std::result::Result<StateDict, String> {
     tensors.collect()
 }
 
-fn tensor(data: &[u8], shape: &[usize], kind: Kind) -> std::result::Result<Tensor, tch::TchError> {
+/// A copy of `data` as a tensor. Both readers checked the lengths; libtorch
+/// would read beyond the end of too short a slice, so they are checked here too.
+fn tensor(data: &[u8], shape: &[usize], kind: Kind) -> std::result::Result<Tensor, String> {
     let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
-    let tensor = Tensor::f_from_data_size(data, &shape, kind)?;
+    let size = shape.iter().try_fold(kind.elt_size_in_bytes(), |size, n| {
+        size.checked_mul(usize::try_from(*n).ok()?)
+    });
+    if size != Some(data.len()) {
+        return Err(format!("{} bytes for shape {shape:?}", data.len()));
+    }
+    let tensor = Tensor::f_from_data_size(data, &shape, kind).map_err(|e| e.to_string())?;
     if matches!(kind, Kind::Half | Kind::BFloat16 | Kind::Double) {
-        tensor.f_to_kind(Kind::Float)
+        tensor.f_to_kind(Kind::Float).map_err(|e| e.to_string())
     } else {
         Ok(tensor)
     }

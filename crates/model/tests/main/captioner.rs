@@ -128,8 +128,24 @@ fn a_card_of_another_model_is_refused() {
         ("\"resnet18\"", "\"resnet50\"", "decoder.channels = 128"),
         ("\"resnet18\"", "\"resnet19\"", "resnet19"),
         ("\"hidden\": 6", "\"hidden\": 7", "decoder.safetensors"),
-        ("\"hidden\": 6", "\"hidden\": 0", "size that no model has"),
+        ("\"hidden\": 6", "\"hidden\": 0", "decoder.hidden = 0"),
         ("\"layer2\"", "\"layer3\"", "the encoder makes 256"),
+        (
+            "\"hidden\": 6",
+            "\"hidden\": 6, \"layers\": 2",
+            "decoder.layers",
+        ),
+        ("\"arch\": \"resnet18\",", "", "encoder.arch"),
+        (
+            "\"vocabulary\": 9",
+            "\"vocabulary\": -9",
+            "decoder.vocabulary = -9",
+        ),
+        (
+            "\"dropout\": 0.5",
+            "\"dropout\": 1.5",
+            "decoder.dropout = 1.5",
+        ),
         ("\"image_size\"", "\"imagesize\"", "imagesize"),
     ] {
         let message = refusal(|folder| {

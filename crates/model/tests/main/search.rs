@@ -262,3 +262,21 @@ fn there_is_always_a_caption() {
     let none = images.select(&Tensor::from_slice::<i64>(&[]));
     assert!(beam_search(&decoder, &none, &OPTIONS).is_empty());
 }
+
+#[test]
+fn equals_are_ranked_by_their_ids() {
+    let (decoder, images) = searched(0.0, 15);
+    let options = SearchOptions {
+        beam: 3,
+        max_length: 4,
+        ..OPTIONS
+    };
+    for hypotheses in beam_search(&decoder, &images, &options) {
+        let tokens: Vec<&[i64]> = hypotheses.iter().map(|h| h.tokens.as_slice()).collect();
+        assert_eq!(tokens, [[1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 1, 3]]);
+        for hypothesis in &hypotheses {
+            assert!(!hypothesis.finished);
+            assert!((hypothesis.log_prob + 4.0 * 15f64.ln()).abs() < 1e-5);
+        }
+    }
+}
