@@ -9,7 +9,7 @@
 //!
 //! The same numbers with less work: `W_e f` depends on the image alone; the
 //! attention grid is a fixed linear map R of the encoder's native cells, so the
-//! wide products run over native cells; the embeddings' half of `W_ih x_t` is
+//! wide products run over the smaller of the two grids; the embeddings' half of `W_ih x_t` is
 //! one product before the loop, the logits one product after it.
 //!
 //! Shapes: n images, p native cells, P attention cells, C channels, A attention
@@ -228,19 +228,24 @@ impl Decoder {
         };
         let resample =
             (grid != native).then(|| pooling_matrix(native, grid, (cells.kind(), cells.device()))); // (P, p)
-        let native_projected = self.encoder_att.forward(cells); // (n, p, A)
+        // The wide products run over whichever grid has fewer cells.
+        let (cells, resample) = match resample {
+            Some(r) if r.size()[0] < r.size()[1] => (r.matmul(cells), None), // (n, P, C): p = P from here
+            other => (cells.shallow_clone(), other),
+        };
+        let projected = self.encoder_att.forward(&cells); // (n, p, A)
         let (projected, mean) = match &resample {
             Some(r) => (
-                r.matmul(&native_projected), // (n, P, A)
+                r.matmul(&projected), // (n, P, A)
                 r.mean_dim(0i64, false, None)
                     .unsqueeze(0)
-                    .matmul(cells)
+                    .matmul(&cells)
                     .squeeze_dim(1), // (n, C)
             ),
-            None => (native_projected, cells.mean_dim(1i64, false, None)),
+            None => (projected, cells.mean_dim(1i64, false, None)),
         };
         Projected {
-            features: cells.shallow_clone(),
+            features: cells,
             projected,
             mean,
             resample,

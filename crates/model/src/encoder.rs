@@ -184,7 +184,9 @@ impl Encoder {
     /// `batch_norm_train`: BatchNorm uses the batch's statistics and moves its
     /// own; otherwise it stays as it is.
     pub fn forward(&self, images: &Tensor, batch_norm_train: bool) -> Tensor {
-        let x = self.stem.forward(images, batch_norm_train).relu(); // (B, 64, H/2, W/2)
+        // Convolutions are faster on CPUs when channels lie innermost.
+        let images = channels_last(images);
+        let x = self.stem.forward(&images, batch_norm_train).relu(); // (B, 64, H/2, W/2)
         let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // (B, 64, H/4, W/4)
         self.blocks
             .iter()
@@ -205,7 +207,7 @@ impl Encoder {
 impl FrozenEncoder {
     /// Feature maps (B, C, h, w) of `images` f32 (B, 3, H, W), normalised.
     pub fn forward(&self, images: &Tensor) -> Tensor {
-        self.0.forward(&channels_last(images), false)
+        self.0.forward(images, false)
     }
 }
 
