@@ -1,5 +1,5 @@
 //! Whole pipelines, run as a user runs them: made, made again, killed, misled.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
