@@ -1,0 +1,193 @@
+//! `attend-features` as a program: its features are the encoder's, whatever
+//! interrupts it, and weights of another model are refused.
+#![allow(clippy::unwrap_used)]
+
+use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::features::Features;
+use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::{Artifact, Manifest, Record, Staging};
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, cells, normalise, weights};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tch::{Device, Kind, Tensor, nn, no_grad};
+
+const SIZE: usize = 32;
+const ENCODER: EncoderConfig = EncoderConfig {
+    arch: Arch::Resnet18,
+    last_stage: LastStage::Layer2,
+    stride_in: StrideIn::Conv3x3,
+};
+
+struct World {
+    folder: tempfile::TempDir,
+    vars: nn::VarStore,
+    encoder: Encoder,
+}
+
+impl World {
+    /// Two shards of noise, and an encoder of random weights.
+    fn new() -> World {
+        let folder = tempfile::tempdir().unwrap();
+        dataset(&folder.path().join("dataset"));
+        tch::manual_seed(7);
+        let vars = nn::VarStore::new(Device::Cpu);
+        let encoder = Encoder::new(&vars.root(), &ENCODER);
+        weights::write(
+            &folder.path().join("w.safetensors"),
+            &vars.variables().into_iter().collect(),
+        )
+        .unwrap();
+        World {
+            folder,
+            vars,
+            encoder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, output: &str, set: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_attend-features"))
+            .args([
+                "--set=encoder.arch=resnet18",
+                "--set=encoder.last_stage=layer2",
+                "--jobs=1",
+            ])
+            .arg(format!(
+                "--set=encoder.weights=\"{}\"",
+                self.path("w.safetensors").display()
+            ))
+            .args(set.iter().map(|item| format!("--set={item}")))
+            .arg(format!(
+                "--input=dataset={}",
+                self.path("dataset").display()
+            ))
+            .arg("--output")
+            .arg(self.path(output))
+            .output()
+            .unwrap()
+    }
+
+    fn made(&self, output: &str, set: &[&str]) -> Artifact {
+        let result = self.run(output, set);
+        assert!(
+            result.status.success(),
+            "{}",
+            String::from_utf8_lossy(&result.stderr)
+        );
+        Artifact::open(&self.path(output)).unwrap()
+    }
+}
+
+fn dataset(folder: &Path) {
+    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let mut images = Vec::new();
+    for (split, first) in [("train", 0i64), ("val", 10)] {
+        let shard = format!("shards/{split}-00000.arrow");
+        let path = staging.path(&shard).unwrap();
+        let mut writer = TensorShardWriter::create(
+            &path,
+            "image",
+            Dtype::U8,
+            &[3, SIZE, SIZE],
+            &["C", "H", "W"],
+        )
+        .unwrap();
+        for row in 0..7u32 {
+            let image_id = first + i64::from(row);
+            let noise = (0..3 * SIZE as i64 * SIZE as i64)
+                .map(|n| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8);
+            writer.push(image_id, &noise.collect::<Vec<u8>>()).unwrap();
+            let (split, file_name) = (split.to_owned(), format!("{image_id}.png"));
+            images.push(ImageRecord {
+                image_id,
+                split,
+                file_name,
+                width: 32,
+                height: 32,
+                shard: shard.clone(),
+                row,
+            });
+        }
+        let rows = writer.finish().unwrap();
+        staging.done(&shard, Some(rows)).unwrap();
+    }
+    ImageRecord::write(&staging.path("images.parquet").unwrap(), &images).unwrap();
+    CaptionRecord::write(&staging.path("captions.parquet").unwrap(), &[]).unwrap();
+    ObjectRecord::write(&staging.path("objects.parquet").unwrap(), &[]).unwrap();
+    RejectedRecord::write(&staging.path("rejected.parquet").unwrap(), &[]).unwrap();
+    for name in ["images", "captions", "objects", "rejected"] {
+        staging.done(&format!("{name}.parquet"), None).unwrap();
+    }
+    staging
+        .commit(&[("image_height", SIZE as u64), ("image_width", SIZE as u64)])
+        .unwrap();
+}
+
+#[test]
+fn features_are_the_encoders() {
+    let world = World::new();
+    let artifact = world.made("features", &["features.dtype=f32", "features.batch=3"]);
+    let features = Features::open(&artifact).unwrap();
+    assert_eq!(
+        (features.grid(), features.channels(), features.len()),
+        ([4, 4], 128, 14)
+    );
+    let dataset = Dataset::open(&Artifact::open(&world.path("dataset")).unwrap()).unwrap();
+    for image in dataset.images() {
+        let pixels =
+            Tensor::from_data_size(dataset.pixels(image).unwrap(), &[1, 3, 32, 32], Kind::Uint8);
+        let expected = no_grad(|| cells(&world.encoder.forward(&normalise(&pixels), false)));
+        let row = Tensor::from_data_size(
+            features.row(image.image_id).unwrap(),
+            &[1, 16, 128],
+            Kind::Float,
+        );
+        let worst = (&row - &expected).abs().max().double_value(&[]);
+        let scale = expected.abs().max().double_value(&[]);
+        assert!(
+            worst <= 1e-4 * scale,
+            "image {}: {worst} of {scale}",
+            image.image_id
+        );
+    }
+    // Half precision on disk is the same numbers, rounded.
+    let half = Features::open(&world.made("half", &["features.batch=3"])).unwrap();
+    let row = |from: &Features, kind: Kind| {
+        Tensor::from_data_size(from.row(3).unwrap(), &[16, 128], kind)
+    };
+    assert!(row(&half, Kind::Half).equal(&row(&features, Kind::Float).to_kind(Kind::Half)));
+    drop(world.vars);
+}
+
+#[test]
+fn the_same_inputs_give_the_same_digest() {
+    let world = World::new();
+    let whole = world.made("whole", &[]);
+    let first = world.made("cut", &[]);
+    assert_eq!(first.manifest, whole.manifest);
+    let again = world.made("cut", &[]);
+    assert_eq!(again.manifest, whole.manifest);
+    let changed = world.made("cut", &["features.dtype=f32"]);
+    assert_ne!(changed.manifest.digest, whole.manifest.digest);
+}
+
+#[test]
+fn weights_of_another_model_and_no_weights_are_refused() {
+    let world = World::new();
+    let refused = |set: &[&str], code: i32, words: &str| {
+        let result = world.run("refused", set);
+        let log = String::from_utf8_lossy(&result.stderr).into_owned();
+        assert!(
+            result.status.code() == Some(code) && log.contains(words),
+            "{log}"
+        );
+        assert!(!world.path("refused").exists());
+    };
+    refused(&["encoder.arch=resnet34"], 3, "missing");
+    refused(&["encoder.weights=/no/such.pth"], 3, "no such file");
+    refused(&["features.dtype=f8"], 2, "f16 or f32");
+    refused(&["features.device=tpu"], 2, "tpu");
+}
