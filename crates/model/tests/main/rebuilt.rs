@@ -86,13 +86,17 @@ pub fn assert_close(what: &str, is: &Tensor, expected: &Tensor) {
     assert!(difference <= 1e-4, "{what}: {difference:e} apart"); // NaN fails too
 }
 
-/// Compares with a sample: the largest magnitude, then every `step`-th number.
+/// A sample of a tensor: its largest magnitude, then every `step`-th number.
+pub fn sample(tensor: &Tensor, step: i64) -> Tensor {
+    let flat = tensor.detach().flatten(0, -1);
+    let largest = flat.abs().max().unsqueeze(0);
+    Tensor::cat(&[largest, flat.slice(0, 0, flat.size()[0], step)], 0)
+}
+
+/// Compares with a sample.
 #[track_caller]
 pub fn assert_sample(what: &str, is: &Tensor, step: i64, expected: &Tensor) {
-    let flat = is.detach().flatten(0, -1);
-    let largest = flat.abs().max().unsqueeze(0);
-    let sample = flat.slice(0, 0, flat.size()[0], step);
-    assert_close(what, &Tensor::cat(&[largest, sample], 0), expected);
+    assert_close(what, &sample(is, step), expected);
 }
 
 /// i64 numbers as a tensor.
