@@ -154,3 +154,21 @@ fn remove(folder: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_comes_back_to_the_bit() {
+        // A score that an inexact reader makes smaller by one unit in the last
+        // place, so that the same score again looks like a better one.
+        let state = State {
+            best: Some(0.999_999_999_932_638_9),
+            loss_sum: 0.1 + 0.2,
+            ..State::default()
+        };
+        let text = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+    }
+}
