@@ -7,11 +7,9 @@
 //! - the brevity penalty compares with the reference *closest* in length to the
 //!   hypothesis, the shorter of two that are equally close.
 
+use crate::ngrams::{ORDERS, Words, check, grams};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 
-/// Longest n-gram that is counted.
-const ORDERS: usize = 4;
 /// Added to numerators.
 const TINY: f64 = 1e-15;
 /// Added to denominators.
@@ -47,16 +45,11 @@ pub struct Bleu {
 /// assert!((scores.corpus[0] - 0.8 * (-0.2f64).exp()).abs() < 1e-8);
 /// ```
 pub fn bleu<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Bleu {
-    assert_eq!(
-        hypotheses.len(),
-        references.len(),
-        "hypotheses and references are lists over the same images"
-    );
-    let mut words = Words::default();
+    check(hypotheses.len(), references);
+    let mut words = Words::new();
     let mut total = Counts::default();
     let mut per_image = Vec::with_capacity(hypotheses.len());
-    for (image, (hypothesis, references)) in hypotheses.iter().zip(references).enumerate() {
-        assert!(!references.is_empty(), "image {image} has no reference");
+    for (hypothesis, references) in hypotheses.iter().zip(references) {
         let hypothesis = words.ids(hypothesis);
         let references: Vec<Vec<u32>> = references.iter().map(|r| words.ids(r)).collect();
         let counts = Counts::of(&hypothesis, &references);
@@ -66,21 +59,6 @@ pub fn bleu<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) ->
     Bleu {
         corpus: total.scores(),
         per_image,
-    }
-}
-
-/// Numbers words, so that an n-gram is one integer.
-#[derive(Default)]
-struct Words<'a>(HashMap<&'a str, u32>);
-
-impl<'a> Words<'a> {
-    fn ids<W: AsRef<str>>(&mut self, words: &'a [W]) -> Vec<u32> {
-        let mut ids = Vec::with_capacity(words.len());
-        for word in words {
-            let next = self.0.len() as u32; // memory ends long before 2^32 words
-            ids.push(*self.0.entry(word.as_ref()).or_insert(next));
-        }
-        ids
     }
 }
 
@@ -164,13 +142,4 @@ fn correct(n: usize, hypothesis: &[u32], references: &[Vec<u32>]) -> u64 {
     }
     let clipped = guesses.iter().zip(found).map(|((_, c), f)| f.min(*c));
     clipped.sum()
-}
-
-/// Distinct n-grams of a caption in ascending order, with their counts.
-fn grams(n: usize, ids: &[u32]) -> Vec<(u128, u64)> {
-    let pack = |gram: &[u32]| gram.iter().fold(0, |g, &id| (g << 32) | u128::from(id));
-    let mut all: Vec<u128> = ids.windows(n).map(pack).collect();
-    all.sort_unstable();
-    let runs = all.chunk_by(|a, b| a == b);
-    runs.map(|run| (run[0], run.len() as u64)).collect()
 }

@@ -8,7 +8,8 @@
 //! - [`tokens`]: from a caption's text to its words. Scores depend on the
 //!   tokeniser as much as on the captions, so say which one you used.
 //!   [`tokenize`] is the simple rule, the one behind published Karpathy splits.
-//! - [`bleu()`]: BLEU-1 to BLEU-4.
+//! - [`bleu()`]: BLEU-1 to BLEU-4; [`rouge()`]: ROUGE-L; [`cider()`]: CIDEr-D, the
+//!   tool's "CIDEr".
 //!
 //! # Example
 //!
@@ -45,7 +46,12 @@
 #![forbid(unsafe_code)]
 
 pub mod bleu;
+pub mod cider;
+mod ngrams;
+pub mod rouge;
 pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
+pub use cider::{Cider, DocumentFrequencies, cider, cider_with};
+pub use rouge::{Rouge, rouge};
 pub use tokens::simple as tokenize;

@@ -1,50 +1,106 @@
-//! BLEU against the real tool's numbers, and against what BLEU must be.
+//! Scores against the real tool's numbers, and against what they must be.
 
-use attend_metrics::{bleu, tokenize};
+use attend_metrics::{DocumentFrequencies, bleu, cider, cider_with, rouge, tokenize};
 use proptest::prelude::*;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Fixture {
-    corpus: [f64; 4],
+    corpus: Scores,
     images: Vec<Image>,
+}
+
+#[derive(Deserialize)]
+struct Scores {
+    bleu: [f64; 4],
+    rouge: f64,
+    cider: f64,
 }
 
 #[derive(Deserialize)]
 struct Image {
     hypothesis: Vec<String>,
     references: Vec<Vec<String>>,
-    bleu: [f64; 4],
+    #[serde(flatten)]
+    scores: Scores,
 }
 
-fn assert_close(ours: [f64; 4], theirs: [f64; 4], what: &str) {
-    for k in 0..4 {
-        let difference = (ours[k] - theirs[k]).abs();
-        assert!(
-            difference <= 1e-9,
-            "{what}, BLEU-{}: {} for {}",
-            k + 1,
-            ours[k],
-            theirs[k]
-        );
+type Captions = (Vec<Vec<String>>, Vec<Vec<Vec<String>>>);
+
+impl Fixture {
+    /// Made by `fixtures/generate.py` with pycocoevalcap 1.2.
+    fn read() -> Fixture {
+        serde_json::from_str(include_str!("fixtures/scores.json")).unwrap()
+    }
+
+    fn captions(&self) -> Captions {
+        let images = self.images.iter();
+        images
+            .map(|i| (i.hypothesis.clone(), i.references.clone()))
+            .unzip()
     }
 }
 
-/// `fixtures/generate.py` made the expectations with pycocoevalcap 1.2.
+fn assert_close(ours: f64, theirs: f64, what: &str) {
+    assert!((ours - theirs).abs() <= 1e-9, "{what}: {ours} for {theirs}");
+}
+
 #[test]
 fn equals_the_coco_tool() {
-    let fixture: Fixture = serde_json::from_str(include_str!("fixtures/bleu.json")).unwrap();
-    let (hypotheses, references): (Vec<_>, Vec<_>) = fixture
-        .images
-        .iter()
-        .map(|i| (i.hypothesis.clone(), i.references.clone()))
-        .unzip();
-    let ours = bleu(&hypotheses, &references);
-    assert_close(ours.corpus, fixture.corpus, "corpus");
-    assert_eq!(ours.per_image.len(), fixture.images.len());
+    let fixture = Fixture::read();
+    let (hypotheses, references) = fixture.captions();
+    let bleu = bleu(&hypotheses, &references);
+    let rouge = rouge(&hypotheses, &references);
+    let cider = cider(&hypotheses, &references);
+    let compare = |ours: ([f64; 4], f64, f64), theirs: &Scores, what: &str| {
+        for k in 0..4 {
+            let what = format!("{what}, BLEU-{}", k + 1);
+            assert_close(ours.0[k], theirs.bleu[k], &what);
+        }
+        assert_close(ours.1, theirs.rouge, &format!("{what}, ROUGE-L"));
+        assert_close(ours.2, theirs.cider, &format!("{what}, CIDEr"));
+    };
+    let corpus = (bleu.corpus, rouge.corpus, cider.corpus);
+    compare(corpus, &fixture.corpus, "corpus");
     for (i, image) in fixture.images.iter().enumerate() {
+        let ours = (bleu.per_image[i], rouge.per_image[i], cider.per_image[i]);
         let what = format!("image {i} {:?}", image.hypothesis);
-        assert_close(ours.per_image[i], image.bleu, &what);
+        compare(ours, &image.scores, &what);
+    }
+}
+
+/// Against a table of all images, an image alone scores as it does among them.
+#[test]
+fn a_table_of_frequencies_makes_scores_independent() {
+    let fixture = Fixture::read();
+    let (hypotheses, references) = fixture.captions();
+    let mut file = Vec::new();
+    DocumentFrequencies::new(&references)
+        .write(&mut file)
+        .unwrap();
+    let table = DocumentFrequencies::read(&file[..]).unwrap();
+    for (i, image) in fixture.images.iter().enumerate() {
+        let alone = cider_with(&table, &hypotheses[i..=i], &references[i..=i]);
+        assert_close(alone.corpus, image.scores.cider, &format!("image {i}"));
+    }
+    let mut again = Vec::new();
+    table.write(&mut again).unwrap();
+    assert_eq!(again, file);
+}
+
+#[test]
+fn a_damaged_table_is_refused_with_its_line() {
+    let refused = |text: &str| {
+        DocumentFrequencies::read(text.as_bytes())
+            .unwrap_err()
+            .to_string()
+    };
+    let header = "document frequencies of n-grams, images: 3\n";
+    assert!(refused("").contains("line 1"));
+    assert!(refused("2\ta dog\n").contains("line 1"));
+    for line in ["a dog", "4\ta", "0\ta", "x\ta", "-1\ta", "2\ta b c d e"] {
+        let text = format!("{header}2\tthe\n{line}\n");
+        assert!(refused(&text).contains("line 3"), "{line}");
     }
 }
 
@@ -63,6 +119,8 @@ fn no_images_score_zero() {
     let scores = bleu::<String>(&[], &[]);
     assert_eq!(scores.corpus, [0.0; 4]);
     assert!(scores.per_image.is_empty());
+    assert_eq!(rouge::<String>(&[], &[]).corpus, 0.0);
+    assert_eq!(cider::<String>(&[], &[]).corpus, 0.0);
 }
 
 #[test]
@@ -88,6 +146,11 @@ proptest! {
         for score in scores.corpus {
             prop_assert!((score - 1.0).abs() < 1e-8, "{score}");
         }
+        // Another image, so that its words are rare.
+        let hypotheses = [c.clone(), vec!["z".to_owned()]];
+        let references = [vec![c.clone(), c], vec![vec!["z".to_owned()]]];
+        prop_assert!((rouge(&hypotheses, &references).corpus - 1.0).abs() < 1e-12);
+        prop_assert!((cider(&hypotheses, &references).per_image[0] - 10.0).abs() < 1e-9);
     }
 
     #[test]
@@ -96,6 +159,12 @@ proptest! {
         let scores = bleu(&hypotheses, &references);
         for score in scores.per_image.iter().chain([&scores.corpus]).flatten() {
             prop_assert!((0.0..=1.0).contains(score), "{score}");
+        }
+        for score in rouge(&hypotheses, &references).per_image {
+            prop_assert!((0.0..=1.0).contains(&score), "{score}");
+        }
+        for score in cider(&hypotheses, &references).per_image {
+            prop_assert!((0.0..=10.0 + 1e-9).contains(&score), "{score}");
         }
     }
 
@@ -109,15 +178,24 @@ proptest! {
         }
         let score = |images: Vec<(Vec<String>, Vec<Vec<String>>)>| {
             let (hypotheses, references): (Vec<_>, Vec<_>) = images.into_iter().unzip();
-            bleu(&hypotheses, &references)
+            (
+                bleu(&hypotheses, &references),
+                rouge(&hypotheses, &references).per_image,
+                cider(&hypotheses, &references).per_image,
+            )
         };
-        let alone = images.iter().map(|i| score(vec![i.clone()]).corpus).collect::<Vec<_>>();
+        let alone = images.iter().map(|i| score(vec![i.clone()])).collect::<Vec<_>>();
         let (n, before, after) = (images.len(), score(images), score(turned));
-        prop_assert_eq!(before.corpus, after.corpus);
-        let mut per_image = before.per_image.clone();
-        per_image.rotate_left(turn % n);
-        prop_assert_eq!(per_image, after.per_image);
-        prop_assert_eq!(before.per_image, alone);
+        prop_assert_eq!(before.0.corpus, after.0.corpus);
+        for i in 0..n {
+            let turned = (i + n - turn % n) % n;
+            prop_assert_eq!(before.0.per_image[i], after.0.per_image[turned]);
+            prop_assert_eq!(before.1[i], after.1[turned]);
+            prop_assert!((before.2[i] - after.2[turned]).abs() < 1e-9);
+            // CIDEr's weights come from the other images.
+            prop_assert_eq!(before.0.per_image[i], alone[i].0.corpus);
+            prop_assert_eq!(before.1[i], alone[i].1[0]);
+        }
     }
 
     /// Any text at all gives lower-case words of letters and digits, and words

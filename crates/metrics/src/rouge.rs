@@ -1,0 +1,94 @@
+//! ROUGE-L (Lin 2004) as the COCO caption tool computes it.
+//!
+//! Precision and recall come from the longest common subsequence with a
+//! reference. The tool takes the best precision and the best recall over an
+//! image's references, each where it finds it: the two may come from different
+//! references.
+
+use crate::ngrams::{Words, check};
+use serde::{Deserialize, Serialize};
+
+/// Weight of recall against precision.
+const BETA: f64 = 1.2;
+
+/// ROUGE-L, between 0 and 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rouge {
+    /// The mean over the images.
+    pub corpus: f64,
+    /// Of each image, in the order given.
+    pub per_image: Vec<f64>,
+}
+
+/// Scores one hypothesis per image against that image's references, both as
+/// lists of words. Without images the corpus scores 0.
+///
+/// Equal to `pycocoevalcap.rouge.rouge.Rouge()`, version 1.2, to within
+/// rounding. The tool counts an empty caption as one empty word: an empty
+/// hypothesis scores 0, unless a reference is empty too.
+///
+/// # Panics
+/// If the slices differ in length, or an image has no reference at all.
+///
+/// ```
+/// let hypothesis = vec!["a", "cat", "on", "a", "mat"];
+/// let reference = vec!["the", "cat", "sat", "on", "a", "mat"];
+/// let scores = attend_metrics::rouge(&[hypothesis], &[vec![reference]]);
+/// // "cat on a mat" is common: precision 4/5, recall 4/6
+/// let (p, r, b) = (4.0 / 5.0, 4.0 / 6.0, 1.2 * 1.2);
+/// assert!((scores.corpus - (1.0 + b) * p * r / (r + b * p)).abs() < 1e-12);
+/// ```
+pub fn rouge<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Rouge {
+    check(hypotheses.len(), references);
+    let mut words = Words::new();
+    let mut lengths = Vec::new();
+    let mut per_image = Vec::with_capacity(hypotheses.len());
+    for (hypothesis, references) in hypotheses.iter().zip(references) {
+        let hypothesis = ids(&mut words, hypothesis);
+        let (mut precision, mut recall) = (0.0f64, 0.0f64);
+        for reference in references {
+            let reference = ids(&mut words, reference);
+            let common = common_subsequence(&hypothesis, &reference, &mut lengths) as f64;
+            precision = precision.max(common / hypothesis.len() as f64);
+            recall = recall.max(common / reference.len() as f64);
+        }
+        per_image.push(if precision > 0.0 && recall > 0.0 {
+            let weight = BETA * BETA;
+            (1.0 + weight) * precision * recall / (recall + weight * precision)
+        } else {
+            0.0
+        });
+    }
+    Rouge {
+        corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
+        per_image,
+    }
+}
+
+/// An empty caption is one word, 0, that no other caption holds.
+fn ids<'a, W: AsRef<str>>(words: &mut Words<'a>, caption: &'a [W]) -> Vec<u32> {
+    let mut ids: Vec<u32> = caption.iter().map(|w| words.id(w.as_ref())).collect();
+    if ids.is_empty() {
+        ids.push(0);
+    }
+    ids
+}
+
+/// Length of the longest common subsequence. `lengths` is room to work in.
+fn common_subsequence(a: &[u32], b: &[u32], lengths: &mut Vec<usize>) -> usize {
+    lengths.clear();
+    lengths.resize(b.len() + 1, 0);
+    for word in a {
+        let mut diagonal = 0; // the row before, one to the left
+        for (j, other) in b.iter().enumerate() {
+            let above = lengths[j + 1];
+            lengths[j + 1] = if word == other {
+                diagonal + 1
+            } else {
+                above.max(lengths[j])
+            };
+            diagonal = above;
+        }
+    }
+    lengths[b.len()]
+}
