@@ -245,6 +245,24 @@ fn what_a_user_gets_wrong_is_said_before_anything_runs() {
     fails(unset, 2, &["ATTEND_DATA"]);
 }
 
+/// Each stage runs alone too, with an experiment's whole config: the sections of
+/// the others are none of its business.
+#[test]
+fn every_stage_takes_every_config() {
+    let world = World::new();
+    for config in std::fs::read_dir(root().join("configs")).unwrap() {
+        for stage in ["vocab", "features", "train", "evaluate"] {
+            let mut command = Command::new(PROGRAMS.join(format!("attend-{stage}")));
+            command.arg("--config").arg(config.as_ref().unwrap().path());
+            command.arg("--output").arg(world.path("none"));
+            for name in ["ATTEND_DATA", "COCO", "WEIGHTS", "FLICKR8K"] {
+                command.env(name, "/nowhere");
+            }
+            fails(command, 2, &["needs --input"]);
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_of_another_vocabulary_is_refused() {
     let world = World::new();

@@ -40,7 +40,8 @@ pub fn load<C: Serialize + DeserializeOwned + Default>(
     let sections = keys(&defaults);
     for (section, content) in &table {
         let Some(known) = defaults.get(section) else {
-            if let Some(near) = nearest(section, &sections, 2) {
+            // One edit: at two, [decoder] would be a slip of [encoder].
+            if let Some(near) = nearest(section, &sections, 1) {
                 return Err(Error::usage(format!(
                     "{name}{}: no section [{section}]; did you mean [{near}]?",
                     line_of(&text, section, None)
