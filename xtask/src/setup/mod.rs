@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod libtorch;
+pub mod meteor;
 pub mod pip;
 pub mod platform;
 pub mod tools;
@@ -16,6 +17,8 @@ use cache::Cache;
 pub struct Wish {
     /// cargo-deny too.
     pub deny: bool,
+    /// The data of METEOR too.
+    pub meteor: bool,
     /// Keep the downloaded files.
     pub keep: bool,
 }
@@ -34,6 +37,7 @@ pub fn ensure(workspace: &Workspace, wish: Wish) -> Result<bool> {
             Thing::Cmake => tools::provide_cmake(workspace, &cache, wish.keep)?,
             Thing::Nasm => tools::provide_nasm(workspace, &cache)?,
             Thing::Deny => tools::provide_deny(&cache)?,
+            Thing::Meteor => meteor::provide(&cache, wish.keep)?,
         }
     }
     Ok(true)
@@ -44,6 +48,7 @@ enum Thing {
     Nasm,
     Libtorch,
     Deny,
+    Meteor,
 }
 
 /// The small things first: what can't be had is said before the large download.
@@ -60,6 +65,9 @@ fn missing(workspace: &Workspace, cache: &Cache, wish: Wish) -> Result<Vec<Thing
     }
     if wish.deny && tools::deny(cache).is_none() {
         things.push(Thing::Deny);
+    }
+    if wish.meteor && meteor::folder(cache).is_none() {
+        things.push(Thing::Meteor);
     }
     Ok(things)
 }

@@ -3,7 +3,7 @@
 use super::print;
 use crate::error::{Error, Result};
 use crate::setup::cache::{Cache, free_megabytes};
-use crate::setup::{compiler, first_that_runs, libtorch, pip, platform, tools};
+use crate::setup::{compiler, first_that_runs, libtorch, meteor, pip, platform, tools};
 use crate::workspace::Workspace;
 
 #[derive(Clone)]
@@ -134,6 +134,13 @@ fn built_things(workspace: &Workspace, cache: &Cache) -> Vec<Finding> {
             found: tools::deny(cache)
                 .map(|path| path.display().to_string())
                 .ok_or_else(|| "`cargo xtask test` builds it".to_owned()),
+            needed: false,
+        },
+        Finding {
+            name: "METEOR data",
+            found: meteor::folder(cache)
+                .map(|path| path.display().to_string())
+                .ok_or_else(|| "`cargo xtask setup --meteor` brings it".to_owned()),
             needed: false,
         },
     ]

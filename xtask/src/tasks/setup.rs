@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::setup::{Wish, ensure};
-use crate::workspace::{Workspace, shown};
+use crate::workspace::Workspace;
 
 /// Its arguments.
 #[derive(clap::Args)]
@@ -13,6 +13,9 @@ pub struct Args {
     /// Bring cargo-deny too, which `test` needs
     #[arg(long)]
     deny: bool,
+    /// Bring the data of METEOR (105 MB), which the score of that name needs
+    #[arg(long)]
+    meteor: bool,
 }
 
 /// Provides what is missing.
@@ -22,14 +25,13 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         workspace,
         Wish {
             deny: args.deny,
+            meteor: args.meteor,
             keep: args.keep_downloads,
         },
     )? {
         eprintln!(
-            "set up in {:.0} s: {} and {}",
-            started.elapsed().as_secs_f64(),
-            shown(&workspace.libtorch()),
-            shown(&workspace.tool(""))
+            "set up in {:.0} s; `cargo xtask doctor` says what is where",
+            started.elapsed().as_secs_f64()
         );
     } else {
         eprintln!("nothing to do");

@@ -26,7 +26,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         workspace,
         setup::Wish {
             deny: !args.quick,
-            keep: false,
+            ..setup::Wish::default()
         },
     )?;
     let mut results = Vec::new();
