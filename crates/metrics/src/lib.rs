@@ -42,9 +42,10 @@
 //! corpus is not the mean of its images' scores: matches and lengths are summed
 //! over the corpus first. A single image's BLEU-4 is often next to 0 (no four
 //! words in a row match) and is good for little but finding odd captions.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod bleu;
+pub mod meteor;
 pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
