@@ -1,26 +1,36 @@
-//! METEOR of a file of tokenised captions.
+//! METEOR from the command line, for comparisons with the Java tool.
+//!
+//! ```sh
+//! meteor compile SITE-PACKAGES/pycocoevalcap/meteor english.meteor
+//! meteor score english.meteor < captions.json > scores.json
+//! ```
+//!
+//! `captions.json` holds `hypotheses` (one list of words per image) and
+//! `references` (lists of such lists).
+
 use attend_metrics::meteor::{Data, Meteor};
+use std::error::Error;
+use std::io::{Write, stdin, stdout};
 use std::path::Path;
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    if a[1] == "compile" {
-        Data::compile(Path::new(&a[2]), Path::new(&a[3])).unwrap();
-        return;
+
+#[derive(serde::Deserialize)]
+struct Captions {
+    hypotheses: Vec<Vec<String>>,
+    references: Vec<Vec<Vec<String>>>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["compile", source, data] => Data::compile(Path::new(source), Path::new(data))?,
+        ["score", data] => {
+            let data = Data::open(Path::new(data))?;
+            let captions: Captions = serde_json::from_reader(stdin().lock())?;
+            let scores = Meteor::new(&data).score(&captions.hypotheses, &captions.references);
+            writeln!(stdout(), "{}", serde_json::to_string(&scores)?)?;
+        }
+        _ => return Err("usage: meteor compile SOURCE DATA | meteor score DATA".into()),
     }
-    #[derive(serde::Deserialize)]
-    struct In {
-        h: Vec<String>,
-        r: Vec<Vec<String>>,
-    }
-    let i: In = serde_json::from_str(&std::fs::read_to_string(&a[3]).unwrap()).unwrap();
-    let w = |s: &String| s.split(' ').map(String::from).collect::<Vec<_>>();
-    let t = std::time::Instant::now();
-    let d = Data::open(Path::new(&a[2])).unwrap();
-    eprintln!("open {:?}", t.elapsed());
-    let h: Vec<_> = i.h.iter().map(w).collect();
-    let r: Vec<Vec<_>> = i.r.iter().map(|r| r.iter().map(w).collect()).collect();
-    let t = std::time::Instant::now();
-    let s = Meteor::new(&d).score(&h, &r);
-    eprintln!("score {:?}", t.elapsed());
-    std::fs::write(&a[4], serde_json::to_string(&s).unwrap()).unwrap();
+    Ok(())
 }

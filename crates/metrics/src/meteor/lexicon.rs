@@ -69,7 +69,7 @@ impl<'a> Lexicon<'a> {
 
     /// Normalises a line and looks up its words and phrases.
     pub fn sentence(&mut self, line: &str) -> Sentence {
-        let words = normalise::words(line, self.data);
+        let words = normalise::words(line, |word| self.data.abbreviation(word));
         let words: Vec<u32> = words.into_iter().map(|word| self.number(word)).collect();
         let name = |&word: &u32| self.vocabulary[word as usize];
         let vocabulary: Vec<Option<u16>> = words.iter().map(name).collect();

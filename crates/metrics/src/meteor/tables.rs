@@ -4,6 +4,7 @@
 //! is out of bounds is absent. So a damaged file gives wrong answers at worst.
 
 use super::file::{Data, Section};
+use super::normalise::Abbreviation;
 
 /// Little-endian `u32`s.
 #[derive(Clone, Copy)]
@@ -196,14 +197,16 @@ impl Data {
         Strings::new(self, Section::FunctionWordStarts, Section::FunctionWords)
     }
 
-    /// Abbreviations whose full stop is always theirs.
-    pub(super) fn prefixes(&self) -> Strings<'_> {
-        Strings::new(self, Section::PrefixStarts, Section::Prefixes)
-    }
-
-    /// Abbreviations whose full stop is theirs before a number.
-    pub(super) fn numeric_prefixes(&self) -> Strings<'_> {
-        Strings::new(self, Section::NumericPrefixStarts, Section::NumericPrefixes)
+    pub(super) fn abbreviation(&self, word: &str) -> Option<Abbreviation> {
+        let always = Strings::new(self, Section::PrefixStarts, Section::Prefixes);
+        let numeric = Strings::new(self, Section::NumericPrefixStarts, Section::NumericPrefixes);
+        if always.contains(word) {
+            Some(Abbreviation::Always)
+        } else {
+            numeric
+                .contains(word)
+                .then_some(Abbreviation::BeforeNumbers)
+        }
     }
 
     /// Synonym sets of words.
