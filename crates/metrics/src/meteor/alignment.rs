@@ -1,0 +1,233 @@
+//! The search for the best alignment of two captions.
+//!
+//! An alignment is a choice among the possible matches in which each word is
+//! used at most once. The best one matches most words, in the fewest chunks
+//! (runs that are contiguous and in the same order in both captions), with the
+//! least distance between what is matched. The tool looks for it with a beam,
+//! word by word of the reference; this module takes the same turns, so that it
+//! ends at the same alignment even where that isn't the best.
+
+use super::matching::{Match, Matcher, Matches};
+use std::cmp::Reverse;
+
+/// Partial alignments that are kept at each word.
+const BEAM: usize = 40;
+
+/// The matches of the alignment that the search ends at, in the order of the
+/// reference. Lengths are in words.
+pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Match> {
+    let certain = certain(matches, hypothesis, reference);
+    let mut search = Search {
+        matches,
+        chosen: Vec::new(),
+        taken: vec![false; reference],
+        certain,
+    };
+    for m in search.certain.iter().flatten() {
+        search.taken[m.reference.range()].fill(true);
+    }
+    search.run(hypothesis)
+}
+
+/// Matches that no other competes with, by the word of the reference at which
+/// they start.
+fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option<Match>> {
+    let mut uses = (vec![0u32; hypothesis], vec![0u32; reference]);
+    for m in (0..reference).flat_map(|word| matches.at(word)) {
+        uses.0[m.hypothesis.range()]
+            .iter_mut()
+            .for_each(|n| *n += 1);
+        uses.1[m.reference.range()].iter_mut().for_each(|n| *n += 1);
+    }
+    let alone = |m: &Match| {
+        uses.0[m.hypothesis.range()].iter().all(|&n| n == 1)
+            && uses.1[m.reference.range()].iter().all(|&n| n == 1)
+    };
+    let certain = |word| match matches.at(word) {
+        [m] if alone(m) => Some(*m),
+        _ => None,
+    };
+    (0..reference).map(certain).collect()
+}
+
+struct Search<'a> {
+    matches: &'a Matches,
+    certain: Vec<Option<Match>>,
+    /// Words of the reference in certain matches.
+    taken: Vec<bool>,
+    /// Choices made on any path: the choice before it on that path, and itself.
+    chosen: Vec<(Option<u32>, Match)>,
+}
+
+/// A partial alignment: the words of the reference before `next` are decided.
+#[derive(Clone, Copy)]
+struct Path {
+    next: usize,
+    /// Words matched in both captions, inexact ones by half.
+    matched: usize,
+    /// Closed chunks.
+    chunks: usize,
+    distance: usize,
+    /// Where the open chunk ends in the hypothesis.
+    open: Option<usize>,
+    /// The last choice, among [`Search::chosen`].
+    last: Option<u32>,
+}
+
+impl Path {
+    fn rank(&self) -> (Reverse<usize>, usize, usize) {
+        (Reverse(self.matched), self.chunks, self.distance)
+    }
+
+    fn take(&mut self, m: &Match) {
+        let weight = |length| match m.matcher {
+            Matcher::Exact => length,
+            _ => length / 2,
+        };
+        self.matched += weight(m.hypothesis.length) + weight(m.reference.length);
+        if self.open.is_some_and(|end| end != m.hypothesis.start) {
+            self.chunks += 1;
+        }
+        self.open = Some(m.hypothesis.range().end);
+        self.next = m.reference.range().end;
+    }
+
+    fn close(&mut self) {
+        self.chunks += usize::from(self.open.take().is_some());
+    }
+}
+
+fn distance(m: &Match) -> usize {
+    m.hypothesis.start.abs_diff(m.reference.start)
+}
+
+/// Paths, each with a set of words of the hypothesis that it has used.
+struct Beam {
+    paths: Vec<Path>,
+    /// Bit sets, one after the other.
+    used: Vec<u64>,
+    /// Numbers in each set.
+    stride: usize,
+}
+
+impl Beam {
+    fn new(words: usize) -> Self {
+        Beam {
+            paths: Vec::new(),
+            used: Vec::new(),
+            stride: words.div_ceil(64),
+        }
+    }
+
+    fn push(&mut self, path: Path, used: &[u64]) {
+        self.paths.push(path);
+        self.used.extend_from_slice(used);
+    }
+
+    fn used(&self, i: usize) -> &[u64] {
+        &self.used[i * self.stride..][..self.stride]
+    }
+
+    fn clear(&mut self) {
+        self.paths.clear();
+        self.used.clear();
+    }
+
+    /// The best paths, best first; of equals those found first.
+    fn best(&self) -> Vec<usize> {
+        let rank = |&i: &usize| (self.paths[i].rank(), i);
+        let mut order: Vec<usize> = (0..self.paths.len()).collect();
+        if order.len() > BEAM {
+            order.select_nth_unstable_by_key(BEAM, rank);
+            order.truncate(BEAM);
+        }
+        order.sort_unstable_by_key(rank);
+        order
+    }
+}
+
+impl Search<'_> {
+    fn run(mut self, hypothesis: usize) -> Vec<Match> {
+        let mut beam = Beam::new(hypothesis);
+        let mut next = Beam::new(hypothesis);
+        let mut used = vec![0; beam.stride];
+        for m in self.certain.iter().flatten() {
+            mark(&mut used, m);
+        }
+        let start = Path {
+            next: 0,
+            matched: 0,
+            chunks: 0,
+            distance: 0,
+            open: None,
+            last: None,
+        };
+        beam.push(start, &used);
+        for word in 0..self.taken.len() {
+            next.clear();
+            for i in beam.best() {
+                self.extend(beam.paths[i], beam.used(i), word, &mut next);
+            }
+            std::mem::swap(&mut beam, &mut next);
+        }
+        let mut paths: Vec<Path> = beam.best().iter().map(|&i| beam.paths[i]).collect();
+        paths.iter_mut().for_each(Path::close);
+        let best = paths.iter().min_by_key(|path| path.rank()); // the first of equals
+        self.trace(best.and_then(|path| path.last))
+    }
+
+    /// All ways to go on from a path at a word of the reference.
+    fn extend(&mut self, mut path: Path, used: &[u64], word: usize, next: &mut Beam) {
+        if word < path.next {
+            next.push(path, used);
+            return;
+        }
+        if let Some(m) = &self.certain[word] {
+            path.take(m);
+            path.distance += distance(m);
+            next.push(path, used);
+            return;
+        }
+        for m in self.matches.at(word) {
+            if self.taken[m.reference.range()].contains(&true) || overlaps(used, m) {
+                continue;
+            }
+            let mut longer = path;
+            longer.take(m);
+            longer.last = Some(self.chosen.len() as u32); // at most 40 paths a word
+            self.chosen.push((path.last, *m));
+            next.push(longer, used);
+            let at = next.used.len() - next.stride;
+            mark(&mut next.used[at..], m);
+            // the tool adds a match's distance to the path it leaves, not to
+            // the one it enters, and so to all that leave that path later
+            path.distance += distance(m);
+        }
+        path.close();
+        path.next += 1;
+        next.push(path, used);
+    }
+
+    /// The certain matches and the choices of a path.
+    fn trace(self, mut last: Option<u32>) -> Vec<Match> {
+        let mut matches = self.certain;
+        while let Some((before, m)) = last.map(|last| self.chosen[last as usize]) {
+            matches[m.reference.start] = Some(m);
+            last = before;
+        }
+        matches.into_iter().flatten().collect()
+    }
+}
+
+/// Adds a match's words of the hypothesis to a set.
+fn mark(used: &mut [u64], m: &Match) {
+    for word in m.hypothesis.range() {
+        used[word / 64] |= 1 << (word % 64);
+    }
+}
+
+/// Whether a set has any of a match's words of the hypothesis.
+fn overlaps(used: &[u64], m: &Match) -> bool {
+    let mut words = m.hypothesis.range();
+    words.any(|word| used[word / 64] >> (word % 64) & 1 == 1)
+}

@@ -1,0 +1,178 @@
+//! What the matchers ask of words, found once per word and not once per pair.
+
+use super::file::Data;
+use super::matching::Span;
+use super::normalise;
+use super::tables::{Paraphrases, Sets};
+use rust_stemmers::{Algorithm, Stemmer};
+use std::collections::HashMap;
+
+/// What is known about a word.
+pub(super) struct Word {
+    /// Words of equal hash are the same word to the tool.
+    pub hash: i32,
+    /// Hash of its stem.
+    pub stem: i32,
+    /// Whether it weighs as a function word.
+    pub function: bool,
+    /// Its synonym sets, ascending.
+    pub synsets: Vec<u32>,
+}
+
+/// A caption as the matchers see it.
+pub(super) struct Sentence {
+    /// Places in [`Lexicon::words`].
+    pub words: Vec<u32>,
+    /// Numbers in the vocabulary of the paraphrase table.
+    pub vocabulary: Vec<Option<u16>>,
+    /// Runs of words that the paraphrase table knows.
+    pub phrases: Vec<Phrase>,
+}
+
+/// A run of words in the paraphrase table.
+pub(super) struct Phrase {
+    pub span: Span,
+    /// The table's number of it.
+    pub node: u32,
+}
+
+/// The words seen so far.
+pub(super) struct Lexicon<'a> {
+    data: &'a Data,
+    stemmer: Stemmer,
+    numbers: HashMap<String, u32>,
+    /// By number.
+    words: Vec<Word>,
+    /// By number, too: what the paraphrase table calls the word.
+    vocabulary: Vec<Option<u16>>,
+}
+
+impl<'a> Lexicon<'a> {
+    pub fn new(data: &'a Data) -> Self {
+        Lexicon {
+            data,
+            stemmer: Stemmer::create(Algorithm::English),
+            numbers: HashMap::new(),
+            words: Vec::new(),
+            vocabulary: Vec::new(),
+        }
+    }
+
+    /// What is known about a word of a [`Sentence`].
+    pub fn word(&self, number: u32) -> &Word {
+        &self.words[number as usize]
+    }
+
+    pub fn paraphrases(&self) -> Paraphrases<'a> {
+        self.data.paraphrases()
+    }
+
+    /// Normalises a line and looks up its words and phrases.
+    pub fn sentence(&mut self, line: &str) -> Sentence {
+        let words = normalise::words(line, |word| self.data.abbreviation(word));
+        let words: Vec<u32> = words.into_iter().map(|word| self.number(word)).collect();
+        let name = |&word: &u32| self.vocabulary[word as usize];
+        let vocabulary: Vec<Option<u16>> = words.iter().map(name).collect();
+        let phrases = phrases(self.data.paraphrases(), &vocabulary);
+        Sentence {
+            words,
+            vocabulary,
+            phrases,
+        }
+    }
+
+    fn number(&mut self, word: String) -> u32 {
+        if let Some(&number) = self.numbers.get(&word) {
+            return number;
+        }
+        self.words.push(Word {
+            hash: hash(&word),
+            stem: hash(&self.stemmer.stem(&word)),
+            function: self.data.function_words().contains(&word),
+            synsets: synsets(&word, self.data),
+        });
+        self.vocabulary.push(self.data.paraphrases().word(&word));
+        let number = self.numbers.len() as u32; // memory ends long before
+        self.numbers.insert(word, number);
+        number
+    }
+}
+
+/// Every run of words that is in the table, by start, then by length.
+fn phrases(table: Paraphrases, vocabulary: &[Option<u16>]) -> Vec<Phrase> {
+    let mut phrases = Vec::new();
+    for start in 0..vocabulary.len() {
+        let mut node = Paraphrases::ROOT;
+        for (end, word) in vocabulary.iter().enumerate().skip(start) {
+            let Some(next) = word.and_then(|word| table.child(node, word)) else {
+                break;
+            };
+            node = next;
+            let length = end + 1 - start;
+            let span = Span { start, length };
+            phrases.push(Phrase { span, node });
+        }
+    }
+    phrases
+}
+
+/// Java's hash of a string. The tool compares words by it.
+fn hash(word: &str) -> i32 {
+    let step = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
+    word.encode_utf16().fold(0, step)
+}
+
+/// The synonym sets of a word and of its base forms.
+fn synsets(word: &str, data: &Data) -> Vec<u32> {
+    let synonyms = data.synonyms();
+    let mut sets: Vec<u32> = synonyms.get(word).into_iter().flatten().collect();
+    match data.exceptions().get(word) {
+        Some(irregular) => sets.extend(irregular),
+        None => sets.extend(
+            base(word, synonyms)
+                .into_iter()
+                .flat_map(|b| synonyms.get(&b))
+                .flatten(),
+        ),
+    }
+    sets.sort_unstable();
+    sets.dedup();
+    sets
+}
+
+/// Regular endings and what to put in their place, in the order in which
+/// they are tried.
+const ENDINGS: [(&str, &str); 20] = [
+    ("s", ""),
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+    ("s", ""),
+    ("ies", "y"),
+    ("es", "e"),
+    ("es", ""),
+    ("ed", "e"),
+    ("ed", ""),
+    ("ing", "e"),
+    ("ing", ""),
+    ("er", ""),
+    ("est", ""),
+    ("er", "e"),
+    ("est", "e"),
+];
+
+/// The first regular base form that has synonyms.
+fn base(word: &str, synonyms: Sets) -> Option<String> {
+    if word.ends_with("ss") || word.encode_utf16().count() <= 2 {
+        return None; // its own base
+    }
+    let bases = ENDINGS.iter().filter_map(|(ending, instead)| {
+        let stem = word.strip_suffix(ending)?;
+        Some(format!("{stem}{instead}"))
+    });
+    bases.into_iter().find(|base| synonyms.contains(base))
+}
