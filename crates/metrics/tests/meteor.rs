@@ -1,6 +1,8 @@
 //! METEOR on data small enough to reckon by hand, and, where the real data is,
 //! against the real tool's numbers.
 
+#![allow(clippy::unwrap_used)] // a helper that fails fails its test
+
 use attend_metrics::meteor::{Data, Error, Meteor, MeteorScores};
 use proptest::prelude::*;
 use serde::Deserialize;
