@@ -1,6 +1,8 @@
 //! METEOR on data small enough to reckon by hand, and, where the real data is,
 //! against the real tool's numbers.
 
+#![allow(clippy::unwrap_used)] // a helper that fails fails its test
+
 use attend_metrics::meteor::{Data, Error, Meteor, MeteorScores};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -218,6 +220,22 @@ fn other_files_are_refused() {
     assert!(error(open(&newer)).contains("version 99"));
     assert!(error(Data::open(Path::new("/nowhere"))).contains("/nowhere"));
     assert!(error(Data::open(&std::env::temp_dir())).contains("not a file"));
+}
+
+/// The same bytes each time, and never under the eyes of a reader.
+#[test]
+fn data_can_be_compiled_again() {
+    let folder = sources();
+    let file = folder.path().join("again.meteor");
+    Data::compile(folder.path(), &file).unwrap();
+    let data = Data::open(&file).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), SMALL.1);
+    write_table(folder.path(), "0.1\nblue\nred\n");
+    Data::compile(folder.path(), &file).unwrap();
+    assert_ne!(fs::read(&file).unwrap(), SMALL.1);
+    data.verify().unwrap();
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 3, "{left:?}");
 }
 
 /// Captions of words that every matcher has something to say about.

@@ -63,7 +63,8 @@ struct Search<'a> {
 #[derive(Clone, Copy)]
 struct Path {
     next: usize,
-    /// Words matched in both captions, inexact ones by half.
+    /// Words matched in both captions; inexact matches by half, rounded down:
+    /// one of single words counts for nothing here.
     matched: usize,
     /// Closed chunks.
     chunks: usize,

@@ -17,14 +17,14 @@ pub(super) struct Word {
     pub function: bool,
     /// Its synonym sets, ascending.
     pub synsets: Vec<u32>,
+    /// Its number in the paraphrase table.
+    pub paraphrase: Option<u16>,
 }
 
 /// A caption as the matchers see it.
 pub(super) struct Sentence {
     /// Places in [`Lexicon::words`].
     pub words: Vec<u32>,
-    /// Numbers in the vocabulary of the paraphrase table.
-    pub vocabulary: Vec<Option<u16>>,
     /// Runs of words that the paraphrase table knows.
     pub phrases: Vec<Phrase>,
 }
@@ -43,8 +43,6 @@ pub(super) struct Lexicon<'a> {
     numbers: HashMap<String, u32>,
     /// By number.
     words: Vec<Word>,
-    /// By number, too: what the paraphrase table calls the word.
-    vocabulary: Vec<Option<u16>>,
 }
 
 impl<'a> Lexicon<'a> {
@@ -54,7 +52,6 @@ impl<'a> Lexicon<'a> {
             stemmer: Stemmer::create(Algorithm::English),
             numbers: HashMap::new(),
             words: Vec::new(),
-            vocabulary: Vec::new(),
         }
     }
 
@@ -71,14 +68,28 @@ impl<'a> Lexicon<'a> {
     pub fn sentence(&mut self, line: &str) -> Sentence {
         let words = normalise::words(line, |word| self.data.abbreviation(word));
         let words: Vec<u32> = words.into_iter().map(|word| self.number(word)).collect();
-        let name = |&word: &u32| self.vocabulary[word as usize];
-        let vocabulary: Vec<Option<u16>> = words.iter().map(name).collect();
-        let phrases = phrases(self.data.paraphrases(), &vocabulary);
-        Sentence {
-            words,
-            vocabulary,
-            phrases,
+        let phrases = self.phrases(&words);
+        Sentence { words, phrases }
+    }
+
+    /// Every run of words that is in the table, by start, then by length.
+    fn phrases(&self, words: &[u32]) -> Vec<Phrase> {
+        let table = self.paraphrases();
+        let mut phrases = Vec::new();
+        for start in 0..words.len() {
+            let mut node = Paraphrases::ROOT;
+            for (more, &word) in words[start..].iter().enumerate() {
+                let word = self.word(word).paraphrase;
+                let Some(next) = word.and_then(|word| table.child(node, word)) else {
+                    break;
+                };
+                node = next;
+                let length = more + 1;
+                let span = Span { start, length };
+                phrases.push(Phrase { span, node });
+            }
         }
+        phrases
     }
 
     fn number(&mut self, word: String) -> u32 {
@@ -90,30 +101,12 @@ impl<'a> Lexicon<'a> {
             stem: hash(&self.stemmer.stem(&word)),
             function: self.data.function_words().contains(&word),
             synsets: synsets(&word, self.data),
+            paraphrase: self.paraphrases().word(&word),
         });
-        self.vocabulary.push(self.data.paraphrases().word(&word));
         let number = self.numbers.len() as u32; // memory ends long before
         self.numbers.insert(word, number);
         number
     }
-}
-
-/// Every run of words that is in the table, by start, then by length.
-fn phrases(table: Paraphrases, vocabulary: &[Option<u16>]) -> Vec<Phrase> {
-    let mut phrases = Vec::new();
-    for start in 0..vocabulary.len() {
-        let mut node = Paraphrases::ROOT;
-        for (end, word) in vocabulary.iter().enumerate().skip(start) {
-            let Some(next) = word.and_then(|word| table.child(node, word)) else {
-                break;
-            };
-            node = next;
-            let length = end + 1 - start;
-            let span = Span { start, length };
-            phrases.push(Phrase { span, node });
-        }
-    }
-    phrases
 }
 
 /// Java's hash of a string. The tool compares words by it.
@@ -128,12 +121,10 @@ fn synsets(word: &str, data: &Data) -> Vec<u32> {
     let mut sets: Vec<u32> = synonyms.get(word).into_iter().flatten().collect();
     match data.exceptions().get(word) {
         Some(irregular) => sets.extend(irregular),
-        None => sets.extend(
-            base(word, synonyms)
-                .into_iter()
-                .flat_map(|b| synonyms.get(&b))
-                .flatten(),
-        ),
+        None => {
+            let base = base(word, synonyms).and_then(|base| synonyms.get(&base));
+            sets.extend(base.into_iter().flatten());
+        }
     }
     sets.sort_unstable();
     sets.dedup();
@@ -170,9 +161,9 @@ fn base(word: &str, synonyms: Sets) -> Option<String> {
     if word.ends_with("ss") || word.encode_utf16().count() <= 2 {
         return None; // its own base
     }
-    let bases = ENDINGS.iter().filter_map(|(ending, instead)| {
+    let mut bases = ENDINGS.iter().filter_map(|(ending, instead)| {
         let stem = word.strip_suffix(ending)?;
         Some(format!("{stem}{instead}"))
     });
-    bases.into_iter().find(|base| synonyms.contains(base))
+    bases.find(|base| synonyms.contains(base))
 }

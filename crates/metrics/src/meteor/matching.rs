@@ -1,7 +1,6 @@
 //! Which words and phrases of two captions may be matched.
 
 use super::lexicon::{Lexicon, Sentence, Word};
-use super::tables::Paraphrases;
 
 /// How two words, or phrases, came to match; also the order of the matchers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +17,16 @@ pub(super) struct Match {
     pub matcher: Matcher,
     pub hypothesis: Span,
     pub reference: Span,
+}
+
+impl Match {
+    fn new(matcher: Matcher, hypothesis: Span, reference: Span) -> Self {
+        Match {
+            matcher,
+            hypothesis,
+            reference,
+        }
+    }
 }
 
 /// A run of words.
@@ -66,46 +75,30 @@ impl Matches {
 pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Matches {
     let mut found = Vec::new();
     let words = |s: &Sentence| -> Vec<&Word> { s.words.iter().map(|&w| lexicon.word(w)).collect() };
-    let (hypothesis_words, reference_words) = (words(hypothesis), words(reference));
+    let (ours, theirs) = (words(hypothesis), words(reference));
     let mut pairs = |matcher, agree: fn(&Word, &Word) -> bool| {
-        for (r, theirs) in reference_words.iter().enumerate() {
-            for (h, ours) in hypothesis_words.iter().enumerate() {
+        for (r, theirs) in theirs.iter().enumerate() {
+            for (h, ours) in ours.iter().enumerate() {
                 if agree(ours, theirs) {
-                    found.push(Match {
-                        matcher,
-                        hypothesis: Span::word(h),
-                        reference: Span::word(r),
-                    });
+                    found.push(Match::new(matcher, Span::word(h), Span::word(r)));
                 }
             }
         }
     };
     pairs(Matcher::Exact, same);
-    // equal captions need no more, and the search would go astray in it
-    let equal = |(a, b): (&&Word, &&Word)| same(a, b);
-    let identical = hypothesis_words.len() == reference_words.len()
-        && hypothesis_words.iter().zip(&reference_words).all(equal);
+    // equal captions need no more, and the search might go astray in it
+    let identical = ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b));
     if !identical {
-        pairs(Matcher::Stem, |a, b| a.stem == b.stem && !same(a, b));
+        pairs(Matcher::Stem, |a, b| !same(a, b) && a.stem == b.stem);
         pairs(Matcher::Synonym, |a, b| !same(a, b) && synonyms(a, b));
-        let table = lexicon.paraphrases();
-        let matcher = Matcher::Paraphrase;
-        for_paraphrases(table, reference, hypothesis, |reference, hypothesis| {
-            found.push(Match {
-                matcher,
-                hypothesis,
-                reference,
-            });
-        });
-        for_paraphrases(table, hypothesis, reference, |hypothesis, reference| {
-            found.push(Match {
-                matcher,
-                hypothesis,
-                reference,
-            });
-        });
+        for (r, h) in paraphrases(reference, hypothesis, lexicon) {
+            found.push(Match::new(Matcher::Paraphrase, h, r));
+        }
+        for (h, r) in paraphrases(hypothesis, reference, lexicon) {
+            found.push(Match::new(Matcher::Paraphrase, h, r));
+        }
     }
-    Matches::new(found, reference_words.len())
+    Matches::new(found, reference.words.len())
 }
 
 fn same(a: &Word, b: &Word) -> bool {
@@ -122,20 +115,18 @@ fn synonyms(a: &Word, b: &Word) -> bool {
     })
 }
 
-/// Calls `found` with each phrase of one caption, and each place where a
-/// paraphrase of it stands in the other.
-fn for_paraphrases(
-    table: Paraphrases,
-    from: &Sentence,
-    to: &Sentence,
-    mut found: impl FnMut(Span, Span),
-) {
+/// Each phrase of one caption with each place where a paraphrase of it stands in
+/// the other.
+fn paraphrases(from: &Sentence, to: &Sentence, lexicon: &Lexicon) -> Vec<(Span, Span)> {
+    let mut found = Vec::new();
+    let number = |&word: &u32| lexicon.word(word).paraphrase;
+    let words: Vec<Option<u16>> = to.words.iter().map(number).collect();
     // most paraphrases start with a word that the other caption hasn't: this
     // tells most of those apart
     let bit = |word: u16| 1u64 << (word % 64);
-    let present = to.vocabulary.iter().flatten().fold(0, |p, &w| p | bit(w));
+    let present = words.iter().flatten().fold(0, |bits, &w| bits | bit(w));
     for phrase in &from.phrases {
-        for paraphrase in table.of(phrase.node) {
+        for paraphrase in lexicon.paraphrases().of(phrase.node) {
             if paraphrase
                 .first()
                 .is_none_or(|first| bit(first) & present == 0)
@@ -143,11 +134,12 @@ fn for_paraphrases(
                 continue;
             }
             let length = paraphrase.len();
-            for (start, window) in to.vocabulary.windows(length).enumerate() {
+            for (start, window) in words.windows(length).enumerate() {
                 if window.iter().copied().eq(paraphrase.iter().map(Some)) {
-                    found(phrase.span, Span { start, length });
+                    found.push((phrase.span, Span { start, length }));
                 }
             }
         }
     }
+    found
 }

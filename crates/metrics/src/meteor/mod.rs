@@ -15,7 +15,9 @@
 //! - the tool normalises what the tokeniser made, and so splits some words
 //!   again (`t-shirt`, `'s`) and joins others (`u.s.`);
 //! - the search for an alignment isn't exhaustive and breaks ties by the order
-//!   in which matches are found;
+//!   in which matches are found; inexact matches of single words count for
+//!   nothing in it, so that `dogs` and `dog`, of one stem and synonyms as well,
+//!   may stay unmatched for being so in two ways;
 //! - a corpus doesn't count the chunk of an image whose caption matches whole;
 //! - three bars in a row vanish from a hypothesis, and divide a reference.
 //!
