@@ -11,6 +11,7 @@
 //! - [`bleu()`]: BLEU-1 to BLEU-4; [`rouge()`]: ROUGE-L; [`cider()`]: CIDEr-D, the
 //!   tool's "CIDEr".
 //! - [`meteor`]: METEOR 1.5, for those who have its data.
+//! - [`Scorer`]: several of them at once.
 //!
 //! # Example
 //!
@@ -52,9 +53,11 @@ pub mod cider;
 pub mod meteor;
 mod ngrams;
 pub mod rouge;
+pub mod scores;
 pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
 pub use cider::{Cider, DocumentFrequencies, cider, cider_with};
 pub use rouge::{Rouge, rouge};
+pub use scores::{Metric, Score, Scorer};
 pub use tokens::simple as tokenize;

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// Word lists and WordNet's synonyms, a zip archive.
-const JAR: &str = "meteor-1.5.jar";
+pub(super) const JAR: &str = "meteor-1.5.jar";
 /// The paraphrase table, gzip.
 const TABLE: &str = "data/paraphrase-en.gz";
 

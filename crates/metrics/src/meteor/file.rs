@@ -136,6 +136,11 @@ impl Data {
         Err(Error::malformed(&self.path, DAMAGED))
     }
 
+    /// The checksum of the data: other data, other scores.
+    pub fn checksum(&self) -> u32 {
+        u32_at(&self.map, SUM_AT).unwrap_or_default()
+    }
+
     pub(super) fn section(&self, section: Section) -> &[u8] {
         let range = self.sections[section as usize].clone();
         self.map.get(range).unwrap_or_default()

@@ -54,6 +54,7 @@ mod file;
 mod lexicon;
 mod matching;
 mod normalise;
+mod place;
 mod statistics;
 mod tables;
 

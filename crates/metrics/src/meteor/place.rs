@@ -1,0 +1,48 @@
+//! Where METEOR's data lies on a machine.
+
+use super::{Data, Error};
+use std::path::{Path, PathBuf};
+
+/// Name of the compiled file, beside what it was compiled from.
+const COMPILED: &str = "english.meteor";
+
+impl Data {
+    /// The folder where the data is expected: `ATTEND_METEOR`, else `meteor-1.5`
+    /// in `ATTEND_CACHE`, in `attend` of `XDG_CACHE_HOME`, or in
+    /// `~/.cache/attend`. None of them need be there.
+    pub fn default_folder() -> Option<PathBuf> {
+        let set = |name: &str| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty());
+            value.map(PathBuf::from)
+        };
+        let cache = || {
+            set("ATTEND_CACHE")
+                .or_else(|| Some(set("XDG_CACHE_HOME")?.join("attend")))
+                .or_else(|| Some(set("HOME")?.join(".cache/attend")))
+        };
+        set("ATTEND_METEOR").or_else(|| Some(cache()?.join("meteor-1.5")))
+    }
+
+    /// Opens the data of a folder; `None` where nothing of it is there. The first
+    /// time the data is compiled, into the folder, or, where that can't be
+    /// written, for this time only.
+    ///
+    /// # Errors
+    /// As [`Data::compile`] and [`Data::open`].
+    pub fn of_folder(folder: &Path) -> Result<Option<Data>, Error> {
+        let compiled = folder.join(COMPILED);
+        if let Ok(data) = Data::open(&compiled) {
+            return Ok(Some(data));
+        }
+        if !folder.join(super::compile::JAR).exists() {
+            return Ok(None);
+        }
+        if Data::compile(folder, &compiled).is_ok() {
+            return Data::open(&compiled).map(Some);
+        }
+        let elsewhere = tempfile::tempdir().map_err(Error::io(&std::env::temp_dir()))?;
+        let compiled = elsewhere.path().join(COMPILED);
+        Data::compile(folder, &compiled)?;
+        Data::open(&compiled).map(Some) // the map outlives the file's name
+    }
+}

@@ -1,0 +1,141 @@
+//! All scores of a set of captions at once.
+
+use crate::meteor::{Data, Meteor};
+use crate::{DocumentFrequencies, bleu, cider, cider_with, rouge};
+use serde::{Deserialize, Serialize};
+
+/// A metric of the COCO caption tool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// BLEU-1 to BLEU-4.
+    Bleu,
+    /// METEOR 1.5; needs its data ([`Scorer::meteor`]).
+    Meteor,
+    /// ROUGE-L.
+    Rouge,
+    /// CIDEr-D.
+    Cider,
+}
+
+impl Metric {
+    /// All metrics, in the order in which papers print them.
+    pub const ALL: [Metric; 4] = [Metric::Bleu, Metric::Meteor, Metric::Rouge, Metric::Cider];
+
+    /// Keys of its scores, for JSON and columns of tables.
+    pub fn keys(self) -> &'static [&'static str] {
+        match self {
+            Metric::Bleu => &["bleu1", "bleu2", "bleu3", "bleu4"],
+            Metric::Meteor => &["meteor"],
+            Metric::Rouge => &["rouge_l"],
+            Metric::Cider => &["cider"],
+        }
+    }
+
+    /// Names of its scores, as people write them.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Metric::Bleu => &["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"],
+            Metric::Meteor => &["METEOR"],
+            Metric::Rouge => &["ROUGE-L"],
+            Metric::Cider => &["CIDEr"],
+        }
+    }
+}
+
+/// One score of a set of captions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// One of [`Metric::keys`].
+    pub key: String,
+    /// Of all images together.
+    pub corpus: f64,
+    /// Of each image, in the order given.
+    pub per_image: Vec<f64>,
+}
+
+/// Scores captions by several metrics, each on a thread of its own.
+#[derive(Default)]
+pub struct Scorer {
+    /// METEOR's data; without it that score is left out.
+    pub meteor: Option<Data>,
+    /// Frequencies for CIDEr-D; without them those of the images being scored.
+    pub frequencies: Option<DocumentFrequencies>,
+}
+
+impl Scorer {
+    /// The scores of `metrics`, in that order.
+    ///
+    /// # Panics
+    /// If the slices differ in length, or an image has no reference at all.
+    ///
+    /// ```
+    /// use attend_metrics::{Metric, Scorer, tokenize};
+    /// let hypotheses = [tokenize("A dog runs."), tokenize("Two red buses.")];
+    /// let references = [vec![tokenize("A dog is running.")], vec![tokenize("Two red buses at night.")]];
+    /// let scores = Scorer::default().score(&[Metric::Bleu, Metric::Cider], &hypotheses, &references);
+    /// let keys: Vec<&str> = scores.iter().map(|score| score.key.as_str()).collect();
+    /// assert_eq!(keys, ["bleu1", "bleu2", "bleu3", "bleu4", "cider"]);
+    /// assert_eq!(scores[4].per_image.len(), 2);
+    /// ```
+    pub fn score<W: AsRef<str> + Sync>(
+        &self,
+        metrics: &[Metric],
+        hypotheses: &[Vec<W>],
+        references: &[Vec<Vec<W>>],
+    ) -> Vec<Score> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = metrics
+                .iter()
+                .map(|metric| scope.spawn(|| self.one(*metric, hypotheses, references)))
+                .collect();
+            let results = threads.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            results.flatten().collect()
+        })
+    }
+
+    fn one<W: AsRef<str>>(
+        &self,
+        metric: Metric,
+        hypotheses: &[Vec<W>],
+        references: &[Vec<Vec<W>>],
+    ) -> Vec<Score> {
+        let scores: Vec<(f64, Vec<f64>)> = match metric {
+            Metric::Bleu => {
+                let scores = bleu(hypotheses, references);
+                let of_order = |k: usize| scores.per_image.iter().map(|image| image[k]).collect();
+                (0..4).map(|k| (scores.corpus[k], of_order(k))).collect()
+            }
+            Metric::Meteor => {
+                let scores = self.meteor.iter().map(|data| {
+                    let scores = Meteor::new(data).score(hypotheses, references);
+                    (scores.corpus, scores.per_image)
+                });
+                scores.collect()
+            }
+            Metric::Rouge => {
+                let scores = rouge(hypotheses, references);
+                vec![(scores.corpus, scores.per_image)]
+            }
+            Metric::Cider => {
+                let scores = match &self.frequencies {
+                    Some(table) => cider_with(table, hypotheses, references),
+                    None => cider(hypotheses, references),
+                };
+                vec![(scores.corpus, scores.per_image)]
+            }
+        };
+        let keys = metric.keys().iter().map(|key| (*key).to_owned());
+        keys.zip(scores)
+            .map(|(key, (corpus, per_image))| Score {
+                key,
+                corpus,
+                per_image,
+            })
+            .collect()
+    }
+}

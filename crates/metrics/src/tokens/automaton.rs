@@ -1,0 +1,73 @@
+//! From the rules to what finds the longest match.
+
+use super::alphabet::CLASSES;
+use super::rules::{Context, PARTS, RULES};
+
+/// The patterns of all rules, what must follow them included.
+pub(super) fn patterns() -> Vec<String> {
+    let whole = RULES.iter().map(|rule| match rule.context {
+        Context::No => rule.pattern.to_owned(),
+        Context::Fixed(_, after) | Context::Any(after) => {
+            format!("({})({after})", rule.pattern)
+        }
+    });
+    whole.map(|pattern| expand(&pattern)).collect()
+}
+
+/// Writes a pattern out as a regular expression over bytes.
+pub(super) fn expand(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut rest = pattern;
+    let mut in_brackets = false;
+    while let Some(c) = rest.chars().next() {
+        let name = rest
+            .strip_prefix('{')
+            .and_then(|rest| rest.split_once('}'))
+            .filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_lowercase()));
+        if let Some((name, after)) = name {
+            out += &named(name);
+            rest = after;
+            continue;
+        }
+        let taken = match c {
+            '\\' if rest.starts_with("\\x") => 4,
+            '\\' => 2,
+            _ => 1,
+        };
+        let (piece, after) = rest.split_at(taken);
+        match c {
+            '[' => in_brackets = true,
+            ']' => in_brackets = false,
+            _ => {}
+        }
+        if c.is_ascii_alphabetic() && !in_brackets {
+            out += &without_case(c);
+        } else {
+            out += piece;
+        }
+        rest = after;
+    }
+    out
+}
+
+fn named(name: &str) -> String {
+    if let Some(class) = CLASSES.iter().position(|known| *known == name) {
+        return format!("\\x{:02X}", 0x80 + class);
+    }
+    let part = PARTS.iter().find(|(known, _)| *known == name);
+    part.map_or_else(String::new, |(_, part)| format!("({})", expand(part)))
+}
+
+fn without_case(c: char) -> String {
+    let more = match c.to_ascii_lowercase() {
+        's' => named("longs"),
+        'k' => named("kelvin"),
+        'i' => named("dottedi") + &named("dotlessi"),
+        _ => String::new(),
+    };
+    format!(
+        "[{}{}{more}]",
+        c.to_ascii_lowercase(),
+        c.to_ascii_uppercase()
+    )
+}

@@ -1,0 +1,185 @@
+//! The longest match, again and again.
+
+use super::alphabet::class;
+use super::automaton::{expand, patterns};
+use super::rules::{Action, Context, RULES};
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson;
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input, MatchKind, PatternID};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::LazyLock;
+
+/// All rules; and, for the rules whose token's length depends on what follows,
+/// the token and what follows as patterns of their own.
+static AUTOMATA: LazyLock<[DFA; 2]> = LazyLock::new(|| {
+    let parts = RULES.iter().flat_map(|rule| match rule.context {
+        Context::Any(after) => vec![expand(rule.pattern), expand(after)],
+        _ => Vec::new(),
+    });
+    [
+        automaton(&patterns(), false),
+        automaton(&parts.collect::<Vec<_>>(), true),
+    ]
+});
+
+fn automaton(patterns: &[String], one_by_one: bool) -> DFA {
+    let built = DFA::builder()
+        .configure(
+            DFA::config()
+                .match_kind(MatchKind::All)
+                .starts_for_each_pattern(one_by_one)
+                .cache_capacity(16 << 20),
+        )
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .thompson(thompson::Config::new().utf8(false))
+        .build_many(patterns);
+    // The patterns are constants; a test builds them.
+    built.unwrap_or_else(|_| DFA::never_match().unwrap_or_else(|_| unreachable!()))
+}
+
+thread_local! {
+    static CACHES: RefCell<[Cache; 2]> = RefCell::new([
+        AUTOMATA[0].create_cache(),
+        AUTOMATA[1].create_cache(),
+    ]);
+}
+
+/// Calls `token` with each token of `text` and the byte at which it begins.
+pub(super) fn tokens(text: &str, mut token: impl FnMut(usize, Cow<str>)) {
+    let (classes, places) = classes(text);
+    let place = |at: usize| places.as_ref().map_or(at, |places| places[at] as usize);
+    CACHES.with_borrow_mut(|[rules, parts]| {
+        let mut at = 0;
+        while at < classes.len() {
+            let (rule, length) = longest(rules, &classes[at..]);
+            let length = match RULES[rule].context {
+                Context::No => length,
+                Context::Fixed(after, _) => length - after,
+                Context::Any(_) => head(parts, rule, &classes[at..at + length]),
+            };
+            let action = RULES[rule].action;
+            let (said, read) = extent(action, length);
+            let matched = &text[place(at)..place(at + said)];
+            if let Some(written) = write(action, matched) {
+                token(place(at), written);
+            }
+            at += read;
+        }
+    });
+}
+
+/// The classes of a text's characters; where these are not its bytes, also at
+/// which byte each character begins, and the text's length.
+fn classes(text: &str) -> (Cow<'_, [u8]>, Option<Vec<u32>>) {
+    if text.is_ascii() {
+        return (Cow::Borrowed(text.as_bytes()), None);
+    }
+    let places = text.char_indices().map(|(place, _)| place as u32);
+    let places = places.chain([text.len() as u32]).collect();
+    (text.chars().map(class).collect(), Some(places))
+}
+
+/// The rule that matches most of what begins here, and how much.
+fn longest(cache: &mut Cache, classes: &[u8]) -> (usize, usize) {
+    let input = Input::new(classes).anchored(Anchored::Yes);
+    match AUTOMATA[0].try_search_fwd(cache, &input) {
+        Ok(Some(found)) => (found.pattern().as_usize(), found.offset().max(1)),
+        // The last rule matches any character.
+        _ => (RULES.len() - 1, 1),
+    }
+}
+
+/// How much of a match is the token, by [`Context::Any`].
+fn head(cache: &mut Cache, rule: usize, matched: &[u8]) -> usize {
+    let earlier = RULES[..rule].iter();
+    let any = earlier.filter(|rule| matches!(rule.context, Context::Any(_)));
+    let pattern = 2 * any.count();
+    let mut is = |pattern: usize, part: &[u8]| {
+        let anchored = Anchored::Pattern(PatternID::must(pattern));
+        let found = AUTOMATA[1].try_search_fwd(cache, &Input::new(part).anchored(anchored));
+        matches!(found, Ok(Some(found)) if found.offset() == part.len())
+    };
+    let ends = (1..matched.len()).rev();
+    let mut ends =
+        ends.filter(|&end| is(pattern + 1, &matched[end..]) && is(pattern, &matched[..end]));
+    ends.next().unwrap_or(matched.len())
+}
+
+/// How much of a match stands in the token, and how much has been read.
+fn extent(action: Action, length: usize) -> (usize, usize) {
+    match action {
+        Action::Again(again) => (length - again, length - again),
+        Action::Acronym if length == 2 => (1, 1),
+        Action::Acronym | Action::Stop => (length, length - 1),
+        _ => (length, length),
+    }
+}
+
+/// The token that a match is written as.
+fn write(action: Action, text: &str) -> Option<Cow<'_, str>> {
+    Some(match action {
+        Action::Skip => return None,
+        Action::Token | Action::Again(_) | Action::Stop | Action::Acronym => text.into(),
+        Action::Word if text.contains('\u{AD}') => match text.replace('\u{AD}', "") {
+            word if word.is_empty() => "-".into(),
+            word => word.into(),
+        },
+        Action::Word => text.into(),
+        Action::Closing => quotes(text, "'", "''"),
+        Action::Opening => quotes(text, "`", "``"),
+        Action::Spaced => text.replace(' ', "\u{A0}").into(),
+        Action::Bracketed => text.replace('(', "-LRB-").replace(')', "-RRB-").into(),
+        Action::Phone => {
+            let text = text.replace(' ', "\u{A0}");
+            text.replace('(', "-LRB-").replace(')', "-RRB-").into()
+        }
+        Action::Ampersand => ampersands(text),
+        Action::Instead(other) => other.into(),
+        Action::Dashes if (3..=4).contains(&text.len()) => "--".into(),
+        Action::Dashes => text.into(),
+        Action::Fraction => match text {
+            "¼" => "1/4".into(),
+            "½" => "1/2".into(),
+            "¾" => "3/4".into(),
+            "⅓" => "1/3".into(),
+            "⅔" => "2/3".into(),
+            _ => text.into(),
+        },
+        Action::Currency => match text {
+            "¢" => "cents".into(),
+            "£" => "#".into(),
+            "\u{80}" | "¤" | "₠" | "€" => "$".into(),
+            _ => text.into(),
+        },
+    })
+}
+
+/// Quotation marks as LaTeX writes them; those that say themselves on which side
+/// they stand keep it.
+fn quotes<'a>(text: &'a str, single: &str, double: &str) -> Cow<'a, str> {
+    let text = text.replace("&apos;", "'").replace("&quot;", "\"");
+    let mut out = String::with_capacity(text.len() + 1);
+    for c in text.chars() {
+        match c {
+            '\'' => out += single,
+            '"' => out += double,
+            '\u{91}' | '‘' | '‛' | '‹' => out.push('`'),
+            '\u{92}' | '’' | '›' => out.push('\''),
+            '\u{93}' | '“' | '«' => out += "``",
+            '\u{94}' | '”' | '»' => out += "''",
+            _ => out.push(c),
+        }
+    }
+    out.into()
+}
+
+/// `&amp;`, in any case, is `&`.
+fn ampersands(text: &str) -> Cow<'_, str> {
+    let Some(at) = text.to_ascii_lowercase().find("&amp;") else {
+        return text.into();
+    };
+    let (before, after) = (&text[..at], &text[at + "&amp;".len()..]);
+    format!("{before}&{}", ampersands(after)).into()
+}

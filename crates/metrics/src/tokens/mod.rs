@@ -1,0 +1,112 @@
+//! Tokenisers: from a caption's text to the words that scores count.
+//!
+//! - [`ptb`], [`ptb_lines`]: the Penn Treebank rules of the COCO tool, whose
+//!   scores everybody reports.
+//! - [`simple()`]: the rule behind published Karpathy splits.
+
+mod alphabet;
+mod automaton;
+mod lexer;
+mod rules;
+
+/// What the COCO tool counts as punctuation. It looks for brackets by their names
+/// in capitals after everything was put in lower case: `-lrb-` stays a word.
+const PUNCTUATION: [&str; 13] = [
+    "''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";",
+];
+
+/// The words that the COCO tool scores: the tokens of Stanford's `PTBTokenizer`,
+/// version 3.4.1, in lower case and without punctuation.
+///
+/// A caption is read as the last of a file; [`ptb_lines`] reads a whole file.
+///
+/// ```
+/// use attend_metrics::tokens::ptb;
+/// assert_eq!(ptb("A man's T-shirt."), ["a", "man", "'s", "t-shirt"]);
+/// assert_eq!(ptb("It cannot (yet) fly"), ["it", "can", "not", "-lrb-", "yet", "-rrb-", "fly"]);
+/// ```
+pub fn ptb(caption: &str) -> Vec<String> {
+    ptb_lines(&[caption]).pop().unwrap_or_default()
+}
+
+/// The words of each caption, where the captions are the lines of one file, as
+/// the COCO tool hands them to its tokeniser.
+///
+/// Nearly always the words of a caption are those of [`ptb`]. But the rules look
+/// at what follows, the next line too: of `Plan B.` the last word is `b.`, and
+/// `b` where the next line begins with a word like `The`.
+///
+/// Line breaks inside a caption are blanks here. (The tool takes some of them for
+/// ends of captions, and gives every later caption the words of another.)
+pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
+    let mut words = vec![Vec::new(); captions.len()];
+    let mut text = String::new();
+    let mut ends = Vec::with_capacity(captions.len());
+    for caption in captions {
+        text.extend(
+            caption
+                .as_ref()
+                .chars()
+                .map(|c| if c == '\n' { ' ' } else { c }),
+        );
+        text.push('\n');
+        ends.push(text.len());
+    }
+    text.pop();
+    let mut caption = 0;
+    lexer::tokens(&text, |place, token| {
+        while ends[caption] <= place {
+            caption += 1;
+        }
+        let token = token.to_lowercase();
+        words[caption].extend(token.split(' ').map(str::to_owned));
+    });
+    words.iter_mut().for_each(finish);
+    words
+}
+
+/// [`ptb_lines`] of the captions of images, in groups: the references of a score.
+pub fn ptb_groups<C: AsRef<str>>(groups: &[Vec<C>]) -> Vec<Vec<Vec<String>>> {
+    let captions: Vec<&str> = groups.iter().flatten().map(AsRef::as_ref).collect();
+    let mut words = ptb_lines(&captions).into_iter();
+    let take = |group: &Vec<C>| words.by_ref().take(group.len()).collect();
+    groups.iter().map(take).collect()
+}
+
+/// What the tool does with a line of tokens: white space at its end goes, then
+/// punctuation.
+fn finish(words: &mut Vec<String>) {
+    while let Some(last) = words.last_mut() {
+        last.truncate(last.trim_end().len());
+        if !last.is_empty() {
+            break;
+        }
+        words.pop();
+    }
+    words.retain(|word| !word.is_empty() && !PUNCTUATION.contains(&word.as_str()));
+}
+
+/// The simple rule: lower case, apostrophes deleted, and every other character
+/// that is neither letter nor digit separates.
+///
+/// `"A man's T-shirt."` is `a`, `mans`, `t`, `shirt`. Letters and digits are
+/// Unicode's ([`char::is_alphanumeric`]); the apostrophe is `'` (U+0027) alone.
+/// Karpathy's `dataset_*.json` files hold exactly these words as `tokens`. It
+/// is not the Penn Treebank rule of the official COCO tool, whose scores it
+/// therefore only approximates.
+///
+/// ```
+/// use attend_metrics::tokens::simple;
+/// assert_eq!(simple("A man's T-shirt."), ["a", "mans", "t", "shirt"]);
+/// assert_eq!(simple("Ein Hündchen — schläft…"), ["ein", "hündchen", "schläft"]);
+/// assert!(simple(" . ").is_empty());
+/// ```
+pub fn simple(caption: &str) -> Vec<String> {
+    caption
+        .to_lowercase()
+        .replace('\'', "")
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(String::from)
+        .collect()
+}
