@@ -1,0 +1,34 @@
+//! The Parquet table of `--per-image`: `image_id`, `caption`, and a column for
+//! each score.
+
+use crate::read::Results;
+use crate::whole;
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use attend_artifact::Result;
+use attend_metrics::Score;
+use parquet::arrow::ArrowWriter;
+use std::io::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Writes the table; rows are in the order of the results.
+///
+/// # Errors
+/// [`attend_artifact::Error::Internal`] where it can't be written.
+pub fn write(path: &Path, results: &Results, scores: &[Score]) -> Result<()> {
+    whole(path, |file| {
+        let ids: Int64Array = results.iter().map(|(id, _)| *id).collect();
+        let captions: StringArray = results.iter().map(|(_, c)| Some(c)).collect();
+        let mut columns: Vec<(&str, ArrayRef)> =
+            vec![("image_id", Arc::new(ids)), ("caption", Arc::new(captions))];
+        for score in scores {
+            let values = Float64Array::from(score.per_image.clone());
+            columns.push((&score.key, Arc::new(values)));
+        }
+        let batch = RecordBatch::try_from_iter(columns).map_err(Error::other)?;
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(Error::other)?;
+        writer.write(&batch).map_err(Error::other)?;
+        writer.close().map_err(Error::other)?;
+        Ok(())
+    })
+}
