@@ -1,6 +1,7 @@
 //! The parameters of an evaluation.
 
 use attend_artifact::{Error, Result};
+use attend_metrics::{Metric, Scorer};
 use serde::{Deserialize, Serialize};
 
 /// The sections of the config that the evaluator reads.
@@ -43,6 +44,8 @@ pub struct Evaluate {
     pub split: String,
     /// `best` or `last`.
     pub checkpoint: String,
+    /// The scores; METEOR is left out, and it is said, where its data is absent.
+    pub metrics: Vec<Metric>,
     /// The beam size of `results.json` and of the grounding.
     pub primary_beam: u32,
     /// Images at a time.
@@ -56,10 +59,20 @@ impl Default for Evaluate {
         Evaluate {
             split: "test".into(),
             checkpoint: "best".into(),
+            metrics: Metric::ALL.to_vec(),
             primary_beam: 3,
             batch: 32,
             device: "cpu".into(),
         }
+    }
+}
+
+impl Evaluate {
+    /// Those of the metrics that can be computed.
+    pub fn scored(&self, scorer: &Scorer) -> Vec<Metric> {
+        let mut metrics = self.metrics.clone();
+        metrics.retain(|metric| *metric != Metric::Meteor || scorer.meteor.is_some());
+        metrics
     }
 }
 

@@ -7,8 +7,8 @@
 //! |---|---|
 //! | `results.json` | the captions in COCO's results format, at the primary beam size |
 //! | `results-beam-{k}.json` | the same at beam size k |
-//! | `scores.json` | BLEU-1 to BLEU-4 per beam size; attention inside the named objects' boxes |
-//! | `per_image.parquet` | one row per image and beam size: caption, log-probability, BLEU-4, … |
+//! | `scores.json` | BLEU, METEOR, ROUGE-L and CIDEr per beam size; attention inside the named objects' boxes |
+//! | `per_image.parquet` | one row per image and beam size: caption, log-probability, scores, … |
 
 mod checkpoint;
 mod config;
@@ -19,7 +19,9 @@ mod rows;
 mod source;
 
 use attend_artifact::dataset::Dataset;
-use attend_artifact::{InputSpec, Result, Stage, StageSpec, stage};
+use attend_artifact::{Error, Input, InputSpec, Result, Stage, StageSpec, stage};
+use attend_metrics::meteor::Data;
+use attend_metrics::{Metric, Scorer};
 use checkpoint::Checkpoint;
 use config::Config;
 use describe::Describer;
@@ -57,6 +59,27 @@ fn main() -> ExitCode {
     stage::main(&SPEC, evaluate)
 }
 
+/// METEOR's data, where that score is wanted and the data is there, goes into the
+/// manifest: an evaluation without it is not up to date any more once it is.
+fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
+    let mut scorer = Scorer::default();
+    if config.metrics.contains(&Metric::Meteor) {
+        let folder = Data::default_folder().unwrap_or_default();
+        scorer.meteor = Data::of_folder(&folder).map_err(Error::input)?;
+        if scorer.meteor.is_none() {
+            tracing::warn!(
+                "no METEOR: its data is not in {}; `cargo xtask setup --meteor` brings it",
+                folder.display()
+            );
+        }
+    }
+    let input = scorer.meteor.as_ref().map(|data| Input {
+        kind: "meteor".to_owned(),
+        digest: format!("{:08x}", data.checksum()),
+    });
+    Ok((scorer, input))
+}
+
 fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let config = &stage.config;
     config.check()?;
@@ -69,7 +92,9 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let images = dataset.split(&config.evaluate.split)?;
     let out = &mut std::io::stdout().lock();
     let scores = stage.output().join("scores.json");
-    let Some(staging) = stage.begin(&[], None)? else {
+    let (scorer, meteor) = scorer(&config.evaluate)?;
+    let inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
+    let Some(staging) = stage.begin(&inputs, None)? else {
         return report::print_table(&scores, out);
     };
 
@@ -86,15 +111,22 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
             images.len()
         );
     }
-    let (split, primary) = (&config.evaluate.split, config.evaluate.primary_beam);
-    report::write(&staging, &mut by_beam, &references, split, primary)?;
+    report::write(
+        &staging,
+        &mut by_beam,
+        &references,
+        &config.evaluate,
+        &scorer,
+    )?;
     staging.commit(&[
         ("images", images.len() as u64),
         ("beams", by_beam.len() as u64),
     ])?;
 
     report::print_table(&scores, out)?;
-    let said = by_beam.iter().find(|(beam, _)| *beam == primary);
+    let said = by_beam
+        .iter()
+        .find(|(beam, _)| *beam == config.evaluate.primary_beam);
     said.map_or(Ok(()), |(_, rows)| {
         report::print_samples(rows, &images, &references, out)
     })

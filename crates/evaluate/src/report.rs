@@ -1,10 +1,11 @@
 //! Scores, result files, and what a person reads.
 
+use crate::config::Evaluate;
 use crate::grounding::{Grounding, Tally};
 use crate::rows::ImageScore;
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::{At, Error, Record, Result, Staging};
-use attend_metrics::{bleu, tokenize};
+use attend_metrics::{Metric, Scorer, tokens};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -33,15 +34,6 @@ impl<'a> References<'a> {
     }
 }
 
-/// BLEU of a beam size over a split, each 0 to 1.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct BeamScores {
-    bleu1: f64,
-    bleu2: f64,
-    bleu3: f64,
-    bleu4: f64,
-}
-
 /// Contents of `scores.json`.
 #[derive(Debug, Serialize)]
 struct Scores {
@@ -53,38 +45,36 @@ struct Scores {
     grounding: Option<Grounding>,
 }
 
-/// Compares captions of one beam size with the images' own; puts BLEU-4 of each
-/// into its row. `None` where no image has a caption to compare with.
-fn score(rows: &mut [ImageScore], references: &References) -> Option<BeamScores> {
+/// Compares captions of one beam size with the images' own, and puts each image's
+/// scores into its row. Null where no image has a caption to compare with.
+fn score(
+    rows: &mut [ImageScore],
+    references: &References,
+    metrics: &[Metric],
+    scorer: &Scorer,
+) -> Value {
     let mut scored: Vec<&mut ImageScore> = rows
         .iter_mut()
         .filter(|row| !references.get(row.image_id).is_empty())
         .collect();
     if scored.is_empty() {
-        return None;
+        return Value::Null;
     }
-    let hypotheses: Vec<_> = scored.iter().map(|row| tokenize(&row.caption)).collect();
-    let theirs: Vec<Vec<_>> = scored
+    let captions: Vec<&str> = scored.iter().map(|row| row.caption.as_str()).collect();
+    let hypotheses = tokens::ptb_lines(&captions);
+    let theirs: Vec<Vec<&str>> = scored
         .iter()
-        .map(|row| {
-            references
-                .get(row.image_id)
-                .iter()
-                .map(|r| tokenize(r))
-                .collect()
-        })
+        .map(|row| references.get(row.image_id).to_vec())
         .collect();
-    let scores = bleu(&hypotheses, &theirs);
-    for (row, [.., bleu4]) in scored.iter_mut().zip(scores.per_image) {
-        row.bleu4 = bleu4;
+    let theirs = tokens::ptb_groups(&theirs);
+    let mut corpus = Map::new();
+    for score in scorer.score(metrics, &hypotheses, &theirs) {
+        for (row, value) in scored.iter_mut().zip(&score.per_image) {
+            row.set(&score.key, *value);
+        }
+        corpus.insert(score.key, json!(score.corpus));
     }
-    let [bleu1, bleu2, bleu3, bleu4] = scores.corpus;
-    Some(BeamScores {
-        bleu1,
-        bleu2,
-        bleu3,
-        bleu4,
-    })
+    Value::Object(corpus)
 }
 
 /// Writes `results*.json`, `scores.json` and `per_image.parquet` of the
@@ -96,11 +86,12 @@ pub fn write(
     staging: &Staging,
     by_beam: &mut [(u32, Vec<ImageScore>)],
     references: &References,
-    split: &str,
-    primary: u32,
+    config: &Evaluate,
+    scorer: &Scorer,
 ) -> Result<()> {
+    let metrics = config.scored(scorer);
     let mut scores = Scores {
-        split: split.to_owned(),
+        split: config.split.clone(),
         images: by_beam.first().map_or(0, |(_, rows)| rows.len() as u64),
         beams: Map::new(),
         grounding: None,
@@ -111,14 +102,14 @@ pub fn write(
         staging.done(name, None)
     };
     for (beam, rows) in by_beam.iter_mut() {
-        let of_beam = serde_json::to_value(score(rows, references)).map_err(Error::internal)?;
+        let of_beam = score(rows, references, &metrics, scorer);
         scores.beams.insert(beam.to_string(), of_beam);
         let results = rows
             .iter()
             .map(|row| json!({ "image_id": row.image_id, "caption": row.caption }))
             .collect();
         put(&format!("results-beam-{beam}.json"), &results)?;
-        if *beam == primary {
+        if *beam == config.primary_beam {
             scores.grounding = grounding(rows);
             put("results.json", &results)?;
         }
@@ -158,14 +149,22 @@ fn table(scores: &Value, out: &mut impl Write) -> std::io::Result<()> {
     let split = scores["split"].as_str().unwrap_or_default();
     writeln!(
         out,
-        "{} images of split {split:?}, BLEU times 100\n",
+        "{} images of split {split:?}, scores times 100\n",
         scores["images"]
     )?;
-    writeln!(out, "  beam   BLEU-1   BLEU-2   BLEU-3   BLEU-4")?;
-    for (beam, of_beam) in scores["beams"].as_object().into_iter().flatten() {
+    let beams: Vec<(&String, &Value)> = scores["beams"].as_object().into_iter().flatten().collect();
+    let columns: Vec<(&str, &str)> = Metric::ALL
+        .iter()
+        .flat_map(|metric| metric.keys().iter().zip(metric.names()))
+        .map(|(key, name)| (*key, *name))
+        .filter(|(key, _)| beams.iter().any(|(_, scores)| scores[*key].is_number()))
+        .collect();
+    let names: String = columns.iter().map(|(_, n)| format!("{n:>9}")).collect();
+    writeln!(out, "  beam{names}")?;
+    for (beam, of_beam) in beams {
         write!(out, "{beam:>6}")?;
-        for n in 1..=4 {
-            match of_beam[format!("bleu{n}")].as_f64() {
+        for (key, _) in &columns {
+            match of_beam[*key].as_f64() {
                 Some(value) => write!(out, "{:>9.2}", 100.0 * value)?,
                 None => write!(out, "{:>9}", "-")?,
             }
@@ -217,17 +216,17 @@ mod tests {
         let scores = json!({
             "split": "test", "images": 7,
             "beams": {
-                "1": {"bleu1": 0.70712, "bleu2": 0.5, "bleu3": 0.4, "bleu4": 0.3},
+                "1": {"bleu1": 0.70712, "bleu2": 0.5, "bleu3": 0.4, "bleu4": 0.3, "cider": 1.2},
                 "10": null,
             },
             "grounding": {"inside": 0.61, "chance": 0.122, "ratio": 5.0, "words": 12},
         });
         let mut out = Vec::new();
         table(&scores, &mut out).unwrap();
-        let expected = "7 images of split \"test\", BLEU times 100\n\n\
-            \x20 beam   BLEU-1   BLEU-2   BLEU-3   BLEU-4\n\
-            \x20    1    70.71    50.00    40.00    30.00\n\
-            \x20   10        -        -        -        -\n\n\
+        let expected = "7 images of split \"test\", scores times 100\n\n\
+            \x20 beam   BLEU-1   BLEU-2   BLEU-3   BLEU-4    CIDEr\n\
+            \x20    1    70.71    50.00    40.00    30.00   120.00\n\
+            \x20   10        -        -        -        -        -\n\n\
             attention inside the named object's box: 61.0 %, by chance 12.2 %: 5.00 times (12 words)\n";
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }

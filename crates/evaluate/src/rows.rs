@@ -19,9 +19,15 @@ pub struct ImageScore {
     pub caption: String,
     /// Its log-probability under the model, `<end>` included where finished.
     pub log_prob: f64,
-    /// BLEU-4 of this caption alone; NaN for an image without captions to
-    /// compare with.
+    /// BLEU-4 of this caption alone; this and the other scores are NaN for an
+    /// image without captions to compare with, and where they were not asked for.
     pub bleu4: f64,
+    /// METEOR of this caption alone.
+    pub meteor: f64,
+    /// ROUGE-L.
+    pub rouge_l: f64,
+    /// CIDEr-D, with document frequencies over the images scored.
+    pub cider: f64,
     /// Whether the model ended it, rather than the limit of words.
     pub finished: bool,
     /// How many of its words name an object of the image.
@@ -32,6 +38,19 @@ pub struct ImageScore {
     pub chance: f64,
 }
 
+impl ImageScore {
+    /// Puts a score into its column; those without one stay with the corpus.
+    pub fn set(&mut self, key: &str, value: f64) {
+        match key {
+            "bleu4" => self.bleu4 = value,
+            "meteor" => self.meteor = value,
+            "rouge_l" => self.rouge_l = value,
+            "cider" => self.cider = value,
+            _ => {}
+        }
+    }
+}
+
 impl Record for ImageScore {
     fn schema() -> Schema {
         Schema::new(vec![
@@ -40,6 +59,9 @@ impl Record for ImageScore {
             Field::new("caption", DataType::Utf8, false),
             Field::new("log_prob", DataType::Float64, false),
             Field::new("bleu4", DataType::Float64, false),
+            Field::new("meteor", DataType::Float64, false),
+            Field::new("rouge_l", DataType::Float64, false),
+            Field::new("cider", DataType::Float64, false),
             Field::new("finished", DataType::Boolean, false),
             Field::new("named", DataType::UInt32, false),
             Field::new("inside", DataType::Float64, false),
@@ -63,6 +85,9 @@ impl Record for ImageScore {
             Arc::new(captions),
             floats(|row| row.log_prob),
             floats(|row| row.bleu4),
+            floats(|row| row.meteor),
+            floats(|row| row.rouge_l),
+            floats(|row| row.cider),
             Arc::new(finished),
             counts(|row| row.named),
             floats(|row| row.inside),
@@ -76,16 +101,22 @@ impl Record for ImageScore {
         let caption = column::<StringArray>(batch, 2)?;
         let log_prob = column::<Float64Array>(batch, 3)?;
         let bleu4 = column::<Float64Array>(batch, 4)?;
-        let finished = column::<BooleanArray>(batch, 5)?;
-        let named = column::<UInt32Array>(batch, 6)?;
-        let inside = column::<Float64Array>(batch, 7)?;
-        let chance = column::<Float64Array>(batch, 8)?;
+        let meteor = column::<Float64Array>(batch, 5)?;
+        let rouge_l = column::<Float64Array>(batch, 6)?;
+        let cider = column::<Float64Array>(batch, 7)?;
+        let finished = column::<BooleanArray>(batch, 8)?;
+        let named = column::<UInt32Array>(batch, 9)?;
+        let inside = column::<Float64Array>(batch, 10)?;
+        let chance = column::<Float64Array>(batch, 11)?;
         let row = |i| ImageScore {
             image_id: image_id.value(i),
             beam: beam.value(i),
             caption: caption.value(i).to_owned(),
             log_prob: log_prob.value(i),
             bleu4: bleu4.value(i),
+            meteor: meteor.value(i),
+            rouge_l: rouge_l.value(i),
+            cider: cider.value(i),
             finished: finished.value(i),
             named: named.value(i),
             inside: inside.value(i),

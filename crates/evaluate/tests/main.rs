@@ -7,7 +7,7 @@ use attend_artifact::manifest::Manifest;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Record, Staging, digest_file};
-use attend_metrics::{bleu, tokenize};
+use attend_metrics::{Metric, Scorer, tokens};
 use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
@@ -284,7 +284,7 @@ fn every_image_is_described_once_and_scored() {
         (&"test".into(), &7.into())
     );
     let references: Vec<_> = ["A dog runs on the grass.", "a red cat"]
-        .map(tokenize)
+        .map(tokens::ptb)
         .into();
     let mut said = Vec::new();
     for beam in ["1", "3", "5"] {
@@ -292,14 +292,13 @@ fn every_image_is_described_once_and_scored() {
         let mut ids: Vec<i64> = results.keys().copied().collect();
         ids.sort_unstable();
         assert_eq!(ids, [1, 2, 3, 4, 5, 6, 7]);
-        let hypotheses: Vec<_> = results.values().map(|c| tokenize(c)).collect();
+        let hypotheses: Vec<_> = results.values().map(|c| tokens::ptb(c)).collect();
         assert!(hypotheses.iter().all(|words| words.len() <= 9));
-        let expected = bleu(&hypotheses, &vec![references.clone(); 7]).corpus;
-        for (n, expected) in expected.iter().enumerate() {
-            let score = scores["beams"][beam][format!("bleu{}", n + 1)]
-                .as_f64()
-                .unwrap();
-            assert!((score - expected).abs() < 1e-12, "{score} {expected}");
+        let metrics = [Metric::Bleu, Metric::Rouge, Metric::Cider];
+        let references = vec![references.clone(); 7];
+        for expected in Scorer::default().score(&metrics, &hypotheses, &references) {
+            let score = scores["beams"][beam][&expected.key].as_f64().unwrap();
+            assert!((score - expected.corpus).abs() < 1e-12, "{expected:?}");
         }
         said.push(results);
     }

@@ -80,6 +80,32 @@ pub enum Schedule {
     Cosine,
 }
 
+/// The validation score that says which epoch is the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopMetric {
+    /// BLEU-4, as the tutorial does.
+    Bleu4,
+    /// METEOR; its data must be there.
+    Meteor,
+    /// ROUGE-L.
+    RougeL,
+    /// CIDEr-D over the validation images.
+    Cider,
+}
+
+impl StopMetric {
+    /// Its key among the scores, and its name.
+    pub fn key_and_name(self) -> (&'static str, &'static str) {
+        match self {
+            StopMetric::Bleu4 => ("bleu4", "BLEU-4"),
+            StopMetric::Meteor => ("meteor", "METEOR"),
+            StopMetric::RougeL => ("rouge_l", "ROUGE-L"),
+            StopMetric::Cider => ("cider", "CIDEr"),
+        }
+    }
+}
+
 /// `[train]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
@@ -105,6 +131,8 @@ pub struct Train {
     pub warmup_steps: u64,
     /// Factor of the plateau schedule.
     pub decay: f64,
+    /// The score that decay, stopping and the choice of the best epoch look at.
+    pub stop_metric: StopMetric,
     /// Epochs without a better score until the rates decay.
     pub decay_patience: u64,
     /// Epochs without a better score until training ends.
@@ -142,6 +170,7 @@ impl Default for Train {
             schedule: Schedule::Plateau,
             warmup_steps: 0,
             decay: 0.8,
+            stop_metric: StopMetric::Cider,
             decay_patience: 8,
             stop_patience: 20,
             clip: 5.0,

@@ -13,7 +13,7 @@ mod tensorboard;
 mod validate;
 
 use crate::checkpoint::State;
-use crate::config::{Config, EncoderTraining};
+use crate::config::{Config, EncoderTraining, StopMetric};
 use crate::data::{Data, Source};
 use crate::network::Network;
 use crate::run::Run;
@@ -25,6 +25,8 @@ use attend_artifact::{
     Artifact, At, Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
     stage,
 };
+use attend_metrics::Scorer;
+use attend_metrics::meteor::Data as MeteorData;
 use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
 use std::path::Path;
 use std::process::ExitCode;
@@ -135,6 +137,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     };
     let mut run = Run {
         train: &config.train,
+        scorer: scorer(config.train.stop_metric)?,
         data: &data,
         vocabulary: &words,
         vocabulary_file: &vocabulary_file,
@@ -148,6 +151,22 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     enter_files(&staging, "")?;
     staging.commit(&[("epochs", epoch), ("steps", step)])?;
     Ok(())
+}
+
+/// METEOR is slow and its data not everybody's: only where it is asked for.
+fn scorer(metric: StopMetric) -> Result<Scorer> {
+    let mut scorer = Scorer::default();
+    if metric == StopMetric::Meteor {
+        let folder = MeteorData::default_folder().unwrap_or_default();
+        scorer.meteor = MeteorData::of_folder(&folder).map_err(Error::input)?;
+        if scorer.meteor.is_none() {
+            return Err(Error::input(format!(
+                "train.stop_metric = \"meteor\": METEOR's data is not in {}; `cargo xtask setup --meteor` brings it",
+                folder.display()
+            )));
+        }
+    }
+    Ok(scorer)
 }
 
 fn decoder_config(config: &Config, words: &Vocabulary) -> DecoderConfig {

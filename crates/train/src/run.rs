@@ -10,6 +10,7 @@ use crate::order::{Group, batches, mix};
 use crate::validate::{Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Progress, Result, check_interrupt, progress};
+use attend_metrics::Scorer;
 use attend_model::Teacher;
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct Run<'a> {
     pub vocabulary: &'a Vocabulary,
     /// `vocab.json`, which goes into every checkpoint.
     pub vocabulary_file: &'a Path,
+    /// What validation captions are scored by.
+    pub scorer: Scorer,
     /// The model.
     pub network: Network,
     /// The folder that holds `checkpoints/` and the metrics.
@@ -113,8 +116,8 @@ impl Run<'_> {
             &self.network,
             data,
             self.vocabulary,
-            self.train.validation_beam,
-            self.train.max_length,
+            &self.scorer,
+            self.train,
         ) {
             Err(Error::Interrupted) => return self.interrupted(metrics),
             other => other?,
@@ -213,15 +216,12 @@ impl Run<'_> {
 
     /// Compares a validation with the best so far; ends the epoch.
     fn judge(&mut self, validation: &Validation, loss: f64, metrics: &mut Metrics) -> Result<()> {
-        let score = validation.bleu[3];
+        let (key, name) = self.train.stop_metric.key_and_name();
+        let score = validation.score(key);
         let better = self.state.best.is_none_or(|best| score > best);
-        let values = [
-            ("train_cross_entropy", loss),
-            ("bleu1", validation.bleu[0]),
-            ("bleu2", validation.bleu[1]),
-            ("bleu3", validation.bleu[2]),
-            ("bleu4", score),
-        ];
+        let mut values = vec![("train_cross_entropy", loss)];
+        let scores = validation.scores.iter();
+        values.extend(scores.map(|score| (score.key.as_str(), score.corpus)));
         metrics.write(
             self.state.step,
             self.state.epoch,
@@ -229,7 +229,7 @@ impl Run<'_> {
             &values,
         )?;
         tracing::info!(
-            "epoch {}: cross entropy {loss:.4}, BLEU-4 on {} {score:.4}{}",
+            "epoch {}: cross entropy {loss:.4}, {name} on {} {score:.4}{}",
             self.state.epoch + 1,
             self.train.validation_split,
             if better { ", the best so far" } else { "" }

@@ -1,11 +1,12 @@
 //! The validation score: captions written freely, as at a user's, against the
 //! human ones. Never teacher forcing.
 
+use crate::config::Train;
 use crate::data::Data;
 use crate::network::Network;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Result, check_interrupt, progress};
-use attend_metrics::{Bleu, bleu, tokenize};
+use attend_metrics::{Metric, Score, Scorer, tokens};
 use attend_model::{SearchOptions, beam_search};
 
 /// Images that are captioned at a time.
@@ -13,10 +14,18 @@ const BATCH: usize = 32;
 
 /// What the model says of the validation images.
 pub struct Validation {
-    /// BLEU-1 to BLEU-4.
-    pub bleu: [f64; 4],
+    /// The scores of the captions.
+    pub scores: Vec<Score>,
     /// The captions, in the order of the data's validation images.
     pub captions: Vec<String>,
+}
+
+impl Validation {
+    /// The score of that key; 0 where it was not computed.
+    pub fn score(&self, key: &str) -> f64 {
+        let mut scores = self.scores.iter();
+        scores.find(|s| s.key == key).map_or(0.0, |s| s.corpus)
+    }
 }
 
 /// Captions every validation image once and scores the captions.
@@ -27,12 +36,12 @@ pub fn validate(
     network: &Network,
     data: &Data,
     vocabulary: &Vocabulary,
-    beam: usize,
-    max_length: usize,
+    scorer: &Scorer,
+    train: &Train,
 ) -> Result<Validation> {
     let options = SearchOptions {
-        beam,
-        max_length,
+        beam: train.validation_beam,
+        max_length: train.max_length,
         start: vocabulary.start(),
         end: vocabulary.end(),
         pad: vocabulary.pad(),
@@ -55,15 +64,14 @@ pub fn validate(
         bar.inc(images.len() as u64);
     }
     bar.finish();
-    let tokens: Vec<Vec<String>> = captions.iter().map(|caption| tokenize(caption)).collect();
-    let references: Vec<Vec<Vec<String>>> = data
-        .references
-        .iter()
-        .map(|of_image| of_image.iter().map(|caption| tokenize(caption)).collect())
-        .collect();
-    let Bleu { corpus, .. } = bleu(&tokens, &references);
+    let hypotheses = tokens::ptb_lines(&captions);
+    let references = tokens::ptb_groups(&data.references);
+    let mut metrics = vec![Metric::Bleu, Metric::Rouge, Metric::Cider];
+    if scorer.meteor.is_some() {
+        metrics.push(Metric::Meteor);
+    }
     Ok(Validation {
-        bleu: corpus,
+        scores: scorer.score(&metrics, &hypotheses, &references),
         captions,
     })
 }
