@@ -5,7 +5,7 @@ use crate::grounding::{Grounding, Tally};
 use crate::rows::ImageScore;
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::{At, Error, Record, Result, Staging};
-use attend_metrics::{Metric, Scorer, tokens};
+use attend_metrics::{Corpus, Metric, Scorer};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -61,14 +61,13 @@ fn score(
         return Value::Null;
     }
     let captions: Vec<&str> = scored.iter().map(|row| row.caption.as_str()).collect();
-    let hypotheses = tokens::ptb_lines(&captions);
     let theirs: Vec<Vec<&str>> = scored
         .iter()
         .map(|row| references.get(row.image_id).to_vec())
         .collect();
-    let theirs = tokens::ptb_groups(&theirs);
+    let captions = Corpus::of_captions(&captions, &theirs);
     let mut corpus = Map::new();
-    for score in scorer.score(metrics, &hypotheses, &theirs) {
+    for score in scorer.score(metrics, &captions) {
         for (row, value) in scored.iter_mut().zip(&score.per_image) {
             row.set(&score.key, *value);
         }

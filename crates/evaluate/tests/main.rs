@@ -7,7 +7,7 @@ use attend_artifact::manifest::Manifest;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Record, Staging, digest_file};
-use attend_metrics::{Metric, Scorer, tokens};
+use attend_metrics::{Corpus, Metric, Scorer, tokens};
 use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
@@ -295,8 +295,8 @@ fn every_image_is_described_once_and_scored() {
         let hypotheses: Vec<_> = results.values().map(|c| tokens::ptb(c)).collect();
         assert!(hypotheses.iter().all(|words| words.len() <= 9));
         let metrics = [Metric::Bleu, Metric::Rouge, Metric::Cider];
-        let references = vec![references.clone(); 7];
-        for expected in Scorer::default().score(&metrics, &hypotheses, &references) {
+        let corpus = Corpus::of_words(&hypotheses, &vec![references.clone(); 7]);
+        for expected in Scorer::default().score(&metrics, &corpus) {
             let score = scores["beams"][beam][&expected.key].as_f64().unwrap();
             assert!((score - expected.corpus).abs() < 1e-12, "{expected:?}");
         }

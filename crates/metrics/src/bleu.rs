@@ -7,7 +7,8 @@
 //! - the brevity penalty compares with the reference *closest* in length to the
 //!   hypothesis, the shorter of two that are equally close.
 
-use crate::ngrams::{ORDERS, Words, check, grams};
+use crate::corpus::{Corpus, ORDERS};
+use crate::ngrams::{Gram, Grams, bits};
 use serde::{Deserialize, Serialize};
 
 /// Added to numerators.
@@ -45,20 +46,67 @@ pub struct Bleu {
 /// assert!((scores.corpus[0] - 0.8 * (-0.2f64).exp()).abs() < 1e-8);
 /// ```
 pub fn bleu<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Bleu {
-    check(hypotheses.len(), references);
-    let mut words = Words::new();
-    let mut total = Counts::default();
-    let mut per_image = Vec::with_capacity(hypotheses.len());
-    for (hypothesis, references) in hypotheses.iter().zip(references) {
-        let hypothesis = words.ids(hypothesis);
-        let references: Vec<Vec<u32>> = references.iter().map(|r| words.ids(r)).collect();
-        let counts = Counts::of(&hypothesis, &references);
-        per_image.push(counts.scores());
-        total.add(&counts);
+    Corpus::of_words(hypotheses, references).bleu()
+}
+
+impl Corpus {
+    /// [`bleu`] of these captions.
+    pub fn bleu(&self) -> Bleu {
+        let bits = bits(self.words.len());
+        if bits * ORDERS as u32 <= u64::BITS {
+            self.bleu_of::<u64>(bits)
+        } else {
+            self.bleu_of::<u128>(u32::BITS)
+        }
     }
-    Bleu {
-        corpus: total.scores(),
-        per_image,
+
+    fn bleu_of<G: Gram>(&self, bits: u32) -> Bleu {
+        let mut room = Vec::new();
+        let mut grams = [Grams::<G>::new(), Grams::new()];
+        let mut total = Counts::default();
+        let mut per_image = Vec::with_capacity(self.images());
+        for (hypothesis, references) in self.hypotheses.iter().zip(&self.references) {
+            let mut found = Vec::new();
+            let [ours, theirs] = &mut grams;
+            let hypothesis = self.split(hypothesis, &mut room);
+            let length = hypothesis.len();
+            ours.count(hypothesis, bits);
+            found.resize(ours.counted.len(), 0);
+            let mut closest = usize::MAX;
+            for reference in references {
+                let reference = self.split(reference, &mut room);
+                // The shorter of two that are equally close.
+                let distance = |l: usize| (l.abs_diff(length), l);
+                if closest == usize::MAX || distance(reference.len()) < distance(closest) {
+                    closest = reference.len();
+                }
+                theirs.count(reference, bits);
+                most(ours, theirs, &mut found);
+            }
+            let counts = Counts::new(length, closest, ours, &found);
+            per_image.push(counts.scores());
+            total.add(&counts);
+        }
+        Bleu {
+            corpus: total.scores(),
+            per_image,
+        }
+    }
+}
+
+/// Raises `found`, how often a reference holds each of our n-grams at the most.
+fn most<G: Gram>(ours: &Grams<G>, theirs: &Grams<G>, found: &mut [u32]) {
+    let mut place = 0;
+    for k in 0..ORDERS {
+        let mut theirs = theirs.order(k).iter().peekable();
+        for (gram, _) in ours.order(k) {
+            // both lists ascend: skip what is below, look at what is left
+            while theirs.next_if(|(g, _)| g < gram).is_some() {}
+            if let Some((_, count)) = theirs.next_if(|(g, _)| g == gram) {
+                found[place] = found[place].max(*count);
+            }
+            place += 1;
+        }
     }
 }
 
@@ -77,17 +125,20 @@ struct Counts {
 }
 
 impl Counts {
-    fn of(hypothesis: &[u32], references: &[Vec<u32>]) -> Self {
-        let mut counts = Counts {
-            length: hypothesis.len() as u64,
-            reference_length: closest(hypothesis.len(), references) as u64,
-            ..Counts::default()
+    fn new<G: Gram>(length: usize, closest: usize, ours: &Grams<G>, found: &[u32]) -> Self {
+        let mut found = found.iter();
+        let mut correct = |k: usize| {
+            let order = ours.order(k).iter().zip(&mut found);
+            order
+                .map(|((_, count), found)| u64::from(*found.min(count)))
+                .sum()
         };
-        for n in 1..=ORDERS {
-            counts.guess[n - 1] = (hypothesis.len() + 1).saturating_sub(n) as u64;
-            counts.correct[n - 1] = correct(n, hypothesis, references);
+        Counts {
+            length: length as u64,
+            reference_length: closest as u64,
+            guess: std::array::from_fn(|k| length.saturating_sub(k) as u64),
+            correct: std::array::from_fn(&mut correct),
         }
-        counts
     }
 
     fn add(&mut self, other: &Counts) {
@@ -108,7 +159,7 @@ impl Counts {
         } else {
             1.0
         };
-        let mut product = 1.0;
+        let mut product = 1.0f64;
         let mut scores = [0.0; ORDERS];
         for (k, score) in scores.iter_mut().enumerate() {
             product *= (self.correct[k] as f64 + TINY) / (self.guess[k] as f64 + SMALL);
@@ -116,30 +167,4 @@ impl Counts {
         }
         scores
     }
-}
-
-/// Length of the reference that is closest to `length`; ties go to the shorter.
-fn closest(length: usize, references: &[Vec<u32>]) -> usize {
-    let lengths = references.iter().map(Vec::len);
-    lengths
-        .min_by_key(|&l| (l.abs_diff(length), l))
-        .unwrap_or(0)
-}
-
-/// How many n-grams of the hypothesis are found in the references.
-fn correct(n: usize, hypothesis: &[u32], references: &[Vec<u32>]) -> u64 {
-    let guesses = grams(n, hypothesis);
-    let mut found = vec![0; guesses.len()];
-    for reference in references {
-        let mut theirs = grams(n, reference).into_iter().peekable();
-        for ((gram, _), found) in guesses.iter().zip(&mut found) {
-            // both lists ascend: skip what is below, look at what is left
-            while theirs.next_if(|(g, _)| g < gram).is_some() {}
-            if let Some((_, count)) = theirs.next_if(|(g, _)| g == gram) {
-                *found = count.max(*found);
-            }
-        }
-    }
-    let clipped = guesses.iter().zip(found).map(|((_, c), f)| f.min(*c));
-    clipped.sum()
 }

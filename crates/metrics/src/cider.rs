@@ -7,7 +7,9 @@
 //! training split, saved and used again ([`cider_with`]): the score of a caption
 //! then does not depend on the captions around it, as training by reward needs.
 
-use crate::ngrams::{ORDERS, Words, check, grams, ngrams, pack};
+use crate::corpus::{Corpus, ORDERS, Words};
+use crate::ngrams::{Gram, Grams, bits};
+use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
@@ -45,11 +47,7 @@ pub struct Cider {
 /// assert!((scores.corpus - 10.0).abs() < 1e-12); // each is its own reference
 /// ```
 pub fn cider<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Cider {
-    cider_with(
-        &DocumentFrequencies::new(references),
-        hypotheses,
-        references,
-    )
+    Corpus::of_words(hypotheses, references).cider()
 }
 
 /// As [`cider`], with rarity from a table that was made before.
@@ -61,19 +59,125 @@ pub fn cider_with<W: AsRef<str>>(
     hypotheses: &[Vec<W>],
     references: &[Vec<Vec<W>>],
 ) -> Cider {
-    check(hypotheses.len(), references);
-    let mut words = Words::after(&frequencies.words);
-    let mut per_image = Vec::with_capacity(hypotheses.len());
-    for (hypothesis, references) in hypotheses.iter().zip(references) {
-        let hypothesis = frequencies.weigh(&words.ids(hypothesis));
-        let similarities = references
-            .iter()
-            .map(|reference| hypothesis.similarity(&frequencies.weigh(&words.ids(reference))));
-        per_image.push(10.0 * similarities.sum::<f64>() / references.len() as f64);
+    Corpus::of_words(hypotheses, references).cider_with(frequencies)
+}
+
+impl Corpus {
+    /// [`cider`] of these captions.
+    pub fn cider(&self) -> Cider {
+        let bits = bits(self.words.len());
+        if bits * ORDERS as u32 <= u64::BITS {
+            self.cider_among::<u64>(bits)
+        } else {
+            self.cider_among::<u128>(u32::BITS)
+        }
     }
-    Cider {
-        corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
-        per_image,
+
+    fn cider_among<G: Gram>(&self, bits: u32) -> Cider {
+        let counts = self.documents::<G>(bits);
+        self.cider_of(&Rarity::new(self.images() as u64, &counts, bits), None)
+    }
+
+    /// [`cider_with`] of these captions.
+    pub fn cider_with(&self, frequencies: &DocumentFrequencies) -> Cider {
+        // The table's numbers of our words; words that it lacks get the next ones.
+        let mut next = frequencies.words.len() as u32;
+        let mut number = |word: &str| {
+            frequencies.words.get(word).unwrap_or_else(|| {
+                next += 1;
+                next
+            })
+        };
+        let words = self.words.list();
+        let numbers: Vec<u32> = words.into_iter().map(&mut number).collect();
+        let rarity = Rarity::new(frequencies.images, &frequencies.counts, u32::BITS);
+        self.cider_of(&rarity, Some(&numbers))
+    }
+
+    fn cider_of<G: Gram>(&self, rarity: &Rarity<G>, numbers: Option<&[u32]>) -> Cider {
+        let mut room = [Vec::new(), Vec::new()];
+        let mut vectors = [Vector::new(), Vector::new()];
+        let mut per_image = Vec::with_capacity(self.images());
+        for (hypothesis, references) in self.hypotheses.iter().zip(&self.references) {
+            let [ours, theirs] = &mut vectors;
+            ours.weigh(self.renumbered(hypothesis, numbers, &mut room), rarity);
+            let mut sum = 0.0;
+            for reference in references {
+                theirs.weigh(self.renumbered(reference, numbers, &mut room), rarity);
+                sum += ours.similarity(theirs);
+            }
+            per_image.push(10.0 * sum / references.len() as f64);
+        }
+        Cider {
+            corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
+            per_image,
+        }
+    }
+
+    fn renumbered<'a>(
+        &'a self,
+        caption: &'a [u32],
+        numbers: Option<&[u32]>,
+        [split, room]: &'a mut [Vec<u32>; 2],
+    ) -> &'a [u32] {
+        let caption = self.split(caption, split);
+        let Some(numbers) = numbers else {
+            return caption;
+        };
+        room.clear();
+        room.extend(caption.iter().map(|&id| numbers[id as usize]));
+        room
+    }
+
+    /// In the references of how many images each n-gram stands; only what is
+    /// above 1, as one and none weigh the same.
+    fn documents<G: Gram>(&self, bits: u32) -> Counts<G> {
+        let mut room = Vec::new();
+        let mut of_image = Vec::new();
+        let mut all = Vec::new();
+        for references in &self.references {
+            of_image.clear();
+            for reference in references {
+                let words = self.split(reference, &mut room);
+                for n in 1..=ORDERS {
+                    of_image.extend(words.windows(n).map(|gram| G::pack(gram, bits)));
+                }
+            }
+            of_image.sort_unstable();
+            of_image.dedup();
+            all.extend_from_slice(&of_image);
+        }
+        all.sort_unstable();
+        let runs = all.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
+        runs.map(|run| (run[0], run.len() as u32)).collect()
+    }
+}
+
+type Counts<G> = HashMap<G, u32, FixedState>;
+
+/// How much an n-gram weighs.
+struct Rarity<'a, G> {
+    counts: &'a Counts<G>,
+    bits: u32,
+    /// By the number of images that have it.
+    weights: Vec<f64>,
+}
+
+impl<'a, G: Gram> Rarity<'a, G> {
+    fn new(images: u64, counts: &'a Counts<G>, bits: u32) -> Self {
+        // Of no image at all, nothing is rare; the tool never comes here.
+        let all = (images.max(1) as f64).ln();
+        let most = counts.values().max().map_or(1, |&most| most.max(1));
+        let weight = |documents: u32| all - f64::from(documents.max(1)).ln();
+        Rarity {
+            counts,
+            bits,
+            weights: (0..=most).map(weight).collect(),
+        }
+    }
+
+    fn weight(&self, gram: &G) -> f64 {
+        self.weights[self.counts.get(gram).map_or(0, |&n| n as usize)]
     }
 }
 
@@ -94,40 +198,26 @@ pub fn cider_with<W: AsRef<str>>(
 /// let same = DocumentFrequencies::read(&file[..])?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct DocumentFrequencies {
     images: u64,
-    /// Numbers of the words, from 1.
-    words: HashMap<String, u32>,
-    /// Of n-grams of these numbers; only what is above 1.
-    counts: HashMap<u128, u32>,
+    words: Words,
+    counts: Counts<u128>,
 }
 
 impl DocumentFrequencies {
     /// Counts the references of some images.
     pub fn new<W: AsRef<str>>(references: &[Vec<Vec<W>>]) -> Self {
-        let mut words = Words::new();
-        let captions: Vec<Vec<Vec<u32>>> = references
-            .iter()
-            .map(|image| image.iter().map(|r| words.ids(r)).collect())
-            .collect();
-        let mut all = Vec::new();
-        let mut of_image = Vec::new();
-        for captions in &captions {
-            of_image.clear();
-            for ids in captions {
-                (1..=ORDERS).for_each(|n| of_image.extend(ngrams(n, ids)));
-            }
-            of_image.sort_unstable();
-            of_image.dedup();
-            all.extend(&of_image);
-        }
-        all.sort_unstable();
-        let runs = all.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
+        let nothing: Vec<Vec<W>> = references.iter().map(|_| Vec::new()).collect();
+        Self::of(Corpus::of_words(&nothing, references))
+    }
+
+    /// Counts the references of a corpus.
+    pub fn of(corpus: Corpus) -> Self {
         DocumentFrequencies {
-            images: references.len() as u64,
-            counts: runs.map(|run| (run[0], run.len() as u32)).collect(),
-            words: words.into_new(),
+            images: corpus.images() as u64,
+            counts: corpus.documents(u32::BITS),
+            words: corpus.words,
         }
     }
 
@@ -136,10 +226,7 @@ impl DocumentFrequencies {
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, mut out: impl Write) -> io::Result<()> {
-        let mut names = vec![""; self.words.len() + 1];
-        for (word, &id) in &self.words {
-            names[id as usize] = word;
-        }
+        let names = self.words.list();
         let mut lines: Vec<(String, u32)> = self
             .counts
             .iter()
@@ -167,8 +254,8 @@ impl DocumentFrequencies {
         let images = first.strip_prefix(HEADER).and_then(|n| n.parse().ok());
         let mut table = DocumentFrequencies {
             images: images.ok_or_else(|| bad(1, "not a table of document frequencies"))?,
-            words: HashMap::new(),
-            counts: HashMap::new(),
+            words: Words::default(),
+            counts: Counts::default(),
         };
         for (number, line) in (2..).zip(lines) {
             table.enter(&line?).ok_or_else(|| {
@@ -184,73 +271,83 @@ impl DocumentFrequencies {
     fn enter(&mut self, line: &str) -> Option<()> {
         let (count, gram) = line.split_once('\t')?;
         let count: u32 = count.parse().ok()?;
-        let mut ids = Vec::with_capacity(ORDERS);
-        for word in gram.split(' ') {
-            let next = self.words.len() as u32 + 1;
-            ids.push(*self.words.entry(word.to_owned()).or_insert(next));
-        }
+        let ids: Vec<u32> = gram.split(' ').map(|word| self.words.id(word)).collect();
         let fits = ids.len() <= ORDERS && (1..=self.images).contains(&count.into());
-        fits.then(|| self.counts.insert(pack(&ids), count))?;
+        fits.then(|| self.counts.insert(u128::pack(&ids, u32::BITS), count))?;
         Some(())
-    }
-
-    /// The caption's n-grams with tf-idf weights.
-    fn weigh(&self, ids: &[u32]) -> Weighted {
-        // Of no image at all, nothing is rare; the tool never comes here.
-        let all = (self.images.max(1) as f64).ln();
-        Weighted {
-            // What the tool takes for the length: its loop counts bigrams.
-            length: ids.len().saturating_sub(1) as f64,
-            orders: std::array::from_fn(|k| {
-                let weigh = |(gram, count)| {
-                    let documents = self.counts.get(&gram).copied().unwrap_or(1);
-                    (gram, count as f64 * (all - f64::from(documents).ln()))
-                };
-                let weights: Vec<(u128, f64)> = grams(k + 1, ids).into_iter().map(weigh).collect();
-                let squares: f64 = weights.iter().map(|(_, w)| w * w).sum();
-                (weights, squares.sqrt())
-            }),
-        }
     }
 }
 
-/// A caption as a vector for each order of n-grams, with its norm; n-grams
-/// ascend.
-struct Weighted {
-    orders: [(Vec<(u128, f64)>, f64); ORDERS],
+/// A caption's n-grams with tf-idf weights, a vector for each order.
+struct Vector<G> {
+    grams: Grams<G>,
+    weights: Vec<f64>,
+    norms: [f64; ORDERS],
     length: f64,
 }
 
-impl Weighted {
+impl<G: Gram> Vector<G> {
+    fn new() -> Self {
+        Vector {
+            grams: Grams::new(),
+            weights: Vec::new(),
+            norms: [0.0; ORDERS],
+            length: 0.0,
+        }
+    }
+
+    fn weigh(&mut self, caption: &[u32], rarity: &Rarity<G>) {
+        // What the tool takes for the length: its loop counts bigrams.
+        self.length = caption.len().saturating_sub(1) as f64;
+        self.grams.count(caption, rarity.bits);
+        let weigh = |(gram, count): &(G, u32)| f64::from(*count) * rarity.weight(gram);
+        self.weights.clear();
+        self.weights.extend(self.grams.counted.iter().map(weigh));
+        self.norms = std::array::from_fn(|k| {
+            let squares = self.order(k).map(|(_, weight)| weight * weight);
+            squares.sum::<f64>().sqrt()
+        });
+    }
+
+    fn order(&self, k: usize) -> impl Iterator<Item = (G, f64)> {
+        let grams = self.grams.order(k);
+        let end = self.grams.ends[k];
+        let weights = &self.weights[end - grams.len()..end];
+        grams
+            .iter()
+            .zip(weights)
+            .map(|((gram, _), weight)| (*gram, *weight))
+    }
+
     /// Mean over the orders of the clipped cosine, times a penalty for a
     /// difference in length.
-    fn similarity(&self, reference: &Weighted) -> f64 {
+    fn similarity(&self, reference: &Vector<G>) -> f64 {
         let difference = self.length - reference.length;
         let penalty = (-difference * difference / (2.0 * SIGMA * SIGMA)).exp();
-        let orders = self.orders.iter().zip(&reference.orders);
-        let cosines = orders.map(|((ours, norm), (theirs, their_norm))| {
-            if *norm > 0.0 && *their_norm > 0.0 {
-                clipped_product(ours, theirs) / (norm * their_norm)
+        let cosines = (0..ORDERS).map(|k| {
+            let norms = self.norms[k] * reference.norms[k];
+            if norms > 0.0 {
+                self.clipped_product(reference, k) / norms
             } else {
                 0.0
             }
         });
         penalty * cosines.sum::<f64>() / ORDERS as f64
     }
-}
 
-/// Product of two vectors in which no n-gram of ours counts for more than it
-/// weighs in the reference.
-fn clipped_product(ours: &[(u128, f64)], theirs: &[(u128, f64)]) -> f64 {
-    let mut theirs = theirs.iter().peekable();
-    let mut product = 0.0;
-    for (gram, weight) in ours {
-        while theirs.next_if(|(g, _)| g < gram).is_some() {}
-        if let Some((_, their_weight)) = theirs.next_if(|(g, _)| g == gram) {
-            product += weight.min(*their_weight) * their_weight;
+    /// Product of two vectors in which no n-gram of ours counts for more than it
+    /// weighs in the reference.
+    fn clipped_product(&self, reference: &Vector<G>, k: usize) -> f64 {
+        let mut theirs = reference.order(k).peekable();
+        let mut product = 0.0;
+        for (gram, weight) in self.order(k) {
+            while theirs.next_if(|(g, _)| *g < gram).is_some() {}
+            if let Some((_, their_weight)) = theirs.next_if(|(g, _)| *g == gram) {
+                product += weight.min(their_weight) * their_weight;
+            }
         }
+        product
     }
-    product
 }
 
 /// Numbers of an n-gram's words.

@@ -50,6 +50,7 @@
 
 pub mod bleu;
 pub mod cider;
+mod corpus;
 pub mod meteor;
 mod ngrams;
 pub mod rouge;
@@ -58,6 +59,13 @@ pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
 pub use cider::{Cider, DocumentFrequencies, cider, cider_with};
+pub use corpus::Corpus;
 pub use rouge::{Rouge, rouge};
 pub use scores::{Metric, Score, Scorer};
 pub use tokens::simple as tokenize;
+
+/// What a thread has to say; its panic, where it panicked.
+fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    let panicked = |panic| std::panic::resume_unwind(panic);
+    thread.join().unwrap_or_else(panicked)
+}

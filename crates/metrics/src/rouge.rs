@@ -5,7 +5,7 @@
 //! image's references, each where it finds it: the two may come from different
 //! references.
 
-use crate::ngrams::{Words, check};
+use crate::corpus::Corpus;
 use serde::{Deserialize, Serialize};
 
 /// Weight of recall against precision.
@@ -39,39 +39,43 @@ pub struct Rouge {
 /// assert!((scores.corpus - (1.0 + b) * p * r / (r + b * p)).abs() < 1e-12);
 /// ```
 pub fn rouge<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Rouge {
-    check(hypotheses.len(), references);
-    let mut words = Words::new();
-    let mut lengths = Vec::new();
-    let mut per_image = Vec::with_capacity(hypotheses.len());
-    for (hypothesis, references) in hypotheses.iter().zip(references) {
-        let hypothesis = ids(&mut words, hypothesis);
-        let (mut precision, mut recall) = (0.0f64, 0.0f64);
-        for reference in references {
-            let reference = ids(&mut words, reference);
-            let common = common_subsequence(&hypothesis, &reference, &mut lengths) as f64;
-            precision = precision.max(common / hypothesis.len() as f64);
-            recall = recall.max(common / reference.len() as f64);
+    Corpus::of_words(hypotheses, references).rouge()
+}
+
+impl Corpus {
+    /// [`rouge`] of these captions.
+    pub fn rouge(&self) -> Rouge {
+        let mut lengths = Vec::new();
+        let images = self.hypotheses.iter().zip(&self.references);
+        let per_image: Vec<f64> = images
+            .map(|(hypothesis, references)| score(hypothesis, references, &mut lengths))
+            .collect();
+        Rouge {
+            corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
+            per_image,
         }
-        per_image.push(if precision > 0.0 && recall > 0.0 {
-            let weight = BETA * BETA;
-            (1.0 + weight) * precision * recall / (recall + weight * precision)
-        } else {
-            0.0
-        });
-    }
-    Rouge {
-        corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
-        per_image,
     }
 }
 
-/// An empty caption is one word, 0, that no other caption holds.
-fn ids<'a, W: AsRef<str>>(words: &mut Words<'a>, caption: &'a [W]) -> Vec<u32> {
-    let mut ids: Vec<u32> = caption.iter().map(|w| words.id(w.as_ref())).collect();
-    if ids.is_empty() {
-        ids.push(0);
+fn score(hypothesis: &[u32], references: &[Vec<u32>], lengths: &mut Vec<usize>) -> f64 {
+    let hypothesis = filled(hypothesis);
+    let (mut precision, mut recall) = (0.0f64, 0.0f64);
+    for reference in references {
+        let reference = filled(reference);
+        let common = common_subsequence(hypothesis, reference, lengths) as f64;
+        precision = precision.max(common / hypothesis.len() as f64);
+        recall = recall.max(common / reference.len() as f64);
     }
-    ids
+    if precision == 0.0 || recall == 0.0 {
+        return 0.0;
+    }
+    let weight = BETA * BETA;
+    (1.0 + weight) * precision * recall / (recall + weight * precision)
+}
+
+/// An empty caption is one word, 0, that no other caption holds.
+fn filled(caption: &[u32]) -> &[u32] {
+    if caption.is_empty() { &[0] } else { caption }
 }
 
 /// Length of the longest common subsequence. `lengths` is room to work in.

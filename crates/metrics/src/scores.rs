@@ -1,7 +1,7 @@
 //! All scores of a set of captions at once.
 
 use crate::meteor::{Data, Meteor};
-use crate::{DocumentFrequencies, bleu, cider, cider_with, rouge};
+use crate::{Corpus, DocumentFrequencies};
 use serde::{Deserialize, Serialize};
 
 /// A metric of the COCO caption tool.
@@ -66,65 +66,49 @@ pub struct Scorer {
 impl Scorer {
     /// The scores of `metrics`, in that order.
     ///
-    /// # Panics
-    /// If the slices differ in length, or an image has no reference at all.
-    ///
     /// ```
-    /// use attend_metrics::{Metric, Scorer, tokenize};
-    /// let hypotheses = [tokenize("A dog runs."), tokenize("Two red buses.")];
-    /// let references = [vec![tokenize("A dog is running.")], vec![tokenize("Two red buses at night.")]];
-    /// let scores = Scorer::default().score(&[Metric::Bleu, Metric::Cider], &hypotheses, &references);
+    /// use attend_metrics::{Corpus, Metric, Scorer};
+    /// let hypotheses = ["A dog runs.", "Two red buses."];
+    /// let references = [vec!["A dog is running."], vec!["Two red buses at night."]];
+    /// let corpus = Corpus::of_captions(&hypotheses, &references);
+    /// let scores = Scorer::default().score(&[Metric::Bleu, Metric::Cider], &corpus);
     /// let keys: Vec<&str> = scores.iter().map(|score| score.key.as_str()).collect();
     /// assert_eq!(keys, ["bleu1", "bleu2", "bleu3", "bleu4", "cider"]);
     /// assert_eq!(scores[4].per_image.len(), 2);
     /// ```
-    pub fn score<W: AsRef<str> + Sync>(
-        &self,
-        metrics: &[Metric],
-        hypotheses: &[Vec<W>],
-        references: &[Vec<Vec<W>>],
-    ) -> Vec<Score> {
+    pub fn score(&self, metrics: &[Metric], corpus: &Corpus) -> Vec<Score> {
         std::thread::scope(|scope| {
             let threads: Vec<_> = metrics
                 .iter()
-                .map(|metric| scope.spawn(|| self.one(*metric, hypotheses, references)))
+                .map(|metric| scope.spawn(|| self.one(*metric, corpus)))
                 .collect();
-            let results = threads.into_iter().map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            });
-            results.flatten().collect()
+            threads.into_iter().flat_map(crate::join).collect()
         })
     }
 
-    fn one<W: AsRef<str>>(
-        &self,
-        metric: Metric,
-        hypotheses: &[Vec<W>],
-        references: &[Vec<Vec<W>>],
-    ) -> Vec<Score> {
+    fn one(&self, metric: Metric, corpus: &Corpus) -> Vec<Score> {
         let scores: Vec<(f64, Vec<f64>)> = match metric {
             Metric::Bleu => {
-                let scores = bleu(hypotheses, references);
+                let scores = corpus.bleu();
                 let of_order = |k: usize| scores.per_image.iter().map(|image| image[k]).collect();
                 (0..4).map(|k| (scores.corpus[k], of_order(k))).collect()
             }
             Metric::Meteor => {
                 let scores = self.meteor.iter().map(|data| {
-                    let scores = Meteor::new(data).score(hypotheses, references);
+                    let (hypotheses, references) = corpus.captions();
+                    let scores = Meteor::new(data).score(&hypotheses, &references);
                     (scores.corpus, scores.per_image)
                 });
                 scores.collect()
             }
             Metric::Rouge => {
-                let scores = rouge(hypotheses, references);
+                let scores = corpus.rouge();
                 vec![(scores.corpus, scores.per_image)]
             }
             Metric::Cider => {
                 let scores = match &self.frequencies {
-                    Some(table) => cider_with(table, hypotheses, references),
-                    None => cider(hypotheses, references),
+                    Some(table) => corpus.cider_with(table),
+                    None => corpus.cider(),
                 };
                 vec![(scores.corpus, scores.per_image)]
             }

@@ -8,7 +8,7 @@ mod read;
 
 use attend_artifact::{At, Error, Result, stage};
 use attend_metrics::meteor::Data;
-use attend_metrics::{DocumentFrequencies, Metric, Score, Scorer, tokens};
+use attend_metrics::{Corpus, DocumentFrequencies, Metric, Score, Scorer};
 use clap::Parser;
 use read::{References, Results};
 use serde_json::{Map, Value, json};
@@ -83,11 +83,15 @@ fn score(args: &Args) -> Result<()> {
         frequencies: args.frequencies.as_deref().map(frequencies).transpose()?,
     };
     let images = Images::pair(results, references, args)?;
-    let (hypotheses, words) = images.tokenise();
+    let said: Vec<&str> = images.results.iter().map(|(_, c)| c.as_str()).collect();
+    let scored: Vec<Vec<&str>> = images.scored().iter().map(captions).collect();
+    let scores = scorer.score(&metrics, &Corpus::of_captions(&said, &scored));
     if let Some(path) = &args.save_frequencies {
-        save_frequencies(path, &words)?;
+        let all: Vec<Vec<&str>> = images.references.iter().map(captions).collect();
+        let nothing = vec![""; all.len()];
+        let table = DocumentFrequencies::of(Corpus::of_captions(&nothing, &all));
+        whole(path, |file| table.write(BufWriter::new(file)))?;
     }
-    let scores = scorer.score(&metrics, &hypotheses, &words[..hypotheses.len()]);
     if let Some(path) = &args.per_image {
         per_image::write(path, &images.results, &scores)?;
     }
@@ -106,6 +110,10 @@ fn score(args: &Args) -> Result<()> {
     }
 }
 
+fn captions((_, captions): &(i64, Vec<String>)) -> Vec<&str> {
+    captions.iter().map(String::as_str).collect()
+}
+
 /// What is scored.
 struct Images {
     results: Results,
@@ -113,8 +121,6 @@ struct Images {
     references: Vec<(i64, Vec<String>)>,
     empty: usize,
 }
-
-type Words = Vec<Vec<String>>;
 
 impl Images {
     fn pair(results: Results, mut references: References, args: &Args) -> Result<Images> {
@@ -158,25 +164,6 @@ impl Images {
 
     fn scored(&self) -> &[(i64, Vec<String>)] {
         &self.references[..self.results.len()]
-    }
-
-    /// Words of the results, and of the references.
-    fn tokenise(&self) -> (Words, Vec<Words>) {
-        let said: Vec<&str> = self.results.iter().map(|(_, c)| c.as_str()).collect();
-        let written: Vec<Vec<&str>> = self
-            .references
-            .iter()
-            .map(|(_, captions)| captions.iter().map(String::as_str).collect())
-            .collect();
-        std::thread::scope(|scope| {
-            let said = scope.spawn(|| tokens::ptb_lines(&said));
-            let written = tokens::ptb_groups(&written);
-            let said = said.join();
-            (
-                said.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                written,
-            )
-        })
     }
 
     fn json(&self, scores: &[Score]) -> Value {
@@ -248,11 +235,6 @@ fn frequencies(path: &Path) -> Result<DocumentFrequencies> {
             path.display()
         ))
     })
-}
-
-fn save_frequencies(path: &Path, references: &[Words]) -> Result<()> {
-    let table = DocumentFrequencies::new(references);
-    whole(path, |file| table.write(BufWriter::new(file)))
 }
 
 /// Writes a file whole or not at all.

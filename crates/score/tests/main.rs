@@ -13,7 +13,7 @@ impl World {
         let world = World(tempfile::tempdir().unwrap());
         world.write(
             "references.json",
-            &json!({"images": [{"id": 7, "file_name": "7.jpg"}], "annotations": [
+            json!({"images": [{"id": 7, "file_name": "7.jpg"}], "annotations": [
                 {"id": 1, "image_id": 7, "caption": "A dog runs on the beach."},
                 {"id": 2, "image_id": 7, "caption": "The dog (brown) is running."},
                 {"id": 3, "image_id": 9, "caption": "Two red buses at night."},
@@ -22,7 +22,7 @@ impl World {
         );
         world.write(
             "results.json",
-            &json!([
+            json!([
                 {"image_id": 9, "caption": "Two red buses."},
                 {"image_id": 7, "caption": "A brown dog runs on the beach"},
             ])
@@ -86,7 +86,7 @@ fn all_forms_of_input_score_the_same() {
     let sentence = |raw: &str| json!({"raw": raw, "sentid": 0, "tokens": []});
     world.write(
         "dataset.json",
-        &json!({"dataset": "x", "images": [
+        json!({"dataset": "x", "images": [
             {"imgid": 0, "cocoid": 7, "filename": "a", "split": "test", "sentences":
                 [sentence("A dog runs on the beach."), sentence("The dog (brown) is running.")]},
             {"imgid": 1, "cocoid": 9, "filename": "b", "split": "test", "sentences":

@@ -6,7 +6,7 @@ use crate::data::Data;
 use crate::network::Network;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Result, check_interrupt, progress};
-use attend_metrics::{Metric, Score, Scorer, tokens};
+use attend_metrics::{Corpus, Metric, Score, Scorer};
 use attend_model::{SearchOptions, beam_search};
 
 /// Images that are captioned at a time.
@@ -64,14 +64,13 @@ pub fn validate(
         bar.inc(images.len() as u64);
     }
     bar.finish();
-    let hypotheses = tokens::ptb_lines(&captions);
-    let references = tokens::ptb_groups(&data.references);
+    let corpus = Corpus::of_captions(&captions, &data.references);
     let mut metrics = vec![Metric::Bleu, Metric::Rouge, Metric::Cider];
     if scorer.meteor.is_some() {
         metrics.push(Metric::Meteor);
     }
     Ok(Validation {
-        scores: scorer.score(&metrics, &hypotheses, &references),
+        scores: scorer.score(&metrics, &corpus),
         captions,
     })
 }

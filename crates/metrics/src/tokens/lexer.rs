@@ -9,6 +9,7 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind, PatternID};
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// All rules; and, for the rules whose token's length depends on what follows,
@@ -46,39 +47,88 @@ thread_local! {
     ]);
 }
 
-/// Calls `token` with each token of `text` and the byte at which it begins.
-pub(super) fn tokens(text: &str, mut token: impl FnMut(usize, Cow<str>)) {
-    let (classes, places) = classes(text);
-    let place = |at: usize| places.as_ref().map_or(at, |places| places[at] as usize);
-    CACHES.with_borrow_mut(|[rules, parts]| {
-        let mut at = 0;
-        while at < classes.len() {
-            let (rule, length) = longest(rules, &classes[at..]);
-            let length = match RULES[rule].context {
-                Context::No => length,
-                Context::Fixed(after, _) => length - after,
-                Context::Any(_) => head(parts, rule, &classes[at..at + length]),
-            };
-            let action = RULES[rule].action;
-            let (said, read) = extent(action, length);
-            let matched = &text[place(at)..place(at + said)];
-            if let Some(written) = write(action, matched) {
-                token(place(at), written);
-            }
-            at += read;
-        }
-    });
+/// Captions as the lines of one file, and the classes of its characters.
+pub(super) struct Text {
+    text: String,
+    /// Nothing where they are the text's bytes.
+    classes: Vec<u8>,
+    /// Where each line ends, its line break included: bytes and characters.
+    ends: Vec<[usize; 2]>,
 }
 
-/// The classes of a text's characters; where these are not its bytes, also at
-/// which byte each character begins, and the text's length.
-fn classes(text: &str) -> (Cow<'_, [u8]>, Option<Vec<u32>>) {
-    if text.is_ascii() {
-        return (Cow::Borrowed(text.as_bytes()), None);
+impl Text {
+    pub(super) fn new<C: AsRef<str>>(captions: &[C]) -> Text {
+        let mut text = String::with_capacity(captions.iter().map(|c| c.as_ref().len() + 1).sum());
+        let mut ends = Vec::with_capacity(captions.len());
+        let mut characters = 0;
+        for caption in captions {
+            let begin = text.len();
+            text.push_str(caption.as_ref());
+            if text[begin..].contains('\n') {
+                let line = text.split_off(begin);
+                text.push_str(&line.replace('\n', " "));
+            }
+            text.push('\n');
+            characters += text[begin..].chars().count();
+            ends.push([text.len(), characters]);
+        }
+        text.pop();
+        let classes = match text.is_ascii() {
+            true => Vec::new(),
+            false => text.chars().map(class).collect(),
+        };
+        Text {
+            text,
+            classes,
+            ends,
+        }
     }
-    let places = text.char_indices().map(|(place, _)| place as u32);
-    let places = places.chain([text.len() as u32]).collect();
-    (text.chars().map(class).collect(), Some(places))
+
+    /// Calls `token` with each token of some lines and the number of the line in
+    /// which it begins. Says whether the last token ends with these lines.
+    pub(super) fn tokens(&self, lines: Range<usize>, mut token: impl FnMut(usize, &str)) -> bool {
+        let begin = |line: usize| match line.checked_sub(1) {
+            Some(before) => self.ends[before],
+            None => [0, 0],
+        };
+        let classes = match self.classes.as_slice() {
+            [] => self.text.as_bytes(),
+            classes => classes,
+        };
+        let mut line = lines.start;
+        let [mut place, mut at] = begin(line);
+        let end = begin(lines.end)[1].min(classes.len());
+        CACHES.with_borrow_mut(|[rules, parts]| {
+            while at < end {
+                while self.ends[line][1] <= at {
+                    line += 1;
+                }
+                let (rule, length) = longest(rules, &classes[at..]);
+                let length = match RULES[rule].context {
+                    Context::No => length,
+                    Context::Fixed(after, _) => length - after,
+                    Context::Any(_) => head(parts, rule, &classes[at..at + length]),
+                };
+                let action = RULES[rule].action;
+                let (said, read) = extent(action, length);
+                let rest = &self.text[place..];
+                if let Some(written) = write(action, &rest[..bytes(rest, said)]) {
+                    token(line, &written);
+                }
+                place += bytes(rest, read);
+                at += read;
+            }
+        });
+        at == end
+    }
+}
+
+/// How many bytes the first characters of a text are.
+fn bytes(text: &str, characters: usize) -> usize {
+    match text.as_bytes().get(..characters) {
+        Some(begin) if begin.is_ascii() => characters,
+        _ => text.chars().take(characters).map(char::len_utf8).sum(),
+    }
 }
 
 /// The rule that matches most of what begins here, and how much.

@@ -9,6 +9,8 @@ mod automaton;
 mod lexer;
 mod rules;
 
+use std::ops::Range;
+
 /// What the COCO tool counts as punctuation. It looks for brackets by their names
 /// in capitals after everything was put in lower case: `-lrb-` stays a word.
 const PUNCTUATION: [&str; 13] = [
@@ -40,28 +42,9 @@ pub fn ptb(caption: &str) -> Vec<String> {
 /// ends of captions, and gives every later caption the words of another.)
 pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
     let mut words = vec![Vec::new(); captions.len()];
-    let mut text = String::new();
-    let mut ends = Vec::with_capacity(captions.len());
-    for caption in captions {
-        text.extend(
-            caption
-                .as_ref()
-                .chars()
-                .map(|c| if c == '\n' { ' ' } else { c }),
-        );
-        text.push('\n');
-        ends.push(text.len());
-    }
-    text.pop();
-    let mut caption = 0;
-    lexer::tokens(&text, |place, token| {
-        while ends[caption] <= place {
-            caption += 1;
-        }
-        let token = token.to_lowercase();
-        words[caption].extend(token.split(' ').map(str::to_owned));
+    File::new(captions).words(0..captions.len(), |caption, word| {
+        words[caption].push(word.to_owned());
     });
-    words.iter_mut().for_each(finish);
     words
 }
 
@@ -73,17 +56,47 @@ pub fn ptb_groups<C: AsRef<str>>(groups: &[Vec<C>]) -> Vec<Vec<Vec<String>>> {
     groups.iter().map(take).collect()
 }
 
-/// What the tool does with a line of tokens: white space at its end goes, then
-/// punctuation.
-fn finish(words: &mut Vec<String>) {
-    while let Some(last) = words.last_mut() {
-        last.truncate(last.trim_end().len());
-        if !last.is_empty() {
-            break;
-        }
-        words.pop();
+/// Captions as the tool reads them: the lines of one file.
+pub(crate) struct File(lexer::Text);
+
+impl File {
+    pub(crate) fn new<C: AsRef<str>>(captions: &[C]) -> File {
+        File(lexer::Text::new(captions))
     }
-    words.retain(|word| !word.is_empty() && !PUNCTUATION.contains(&word.as_str()));
+
+    /// Calls `word` with the words of some of the captions. Says whether the next
+    /// caption begins where these end, as it nearly always does: a tag in angle
+    /// brackets may go on over a line's end.
+    pub(crate) fn words(&self, captions: Range<usize>, mut word: impl FnMut(usize, &str)) -> bool {
+        // A caption's last token loses the white space at its end, so that each
+        // token waits until another follows.
+        let mut waiting = (0, String::new());
+        let mut say = |caption: usize, token: &str| {
+            for token in token.split(' ') {
+                if !token.is_empty() && !PUNCTUATION.contains(&token) {
+                    word(caption, token);
+                }
+            }
+        };
+        let whole = self.0.tokens(captions, |caption, token| {
+            let (before, last) = &mut waiting;
+            if *before == caption {
+                say(caption, last);
+            } else {
+                say(*before, last.trim_end());
+            }
+            last.clear();
+            if token.is_ascii() {
+                last.push_str(token);
+                last.make_ascii_lowercase();
+            } else {
+                last.push_str(&token.to_lowercase());
+            }
+            *before = caption;
+        });
+        say(waiting.0, waiting.1.trim_end());
+        whole
+    }
 }
 
 /// The simple rule: lower case, apostrophes deleted, and every other character
