@@ -95,19 +95,23 @@ impl Corpus {
     }
 
     fn cider_of<G: Gram>(&self, rarity: &Rarity<G>, numbers: Option<&[u32]>) -> Cider {
-        let mut room = [Vec::new(), Vec::new()];
-        let mut vectors = [Vector::new(), Vector::new()];
-        let mut per_image = Vec::with_capacity(self.images());
-        for (hypothesis, references) in self.hypotheses.iter().zip(&self.references) {
-            let [ours, theirs] = &mut vectors;
-            ours.weigh(self.renumbered(hypothesis, numbers, &mut room), rarity);
-            let mut sum = 0.0;
-            for reference in references {
-                theirs.weigh(self.renumbered(reference, numbers, &mut room), rarity);
-                sum += ours.similarity(theirs);
-            }
-            per_image.push(10.0 * sum / references.len() as f64);
-        }
+        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+            let mut room = [Vec::new(), Vec::new()];
+            let mut vectors = [Vector::new(), Vector::new()];
+            let mut score = |image: usize| {
+                let [ours, theirs] = &mut vectors;
+                let hypothesis = &self.hypotheses[image];
+                ours.weigh(self.renumbered(hypothesis, numbers, &mut room), rarity);
+                let references = &self.references[image];
+                let similarity = |reference: &Vec<u32>| {
+                    theirs.weigh(self.renumbered(reference, numbers, &mut room), rarity);
+                    ours.similarity(theirs)
+                };
+                10.0 * references.iter().map(similarity).sum::<f64>() / references.len() as f64
+            };
+            images.map(&mut score).collect::<Vec<f64>>()
+        });
+        let per_image = parts.concat();
         Cider {
             corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
             per_image,
@@ -132,6 +136,15 @@ impl Corpus {
     /// In the references of how many images each n-gram stands; only what is
     /// above 1, as one and none weigh the same.
     fn documents<G: Gram>(&self, bits: u32) -> Counts<G> {
+        let threads = crate::cores().min(ORDERS);
+        let parts = crate::in_parts(ORDERS, threads, |orders| {
+            let of_order = |k| self.documents_of_order::<G>(k + 1, bits);
+            orders.map(of_order).collect::<Vec<_>>()
+        });
+        parts.into_iter().flatten().flatten().collect()
+    }
+
+    fn documents_of_order<G: Gram>(&self, n: usize, bits: u32) -> Vec<(G, u32)> {
         let mut room = Vec::new();
         let mut of_image = Vec::new();
         let mut all = Vec::new();
@@ -139,9 +152,7 @@ impl Corpus {
             of_image.clear();
             for reference in references {
                 let words = self.split(reference, &mut room);
-                for n in 1..=ORDERS {
-                    of_image.extend(words.windows(n).map(|gram| G::pack(gram, bits)));
-                }
+                of_image.extend(words.windows(n).map(|gram| G::pack(gram, bits)));
             }
             of_image.sort_unstable();
             of_image.dedup();

@@ -3,8 +3,6 @@
 use crate::tokens::File;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
-use std::num::NonZero;
-use std::ops::Range;
 
 /// Longest n-gram that is counted.
 pub(crate) const ORDERS: usize = 4;
@@ -75,10 +73,10 @@ impl Corpus {
     /// # Panics
     /// As [`Corpus::of_words`].
     pub fn of_captions<C: AsRef<str>>(hypotheses: &[C], references: &[Vec<C>]) -> Corpus {
-        let mut words = Words::default();
         let all: Vec<&str> = references.iter().flatten().map(AsRef::as_ref).collect();
-        let hypotheses = tokenise(hypotheses, &mut words);
-        let mut all = tokenise(&all, &mut words).into_iter();
+        let mut words = Words::default();
+        let [hypotheses, all] = tokenise([File::new(hypotheses), File::new(&all)], &mut words);
+        let mut all = all.into_iter();
         let take = |image: &Vec<C>| all.by_ref().take(image.len()).collect();
         let references = references.iter().map(take).collect();
         Corpus::new(words, hypotheses, references)
@@ -143,41 +141,47 @@ impl Corpus {
     }
 }
 
-/// The captions' words as numbers, on all cores.
-fn tokenise<C: AsRef<str>>(captions: &[C], words: &mut Words) -> Vec<Vec<u32>> {
-    let file = File::new(captions);
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let length = captions.len().div_ceil(cores).max(1);
-    let part = |range: Range<usize>| {
-        let mut words = Words::default();
-        let mut ids = vec![Vec::new(); range.len()];
-        let whole = file.words(range.clone(), |caption, word| {
-            ids[caption - range.start].push(words.id(word));
-        });
-        ids.iter_mut().for_each(Vec::shrink_to_fit);
-        (words, ids, whole)
-    };
-    let mut parts: Vec<_> = std::thread::scope(|scope| {
-        let begins = (0..captions.len()).step_by(length);
-        let threads: Vec<_> = begins
-            .map(|begin| {
-                let range = begin..captions.len().min(begin + length);
-                scope.spawn(|| part(range))
-            })
-            .collect();
-        threads.into_iter().map(crate::join).collect()
-    });
-    if parts.iter().rev().skip(1).any(|(_, _, whole)| !whole) {
-        parts = vec![part(0..captions.len())];
+type Ids = Vec<Vec<u32>>;
+
+/// The words of two files as numbers. Each core takes a part of both, so that its
+/// automaton is warm for the second.
+fn tokenise(files: [File; 2], words: &mut Words) -> [Ids; 2] {
+    let mut parts = on_threads(&files, crate::cores());
+    if parts.iter().any(|(_, _, whole)| !whole) {
+        parts = on_threads(&files, 1);
     }
-    let mut all = Vec::with_capacity(captions.len());
-    for (own, mut ids, _) in parts {
+    let mut all = [Vec::new(), Vec::new()];
+    for (own, ids, _) in parts {
         let numbers = own.list().into_iter().skip(1).map(|word| words.id(word));
         let numbers: Vec<u32> = std::iter::once(0).chain(numbers).collect();
-        for id in ids.iter_mut().flatten() {
-            *id = numbers[*id as usize];
+        for (all, mut ids) in all.iter_mut().zip(ids) {
+            for id in ids.iter_mut().flatten() {
+                *id = numbers[*id as usize];
+            }
+            all.append(&mut ids);
         }
-        all.append(&mut ids);
     }
     all
+}
+
+/// What each thread has read: its words, and of each file its part, in their own
+/// numbers; and whether these parts end where captions end.
+fn on_threads(files: &[File; 2], threads: usize) -> Vec<(Words, [Ids; 2], bool)> {
+    crate::in_parts(threads, threads, |thread| {
+        let mut words = Words::default();
+        let mut whole = true;
+        let ids = files.each_ref().map(|file| {
+            let captions = file.captions();
+            let range = thread.start * captions / threads..thread.end * captions / threads;
+            let mut ids: Ids = vec![Vec::new(); range.len()];
+            let (first, last) = (range.start, range.end);
+            let clean = file.words(range, |caption, word| {
+                ids[caption - first].push(words.id(word))
+            });
+            whole &= clean || last == captions;
+            ids.iter_mut().for_each(Vec::shrink_to_fit);
+            ids
+        });
+        (words, ids, whole)
+    })
 }

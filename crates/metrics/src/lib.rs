@@ -64,6 +64,26 @@ pub use rouge::{Rouge, rouge};
 pub use scores::{Metric, Score, Scorer};
 pub use tokens::simple as tokenize;
 
+/// `work` on equal parts of `0..length`, one a thread; the results in their order.
+fn in_parts<T: Send>(
+    length: usize,
+    threads: usize,
+    work: impl Fn(std::ops::Range<usize>) -> T + Sync,
+) -> Vec<T> {
+    let begin = |thread: usize| thread * length / threads;
+    std::thread::scope(|scope| {
+        let work = &work;
+        let started: Vec<_> = (0..threads)
+            .map(|thread| scope.spawn(move || work(begin(thread)..begin(thread + 1))))
+            .collect();
+        started.into_iter().map(join).collect()
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What a thread has to say; its panic, where it panicked.
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     let panicked = |panic| std::panic::resume_unwind(panic);

@@ -4,7 +4,7 @@ use crate::corpus::ORDERS;
 
 /// An n-gram as one integer: so many bits a word, the last word lowest. As no
 /// word is 0, n-grams of different orders are different integers.
-pub(crate) trait Gram: Copy + Ord + std::hash::Hash {
+pub(crate) trait Gram: Copy + Ord + std::hash::Hash + Send + Sync {
     fn pack(words: &[u32], bits: u32) -> Self;
 }
 

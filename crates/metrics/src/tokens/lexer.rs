@@ -84,6 +84,10 @@ impl Text {
         }
     }
 
+    pub(super) fn lines(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Calls `token` with each token of some lines and the number of the line in
     /// which it begins. Says whether the last token ends with these lines.
     pub(super) fn tokens(&self, lines: Range<usize>, mut token: impl FnMut(usize, &str)) -> bool {
@@ -103,6 +107,15 @@ impl Text {
                 while self.ends[line][1] <= at {
                     line += 1;
                 }
+                if let Some(length) = plain(&classes[at..]) {
+                    if length > 0 {
+                        token(line, &self.text[place..place + length]);
+                    }
+                    // The blank after it, too.
+                    place += length + 1;
+                    at += length + 1;
+                    continue;
+                }
                 let (rule, length) = longest(rules, &classes[at..]);
                 let length = match RULES[rule].context {
                     Context::No => length,
@@ -121,6 +134,18 @@ impl Text {
         });
         at == end
     }
+}
+
+/// The length of a word of ASCII letters alone before a blank, most of a caption,
+/// or nothing before a blank: no rule makes anything else of these than the word,
+/// but for a few that are two.
+fn plain(classes: &[u8]) -> Option<usize> {
+    let length = classes.iter().position(|c| !c.is_ascii_alphabetic())?;
+    let two = |word: &[u8]| {
+        let words: [&[u8]; 6] = [b"cannot", b"gonna", b"gotta", b"lemme", b"gimme", b"wanna"];
+        words.iter().any(|two| two.eq_ignore_ascii_case(word))
+    };
+    (classes[length] == b' ' && !two(&classes[..length])).then_some(length)
 }
 
 /// How many bytes the first characters of a text are.

@@ -64,6 +64,11 @@ impl File {
         File(lexer::Text::new(captions))
     }
 
+    /// How many captions there are.
+    pub(crate) fn captions(&self) -> usize {
+        self.0.lines()
+    }
+
     /// Calls `word` with the words of some of the captions. Says whether the next
     /// caption begins where these end, as it nearly always does: a tag in angle
     /// brackets may go on over a line's end.
