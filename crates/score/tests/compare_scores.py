@@ -14,14 +14,12 @@ differs: by more than 1e-6 for METEOR, by more than 1e-9 for the others.
 
 import argparse
 import json
-import os
 import pathlib
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 KEYS = {"Bleu_1": "bleu1", "Bleu_2": "bleu2", "Bleu_3": "bleu3", "Bleu_4": "bleu4", "METEOR": "meteor", "ROUGE_L": "rouge_l", "CIDEr": "cider"}
@@ -81,17 +79,26 @@ def result_sets(rows):
         yield name, [{"image_id": i, "caption": c} for i, c in zip(ids, said)]
 
 
-def run(command):
-    """What a program prints last, its seconds and its peak memory in MB."""
-    with tempfile.TemporaryFile() as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)  # of the children that it waited for, too
-        seconds = time.perf_counter() - start
-        if status != 0:
-            sys.exit(f"{command} failed")
-        output.seek(0)
-        return output.read().decode(), seconds, usage.ru_maxrss / 1024
+# A small process starts the program: what a child has resident before it becomes
+# the program counts as its own.
+LAUNCH = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.run(sys.argv[2:], stderr=subprocess.DEVNULL).returncode
+seconds = time.perf_counter() - start
+open(sys.argv[1], "w").write(f"{code} {seconds} {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}")
+"""
+
+
+def run(command, folder):
+    """What a program prints, its seconds and its peak memory in MB."""
+    figures = pathlib.Path(folder, "figures")
+    launch = [sys.executable, "-S", "-c", LAUNCH, figures, *command]
+    output = subprocess.run(launch, stdout=subprocess.PIPE, check=True).stdout.decode()
+    code, seconds, memory = figures.read_text().split()
+    if code != "0":
+        sys.exit(f"{command} failed")
+    return output, float(seconds), float(memory)
 
 
 def main():
@@ -111,10 +118,10 @@ def main():
             for metrics in (FAST, METEOR):
                 times = {"tool": [], "ours": []}
                 for _ in range(args.rounds):
-                    output, *figure = run([sys.executable, __file__, "--peer", references, results, metrics])
+                    output, *figure = run([sys.executable, __file__, "--peer", references, results, metrics], folder)
                     times["tool"].append(figure)
-                    theirs = json.loads(output.splitlines()[-1].split("\n")[-1][output.splitlines()[-1].index("{"):])
-                    output, *figure = run(ours(references, results, metrics, table))
+                    theirs = json.loads(output[output.index('{"') :])  # the tool prints lines of its own before
+                    output, *figure = run(ours(references, results, metrics, table), folder)
                     times["ours"].append(figure)
                     mine = read(output, table)
                 print(f"{name}, {metrics}: {len(said)} images")
