@@ -65,15 +65,15 @@ impl Corpus {
         let mut grams = [Grams::<G>::new(), Grams::new()];
         let mut total = Counts::default();
         let mut per_image = Vec::with_capacity(self.images());
-        for (hypothesis, references) in self.hypotheses.iter().zip(&self.references) {
+        for image in 0..self.images() {
             let mut found = Vec::new();
             let [ours, theirs] = &mut grams;
-            let hypothesis = self.split(hypothesis, &mut room);
+            let hypothesis = self.split(self.hypothesis(image), &mut room);
             let length = hypothesis.len();
             ours.count(hypothesis, bits);
             found.resize(ours.counted.len(), 0);
             let mut closest = usize::MAX;
-            for reference in references {
+            for reference in self.references(image) {
                 let reference = self.split(reference, &mut room);
                 // The shorter of two that are equally close.
                 let distance = |l: usize| (l.abs_diff(length), l);

@@ -100,14 +100,15 @@ impl Corpus {
             let mut vectors = [Vector::new(), Vector::new()];
             let mut score = |image: usize| {
                 let [ours, theirs] = &mut vectors;
-                let hypothesis = &self.hypotheses[image];
+                let hypothesis = self.hypothesis(image);
                 ours.weigh(self.renumbered(hypothesis, numbers, &mut room), rarity);
-                let references = &self.references[image];
-                let similarity = |reference: &Vec<u32>| {
+                let references = self.references(image);
+                let count = references.len() as f64;
+                let similarity = |reference| {
                     theirs.weigh(self.renumbered(reference, numbers, &mut room), rarity);
                     ours.similarity(theirs)
                 };
-                10.0 * references.iter().map(similarity).sum::<f64>() / references.len() as f64
+                10.0 * references.map(similarity).sum::<f64>() / count
             };
             images.map(&mut score).collect::<Vec<f64>>()
         });
@@ -148,9 +149,9 @@ impl Corpus {
         let mut room = Vec::new();
         let mut of_image = Vec::new();
         let mut all = Vec::new();
-        for references in &self.references {
+        for image in 0..self.images() {
             of_image.clear();
-            for reference in references {
+            for reference in self.references(image) {
                 let words = self.split(reference, &mut room);
                 of_image.extend(words.windows(n).map(|gram| G::pack(gram, bits)));
             }

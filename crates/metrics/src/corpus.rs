@@ -10,12 +10,40 @@ pub(crate) const ORDERS: usize = 4;
 /// One hypothesis and at least one reference for each image.
 pub struct Corpus {
     pub(crate) words: Words,
-    pub(crate) hypotheses: Vec<Vec<u32>>,
-    pub(crate) references: Vec<Vec<Vec<u32>>>,
+    hypotheses: Captions,
+    references: Captions,
+    /// Where each image's references end among all references.
+    ends: Vec<usize>,
     /// What BLEU and CIDEr see of words that hold white space: the tool splits
     /// captions there once more, also at the no-break space that its tokeniser
     /// leaves inside `2 1/2`.
-    parts: HashMap<u32, Vec<u32>>,
+    parts: HashMap<u32, Vec<u32>, FixedState>,
+}
+
+/// Captions, one behind the other.
+#[derive(Default)]
+struct Captions {
+    ids: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl Captions {
+    fn get(&self, caption: usize) -> &[u32] {
+        let begin = caption.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.ids[begin..self.ends[caption]]
+    }
+
+    /// Ends captions until there are so many.
+    fn end(&mut self, captions: usize) {
+        self.ends.resize(captions, self.ids.len());
+    }
+
+    fn append(&mut self, other: &Captions, numbers: &[u32]) {
+        let before = self.ids.len();
+        self.ids
+            .extend(other.ids.iter().map(|&id| numbers[id as usize]));
+        self.ends.extend(other.ends.iter().map(|end| before + end));
+    }
 }
 
 /// Words by their numbers, which begin at 1.
@@ -59,13 +87,18 @@ impl Corpus {
     /// is no score that could be given. Leave such images out first.
     pub fn of_words<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Corpus {
         let mut words = Words::default();
-        let mut ids = |caption: &Vec<W>| caption.iter().map(|w| words.id(w.as_ref())).collect();
-        let hypotheses = hypotheses.iter().map(&mut ids).collect();
-        let references = references
-            .iter()
-            .map(|image| image.iter().map(&mut ids).collect())
-            .collect();
-        Corpus::new(words, hypotheses, references)
+        let mut captions = |list: &mut dyn Iterator<Item = &Vec<W>>| {
+            let mut captions = Captions::default();
+            for caption in list {
+                let ids = caption.iter().map(|word| words.id(word.as_ref()));
+                captions.ids.extend(ids);
+                captions.end(captions.ends.len() + 1);
+            }
+            captions
+        };
+        let said = captions(&mut hypotheses.iter());
+        let written = captions(&mut references.iter().flatten());
+        Corpus::new(words, said, written, references.iter().map(Vec::len))
     }
 
     /// Of captions as they were written, by [`crate::tokens::ptb_lines`].
@@ -75,21 +108,27 @@ impl Corpus {
     pub fn of_captions<C: AsRef<str>>(hypotheses: &[C], references: &[Vec<C>]) -> Corpus {
         let all: Vec<&str> = references.iter().flatten().map(AsRef::as_ref).collect();
         let mut words = Words::default();
-        let [hypotheses, all] = tokenise([File::new(hypotheses), File::new(&all)], &mut words);
-        let mut all = all.into_iter();
-        let take = |image: &Vec<C>| all.by_ref().take(image.len()).collect();
-        let references = references.iter().map(take).collect();
-        Corpus::new(words, hypotheses, references)
+        let [said, written] = tokenise([File::new(hypotheses), File::new(&all)], &mut words);
+        Corpus::new(words, said, written, references.iter().map(Vec::len))
     }
 
-    fn new(mut words: Words, hypotheses: Vec<Vec<u32>>, references: Vec<Vec<Vec<u32>>>) -> Corpus {
+    fn new(
+        mut words: Words,
+        hypotheses: Captions,
+        references: Captions,
+        of_image: impl ExactSizeIterator<Item = usize>,
+    ) -> Corpus {
         assert_eq!(
-            hypotheses.len(),
-            references.len(),
+            hypotheses.ends.len(),
+            of_image.len(),
             "hypotheses and references are lists over the same images"
         );
-        for (image, references) in references.iter().enumerate() {
-            assert!(!references.is_empty(), "image {image} has no reference");
+        let mut ends = Vec::with_capacity(of_image.len());
+        let mut end = 0;
+        for (image, count) in of_image.enumerate() {
+            assert!(count > 0, "image {image} has no reference");
+            end += count;
+            ends.push(end);
         }
         let whole = words.list();
         let odd = (0..)
@@ -105,28 +144,38 @@ impl Corpus {
             words,
             hypotheses,
             references,
+            ends,
             parts,
         }
     }
 
     /// How many images there are.
     pub fn images(&self) -> usize {
-        self.hypotheses.len()
+        self.ends.len()
+    }
+
+    pub(crate) fn hypothesis(&self, image: usize) -> &[u32] {
+        self.hypotheses.get(image)
+    }
+
+    pub(crate) fn references(&self, image: usize) -> impl ExactSizeIterator<Item = &[u32]> {
+        let begin = image.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (begin..self.ends[image]).map(|caption| self.references.get(caption))
     }
 
     /// The hypotheses and the references as words.
     pub fn captions(&self) -> (Vec<Vec<&str>>, Vec<Vec<Vec<&str>>>) {
         let words = self.words.list();
-        let of = |ids: &Vec<u32>| ids.iter().map(|&id| words[id as usize]).collect();
-        let hypotheses = self.hypotheses.iter().map(of).collect();
-        let references = self.references.iter();
-        let references = references.map(|image| image.iter().map(of).collect());
-        (hypotheses, references.collect())
+        let of = |ids: &[u32]| ids.iter().map(|&id| words[id as usize]).collect();
+        let images = 0..self.images();
+        let hypotheses = images.clone().map(|image| of(self.hypothesis(image)));
+        let references = images.map(|image| self.references(image).map(of).collect());
+        (hypotheses.collect(), references.collect())
     }
 
     /// A caption split at every white space.
     pub(crate) fn split<'a>(&'a self, caption: &'a [u32], room: &'a mut Vec<u32>) -> &'a [u32] {
-        if self.parts.is_empty() {
+        if self.parts.is_empty() || !caption.iter().any(|id| self.parts.contains_key(id)) {
             return caption;
         }
         room.clear();
@@ -141,24 +190,19 @@ impl Corpus {
     }
 }
 
-type Ids = Vec<Vec<u32>>;
-
 /// The words of two files as numbers. Each core takes a part of both, so that its
 /// automaton is warm for the second.
-fn tokenise(files: [File; 2], words: &mut Words) -> [Ids; 2] {
+fn tokenise(files: [File; 2], words: &mut Words) -> [Captions; 2] {
     let mut parts = on_threads(&files, crate::cores());
     if parts.iter().any(|(_, _, whole)| !whole) {
         parts = on_threads(&files, 1);
     }
-    let mut all = [Vec::new(), Vec::new()];
-    for (own, ids, _) in parts {
+    let mut all = [Captions::default(), Captions::default()];
+    for (own, parts, _) in parts {
         let numbers = own.list().into_iter().skip(1).map(|word| words.id(word));
         let numbers: Vec<u32> = std::iter::once(0).chain(numbers).collect();
-        for (all, mut ids) in all.iter_mut().zip(ids) {
-            for id in ids.iter_mut().flatten() {
-                *id = numbers[*id as usize];
-            }
-            all.append(&mut ids);
+        for (all, part) in all.iter_mut().zip(&parts) {
+            all.append(part, &numbers);
         }
     }
     all
@@ -166,22 +210,23 @@ fn tokenise(files: [File; 2], words: &mut Words) -> [Ids; 2] {
 
 /// What each thread has read: its words, and of each file its part, in their own
 /// numbers; and whether these parts end where captions end.
-fn on_threads(files: &[File; 2], threads: usize) -> Vec<(Words, [Ids; 2], bool)> {
+fn on_threads(files: &[File; 2], threads: usize) -> Vec<(Words, [Captions; 2], bool)> {
     crate::in_parts(threads, threads, |thread| {
         let mut words = Words::default();
         let mut whole = true;
-        let ids = files.each_ref().map(|file| {
+        let parts = files.each_ref().map(|file| {
             let captions = file.captions();
             let range = thread.start * captions / threads..thread.end * captions / threads;
-            let mut ids: Ids = vec![Vec::new(); range.len()];
             let (first, last) = (range.start, range.end);
+            let mut part = Captions::default();
             let clean = file.words(range, |caption, word| {
-                ids[caption - first].push(words.id(word))
+                part.end(caption - first);
+                part.ids.push(words.id(word));
             });
+            part.end(last - first);
             whole &= clean || last == captions;
-            ids.iter_mut().for_each(Vec::shrink_to_fit);
-            ids
+            part
         });
-        (words, ids, whole)
+        (words, parts, whole)
     })
 }

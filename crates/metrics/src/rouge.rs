@@ -46,9 +46,8 @@ impl Corpus {
     /// [`rouge`] of these captions.
     pub fn rouge(&self) -> Rouge {
         let mut lengths = Vec::new();
-        let images = self.hypotheses.iter().zip(&self.references);
-        let per_image: Vec<f64> = images
-            .map(|(hypothesis, references)| score(hypothesis, references, &mut lengths))
+        let per_image: Vec<f64> = (0..self.images())
+            .map(|image| score(self.hypothesis(image), self.references(image), &mut lengths))
             .collect();
         Rouge {
             corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
@@ -57,7 +56,11 @@ impl Corpus {
     }
 }
 
-fn score(hypothesis: &[u32], references: &[Vec<u32>], lengths: &mut Vec<usize>) -> f64 {
+fn score<'a>(
+    hypothesis: &[u32],
+    references: impl Iterator<Item = &'a [u32]>,
+    lengths: &mut Vec<usize>,
+) -> f64 {
     let hypothesis = filled(hypothesis);
     let (mut precision, mut recall) = (0.0f64, 0.0f64);
     for reference in references {
