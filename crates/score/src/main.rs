@@ -211,6 +211,9 @@ fn meteor(args: &Args, metrics: &[Metric]) -> Result<Option<Data>> {
         return Ok(None);
     }
     let folder = args.meteor_data.clone().or_else(Data::default_folder);
+    if folder.as_deref().is_some_and(Data::must_compile) {
+        tracing::info!("compiling METEOR's data, this once");
+    }
     let data = folder.as_deref().map(Data::of_folder).transpose();
     if let Some(data) = data.map_err(Error::input)?.flatten() {
         return Ok(Some(data));

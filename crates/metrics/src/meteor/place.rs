@@ -23,6 +23,11 @@ impl Data {
         set("ATTEND_METEOR").or_else(|| Some(cache()?.join("meteor-1.5")))
     }
 
+    /// Whether [`Data::of_folder`] will take its time: a few seconds.
+    pub fn must_compile(folder: &Path) -> bool {
+        Data::open(&folder.join(COMPILED)).is_err() && folder.join(super::compile::JAR).exists()
+    }
+
     /// Opens the data of a folder; `None` where nothing of it is there. The first
     /// time the data is compiled, into the folder, or, where that can't be
     /// written, for this time only.
