@@ -38,7 +38,8 @@ pub fn ptb(caption: &str) -> Vec<String> {
 /// at what follows, the next line too: of `Plan B.` the last word is `b.`, and
 /// `b` where the next line begins with a word like `The`.
 ///
-/// Line breaks inside a caption are blanks here. (The tool takes some of them for
+/// One thing differs: where a capital Σ ends a word, Java's lower case sometimes
+/// has σ for ς. Line breaks inside a caption are blanks here. (The tool takes some of them for
 /// ends of captions, and gives every later caption the words of another.)
 pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
     let mut words = vec![Vec::new(); captions.len()];
