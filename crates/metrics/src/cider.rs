@@ -171,7 +171,9 @@ type Counts<G> = HashMap<G, u32, FixedState>;
 struct Rarity<'a, G> {
     counts: &'a Counts<G>,
     bits: u32,
-    /// By the number of images that have it.
+    /// Logarithm of the number of images.
+    all: f64,
+    /// By the number of images that have it, where these are few.
     weights: Vec<f64>,
 }
 
@@ -181,15 +183,19 @@ impl<'a, G: Gram> Rarity<'a, G> {
         let all = (images.max(1) as f64).ln();
         let most = counts.values().max().map_or(1, |&most| most.max(1));
         let weight = |documents: u32| all - f64::from(documents.max(1)).ln();
+        let few = most.min(1 << 16);
         Rarity {
             counts,
             bits,
-            weights: (0..=most).map(weight).collect(),
+            all,
+            weights: (0..=few).map(weight).collect(),
         }
     }
 
     fn weight(&self, gram: &G) -> f64 {
-        self.weights[self.counts.get(gram).map_or(0, |&n| n as usize)]
+        let documents = self.counts.get(gram).copied().unwrap_or(1);
+        let known = self.weights.get(documents as usize).copied();
+        known.unwrap_or_else(|| self.all - f64::from(documents).ln())
     }
 }
 
@@ -284,7 +290,10 @@ impl DocumentFrequencies {
         let (count, gram) = line.split_once('\t')?;
         let count: u32 = count.parse().ok()?;
         let ids: Vec<u32> = gram.split(' ').map(|word| self.words.id(word)).collect();
-        let fits = ids.len() <= ORDERS && (1..=self.images).contains(&count.into());
+        let word = |word: &str| !word.is_empty() && !word.contains(char::is_whitespace);
+        let fits = gram.split(' ').all(word)
+            && ids.len() <= ORDERS
+            && (1..=self.images).contains(&count.into());
         fits.then(|| self.counts.insert(u128::pack(&ids, u32::BITS), count))?;
         Some(())
     }

@@ -99,7 +99,16 @@ fn a_damaged_table_is_refused_with_its_line() {
     let header = "document frequencies of n-grams, images: 3\n";
     assert!(refused("").contains("line 1"));
     assert!(refused("2\ta dog\n").contains("line 1"));
-    for line in ["a dog", "4\ta", "0\ta", "x\ta", "-1\ta", "2\ta b c d e"] {
+    for line in [
+        "a dog",
+        "4\ta",
+        "0\ta",
+        "x\ta",
+        "-1\ta",
+        "2\ta b c d e",
+        "2\ta  b",
+        "2\t",
+    ] {
         let text = format!("{header}2\tthe\n{line}\n");
         assert!(refused(&text).contains("line 3"), "{line}");
     }
