@@ -1,7 +1,7 @@
 //! The parameters of an evaluation.
 
 use attend_artifact::{Error, Result};
-use attend_metrics::{Metric, Scorer};
+use attend_metrics::Metric;
 use serde::{Deserialize, Serialize};
 
 /// The sections of the config that the evaluator reads.
@@ -64,15 +64,6 @@ impl Default for Evaluate {
             batch: 32,
             device: "cpu".into(),
         }
-    }
-}
-
-impl Evaluate {
-    /// Those of the metrics that can be computed.
-    pub fn scored(&self, scorer: &Scorer) -> Vec<Metric> {
-        let mut metrics = self.metrics.clone();
-        metrics.retain(|metric| *metric != Metric::Meteor || scorer.meteor.is_some());
-        metrics
     }
 }
 

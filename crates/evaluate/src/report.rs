@@ -88,7 +88,6 @@ pub fn write(
     config: &Evaluate,
     scorer: &Scorer,
 ) -> Result<()> {
-    let metrics = config.scored(scorer);
     let mut scores = Scores {
         split: config.split.clone(),
         images: by_beam.first().map_or(0, |(_, rows)| rows.len() as u64),
@@ -101,7 +100,7 @@ pub fn write(
         staging.done(name, None)
     };
     for (beam, rows) in by_beam.iter_mut() {
-        let of_beam = score(rows, references, &metrics, scorer);
+        let of_beam = score(rows, references, &config.metrics, scorer);
         scores.beams.insert(beam.to_string(), of_beam);
         let results = rows
             .iter()

@@ -39,22 +39,15 @@ pub fn ptb(caption: &str) -> Vec<String> {
 /// `b` where the next line begins with a word like `The`.
 ///
 /// One thing differs: where a capital Σ ends a word, Java's lower case sometimes
-/// has σ for ς. Line breaks inside a caption are blanks here. (The tool takes some of them for
-/// ends of captions, and gives every later caption the words of another.)
+/// has σ for ς. Line breaks inside a caption are blanks here. (The tool takes some
+/// of them for ends of captions, and gives every later caption the words of
+/// another.)
 pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
     let mut words = vec![Vec::new(); captions.len()];
     File::new(captions).words(0..captions.len(), |caption, word| {
         words[caption].push(word.to_owned());
     });
     words
-}
-
-/// [`ptb_lines`] of the captions of images, in groups: the references of a score.
-pub fn ptb_groups<C: AsRef<str>>(groups: &[Vec<C>]) -> Vec<Vec<Vec<String>>> {
-    let captions: Vec<&str> = groups.iter().flatten().map(AsRef::as_ref).collect();
-    let mut words = ptb_lines(&captions).into_iter();
-    let take = |group: &Vec<C>| words.by_ref().take(group.len()).collect();
-    groups.iter().map(take).collect()
 }
 
 /// Captions as the tool reads them: the lines of one file.

@@ -120,13 +120,10 @@ pub(super) const PARTS: &[(&str, &str)] = &[
         r"[A-Za-z0-9]+(-[A-Za-z]+){0,2}(\\?/[A-Za-z0-9]+(-[A-Za-z]+){0,2}){1,2}",
     ),
     (
-        "acro",
-        r"([A-Za-z](\.[A-Za-z])*|(Canada|Sino|Korean|EU|Japan|non)-U\.S|U\.S\.-(U\.K|U\.S\.S\.R))",
-    ),
-    (
         "letters",
         r"([A-Za-z](\.[A-Za-z])+|(Canada|Sino|Korean|EU|Japan|non)-U\.S|U\.S\.-(U\.K|U\.S\.S\.R))",
     ),
+    ("acro", r"([A-Za-z]|{letters})"),
     (
         "hyphened",
         r"[A-Za-z0-9][A-Za-z0-9.,{shy}]*(-([A-Za-z0-9{shy}]+|{letters}\.))+",
@@ -159,10 +156,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
         "beforename",
         r"([A-Za-z]|{title}|vs|Alex|Wm|Jos|Cie|a\.k\.a|cf|TREAS|Ph|{acro}|{office})",
     ),
-    (
-        "beforenumber",
-        r"(ca|figs?|prop|nos?|art|bldg|prop|pp|op)\.",
-    ),
+    ("beforenumber", r"(ca|figs?|prop|nos?|art|bldg|pp|op)\."),
     (
         "filename",
         r"({inword}|{number})+(\.({inword}|{number})+)*\.(bat|bmp|c|class|cgi|cpp|dll|doc|docx|exe|gif|gz|h|htm|html|jar|java|jpeg|jpg|mov|mp3|pdf|php|pl|png|ppt|ps|py|sql|tar|txt|wav|x|xml|zip)",
