@@ -8,7 +8,7 @@
 //! `captions.json` holds `hypotheses` (one list of words per image) and
 //! `references` (lists of such lists).
 
-use attend_metrics::meteor::{Data, Meteor};
+use attend_metrics::meteor::{Data, meteor};
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
 use std::path::Path;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["score", data] => {
             let data = Data::open(Path::new(data))?;
             let captions: Captions = serde_json::from_reader(stdin().lock())?;
-            let scores = Meteor::new(&data).score(&captions.hypotheses, &captions.references);
+            let scores = meteor(&data, &captions.hypotheses, &captions.references);
             writeln!(stdout(), "{}", serde_json::to_string(&scores)?)?;
         }
         _ => return Err("usage: meteor compile SOURCE DATA | meteor score DATA".into()),

@@ -105,11 +105,17 @@ impl Corpus {
     ///
     /// # Panics
     /// As [`Corpus::of_words`].
-    pub fn of_captions<C: AsRef<str>>(hypotheses: &[C], references: &[Vec<C>]) -> Corpus {
-        let all: Vec<&str> = references.iter().flatten().map(AsRef::as_ref).collect();
+    pub fn of_captions<H, R, C>(hypotheses: &[H], references: &[R]) -> Corpus
+    where
+        H: AsRef<str>,
+        R: AsRef<[C]>,
+        C: AsRef<str>,
+    {
+        let of_image = references.iter().map(AsRef::as_ref);
+        let all: Vec<&str> = of_image.clone().flatten().map(AsRef::as_ref).collect();
         let mut words = Words::default();
         let [said, written] = tokenise([File::new(hypotheses), File::new(&all)], &mut words);
-        Corpus::new(words, said, written, references.iter().map(Vec::len))
+        Corpus::new(words, said, written, of_image.map(<[C]>::len))
     }
 
     fn new(

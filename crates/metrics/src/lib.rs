@@ -2,16 +2,16 @@
 //!
 //! The numbers are those of the COCO caption tool (`pycocoevalcap`), to the
 //! last digit that matters, corpus and each image, without Python or a JVM.
-//! The crate stands alone: it reads no files but METEOR's data and knows
-//! nothing of models, images or artifacts; captions come in as words.
+//! The crate stands alone: it knows nothing of models, images or artifacts.
 //!
+//! - [`captions`]: from COCO's, Karpathy's and plain text files.
 //! - [`tokens`]: from a caption's text to its words. Scores depend on the
 //!   tokeniser as much as on the captions, so say which one you used.
 //!   [`tokenize`] is the simple rule, the one behind published Karpathy splits.
 //! - [`bleu()`]: BLEU-1 to BLEU-4; [`rouge()`]: ROUGE-L; [`cider()`]: CIDEr-D, the
 //!   tool's "CIDEr".
 //! - [`meteor`]: METEOR 1.5, for those who have its data.
-//! - [`Scorer`]: several of them at once.
+//! - [`Corpus`], [`Scorer`]: several of them at once.
 //!
 //! # Example
 //!
@@ -49,8 +49,10 @@
 #![deny(unsafe_code)]
 
 pub mod bleu;
+pub mod captions;
 pub mod cider;
 mod corpus;
+mod error;
 pub mod meteor;
 mod ngrams;
 pub mod rouge;
@@ -60,6 +62,7 @@ pub mod tokens;
 pub use bleu::{Bleu, bleu};
 pub use cider::{Cider, DocumentFrequencies, cider, cider_with};
 pub use corpus::Corpus;
+pub use error::Error;
 pub use rouge::{Rouge, rouge};
 pub use scores::{Metric, Score, Scorer};
 pub use tokens::simple as tokenize;

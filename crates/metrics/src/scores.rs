@@ -1,6 +1,6 @@
 //! All scores of a set of captions at once.
 
-use crate::meteor::{Data, Meteor};
+use crate::meteor::Data;
 use crate::{Corpus, DocumentFrequencies};
 use serde::{Deserialize, Serialize};
 
@@ -77,16 +77,27 @@ impl Scorer {
     /// assert_eq!(scores[4].per_image.len(), 2);
     /// ```
     pub fn score(&self, metrics: &[Metric], corpus: &Corpus) -> Vec<Score> {
+        self.score_watched(metrics, corpus, || ())
+    }
+
+    /// As [`Scorer::score`]. Calls `done` whenever METEOR has scored an image: the
+    /// other metrics take no time.
+    pub fn score_watched(
+        &self,
+        metrics: &[Metric],
+        corpus: &Corpus,
+        done: impl Fn() + Sync,
+    ) -> Vec<Score> {
         std::thread::scope(|scope| {
             let threads: Vec<_> = metrics
                 .iter()
-                .map(|metric| scope.spawn(|| self.one(*metric, corpus)))
+                .map(|metric| scope.spawn(|| self.one(*metric, corpus, &done)))
                 .collect();
             threads.into_iter().flat_map(crate::join).collect()
         })
     }
 
-    fn one(&self, metric: Metric, corpus: &Corpus) -> Vec<Score> {
+    fn one(&self, metric: Metric, corpus: &Corpus, done: impl Fn() + Sync) -> Vec<Score> {
         let scores: Vec<(f64, Vec<f64>)> = match metric {
             Metric::Bleu => {
                 let scores = corpus.bleu();
@@ -94,12 +105,11 @@ impl Scorer {
                 (0..4).map(|k| (scores.corpus[k], of_order(k))).collect()
             }
             Metric::Meteor => {
-                let scores = self.meteor.iter().map(|data| {
-                    let (hypotheses, references) = corpus.captions();
-                    let scores = Meteor::new(data).score(&hypotheses, &references);
-                    (scores.corpus, scores.per_image)
-                });
-                scores.collect()
+                let scores = self.meteor.as_ref().map(|data| corpus.meteor(data, &done));
+                scores
+                    .into_iter()
+                    .map(|scores| (scores.corpus, scores.per_image))
+                    .collect()
             }
             Metric::Rouge => {
                 let scores = corpus.rouge();

@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // a helper that fails fails its test
 
-use attend_metrics::meteor::{Data, Error, Meteor, MeteorScores};
+use attend_metrics::Error;
+use attend_metrics::meteor::{Data, Meteor, meteor};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::fs;
@@ -65,7 +66,7 @@ fn words(caption: &str) -> Vec<String> {
 
 fn score(hypothesis: &str, references: &[&str]) -> f64 {
     let references = references.iter().map(|r| words(r)).collect();
-    let scores = Meteor::new(&SMALL.0).score(&[words(hypothesis)], &[references]);
+    let scores = meteor(&SMALL.0, &[words(hypothesis)], &[references]);
     assert_eq!(scores.per_image.len(), 1);
     scores.per_image[0]
 }
@@ -124,7 +125,7 @@ fn the_best_reference_counts() {
 fn a_corpus_sums_counts() {
     let hypotheses = ["blue bus", "hound", "car"].map(words);
     let references = ["blue bus", "dog", "tree"].map(|r| vec![words(r)]);
-    let scores = Meteor::new(&SMALL.0).score(&hypotheses, &references);
+    let scores = meteor(&SMALL.0, &hypotheses, &references);
     assert_eq!(scores.per_image[0], 1.0);
     assert_eq!(scores.per_image[2], 0.0);
     // 2.8 of 4 words on both sides; chunks of perfect images aren't counted
@@ -137,17 +138,21 @@ fn nothing_scores_nothing() {
         assert_score(hypothesis, reference, 0.0);
     }
     let none: [Vec<String>; 0] = [];
-    let empty = MeteorScores {
+    let empty = Meteor {
         corpus: 0.0,
         per_image: vec![],
     };
-    assert_eq!(Meteor::new(&SMALL.0).score(&none, &[]), empty);
+    assert_eq!(meteor(&SMALL.0, &none, &[]), empty);
 }
 
 #[test]
 #[should_panic(expected = "image 1 has no reference")]
 fn an_image_without_references_is_named() {
-    Meteor::new(&SMALL.0).score(&[vec!["a"], vec!["b"]], &[vec![vec!["a"]], vec![]]);
+    meteor(
+        &SMALL.0,
+        &[vec!["a"], vec!["b"]],
+        &[vec![vec!["a"]], vec![]],
+    );
 }
 
 /// Captions are normalised once more, whatever tokeniser made them.
@@ -252,9 +257,9 @@ fn corpus() -> impl Strategy<Value = Vec<(Vec<String>, Vec<Vec<String>>)>> {
     prop::collection::vec((caption(0..12), references), 1..8)
 }
 
-fn scores(data: &Data, images: Vec<(Vec<String>, Vec<Vec<String>>)>) -> MeteorScores {
+fn scores(data: &Data, images: Vec<(Vec<String>, Vec<Vec<String>>)>) -> Meteor {
     let (hypotheses, references): (Vec<_>, Vec<_>) = images.into_iter().unzip();
-    Meteor::new(data).score(&hypotheses, &references)
+    meteor(data, &hypotheses, &references)
 }
 
 proptest! {

@@ -4,14 +4,16 @@
 //! left out, and why, goes to standard error.
 
 mod per_image;
-mod read;
 
+use attend_artifact::progress::progress;
 use attend_artifact::{At, Error, Result, stage};
+use attend_metrics::captions::{self, References, Results};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Corpus, DocumentFrequencies, Metric, Score, Scorer};
 use clap::Parser;
-use read::{References, Results};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -72,8 +74,6 @@ fn main() -> ExitCode {
 }
 
 fn score(args: &Args) -> Result<()> {
-    let references = read::references(&args.references, args.split.as_deref())?;
-    let results = read::results(&args.results)?;
     let metrics = match args.metrics.as_slice() {
         [] => Metric::ALL.to_vec(),
         metrics => metrics.to_vec(),
@@ -82,24 +82,19 @@ fn score(args: &Args) -> Result<()> {
         meteor: meteor(args, &metrics)?,
         frequencies: args.frequencies.as_deref().map(frequencies).transpose()?,
     };
-    let images = Images::pair(results, references, args)?;
-    let said: Vec<&str> = images.results.iter().map(|(_, c)| c.as_str()).collect();
-    let scored: Vec<Vec<&str>> = images.scored().iter().map(captions).collect();
-    let scores = scorer.score(&metrics, &Corpus::of_captions(&said, &scored));
-    if let Some(path) = &args.save_frequencies {
-        let all: Vec<Vec<&str>> = images.references.iter().map(captions).collect();
-        let nothing = vec![""; all.len()];
-        let table = DocumentFrequencies::of(Corpus::of_captions(&nothing, &all));
-        whole(path, |file| table.write(BufWriter::new(file)))?;
-    }
+    let (corpus, summary, rows) = read(args)?;
+    let total = scorer.meteor.as_ref().map_or(0, |_| corpus.images());
+    let bar = progress("METEOR", "images", total as u64);
+    let scores = scorer.score_watched(&metrics, &corpus, || bar.inc(1));
+    bar.finish();
     if let Some(path) = &args.per_image {
-        per_image::write(path, &images.results, &scores)?;
+        per_image::write(path, rows, &scores)?;
     }
     let mut out = std::io::stdout().lock();
     let printed = if args.json {
-        writeln!(out, "{:#}", images.json(&scores))
+        writeln!(out, "{:#}", summary.json(&scores))
     } else {
-        images.table(&metrics, &scores, &mut out)
+        summary.table(&metrics, &scores, &mut out)
     };
     match printed {
         // `attend-score … | head` has seen enough.
@@ -110,27 +105,49 @@ fn score(args: &Args) -> Result<()> {
     }
 }
 
-fn captions((_, captions): &(i64, Vec<String>)) -> Vec<&str> {
-    captions.iter().map(String::as_str).collect()
+/// The captions as words, what there is to say of them, and the results for
+/// `--per-image`. The text of the captions is gone before anything is scored.
+fn read(args: &Args) -> Result<(Corpus, Summary, Vec<(i64, String)>)> {
+    let read = |path: &PathBuf| captions::File::read(path).map_err(Error::input);
+    let references: Vec<_> = args.references.iter().map(read).collect::<Result<_>>()?;
+    let results = read(&args.results)?;
+    let images = Images::pair(
+        captions::results(&results).map_err(Error::input)?,
+        captions::references(&references, args.split.as_deref()).map_err(Error::input)?,
+        args,
+    )?;
+    if let Some(path) = &args.save_frequencies {
+        let table = images.frequencies();
+        whole(path, |file| table.write(BufWriter::new(file)))?;
+    }
+    let corpus = images.corpus();
+    let summary = images.summary();
+    let rows = images
+        .results
+        .into_iter()
+        .filter(|_| args.per_image.is_some());
+    let rows = rows.map(|(id, caption)| (id, caption.into_owned()));
+    Ok((corpus, summary, rows.collect()))
 }
 
 /// What is scored.
-struct Images {
-    results: Results,
-    /// Those of the results, in their order; then the images without a result.
-    references: Vec<(i64, Vec<String>)>,
-    empty: usize,
+struct Images<'a> {
+    results: Results<'a>,
+    /// Those of the results, in their order.
+    references: Vec<Vec<Cow<'a, str>>>,
+    /// Images without a result.
+    others: References<'a>,
 }
 
-impl Images {
-    fn pair(results: Results, mut references: References, args: &Args) -> Result<Images> {
+impl<'a> Images<'a> {
+    fn pair(results: Results<'a>, mut references: References<'a>, args: &Args) -> Result<Self> {
         if results.is_empty() {
             return Err(Error::input(format!(
                 "{}: holds no results",
                 args.results.display()
             )));
         }
-        let mut ordered = Vec::with_capacity(references.len());
+        let mut scored = Vec::with_capacity(results.len());
         for (index, (id, _)) in results.iter().enumerate() {
             let captions = references.remove(id).unwrap_or_default();
             if captions.is_empty() {
@@ -140,45 +157,73 @@ impl Images {
                     args.references[0].display()
                 )));
             }
-            ordered.push((*id, captions));
+            scored.push(captions);
         }
         references.retain(|_, captions| !captions.is_empty());
-        if let Some(first) = references.keys().next() {
-            tracing::warn!(
-                "{} of {} images have no result (the first: {first}); the others are scored",
-                references.len(),
-                references.len() + results.len()
-            );
-        }
-        let empty = results.iter().filter(|(_, c)| c.trim().is_empty()).count();
-        if empty > 0 {
-            tracing::warn!("{empty} results are empty captions; they score 0");
-        }
-        ordered.extend(references);
         Ok(Images {
             results,
-            references: ordered,
-            empty,
+            references: scored,
+            others: references,
         })
     }
 
-    fn scored(&self) -> &[(i64, Vec<String>)] {
-        &self.references[..self.results.len()]
+    fn corpus(&self) -> Corpus {
+        let said: Vec<&str> = self.results.iter().map(|(_, c)| c.as_ref()).collect();
+        Corpus::of_captions(&said, &self.references)
     }
 
+    /// Of all references, those of images without a result too.
+    fn frequencies(&self) -> DocumentFrequencies {
+        let all: Vec<&[Cow<str>]> = (self.references.iter().chain(self.others.values()))
+            .map(Vec::as_slice)
+            .collect();
+        DocumentFrequencies::of(Corpus::of_captions(&vec![""; all.len()], &all))
+    }
+
+    /// What there is to say of them; warns of what is not scored, or scores 0.
+    fn summary(&self) -> Summary {
+        if let Some(first) = self.others.keys().next() {
+            tracing::warn!(
+                "{} of {} images have no result (the first: {first}); the others are scored",
+                self.others.len(),
+                self.others.len() + self.results.len()
+            );
+        }
+        let empty = self.results.iter().filter(|(_, c)| c.trim().is_empty());
+        let summary = Summary {
+            images: self.results.len(),
+            references: self.references.iter().map(Vec::len).sum(),
+            empty_results: empty.count(),
+            without_result: self.others.keys().copied().collect(),
+        };
+        if summary.empty_results > 0 {
+            tracing::warn!(
+                "{} results are empty captions; they score 0",
+                summary.empty_results
+            );
+        }
+        summary
+    }
+}
+
+/// What was scored, in numbers.
+#[derive(Serialize)]
+struct Summary {
+    images: usize,
+    references: usize,
+    empty_results: usize,
+    without_result: Vec<i64>,
+}
+
+impl Summary {
     fn json(&self, scores: &[Score]) -> Value {
-        let missing = self.references[self.results.len()..].iter();
         let scores: Map<String, Value> = scores
             .iter()
             .map(|score| (score.key.clone(), json!(score.corpus)))
             .collect();
-        json!({
-            "images": self.results.len(),
-            "references": self.scored().iter().map(|(_, r)| r.len()).sum::<usize>(),
-            "empty_results": self.empty,
-            "without_result": missing.map(|(id, _)| id).collect::<Vec<_>>(),
-            "scores": scores,
-        })
+        let mut all = json!(self);
+        all["scores"] = scores.into();
+        all
     }
 
     fn table(
@@ -187,11 +232,10 @@ impl Images {
         scores: &[Score],
         out: &mut impl Write,
     ) -> std::io::Result<()> {
-        let references: usize = self.scored().iter().map(|(_, r)| r.len()).sum();
         writeln!(
             out,
-            "{} images, {references} references; scores times 100\n",
-            self.results.len()
+            "{} images, {} references; scores times 100\n",
+            self.images, self.references
         )?;
         let names: Vec<&str> = metrics.iter().flat_map(|m| m.names()).copied().collect();
         let keys = metrics.iter().flat_map(|m| m.keys());

@@ -1,7 +1,6 @@
 //! The Parquet table of `--per-image`: `image_id`, `caption`, and a column for
 //! each score.
 
-use crate::read::Results;
 use crate::whole;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use attend_artifact::Result;
@@ -15,10 +14,10 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// [`attend_artifact::Error::Internal`] where it can't be written.
-pub fn write(path: &Path, results: &Results, scores: &[Score]) -> Result<()> {
+pub fn write(path: &Path, results: Vec<(i64, String)>, scores: &[Score]) -> Result<()> {
     whole(path, |file| {
-        let ids: Int64Array = results.iter().map(|(id, _)| *id).collect();
-        let captions: StringArray = results.iter().map(|(_, c)| Some(c)).collect();
+        let (ids, captions): (Vec<i64>, Vec<String>) = results.into_iter().unzip();
+        let (ids, captions) = (Int64Array::from(ids), StringArray::from(captions));
         let mut columns: Vec<(&str, ArrayRef)> =
             vec![("image_id", Arc::new(ids)), ("caption", Arc::new(captions))];
         for score in scores {

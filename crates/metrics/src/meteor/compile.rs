@@ -1,6 +1,7 @@
 //! From the files that the METEOR tool ships to the one of [`super::file`].
 
-use super::file::{self, Data, Error, SECTIONS, Section};
+use super::file::{self, Data, SECTIONS, Section};
+use crate::Error;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

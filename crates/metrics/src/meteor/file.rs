@@ -3,47 +3,11 @@
 //! A header (magic, version, where each section lies, checksums), then the
 //! sections of [`super::tables`]. Numbers are little-endian everywhere.
 
+use crate::Error;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-
-/// What the data may be refused for.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file cannot be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file is not what it should be.
-    #[error("{path}: {what}")]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
-}
-
-impl Error {
-    pub(super) fn io(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
-        |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    pub(super) fn malformed(path: &Path, what: impl Into<String>) -> Error {
-        Error::Malformed {
-            path: path.to_owned(),
-            what: what.into(),
-        }
-    }
-}
 
 /// The parts of the file, in their order.
 #[derive(Clone, Copy)]

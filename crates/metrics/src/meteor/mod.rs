@@ -30,18 +30,19 @@
 //! [`Data::open`] maps that file.
 //!
 //! ```no_run
-//! use attend_metrics::meteor::{Data, Meteor};
-//! use attend_metrics::tokenize;
+//! use attend_metrics::meteor::{Data, meteor};
+//! use attend_metrics::tokens::ptb;
 //! use std::path::Path;
 //!
-//! # fn main() -> Result<(), attend_metrics::meteor::Error> {
+//! # fn main() -> Result<(), attend_metrics::Error> {
 //! let file = Path::new("english.meteor");
 //! Data::compile(Path::new("site-packages/pycocoevalcap/meteor"), file)?;
 //!
 //! let data = Data::open(file)?;
-//! let scores = Meteor::new(&data).score(
-//!     &[tokenize("a hound runs on the beach")],
-//!     &[vec![tokenize("a dog is running on the beach")]],
+//! let scores = meteor(
+//!     &data,
+//!     &[ptb("A hound runs on the beach.")],
+//!     &[vec![ptb("A dog is running on the beach.")]],
 //! );
 //! assert!(scores.corpus > 0.3);
 //! # Ok(())
@@ -58,79 +59,81 @@ mod place;
 mod statistics;
 mod tables;
 
-pub use file::{Data, Error};
+pub use file::Data;
 
+use crate::Corpus;
 use lexicon::{Lexicon, Sentence};
 use serde::{Deserialize, Serialize};
 use statistics::Statistics;
 
-/// METEOR scores, each between 0 and 1.
+/// METEOR, between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MeteorScores {
+pub struct Meteor {
     /// Of all images together: counts are summed before they are divided.
     pub corpus: f64,
     /// Of each image alone, in the order given.
     pub per_image: Vec<f64>,
 }
 
-/// Scores captions with METEOR.
-pub struct Meteor<'a> {
-    data: &'a Data,
+/// Scores one hypothesis per image against that image's references.
+///
+/// A caption is a list of words (the official scores are those of
+/// [`ptb_lines`](crate::tokens::ptb_lines)). Any may be empty: an empty
+/// hypothesis scores 0. Without images the corpus scores 0.
+///
+/// # Panics
+/// If the slices differ in length, or an image has no reference at all:
+/// there is no score that could be given. Leave such images out first.
+pub fn meteor<W: AsRef<str>>(
+    data: &Data,
+    hypotheses: &[Vec<W>],
+    references: &[Vec<Vec<W>>],
+) -> Meteor {
+    Corpus::of_words(hypotheses, references).meteor(data, || ())
 }
 
-impl<'a> Meteor<'a> {
-    /// A scorer with this data.
-    pub fn new(data: &'a Data) -> Self {
-        Meteor { data }
-    }
-
-    /// Scores one hypothesis per image against that image's references.
-    ///
-    /// A caption is a list of words (the official scores are those of the
-    /// tokeniser of the Penn Treebank). Any may be empty: an empty hypothesis
-    /// scores 0. Without images the corpus scores 0.
-    ///
-    /// # Panics
-    /// If the slices differ in length, or an image has no reference at all:
-    /// there is no score that could be given. Leave such images out first.
-    pub fn score<W: AsRef<str>>(
-        &self,
-        hypotheses: &[Vec<W>],
-        references: &[Vec<Vec<W>>],
-    ) -> MeteorScores {
-        assert_eq!(
-            hypotheses.len(),
-            references.len(),
-            "hypotheses and references are lists over the same images"
-        );
-        let mut lexicon = Lexicon::new(self.data);
+impl Corpus {
+    /// [`meteor()`] of these captions. Calls `done` after each image, from several
+    /// threads: a core scores some thousands of images in a second.
+    pub fn meteor(&self, data: &Data, done: impl Fn() + Sync) -> Meteor {
+        let words = self.words.list();
+        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+            let mut lexicon = Lexicon::new(data);
+            let of_image = |image: usize| {
+                let line = |caption: &[u32]| {
+                    let words: Vec<&str> = caption.iter().map(|&id| words[id as usize]).collect();
+                    words.join(" ")
+                };
+                let hypothesis = line(self.hypothesis(image));
+                let statistics = best(&hypothesis, self.references(image).map(line), &mut lexicon);
+                done();
+                statistics
+            };
+            images.map(of_image).collect::<Vec<Statistics>>()
+        });
+        // Summed in the order of the images: on any number of cores the same.
+        let statistics = parts.concat();
         let mut total = Statistics::default();
-        let mut per_image = Vec::with_capacity(hypotheses.len());
-        for (image, (hypothesis, references)) in hypotheses.iter().zip(references).enumerate() {
-            assert!(!references.is_empty(), "image {image} has no reference");
-            let statistics = best(hypothesis, references, &mut lexicon);
-            per_image.push(statistics.score());
-            total.add(&statistics);
-        }
-        MeteorScores {
+        statistics.iter().for_each(|image| total.add(image));
+        Meteor {
             corpus: total.score(),
-            per_image,
+            per_image: statistics.iter().map(Statistics::score).collect(),
         }
     }
 }
 
 /// Statistics against the reference that gives the highest score, the first of
 /// equals.
-fn best<W: AsRef<str>>(
-    hypothesis: &[W],
-    references: &[Vec<W>],
+fn best(
+    hypothesis: &str,
+    references: impl Iterator<Item = String>,
     lexicon: &mut Lexicon,
 ) -> Statistics {
-    let hypothesis = line(hypothesis).replace(BARS, "").replace("  ", " ");
+    let hypothesis = hypothesis.replace(BARS, "").replace("  ", " ");
     let hypothesis = lexicon.sentence(&hypothesis);
     let mut best: Option<(f64, Statistics)> = None;
     for reference in references {
-        for reference in line(reference).split(BARS) {
+        for reference in reference.split(BARS) {
             let reference = lexicon.sentence(reference);
             let statistics = compare(&hypothesis, &reference, lexicon);
             let score = statistics.score();
@@ -152,8 +155,3 @@ fn compare(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> St
 /// What separates captions on a line to the tool. Its caller takes care of
 /// hypotheses (and, in passing, of double blanks in them), not of references.
 const BARS: &str = "|||";
-
-fn line<W: AsRef<str>>(words: &[W]) -> String {
-    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
-    words.join(" ")
-}

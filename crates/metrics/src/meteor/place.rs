@@ -1,6 +1,7 @@
 //! Where METEOR's data lies on a machine.
 
-use super::{Data, Error};
+use super::Data;
+use crate::Error;
 use std::path::{Path, PathBuf};
 
 /// Name of the compiled file, beside what it was compiled from.
