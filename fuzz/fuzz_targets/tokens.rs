@@ -9,7 +9,12 @@ fuzz_target!(|text: &str| {
     let captions: Vec<&str> = text.split('\n').collect();
     let words = ptb_lines(&captions);
     assert_eq!(words.len(), captions.len());
-    assert!(words.iter().flatten().all(|word| !word.is_empty() && !word.contains(' ')));
+    assert!(
+        words
+            .iter()
+            .flatten()
+            .all(|word| !word.is_empty() && !word.contains(' '))
+    );
     let references: Vec<Vec<&str>> = captions.iter().map(|caption| vec![*caption]).collect();
     let corpus = Corpus::of_captions(&captions, &references);
     let single: Vec<_> = words.iter().map(|words| vec![words.clone()]).collect();

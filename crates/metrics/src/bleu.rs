@@ -61,30 +61,38 @@ impl Corpus {
     }
 
     fn bleu_of<G: Gram>(&self, bits: u32) -> Bleu {
-        let mut room = Vec::new();
-        let mut grams = [Grams::<G>::new(), Grams::new()];
+        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+            let mut room = Vec::new();
+            let mut grams = [Grams::<G>::new(), Grams::new()];
+            let mut total = Counts::default();
+            let mut score = |image: usize| {
+                let [ours, theirs] = &mut grams;
+                let hypothesis = self.split(self.hypothesis(image), &mut room);
+                let length = hypothesis.len();
+                ours.count(hypothesis, bits);
+                let mut found = vec![0; ours.counted.len()];
+                let mut closest = usize::MAX;
+                for reference in self.references(image) {
+                    let reference = self.split(reference, &mut room);
+                    // The shorter of two that are equally close.
+                    let distance = |l: usize| (l.abs_diff(length), l);
+                    if closest == usize::MAX || distance(reference.len()) < distance(closest) {
+                        closest = reference.len();
+                    }
+                    theirs.count(reference, bits);
+                    most(ours, theirs, &mut found);
+                }
+                let counts = Counts::new(length, closest, ours, &found);
+                total.add(&counts);
+                counts.scores()
+            };
+            let scores: Vec<_> = images.map(&mut score).collect();
+            (scores, total)
+        });
         let mut total = Counts::default();
         let mut per_image = Vec::with_capacity(self.images());
-        for image in 0..self.images() {
-            let mut found = Vec::new();
-            let [ours, theirs] = &mut grams;
-            let hypothesis = self.split(self.hypothesis(image), &mut room);
-            let length = hypothesis.len();
-            ours.count(hypothesis, bits);
-            found.resize(ours.counted.len(), 0);
-            let mut closest = usize::MAX;
-            for reference in self.references(image) {
-                let reference = self.split(reference, &mut room);
-                // The shorter of two that are equally close.
-                let distance = |l: usize| (l.abs_diff(length), l);
-                if closest == usize::MAX || distance(reference.len()) < distance(closest) {
-                    closest = reference.len();
-                }
-                theirs.count(reference, bits);
-                most(ours, theirs, &mut found);
-            }
-            let counts = Counts::new(length, closest, ours, &found);
-            per_image.push(counts.scores());
+        for (scores, counts) in parts {
+            per_image.extend(scores);
             total.add(&counts);
         }
         Bleu {

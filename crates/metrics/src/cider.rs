@@ -142,13 +142,17 @@ impl Corpus {
             let of_order = |k| self.documents_of_order::<G>(k + 1, bits);
             orders.map(of_order).collect::<Vec<_>>()
         });
-        parts.into_iter().flatten().flatten().collect()
+        let parts: Vec<Vec<(G, u32)>> = parts.into_iter().flatten().collect();
+        let grams = parts.iter().map(Vec::len).sum();
+        let mut counts = Counts::with_capacity_and_hasher(grams, FixedState::default());
+        parts.into_iter().for_each(|part| counts.extend(part));
+        counts
     }
 
     fn documents_of_order<G: Gram>(&self, n: usize, bits: u32) -> Vec<(G, u32)> {
         let mut room = Vec::new();
         let mut of_image = Vec::new();
-        let mut all = Vec::new();
+        let mut all = Vec::with_capacity(self.references.ids.len());
         for image in 0..self.images() {
             of_image.clear();
             for reference in self.references(image) {

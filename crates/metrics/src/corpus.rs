@@ -11,7 +11,7 @@ pub(crate) const ORDERS: usize = 4;
 pub struct Corpus {
     pub(crate) words: Words,
     hypotheses: Captions,
-    references: Captions,
+    pub(crate) references: Captions,
     /// Where each image's references end among all references.
     ends: Vec<usize>,
     /// What BLEU and CIDEr see of words that hold white space: the tool splits
@@ -22,8 +22,8 @@ pub struct Corpus {
 
 /// Captions, one behind the other.
 #[derive(Default)]
-struct Captions {
-    ids: Vec<u32>,
+pub(crate) struct Captions {
+    pub(crate) ids: Vec<u32>,
     ends: Vec<usize>,
 }
 
@@ -78,6 +78,43 @@ impl Words {
     }
 }
 
+/// Captions as the COCO tool hands them to its tokeniser, the lines of two files:
+/// for who lets go of the captions themselves before they are read.
+pub struct Lines {
+    hypotheses: File,
+    references: File,
+    /// Of each image.
+    counts: Vec<usize>,
+}
+
+impl Lines {
+    /// Copies the captions: one hypothesis and at least one reference for each image.
+    pub fn new<H, R, C>(hypotheses: &[H], references: &[R]) -> Lines
+    where
+        H: AsRef<str>,
+        R: AsRef<[C]>,
+        C: AsRef<str>,
+    {
+        let of_image = references.iter().map(AsRef::as_ref);
+        let all: Vec<&str> = of_image.clone().flatten().map(AsRef::as_ref).collect();
+        Lines {
+            hypotheses: File::new(hypotheses),
+            references: File::new(&all),
+            counts: of_image.map(<[C]>::len).collect(),
+        }
+    }
+
+    /// Reads them as [`crate::tokens::ptb_lines`] does.
+    ///
+    /// # Panics
+    /// As [`Corpus::of_words`].
+    pub fn tokenise(self) -> Corpus {
+        let mut words = Words::default();
+        let [said, written] = tokenise([self.hypotheses, self.references], &mut words);
+        Corpus::new(words, said, written, self.counts.into_iter())
+    }
+}
+
 impl Corpus {
     /// Of captions that are lists of words: of a tokeniser of [`crate::tokens`] or
     /// any other. Words count as equal when they are equal strings.
@@ -111,11 +148,7 @@ impl Corpus {
         R: AsRef<[C]>,
         C: AsRef<str>,
     {
-        let of_image = references.iter().map(AsRef::as_ref);
-        let all: Vec<&str> = of_image.clone().flatten().map(AsRef::as_ref).collect();
-        let mut words = Words::default();
-        let [said, written] = tokenise([File::new(hypotheses), File::new(&all)], &mut words);
-        Corpus::new(words, said, written, of_image.map(<[C]>::len))
+        Lines::new(hypotheses, references).tokenise()
     }
 
     fn new(
@@ -203,7 +236,13 @@ fn tokenise(files: [File; 2], words: &mut Words) -> [Captions; 2] {
     if parts.iter().any(|(_, _, whole)| !whole) {
         parts = on_threads(&files, 1);
     }
-    let mut all = [Captions::default(), Captions::default()];
+    let mut all = [0, 1].map(|file| {
+        let ids = |(_, files, _): &(Words, [Captions; 2], bool)| files[file].ids.len();
+        Captions {
+            ids: Vec::with_capacity(parts.iter().map(ids).sum()),
+            ends: Vec::with_capacity(files[file].captions()),
+        }
+    });
     for (own, parts, _) in parts {
         let numbers = own.list().into_iter().skip(1).map(|word| words.id(word));
         let numbers: Vec<u32> = std::iter::once(0).chain(numbers).collect();

@@ -61,7 +61,7 @@ pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
 pub use cider::{Cider, DocumentFrequencies, cider, cider_with};
-pub use corpus::Corpus;
+pub use corpus::{Corpus, Lines};
 pub use error::Error;
 pub use rouge::{Rouge, rouge};
 pub use scores::{Metric, Score, Scorer};
@@ -76,10 +76,14 @@ fn in_parts<T: Send>(
     let begin = |thread: usize| thread * length / threads;
     std::thread::scope(|scope| {
         let work = &work;
-        let started: Vec<_> = (0..threads)
-            .map(|thread| scope.spawn(move || work(begin(thread)..begin(thread + 1))))
+        let part = |thread| work(begin(thread)..begin(thread + 1));
+        let started: Vec<_> = (1..threads)
+            .map(|thread| scope.spawn(move || part(thread)))
             .collect();
-        started.into_iter().map(join).collect()
+        let first = part(0);
+        std::iter::once(first)
+            .chain(started.into_iter().map(join))
+            .collect()
     })
 }
 

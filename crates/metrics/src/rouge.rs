@@ -45,10 +45,12 @@ pub fn rouge<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -
 impl Corpus {
     /// [`rouge`] of these captions.
     pub fn rouge(&self) -> Rouge {
-        let mut lengths = Vec::new();
-        let per_image: Vec<f64> = (0..self.images())
-            .map(|image| score(self.hypothesis(image), self.references(image), &mut lengths))
-            .collect();
+        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+            let mut lengths = Vec::new();
+            let score = |image| score(self.hypothesis(image), self.references(image), &mut lengths);
+            images.map(score).collect::<Vec<f64>>()
+        });
+        let per_image = parts.concat();
         Rouge {
             corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
             per_image,

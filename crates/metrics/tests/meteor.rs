@@ -3,14 +3,15 @@
 
 #![allow(clippy::unwrap_used)] // a helper that fails fails its test
 
-use attend_metrics::Error;
 use attend_metrics::meteor::{Data, Meteor, meteor};
+use attend_metrics::{Corpus, Error};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A folder with the files that METEOR's data is compiled from, in their forms
 /// but small.
@@ -130,6 +131,16 @@ fn a_corpus_sums_counts() {
     assert_eq!(scores.per_image[2], 0.0);
     // 2.8 of 4 words on both sides; chunks of perfect images aren't counted
     assert!((scores.corpus - 0.7).abs() < 1e-12, "{scores:?}");
+}
+
+#[test]
+fn every_image_counts_as_progress() {
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let hypotheses = ["blue bus", "hound", "car"].map(words);
+    let references = ["blue bus", "dog", "tree"].map(|r| vec![words(r)]);
+    let corpus = Corpus::of_words(&hypotheses, &references);
+    corpus.meteor(&SMALL.0, || _ = done.fetch_add(1, Relaxed));
+    assert_eq!(done.load(Relaxed), 3);
 }
 
 #[test]

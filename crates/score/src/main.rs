@@ -5,11 +5,11 @@
 
 mod per_image;
 
-use attend_artifact::progress::progress;
+use attend_artifact::progress::{Progress, progress};
 use attend_artifact::{At, Error, Result, stage};
 use attend_metrics::captions::{self, References, Results};
 use attend_metrics::meteor::Data;
-use attend_metrics::{Corpus, DocumentFrequencies, Metric, Score, Scorer};
+use attend_metrics::{Corpus, DocumentFrequencies, Lines, Metric, Score, Scorer};
 use clap::Parser;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -82,11 +82,13 @@ fn score(args: &Args) -> Result<()> {
         meteor: meteor(args, &metrics)?,
         frequencies: args.frequencies.as_deref().map(frequencies).transpose()?,
     };
-    let (corpus, summary, rows) = read(args)?;
-    let total = scorer.meteor.as_ref().map_or(0, |_| corpus.images());
-    let bar = progress("METEOR", "images", total as u64);
-    let scores = scorer.score_watched(&metrics, &corpus, || bar.inc(1));
-    bar.finish();
+    let (lines, summary, rows) = read(args)?;
+    let corpus = lines.tokenise();
+    let images = corpus.images() as u64;
+    let bar = (scorer.meteor.as_ref()).map(|_| progress("METEOR", "images", images));
+    let done = || bar.iter().for_each(|bar| bar.inc(1));
+    let scores = scorer.score_watched(&metrics, &corpus, done);
+    bar.iter().for_each(Progress::finish);
     if let Some(path) = &args.per_image {
         per_image::write(path, rows, &scores)?;
     }
@@ -105,9 +107,9 @@ fn score(args: &Args) -> Result<()> {
     }
 }
 
-/// The captions as words, what there is to say of them, and the results for
-/// `--per-image`. The text of the captions is gone before anything is scored.
-fn read(args: &Args) -> Result<(Corpus, Summary, Vec<(i64, String)>)> {
+/// The captions, what there is to say of them, and the results for
+/// `--per-image`. The files' text is gone before anything is tokenised.
+fn read(args: &Args) -> Result<(Lines, Summary, Vec<(i64, String)>)> {
     let read = |path: &PathBuf| captions::File::read(path).map_err(Error::input);
     let references: Vec<_> = args.references.iter().map(read).collect::<Result<_>>()?;
     let results = read(&args.results)?;
@@ -120,14 +122,14 @@ fn read(args: &Args) -> Result<(Corpus, Summary, Vec<(i64, String)>)> {
         let table = images.frequencies();
         whole(path, |file| table.write(BufWriter::new(file)))?;
     }
-    let corpus = images.corpus();
+    let lines = images.lines();
     let summary = images.summary();
     let rows = images
         .results
         .into_iter()
         .filter(|_| args.per_image.is_some());
     let rows = rows.map(|(id, caption)| (id, caption.into_owned()));
-    Ok((corpus, summary, rows.collect()))
+    Ok((lines, summary, rows.collect()))
 }
 
 /// What is scored.
@@ -167,9 +169,9 @@ impl<'a> Images<'a> {
         })
     }
 
-    fn corpus(&self) -> Corpus {
+    fn lines(&self) -> Lines {
         let said: Vec<&str> = self.results.iter().map(|(_, c)| c.as_ref()).collect();
-        Corpus::of_captions(&said, &self.references)
+        Lines::new(&said, &self.references)
     }
 
     /// Of all references, those of images without a result too.

