@@ -11,6 +11,7 @@ use attend_metrics::captions::{self, References, Results};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Corpus, DocumentFrequencies, Lines, Metric, Score, Scorer};
 use clap::Parser;
+use per_image::Rows;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -109,7 +110,7 @@ fn score(args: &Args) -> Result<()> {
 
 /// The captions, what there is to say of them, and the results for
 /// `--per-image`. The files' text is gone before anything is tokenised.
-fn read(args: &Args) -> Result<(Lines, Summary, Vec<(i64, String)>)> {
+fn read(args: &Args) -> Result<(Lines, Summary, Rows)> {
     let read = |path: &PathBuf| captions::File::read(path).map_err(Error::input);
     let references: Vec<_> = args.references.iter().map(read).collect::<Result<_>>()?;
     let results = read(&args.results)?;

@@ -10,13 +10,16 @@ use std::io::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Image and caption of each row.
+pub type Rows = Vec<(i64, String)>;
+
 /// Writes the table; rows are in the order of the results.
 ///
 /// # Errors
 /// [`attend_artifact::Error::Internal`] where it can't be written.
-pub fn write(path: &Path, results: Vec<(i64, String)>, scores: &[Score]) -> Result<()> {
+pub fn write(path: &Path, rows: Rows, scores: &[Score]) -> Result<()> {
     whole(path, |file| {
-        let (ids, captions): (Vec<i64>, Vec<String>) = results.into_iter().unzip();
+        let (ids, captions): (Vec<i64>, Vec<String>) = rows.into_iter().unzip();
         let (ids, captions) = (Int64Array::from(ids), StringArray::from(captions));
         let mut columns: Vec<(&str, ArrayRef)> =
             vec![("image_id", Arc::new(ids)), ("caption", Arc::new(captions))];
