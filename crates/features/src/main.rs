@@ -3,8 +3,8 @@
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{
-    At, Error, Input, InputSpec, Progress, Result, Stage, StageSpec, Staging, check_interrupt,
-    digest_file, progress, stage,
+    At, Error, Input, InputSpec, Parts, Progress, Result, Stage, StageSpec, Staging,
+    check_interrupt, digest_file, progress, stage,
 };
 use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise, weights};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ const SPEC: StageSpec = StageSpec {
         required: true,
     }],
     output: "features",
+    parts: Parts::Shards,
     unrecorded: &["encoder.weights", "features.device"],
 };
 
@@ -94,7 +95,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         kind: "weights".into(),
         digest: digest_file(weights_file)?,
     };
-    let Some(staging) = stage.begin(&[("weights", input)], None)? else {
+    let Some(staging) = stage.begin(&[("weights", input)])? else {
         return Ok(());
     };
     let vars = nn::VarStore::new(device);

@@ -82,7 +82,7 @@ impl World {
 }
 
 fn dataset(folder: &Path) {
-    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1")).unwrap();
     let mut images = Vec::new();
     for (split, first) in [("train", 0i64), ("val", 10)] {
         let shard = format!("shards/{split}-00000.arrow");

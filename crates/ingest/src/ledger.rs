@@ -106,6 +106,17 @@ pub fn report(rejected: &[RejectedRecord]) {
     }
 }
 
+/// How many were left out for each reason, for the manifest: `rejected.missing`.
+pub fn counts(rejected: &[RejectedRecord]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in rejected {
+        *counts
+            .entry(format!("rejected.{}", row.reason))
+            .or_default() += 1;
+    }
+    counts
+}
+
 /// `2 missing, 1 truncated`, the most frequent first.
 fn sums<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
     let mut sums: BTreeMap<&str, usize> = BTreeMap::new();

@@ -18,6 +18,8 @@ pub struct Loaded {
     pub height: u32,
     /// uint8 [3, size, size].
     pub pixels: Vec<u8>,
+    /// BLAKE3 of the file, its first 32 digits: whether it has changed since.
+    pub source: String,
 }
 
 /// Why a photograph can't be used.
@@ -46,6 +48,7 @@ pub fn load(path: &Path, section: &Section) -> Result<Loaded, Refusal> {
         width: photograph.width,
         height: photograph.height,
         pixels,
+        source: blake3::hash(&bytes).to_hex()[..32].to_owned(),
     })
 }
 

@@ -8,10 +8,9 @@ use crate::shards::{self, Outcome, Run};
 use crate::{coco, flickr8k, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
-    Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
+    Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec, Staging, digest_file,
 };
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the stage is.
@@ -24,6 +23,7 @@ pub const SPEC: StageSpec = StageSpec {
         required: false,
     }],
     output: "dataset",
+    parts: Parts::Shards,
     // Where the files are; what is in them is recorded by digest.
     unrecorded: &[
         "dataset.root",
@@ -52,21 +52,30 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let (candidates, rejected) = select(annotations);
 
     // An artifact's digest says all about the photographs in it.
-    let sources = match scenes {
-        Some(_) => None,
-        None => Some(sources(&root, &candidates)),
-    };
-    let Some(staging) = stage.begin(&inputs(&files)?, sources.as_deref())? else {
+    let loose = scenes.is_none().then_some(root.as_path());
+    let runs: Vec<(Run<'_>, Piece)> = shards::plan(&candidates, section.shard_size)
+        .into_iter()
+        .map(|run| (run, run.piece(loose)))
+        .collect();
+    let pieces: Vec<Piece> = runs.iter().map(|(_, piece)| piece.clone()).collect();
+    let Some(staging) = stage.begin_pieces(&inputs(&files)?, &pieces)? else {
         return Ok(());
     };
+    let to_make = staging.to_make(&pieces)?;
     let objects = objects::read(&boxes, &candidates)?;
-    let runs = shards::plan(&candidates, section.shard_size);
-    let outcomes = shards::write(&staging, &root, &runs, section, stage.jobs)?;
+    let outcomes = shards::write(&staging, &root, &runs, &to_make, section, stage.jobs)?;
+    let Some(outcomes) = outcomes else {
+        tracing::info!(
+            "{} shards are done; --finalize makes the data set of all",
+            to_make.len()
+        );
+        return Ok(());
+    };
     let mut tables = Tables {
         rejected,
         ..Tables::default()
     };
-    for (run, outcomes) in runs.iter().zip(outcomes) {
+    for ((run, _), outcomes) in runs.iter().zip(outcomes) {
         tables.add(run, outcomes);
     }
     let ledger = staging.path("rejected.parquet")?;
@@ -162,21 +171,6 @@ fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
         .collect()
 }
 
-/// Hash over path, size and time of the photographs: whether any of them changed.
-fn sources(root: &Path, candidates: &[Candidate]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for candidate in candidates {
-        hasher.update(candidate.file_name.as_bytes());
-        let state = std::fs::metadata(root.join(&candidate.file_name))
-            .map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
-            .unwrap_or([-1; 3]);
-        state.iter().for_each(|number| {
-            hasher.update(&number.to_le_bytes());
-        });
-    }
-    hasher.finalize().to_hex().to_string()
-}
-
 /// The rows of the artifact's tables.
 #[derive(Default)]
 struct Tables {
@@ -192,7 +186,7 @@ impl Tables {
         for (candidate, outcome) in run.candidates.iter().zip(outcomes) {
             match outcome {
                 Outcome::Rejected(refusal) => self.reject(candidate, &refusal),
-                Outcome::Kept { width, height } => {
+                Outcome::Kept { width, height, .. } => {
                     self.keep(candidate, (width, height), run.file(), row);
                     row += 1;
                 }
@@ -247,14 +241,17 @@ impl Tables {
         write(&staging, "objects.parquet", &self.objects)?;
         write(&staging, "rejected.parquet", &self.rejected)?;
         let side = u64::from(section.image_size);
-        let manifest = staging.commit(&[
-            ("images", self.images.len() as u64),
-            ("captions", self.captions.len() as u64),
-            ("objects", self.objects.len() as u64),
-            ("rejected", self.rejected.len() as u64),
-            ("image_height", side),
-            ("image_width", side),
-        ])?;
+        let mut counts = vec![
+            ("images".to_owned(), self.images.len() as u64),
+            ("captions".to_owned(), self.captions.len() as u64),
+            ("objects".to_owned(), self.objects.len() as u64),
+            ("rejected".to_owned(), self.rejected.len() as u64),
+            ("image_height".to_owned(), side),
+            ("image_width".to_owned(), side),
+        ];
+        counts.extend(ledger::counts(&self.rejected));
+        let counts: Vec<(&str, u64)> = counts.iter().map(|(k, n)| (k.as_str(), *n)).collect();
+        let manifest = staging.commit(&counts)?;
         let splits: Vec<String> = self
             .images
             .chunk_by(|a, b| a.split == b.split)

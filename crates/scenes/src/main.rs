@@ -20,6 +20,7 @@ const SPEC: StageSpec = StageSpec {
     about: "Draws scenes of coloured shapes with captions and boxes",
     inputs: &[],
     output: "scenes",
+    parts: Parts::Whole,
     unrecorded: &[],
 };
 
@@ -76,7 +77,7 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
             config.image_size
         )));
     }
-    let Some(staging) = stage.begin(&[], None)? else {
+    let Some(staging) = stage.begin(&[])? else {
         return Ok(());
     };
     let entries = entries(config)?;
