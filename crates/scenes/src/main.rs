@@ -8,7 +8,9 @@ mod scene;
 
 use crate::random::Random;
 use crate::scene::Scene;
-use attend_artifact::{At, Error, Result, Stage, StageSpec, check_interrupt, progress, stage};
+use attend_artifact::{
+    At, Error, Parts, Result, Stage, StageSpec, check_interrupt, progress, stage,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
