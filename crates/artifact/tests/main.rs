@@ -24,7 +24,7 @@ fn a_shard_gives_back_every_row() {
         writer.push(id * 7, &row(id)).unwrap();
     }
     assert!(writer.push(1, &[0; 5]).is_err());
-    assert_eq!(writer.finish().unwrap(), 45);
+    assert_eq!(writer.finish().unwrap().rows, 45);
     let shard = TensorShard::open(&path).unwrap();
     assert_eq!(
         (shard.rows(), shard.dtype(), shard.shape()),

@@ -61,7 +61,7 @@ fn dataset(root: &Path, test: usize) -> PathBuf {
                 height: 0.5,
             }));
         }
-        let rows = writer.finish().unwrap();
+        let rows = writer.finish().unwrap().rows;
         staging.done(&shard, Some(rows)).unwrap();
     }
     let table = |name: &str| staging.path(name).unwrap();
@@ -192,7 +192,7 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
         writer.push(image.image_id, &bytes).unwrap();
     }
-    let rows = writer.finish().unwrap();
+    let rows = writer.finish().unwrap().rows;
     staging.done(name, Some(rows)).unwrap();
     let file = staging.path("encoder.safetensors").unwrap();
     match encoder {

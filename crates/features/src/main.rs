@@ -241,8 +241,8 @@ impl Writer<'_> {
             }
             bar.inc(batch.len() as u64);
         }
-        let rows = writer.finish()?;
-        self.staging.piece_done(piece, rows, None)
+        let shard = writer.finish()?;
+        self.staging.shard_done(piece, shard, None)
     }
 
     /// Feature maps (B, C, h, w) of pixels u8 (B, 3, H, W).

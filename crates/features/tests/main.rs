@@ -116,7 +116,7 @@ fn dataset(folder: &Path) {
                 row,
             });
         }
-        let rows = writer.finish().unwrap();
+        let rows = writer.finish().unwrap().rows;
         staging.done(&shard, Some(rows)).unwrap();
     }
     ImageRecord::write(&staging.path("images.parquet").unwrap(), &images).unwrap();

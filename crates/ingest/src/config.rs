@@ -43,6 +43,10 @@ pub struct Section {
     /// Whether photographs are turned as their EXIF orientation says. Boxes of
     /// `objects` are not turned with them.
     pub exif_orientation: bool,
+    /// Whether JPEGs are decoded fast instead of exactly: to a half, a quarter or
+    /// an eighth of their size where that still covers `image_size`, and with
+    /// plain upsampling of colours. The pixels are then no longer Pillow's.
+    pub fast: bool,
     /// Images per shard (before rejected ones are taken out).
     pub shard_size: usize,
     /// The fraction of all listed images that may be rejected before the run
@@ -65,6 +69,7 @@ impl Default for Section {
             objects: Files::One(String::new()),
             image_size: 256,
             exif_orientation: false,
+            fast: false,
             shard_size: 1024,
             max_rejected_fraction: 0.01,
             max_pixels: attend_image::DecodeOptions::default().max_pixels,

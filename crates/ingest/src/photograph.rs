@@ -1,7 +1,7 @@
 //! From an image file to the pixels of the data set, or to a reason why not.
 
 use crate::config::Section;
-use attend_image::{DecodeOptions, decode, resize, to_planar};
+use attend_image::DecodeOptions;
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -18,7 +18,7 @@ pub struct Loaded {
     pub height: u32,
     /// uint8 [3, size, size].
     pub pixels: Vec<u8>,
-    /// BLAKE3 of the file, its first 32 digits: whether it has changed since.
+    /// CRC-32C and length of the file: whether it has changed since.
     pub source: String,
 }
 
@@ -37,18 +37,19 @@ pub struct Refusal {
 /// The reason why it can't be used.
 pub fn load(path: &Path, section: &Section) -> Result<Loaded, Refusal> {
     let bytes = read(path)?;
+    let size = section.image_size;
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
         max_pixels: section.max_pixels,
+        fast: section.fast.then_some((size, size)),
     };
-    let photograph = decode(&bytes, &options).map_err(|e| refuse(e.code(), e))?;
-    let size = section.image_size;
-    let pixels = to_planar(&resize(&photograph, size, size), size, size);
+    let loaded = attend_image::load(&bytes, &options, size, size);
+    let loaded = loaded.map_err(|e| refuse(e.code(), e))?;
     Ok(Loaded {
-        width: photograph.width,
-        height: photograph.height,
-        pixels,
-        source: blake3::hash(&bytes).to_hex()[..32].to_owned(),
+        width: loaded.width,
+        height: loaded.height,
+        pixels: loaded.planar,
+        source: format!("{:08x} {}", crc32c::crc32c(&bytes), bytes.len()),
     })
 }
 

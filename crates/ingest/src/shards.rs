@@ -184,9 +184,9 @@ fn write_shard(
         });
         progress.inc(1);
     }
-    let rows = writer.finish()?;
+    let shard = writer.finish()?;
     let notes = serde_json::to_vec(&outcomes).map_err(Error::internal)?;
-    staging.piece_done(piece, rows, Some(&notes))?;
+    staging.shard_done(piece, shard, Some(&notes))?;
     if staging.must_equal() {
         let before = noted(staging.notes_before(&piece.name), run);
         same(before, &outcomes, run)?;

@@ -66,7 +66,7 @@ fn world(folder: &Path) -> (PathBuf, PathBuf) {
                 });
             }
         }
-        let rows = writer.finish().unwrap();
+        let rows = writer.finish().unwrap().rows;
         staging.done(&shard, Some(rows)).unwrap();
     }
     let table = |name: &str, write: &dyn Fn(&Path)| {

@@ -14,6 +14,7 @@ mod disk;
 pub(crate) mod journal;
 
 use crate::manifest::{FileEntry, Manifest};
+use crate::shard::WrittenShard;
 use crate::{At, Error, Result, digest_file};
 use disk::{link, make_parent, remove, sibling, write_synced};
 use journal::{JOURNAL, Journal, Line, Lines};
@@ -262,14 +263,39 @@ impl Staging {
         self.enter(&files)
     }
 
-    /// Enters a written piece as finished, with notes that are kept beside the
-    /// artifact for those who make it again.
+    /// Enters a piece that was written at [`Staging::path`] as finished, with notes
+    /// that are kept beside the artifact for those who make it again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it can't be synced.
+    pub fn shard_done(
+        &self,
+        piece: &Piece,
+        shard: WrittenShard,
+        notes: Option<&[u8]>,
+    ) -> Result<()> {
+        shard.file.sync_all().at(&self.folder.join(&piece.name))?;
+        let entry = FileEntry {
+            name: piece.name.clone(),
+            bytes: shard.bytes,
+            rows: Some(shard.rows),
+            blake3: shard.blake3,
+        };
+        self.enter_piece(piece, entry, notes)
+    }
+
+    /// As [`Staging::shard_done`], of any file; it is read for its digest.
     ///
     /// # Errors
     /// As [`Staging::done`].
     pub fn piece_done(&self, piece: &Piece, rows: u64, notes: Option<&[u8]>) -> Result<()> {
+        let entry = self.entry((&piece.name, Some(rows)))?;
+        self.enter_piece(piece, entry, notes)
+    }
+
+    fn enter_piece(&self, piece: &Piece, entry: FileEntry, notes: Option<&[u8]>) -> Result<()> {
         let mut line = Line {
-            entry: self.entry((&piece.name, Some(rows)))?,
+            entry,
             sources: piece.sources.clone(),
             notes: None,
         };
