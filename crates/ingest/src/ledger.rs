@@ -5,13 +5,13 @@
 //!
 //! | reason | of | meaning |
 //! |---|---|---|
-//! | `missing` | image | there is no such file |
+//! | `missing` | image | there is no such file, or its archive has none |
 //! | `unreadable` | image | the operating system refuses to read it, or it is no regular file |
 //! | `truncated` | image | the file ends before the picture does, or is empty |
 //! | `corrupt` | image | the file's content breaks its format |
 //! | `unsupported` | image | no known image format, or a rare variant of one |
-//! | `too-large` | image | more than `dataset.max_pixels`, or more than 1 GiB on disk |
-//! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`) |
+//! | `too-large` | image | more than `dataset.max_pixels`, or a file of more than 256 MiB |
+//! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`, a link) |
 //! | `bad-split` | image | its split's name can't be part of a file name |
 //! | `duplicate-id` | image, caption | an earlier one has the same id |
 //! | `no-caption` | image | it has no caption that can be used |

@@ -24,6 +24,7 @@ pub mod photograph;
 pub mod pipeline;
 pub mod select;
 pub mod shards;
+pub mod source;
 pub mod stage;
 
 pub use stage::{SPEC, run};

@@ -1,13 +1,9 @@
 //! From an image file to the pixels of the data set, or to a reason why not.
 
 use crate::config::Section;
+use crate::source::Source;
 use attend_image::DecodeOptions;
 use serde::{Deserialize, Serialize};
-use std::io::ErrorKind;
-use std::path::Path;
-
-/// A file of more bytes is no photograph.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// A photograph, decoded and resized.
 #[derive(Clone, Debug)]
@@ -31,12 +27,12 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// Reads, decodes and resizes the image file at `path`.
+/// Reads, decodes and resizes a photograph.
 ///
 /// # Errors
 /// The reason why it can't be used.
-pub fn load(path: &Path, section: &Section) -> Result<Loaded, Refusal> {
-    let bytes = read(path)?;
+pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loaded, Refusal> {
+    let bytes = source.read(file_name)?;
     let size = section.image_size;
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
@@ -53,30 +49,8 @@ pub fn load(path: &Path, section: &Section) -> Result<Loaded, Refusal> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    // Asked before opening: opening a named pipe would wait for its writer.
-    let meta = std::fs::metadata(path).map_err(failed)?;
-    if !meta.is_file() {
-        return Err(refuse("unreadable", "not a regular file"));
-    }
-    if meta.len() > MAX_BYTES {
-        return Err(refuse(
-            "too-large",
-            format!("{} bytes, more than {MAX_BYTES}", meta.len()),
-        ));
-    }
-    std::fs::read(path).map_err(failed)
-}
-
-fn failed(error: std::io::Error) -> Refusal {
-    match error.kind() {
-        // A file where a folder should be: the file in it is missing, too.
-        ErrorKind::NotFound | ErrorKind::NotADirectory => refuse("missing", "no such file"),
-        _ => refuse("unreadable", error),
-    }
-}
-
-fn refuse(reason: &str, detail: impl ToString) -> Refusal {
+/// A refusal, with a reason of the ledger's list.
+pub fn refuse(reason: &str, detail: impl ToString) -> Refusal {
     Refusal {
         reason: reason.to_owned(),
         detail: detail.to_string(),

@@ -9,12 +9,11 @@ use crate::config::Section;
 use crate::photograph::{Loaded, Refusal, load};
 use crate::pipeline;
 use crate::select::Candidate;
+use crate::source::Source;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{Error, Piece, Progress, Result, Staging, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// What came of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,10 +48,10 @@ impl Run<'_> {
         format!("shards/{}-{:05}.arrow", self.split, self.number)
     }
 
-    /// The shard as a part of the artifact. `root` is where its photographs are,
+    /// The shard as a part of the artifact. `source` is where its photographs are,
     /// unless they are an artifact's, whose digest says all about them.
-    pub fn piece(&self, root: Option<&Path>) -> Piece {
-        let sources = root.map(|root| sources(root, self.candidates));
+    pub fn piece(&self, source: Option<&Source>) -> Piece {
+        let sources = source.map(|source| sources(source, self.candidates));
         Piece {
             name: self.file(),
             sources: sources.unwrap_or_default(),
@@ -74,13 +73,11 @@ pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
 }
 
 /// Hash over path, size and time of the photographs: whether any of them changed.
-fn sources(root: &Path, candidates: &[Candidate]) -> String {
+fn sources(source: &Source, candidates: &[Candidate]) -> String {
     let mut hasher = blake3::Hasher::new();
     for candidate in candidates {
         hasher.update(candidate.file_name.as_bytes());
-        let state = std::fs::metadata(root.join(&candidate.file_name))
-            .map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
-            .unwrap_or([-1; 3]);
+        let state = source.state(&candidate.file_name);
         state.iter().for_each(|number| {
             hasher.update(&number.to_le_bytes());
         });
@@ -98,7 +95,7 @@ fn sources(root: &Path, candidates: &[Candidate]) -> String {
 /// changed.
 pub fn write(
     staging: &Staging,
-    root: &Path,
+    source: &Source,
     runs: &[(Run<'_>, Piece)],
     pieces: &[&Piece],
     section: &Section,
@@ -125,7 +122,7 @@ pub fn write(
     let made = pipeline::ordered(
         jobs,
         todo.iter().flat_map(|(run, _)| run.candidates),
-        |candidate: &Candidate| load(&root.join(&candidate.file_name), section),
+        |candidate: &Candidate| load(source, &candidate.file_name, section),
         |loaded| {
             let one = |(run, piece): &(&Run<'_>, &Piece)| {
                 write_shard(staging, run, piece, section, loaded, &progress)

@@ -5,6 +5,7 @@ use crate::config::{Config, Format, Section};
 use crate::photograph::Refusal;
 use crate::select::{Candidate, select};
 use crate::shards::{self, Outcome, Run};
+use crate::source::{self, Source};
 use crate::{coco, flickr8k, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
@@ -52,7 +53,8 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let (candidates, rejected) = select(annotations);
 
     // An artifact's digest says all about the photographs in it.
-    let loose = scenes.is_none().then_some(root.as_path());
+    let source = Source::open(&root, &candidates)?;
+    let loose = scenes.is_none().then_some(&source);
     let runs: Vec<(Run<'_>, Piece)> = shards::plan(&candidates, section.shard_size)
         .into_iter()
         .map(|run| (run, run.piece(loose)))
@@ -63,7 +65,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     };
     let to_make = staging.to_make(&pieces)?;
     let objects = objects::read(&boxes, &candidates)?;
-    let outcomes = shards::write(&staging, &root, &runs, &to_make, section, stage.jobs)?;
+    let outcomes = shards::write(&staging, &source, &runs, &to_make, section, stage.jobs)?;
     let Some(outcomes) = outcomes else {
         tracing::info!(
             "{} shards are done; --finalize makes the data set of all",
@@ -145,10 +147,10 @@ fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
         .folders
         .iter()
         .map(|folder| root.join(folder))
-        .find(|folder| !folder.is_dir())
+        .find(|folder| !source::stands(folder))
     {
         Some(folder) => Err(Error::input(format!(
-            "{}: no such folder; the photographs are expected there (dataset.root, dataset.image_dir)",
+            "{}: no such folder, and no .zip or .tar in its place; the photographs are expected there (dataset.root, dataset.image_dir)",
             folder.display()
         ))),
         None => Ok(annotations),
