@@ -4,7 +4,7 @@ use attend_artifact::{At, Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// All that the annotation files of a data set say, in their order, unchecked.
@@ -53,28 +53,36 @@ pub struct ListedCaption {
     pub caption: String,
 }
 
-/// Opens an annotation file; `what` says which file is expected and which key of
+/// Opens an annotation file, behind its byte order mark; `what` says which file is expected and which key of
 /// the config leads there.
 ///
 /// # Errors
 /// [`Error::Input`] where there is none.
 pub fn open(path: &Path, what: &str) -> Result<File> {
-    match File::open(path) {
-        Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => Ok(file),
-        Ok(_) => Err(Error::input(format!(
-            "{}: not a file; expected here: {what}",
-            path.display()
-        ))),
-        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::input(format!(
-            "{}: no such file; expected here: {what}",
-            path.display()
-        ))),
-        Err(e) => Err(Error::input(format!(
-            "{}: {e}; expected here: {what}",
-            path.display()
-        ))),
+    let refused = |why: &dyn std::fmt::Display| {
+        Error::input(format!("{}: {why}; expected here: {what}", path.display()))
+    };
+    // Asked before opening: a named pipe would wait for its writer.
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => {}
+        Ok(_) => return Err(refused(&"not a file")),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(refused(&"no such file")),
+        Err(e) => return Err(refused(&e)),
     }
+    let mut file = File::open(path).map_err(|e| refused(&e))?;
+    let mut begin = Vec::new();
+    (&file)
+        .take(BOM.len() as u64)
+        .read_to_end(&mut begin)
+        .at(path)?;
+    if begin != BOM {
+        file.rewind().at(path)?;
+    }
+    Ok(file)
 }
+
+/// What some editors put before UTF-8.
+const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads a JSON file straight into `T`, without a copy of its text in memory.
 /// `what` as in [`open`].
@@ -106,8 +114,8 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
 /// # Errors
 /// [`Error::Input`] where it is not UTF-8.
 pub fn read_text(path: &Path, what: &str) -> Result<String> {
-    open(path, what)?;
-    let bytes = std::fs::read(path).at(path)?;
+    let mut bytes = Vec::new();
+    open(path, what)?.read_to_end(&mut bytes).at(path)?;
     String::from_utf8(bytes).map_err(|e| {
         let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;

@@ -2,6 +2,7 @@
 
 use attend_artifact::{Error, Result};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// The sections that this stage reads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Section {
     /// What Karpathy's `restval` (the part of COCO's validation images that he
     /// left over) counts as.
     pub restval: Restval,
+    /// What becomes of characters that can be written in several ways: `é` as one
+    /// character or as two.
+    pub normalise: Normalise,
     /// COCO instance files with the boxes of objects, or empty. Not recorded,
     /// their content is.
     pub objects: Files,
@@ -66,6 +70,7 @@ impl Default for Section {
             year: "2014".into(),
             splits: vec!["train".into(), "val".into()],
             restval: Restval::Train,
+            normalise: Normalise::None,
             objects: Files::One(String::new()),
             image_size: 256,
             exif_orientation: false,
@@ -99,6 +104,30 @@ pub enum Restval {
     Restval,
     /// They are not part of the data set.
     Drop,
+}
+
+/// Unicode's normalisation forms (UAX 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalise {
+    /// Captions stay as they are.
+    None,
+    /// Composed where that can be.
+    Nfc,
+    /// Composed, and compatible characters made one: `ﬁ` is `fi`, `２` is `2`.
+    Nfkc,
+}
+
+impl Normalise {
+    /// A caption in this form.
+    pub fn apply(self, caption: String) -> String {
+        match self {
+            _ if caption.is_ascii() => caption,
+            Normalise::None => caption,
+            Normalise::Nfc => caption.nfc().collect(),
+            Normalise::Nfkc => caption.nfkc().collect(),
+        }
+    }
 }
 
 /// One file or several.

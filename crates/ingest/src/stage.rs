@@ -47,6 +47,9 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let root = root(scenes.as_deref(), section)?;
     let mut annotations = read_annotations(&root, section)?;
     let listed = annotations.images.len();
+    for listed in &mut annotations.captions {
+        listed.caption = section.normalise.apply(std::mem::take(&mut listed.caption));
+    }
     let boxes = objects::files(&root, section)?;
     let mut files = std::mem::take(&mut annotations.files);
     files.extend(boxes.iter().cloned());

@@ -25,7 +25,7 @@ fn in_a_folder() -> TempDir {
     folder
 }
 
-fn members(folder: &Path) -> Vec<(String, Vec<u8>)> {
+fn members(folder: &Path) -> Vec<Member> {
     let entries = folder.read_dir().unwrap().map(Result::unwrap);
     let member = |entry: std::fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -34,8 +34,11 @@ fn members(folder: &Path) -> Vec<(String, Vec<u8>)> {
     entries.map(member).collect()
 }
 
+/// A name and what is under it.
+pub type Member = (String, Vec<u8>);
+
 /// A zip archive, its members stored or deflated in turn.
-pub fn zip(path: &Path, prefix: &str, members: &[(String, Vec<u8>)]) {
+pub fn zip(path: &Path, prefix: &str, members: &[Member]) {
     let mut archive = zip::ZipWriter::new(File::create(path).unwrap());
     for (place, (name, bytes)) in members.iter().enumerate() {
         let method = match place % 2 {
@@ -52,7 +55,7 @@ pub fn zip(path: &Path, prefix: &str, members: &[(String, Vec<u8>)]) {
 }
 
 /// A tar archive.
-pub fn tar(path: &Path, prefix: &str, members: &[(String, Vec<u8>)]) {
+pub fn tar(path: &Path, prefix: &str, members: &[Member]) {
     let mut archive = tar::Builder::new(File::create(path).unwrap());
     for (name, bytes) in members {
         let mut header = tar::Header::new_gnu();
