@@ -1,12 +1,13 @@
 //! `attend-features`: what a frozen encoder makes of every image, once.
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
-use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
 use attend_artifact::{
     At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
     check_interrupt, digest_file, progress, stage,
 };
 use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise, weights};
+use crossbeam::channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -115,12 +116,14 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         .load(&vars, &dict)
         .map_err(|e| Error::input(format!("{}: {e}", weights_file.display())))?;
     let mut writer = Writer {
-        dataset: &dataset,
         encoder: FrozenEncoder::from(&model),
-        staging: &staging,
-        dtype,
-        batch: features.batch,
         device,
+        batch: features.batch,
+        ends: Ends {
+            dataset: &dataset,
+            staging: &staging,
+            dtype,
+        },
     };
     let [height, width, channels] = writer.run(&shards, &to_make)?;
     if staging.is_task() {
@@ -160,13 +163,22 @@ fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) 
     staging.done("encoder.safetensors", None)
 }
 
+/// Batches that may wait for the encoder, or for the disk.
+const AHEAD: usize = 2;
+
 struct Writer<'a> {
-    dataset: &'a Dataset,
     encoder: FrozenEncoder,
+    device: Device,
+    batch: usize,
+    ends: Ends<'a>,
+}
+
+/// Where the pixels come from and the maps go to; shared by threads, unlike an
+/// encoder.
+struct Ends<'a> {
+    dataset: &'a Dataset,
     staging: &'a Staging,
     dtype: Dtype,
-    batch: usize,
-    device: Device,
 }
 
 impl Writer<'_> {
@@ -176,7 +188,7 @@ impl Writer<'_> {
         shards: &BTreeMap<&str, Vec<&ImageRecord>>,
         to_make: &[&Piece],
     ) -> Result<[u64; 3]> {
-        let [height, width] = self.dataset.image_size().map(|n| n as i64);
+        let [height, width] = self.ends.dataset.image_size().map(|n| n as i64);
         let probe = Tensor::zeros([1, 3, height, width], (Kind::Uint8, Device::Cpu));
         let shape = self.encode(&probe).size();
         let images = |piece: &Piece| {
@@ -184,7 +196,7 @@ impl Writer<'_> {
                 .get(piece.name.as_str())
                 .map_or(&[][..], Vec::as_slice)
         };
-        let all = self.dataset.images().len();
+        let all = self.ends.dataset.images().len();
         let bar = progress("features", "images", all as u64);
         let rest: usize = to_make.iter().map(|piece| images(piece).len()).sum();
         bar.skip((all - rest) as u64);
@@ -195,6 +207,8 @@ impl Writer<'_> {
         Ok([shape[2] as u64, shape[3] as u64, shape[1] as u64])
     }
 
+    /// One thread gathers batches ahead, one writes the maps of the last ones, and
+    /// the encoder computes in between.
     fn shard(
         &self,
         piece: &Piece,
@@ -202,47 +216,38 @@ impl Writer<'_> {
         shape: &[i64],
         bar: &Progress,
     ) -> Result<()> {
-        let (cells_, channels) = ((shape[2] * shape[3]) as usize, shape[1] as usize);
-        let path = self.staging.path(&piece.name)?;
-        let mut writer = TensorShardWriter::create(
-            &path,
-            "features",
-            self.dtype,
-            &[cells_, channels],
-            &["cell", "channel"],
-        )?;
-        let [height, width] = self.dataset.image_size().map(|n| n as i64);
-        for batch in images.chunks(self.batch) {
-            check_interrupt()?;
-            let mut pixels = Vec::with_capacity(batch.len() * 3 * (height * width) as usize);
-            for image in batch {
-                pixels.extend_from_slice(self.dataset.pixels(image)?);
-            }
-            let pixels = Tensor::f_from_data_size(
-                &pixels,
-                &[batch.len() as i64, 3, height, width],
-                Kind::Uint8,
-            )
-            .map_err(Error::internal)?;
-            let kind = if self.dtype == Dtype::F16 {
-                Kind::Half
-            } else {
-                Kind::Float
+        let (ends, size) = (&self.ends, self.batch);
+        let (to_encoder, batches) = bounded(AHEAD);
+        let (to_disk, maps) = bounded(AHEAD);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for batch in images.chunks(size) {
+                    let gathered = ends.gather(batch).map(|pixels| (batch, pixels));
+                    let failed = gathered.is_err();
+                    if to_encoder.send(gathered).is_err() || failed {
+                        break;
+                    }
+                }
+            });
+            let disk = scope.spawn(|| ends.write(piece, shape, maps, bar));
+            let encode = || {
+                for batch in batches {
+                    check_interrupt()?;
+                    let (batch, pixels) = batch?;
+                    let map = cells(&self.encode(&pixels)).to_kind(ends.kind());
+                    if to_disk.send((batch, map.contiguous())).is_err() {
+                        break; // the disk says why
+                    }
+                }
+                Ok(())
             };
-            let map = cells(&self.encode(&pixels)).to_kind(kind).contiguous();
-            let mut bytes = vec![0; map.numel() * self.dtype.bytes()];
-            map.f_copy_data_u8(&mut bytes, map.numel())
-                .map_err(Error::internal)?;
-            for (image, row) in batch
-                .iter()
-                .zip(bytes.chunks_exact(cells_ * channels * self.dtype.bytes()))
-            {
-                writer.push(image.image_id, row)?;
-            }
-            bar.inc(batch.len() as u64);
-        }
-        let shard = writer.finish()?;
-        self.staging.shard_done(piece, shard, None)
+            let encoded = encode();
+            drop(to_disk);
+            let written = disk.join();
+            encoded?;
+            let shard = written.unwrap_or_else(|_| Err(Error::internal("writing broke off")))?;
+            ends.staging.shard_done(piece, shard, None)
+        })
     }
 
     /// Feature maps (B, C, h, w) of pixels u8 (B, 3, H, W).
@@ -253,5 +258,52 @@ impl Writer<'_> {
                 .forward(&normalise(&pixels))
                 .to_device(Device::Cpu)
         })
+    }
+}
+
+impl Ends<'_> {
+    /// u8 (B, 3, H, W).
+    fn gather(&self, batch: &[&ImageRecord]) -> Result<Tensor> {
+        let [height, width] = self.dataset.image_size().map(|n| n as i64);
+        let mut pixels = Vec::with_capacity(batch.len() * 3 * (height * width) as usize);
+        for image in batch {
+            pixels.extend_from_slice(self.dataset.pixels(image)?);
+        }
+        let size = [batch.len() as i64, 3, height, width];
+        Tensor::f_from_data_size(&pixels, &size, Kind::Uint8).map_err(Error::internal)
+    }
+
+    /// Writes maps (B, cells, channels) as they come.
+    fn write(
+        &self,
+        piece: &Piece,
+        shape: &[i64],
+        maps: Receiver<(&[&ImageRecord], Tensor)>,
+        bar: &Progress,
+    ) -> Result<WrittenShard> {
+        let (cells, channels) = ((shape[2] * shape[3]) as usize, shape[1] as usize);
+        let path = self.staging.path(&piece.name)?;
+        let names = ["cell", "channel"];
+        let size = [cells, channels];
+        let mut writer = TensorShardWriter::create(&path, "features", self.dtype, &size, &names)?;
+        let mut bytes = Vec::new();
+        for (batch, map) in maps {
+            bytes.resize(map.numel() * self.dtype.bytes(), 0);
+            map.f_copy_data_u8(&mut bytes, map.numel())
+                .map_err(Error::internal)?;
+            let rows = bytes.chunks_exact(cells * channels * self.dtype.bytes());
+            for (image, row) in batch.iter().zip(rows) {
+                writer.push(image.image_id, row)?;
+            }
+            bar.inc(batch.len() as u64);
+        }
+        writer.finish()
+    }
+
+    fn kind(&self) -> Kind {
+        match self.dtype {
+            Dtype::F16 => Kind::Half,
+            _ => Kind::Float,
+        }
     }
 }
