@@ -30,9 +30,9 @@ enum What {
 /// The packages that the script of `bench ingest` needs; with others, another
 /// folder of the cache.
 const PACKAGES: [&str; 3] = [
-    "pillow==12.0.0",
-    "numpy==2.3.5",
-    "opencv-python-headless==4.12.0.88",
+    "pillow==13.0.0",
+    "numpy==2.4.6",
+    "opencv-python-headless==5.0.0.93",
 ];
 
 /// Builds, brings the packages, measures.
