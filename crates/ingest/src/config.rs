@@ -2,6 +2,7 @@
 
 use attend_artifact::{Error, Result};
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// The sections that this stage reads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -18,13 +19,15 @@ pub struct Section {
     /// How the annotations are laid out.
     pub format: Format,
     /// The folder that all other paths are relative to. Not recorded. Empty
-    /// where an input artifact `scenes` stands in for it.
+    /// where an input artifact `scenes` stands in for it. May be a zip or tar
+    /// archive of the photographs, where `annotations` has a path of its own.
     pub root: String,
     /// The annotation file of format `karpathy`. Not recorded, its content is.
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
-    /// `Flicker8k_Dataset`; `coco` has its own folders.
+    /// `Flicker8k_Dataset`; `coco` has its own folders. In the place of any of
+    /// these folders may stand an archive, `NAME.zip` or `NAME.tar`.
     pub image_dir: String,
     /// The year in the file and folder names of format `coco`.
     pub year: String,
@@ -50,6 +53,11 @@ pub struct Section {
     pub max_rejected_fraction: f64,
     /// Photographs of more pixels are rejected as `too-large`.
     pub max_pixels: u64,
+    /// So are files of more bytes, on disk or unpacked from an archive. Each
+    /// thread holds one at a time.
+    pub max_bytes: u64,
+    /// The Unicode form that captions are brought to.
+    pub normalise: Normalise,
 }
 
 impl Default for Section {
@@ -68,6 +76,8 @@ impl Default for Section {
             shard_size: 1024,
             max_rejected_fraction: 0.01,
             max_pixels: attend_image::DecodeOptions::default().max_pixels,
+            max_bytes: 1 << 28,
+            normalise: Normalise::None,
         }
     }
 }
@@ -94,6 +104,29 @@ pub enum Restval {
     Restval,
     /// They are not part of the data set.
     Drop,
+}
+
+/// A Unicode normalisation form (<https://unicode.org/reports/tr15/>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalise {
+    /// Captions stay as they are.
+    None,
+    /// Characters composed: one way to write each, `é` and not `e` with an accent.
+    Nfc,
+    /// And one form of each: `ﬁ` becomes `fi`, full-width letters become plain.
+    Nfkc,
+}
+
+impl Normalise {
+    /// The text in this form.
+    pub fn apply(self, text: String) -> String {
+        match self {
+            Normalise::None => text,
+            Normalise::Nfc => text.nfc().collect(),
+            Normalise::Nfkc => text.nfkc().collect(),
+        }
+    }
 }
 
 /// One file or several.

@@ -1,13 +1,9 @@
 //! From an image file to the pixels of the data set, or to a reason why not.
 
 use crate::config::Section;
+use crate::source::Source;
 use attend_image::{DecodeOptions, decode, resize, to_planar};
 use serde::{Deserialize, Serialize};
-use std::io::ErrorKind;
-use std::path::Path;
-
-/// A file of more bytes is no photograph.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// A photograph, decoded and resized.
 #[derive(Clone, Debug)]
@@ -29,17 +25,27 @@ pub struct Refusal {
     pub detail: String,
 }
 
-/// Reads, decodes and resizes the image file at `path`.
+impl Refusal {
+    /// A refusal for `reason`.
+    pub fn new(reason: &str, detail: impl ToString) -> Self {
+        Refusal {
+            reason: reason.to_owned(),
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// Reads, decodes and resizes the photograph `file_name`.
 ///
 /// # Errors
 /// The reason why it can't be used.
-pub fn load(path: &Path, section: &Section) -> Result<Loaded, Refusal> {
-    let bytes = read(path)?;
+pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loaded, Refusal> {
+    let bytes = source.read(file_name)?;
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
         max_pixels: section.max_pixels,
     };
-    let photograph = decode(&bytes, &options).map_err(|e| refuse(e.code(), e))?;
+    let photograph = decode(&bytes, &options).map_err(|e| Refusal::new(e.code(), e))?;
     let size = section.image_size;
     let pixels = to_planar(&resize(&photograph, size, size), size, size);
     Ok(Loaded {
@@ -47,34 +53,4 @@ pub fn load(path: &Path, section: &Section) -> Result<Loaded, Refusal> {
         height: photograph.height,
         pixels,
     })
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    // Asked before opening: opening a named pipe would wait for its writer.
-    let meta = std::fs::metadata(path).map_err(failed)?;
-    if !meta.is_file() {
-        return Err(refuse("unreadable", "not a regular file"));
-    }
-    if meta.len() > MAX_BYTES {
-        return Err(refuse(
-            "too-large",
-            format!("{} bytes, more than {MAX_BYTES}", meta.len()),
-        ));
-    }
-    std::fs::read(path).map_err(failed)
-}
-
-fn failed(error: std::io::Error) -> Refusal {
-    match error.kind() {
-        // A file where a folder should be: the file in it is missing, too.
-        ErrorKind::NotFound | ErrorKind::NotADirectory => refuse("missing", "no such file"),
-        _ => refuse("unreadable", error),
-    }
-}
-
-fn refuse(reason: &str, detail: impl ToString) -> Refusal {
-    Refusal {
-        reason: reason.to_owned(),
-        detail: detail.to_string(),
-    }
 }

@@ -9,6 +9,7 @@ use crate::config::Section;
 use crate::photograph::{Loaded, Refusal, load};
 use crate::pipeline;
 use crate::select::Candidate;
+use crate::source::Source;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{At, Error, Progress, Result, Staging, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
@@ -72,7 +73,7 @@ pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
 /// From the disk, or [`Error::Interrupted`]; finished shards are kept.
 pub fn write(
     staging: &Staging,
-    root: &Path,
+    source: &Source,
     runs: &[Run<'_>],
     section: &Section,
     jobs: usize,
@@ -91,7 +92,7 @@ pub fn write(
     let outcomes = pipeline::ordered(
         jobs,
         to_load,
-        |candidate: &Candidate| load(&root.join(&candidate.file_name), section),
+        |candidate: &Candidate| load(source, &candidate.file_name, section),
         |loaded| {
             let one = |(run, finished): (&Run<'_>, Option<Vec<Outcome>>)| match finished {
                 Some(outcomes) => {

@@ -1,17 +1,18 @@
 //! The stage itself.
 
 use crate::annotations::{AnnotationFile, Annotations};
+use crate::archive::is_archive;
 use crate::config::{Config, Format, Section};
 use crate::photograph::Refusal;
 use crate::select::{Candidate, select};
 use crate::shards::{self, Outcome, Run};
+use crate::source::{Places, Source};
 use crate::{coco, flickr8k, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
     Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
 };
 use std::collections::HashSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the stage is.
@@ -49,19 +50,22 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let boxes = objects::files(&root, section)?;
     let mut files = std::mem::take(&mut annotations.files);
     files.extend(boxes.iter().cloned());
-    let (candidates, rejected) = select(annotations);
+    let folders = std::mem::take(&mut annotations.folders);
+    let (candidates, rejected) = select(annotations, section.normalise);
+    let places = Places::find(&root, &folders, &candidates)?;
 
     // An artifact's digest says all about the photographs in it.
     let sources = match scenes {
         Some(_) => None,
-        None => Some(sources(&root, &candidates)),
+        None => Some(places.fingerprint(&candidates)),
     };
     let Some(staging) = stage.begin(&inputs(&files)?, sources.as_deref())? else {
         return Ok(());
     };
     let objects = objects::read(&boxes, &candidates)?;
+    let source = Source::open(places, section.max_bytes)?;
     let runs = shards::plan(&candidates, section.shard_size);
-    let outcomes = shards::write(&staging, &root, &runs, section, stage.jobs)?;
+    let outcomes = shards::write(&staging, &source, &runs, section, stage.jobs)?;
     let mut tables = Tables {
         rejected,
         ..Tables::default()
@@ -111,7 +115,7 @@ fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
         )));
     }
     let root = PathBuf::from(&section.root);
-    if !root.is_dir() {
+    if !root.is_dir() && !is_archive(&root) {
         return Err(Error::input(format!(
             "{}: no such folder (dataset.root); it must hold {holds}",
             root.display()
@@ -132,18 +136,7 @@ fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
             root.display()
         )));
     }
-    match annotations
-        .folders
-        .iter()
-        .map(|folder| root.join(folder))
-        .find(|folder| !folder.is_dir())
-    {
-        Some(folder) => Err(Error::input(format!(
-            "{}: no such folder; the photographs are expected there (dataset.root, dataset.image_dir)",
-            folder.display()
-        ))),
-        None => Ok(annotations),
-    }
+    Ok(annotations)
 }
 
 fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
@@ -160,21 +153,6 @@ fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
             ))
         })
         .collect()
-}
-
-/// Hash over path, size and time of the photographs: whether any of them changed.
-fn sources(root: &Path, candidates: &[Candidate]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for candidate in candidates {
-        hasher.update(candidate.file_name.as_bytes());
-        let state = std::fs::metadata(root.join(&candidate.file_name))
-            .map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
-            .unwrap_or([-1; 3]);
-        state.iter().for_each(|number| {
-            hasher.update(&number.to_le_bytes());
-        });
-    }
-    hasher.finalize().to_hex().to_string()
 }
 
 /// The rows of the artifact's tables.
