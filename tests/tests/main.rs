@@ -212,6 +212,53 @@ fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
     assert_eq!(world.digests("killed"), world.digests("whole"));
 }
 
+/// A run is looked after as a whole: each artifact by the stage that made it.
+#[test]
+fn what_is_damaged_is_repaired_alone() {
+    let world = World::new();
+    let demo = |more: &[&str]| {
+        let more = [&["--until=vocab", "--set=dataset.shard_size=8"], more].concat();
+        ok(world.demo("one", &more)).1
+    };
+    demo(&[]);
+    let made = ["scenes", "dataset", "vocabulary"];
+    let digests = || made.map(|kind| world.manifest(&format!("one/{kind}"))["digest"].clone());
+    let first = digests();
+    let verify = |more: &[&str]| world.xtask(&[&["verify"], more].concat(), &[]);
+    ok(verify(&[]));
+    let damaged = [
+        "dataset/shards/train-00002.arrow",
+        "vocabulary/vocab.json",
+        "dataset/captions.parquet",
+    ];
+    for file in damaged {
+        let path = world.path("one").join(file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+    }
+    fails(
+        verify(&[]),
+        4,
+        &["train-00002.arrow", "captions.parquet", "vocab.json"],
+    );
+    let (_, log) = ok(verify(&["--repair"]));
+    assert!(log.contains("train-00002.arrow: damaged"), "{log}");
+    ok(verify(&[]));
+    assert_eq!(digests(), first);
+
+    let log = demo(&["--shards=train-00003,val-00000"]);
+    assert_eq!(log.matches("up to date").count(), 2, "{log}");
+    assert_eq!(digests(), first);
+    let mut strange = Command::new(PROGRAMS.join("xtask"));
+    strange.args(["verify", "--repair"]).arg(world.path(""));
+    strange
+        .current_dir(root())
+        .env("ATTEND_BIN_DIR", &*PROGRAMS);
+    fails(strange, 2, &["does not say what made it"]);
+}
+
 #[test]
 fn what_a_user_gets_wrong_is_said_before_anything_runs() {
     let world = World::new();

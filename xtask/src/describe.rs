@@ -14,6 +14,22 @@ pub struct Description {
     pub output: String,
     /// Section -> key -> default.
     pub parameters: Map<String, Value>,
+    /// What of its output it can make again alone.
+    #[serde(default)]
+    pub parts: Parts,
+}
+
+/// What of an artifact its stage can make again alone, to the byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// Each shard.
+    Shards,
+    /// The whole.
+    Whole,
+    /// Nothing, or it doesn't say.
+    #[default]
+    None,
 }
 
 /// An artifact that a stage reads.

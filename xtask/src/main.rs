@@ -49,12 +49,8 @@ enum Task {
     Caption(tasks::caption::Args),
     /// Show every run: what is done, how large it is, what was left half-done
     Status(tasks::status::Args),
-    /// Check artifacts: files, digests, types
-    Verify {
-        /// Folders of artifacts
-        #[arg(required = true)]
-        paths: Vec<std::path::PathBuf>,
-    },
+    /// Check artifacts: files, digests, types; and make again what is damaged
+    Verify(tasks::verify::Args),
     /// Delete a run, left-overs or the cache
     Clean(tasks::clean::Args),
     /// Check format, lints, dependencies and documentation, and run all tests
@@ -97,7 +93,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Caption(args) => tasks::caption::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
-        Task::Verify { paths } => tasks::verify::run(&workspace, &paths),
+        Task::Verify(args) => tasks::verify::run(&workspace, &args),
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),

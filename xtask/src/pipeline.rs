@@ -2,12 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::workspace::{Workspace, shown};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A pipeline, its stages in an order in which they can run.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pipeline {
     /// The stages.
@@ -16,7 +16,7 @@ pub struct Pipeline {
 }
 
 /// A stage of a pipeline.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
     /// Its name in this pipeline.

@@ -3,7 +3,7 @@
 //!
 //! `cargo run -p attend-artifact --example count -- --set count.to=5 --output /tmp/numbers`
 
-use attend_artifact::{At, Result, Stage, StageSpec, check_interrupt, stage};
+use attend_artifact::{At, Parts, Piece, Result, Stage, StageSpec, check_interrupt, stage};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
@@ -13,7 +13,8 @@ const SPEC: StageSpec = StageSpec {
     about: "Writes a file for each number",
     inputs: &[],
     output: "numbers",
-    unrecorded: &["count.crash_at"],
+    parts: Parts::Shards,
+    unrecorded: &["count.crash_at", "count.plus"],
 };
 
 #[derive(Serialize, Deserialize, Default)]
@@ -29,6 +30,8 @@ struct Count {
     to: u64,
     /// The number at which the process dies hard, for tests.
     crash_at: Option<u64>,
+    /// Added to the last number: a source that changes.
+    plus: u64,
 }
 
 impl Default for Count {
@@ -36,6 +39,7 @@ impl Default for Count {
         Count {
             to: 3,
             crash_at: None,
+            plus: 0,
         }
     }
 }
@@ -45,26 +49,36 @@ fn main() -> ExitCode {
 }
 
 fn count(stage: &Stage<Config>) -> Result<()> {
-    let Some(staging) = stage.begin(&[], None)? else {
+    let numbers = &stage.config.count;
+    let last = numbers.to.saturating_sub(1);
+    let plus = |n: u64| if n == last { numbers.plus } else { 0 };
+    let pieces: Vec<Piece> = (0..numbers.to)
+        .map(|n| Piece {
+            name: format!("numbers/{n}.txt"),
+            sources: format!("plus {}", plus(n)),
+        })
+        .collect();
+    let Some(staging) = stage.begin_pieces(&[], &pieces)? else {
         return Ok(());
     };
-    let numbers = &stage.config.count;
-    for n in 0..numbers.to {
+    let to_make = staging.to_make(&pieces)?;
+    for (n, piece) in (0..).zip(&pieces) {
         check_interrupt()?;
-        let name = format!("numbers/{n}.txt");
-        if staging.is_done(&name) {
+        if !to_make.contains(&piece) {
             tracing::info!("kept {n}");
             continue;
         }
-        let path = staging.path(&name)?;
-        std::fs::write(&path, n.to_string()).at(&path)?;
+        let path = staging.path(&piece.name)?;
+        std::fs::write(&path, (n + plus(n)).to_string()).at(&path)?;
         if numbers.crash_at == Some(n) {
             std::process::abort();
         }
-        staging.done(&name, Some(1))?;
+        tracing::info!("wrote {n}");
+        staging.piece_done(piece, 1, Some(format!("note {n}").as_bytes()))?;
     }
-    let notes = staging.scratch("notes")?;
-    std::fs::write(&notes, "no part of the artifact").at(&notes)?;
+    if staging.is_task() {
+        return Ok(());
+    }
     let manifest = staging.commit(&[("numbers", numbers.to)])?;
     tracing::info!("made {}", manifest.digest);
     Ok(())

@@ -18,11 +18,13 @@
 //!
 //! Nothing here knows what any stage does.
 
+mod begin;
 pub mod config;
 pub mod dataset;
 pub mod error;
 pub mod features;
 pub mod manifest;
+mod old;
 pub mod progress;
 pub mod reader;
 pub mod record;
@@ -38,5 +40,5 @@ pub use progress::{Progress, progress};
 pub use reader::{Artifact, digest_file};
 pub use record::Record;
 pub use signal::{check_interrupt, interrupted};
-pub use stage::{InputSpec, Stage, StageSpec};
-pub use staging::Staging;
+pub use stage::{InputSpec, Parts, Stage, StageSpec};
+pub use staging::{Piece, Staging};

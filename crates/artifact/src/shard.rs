@@ -21,12 +21,12 @@ use arrow::ipc::{Block, root_as_footer};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Rows of one record batch: small enough to hold in memory while writing.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: usize = 1 << 20;
 const NAME: &str = "ARROW:extension:name";
 const METADATA: &str = "ARROW:extension:metadata";
 
@@ -69,7 +69,7 @@ impl Dtype {
 /// Writes one shard, row by row.
 pub struct TensorShardWriter {
     path: PathBuf,
-    writer: FileWriter<BufWriter<File>>,
+    writer: FileWriter<Hashed>,
     dtype: Dtype,
     row_bytes: usize,
     ids: Vec<i64>,
@@ -102,7 +102,7 @@ impl TensorShardWriter {
             ]));
         let schema = Schema::new(vec![Field::new("image_id", DataType::Int64, false), tensor]);
         let writer =
-            FileWriter::try_new_buffered(File::create(path).at(path)?, &schema).at(path)?;
+            FileWriter::try_new(Hashed::new(File::create(path).at(path)?), &schema).at(path)?;
         let row_bytes = elements * dtype.bytes();
         Ok(TensorShardWriter {
             path: path.to_owned(),
@@ -138,16 +138,23 @@ impl TensorShardWriter {
         }
     }
 
-    /// Writes what is left and the footer; says how many rows there are.
+    /// Writes what is left and the footer.
     ///
     /// # Errors
     /// [`Error::Internal`] where the disk refuses.
-    pub fn finish(mut self) -> Result<u64> {
+    pub fn finish(mut self) -> Result<WrittenShard> {
         if !self.ids.is_empty() {
             self.flush()?;
         }
         self.writer.finish().at(&self.path)?;
-        Ok(self.rows)
+        let hashed = self.writer.into_inner().at(&self.path)?;
+        let file = hashed.file.into_inner().map_err(|e| e.into_error());
+        Ok(WrittenShard {
+            rows: self.rows,
+            bytes: hashed.bytes,
+            blake3: hashed.hasher.finalize().to_hex().to_string(),
+            file: file.at(&self.path)?,
+        })
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -168,6 +175,45 @@ impl TensorShardWriter {
             FixedSizeListArray::try_new(item, size, make_array(data), None).at(&self.path)?;
         let batch = RecordBatch::try_new(schema, vec![ids, Arc::new(tensors)]).at(&self.path)?;
         self.writer.write(&batch).at(&self.path)
+    }
+}
+
+/// A shard that has been written, but not synced.
+pub struct WrittenShard {
+    /// Number of rows.
+    pub rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) blake3: String,
+    pub(crate) file: File,
+}
+
+/// A file whose digest is taken while it is written: nobody has to read it again.
+struct Hashed {
+    file: BufWriter<File>,
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Hashed {
+    fn new(file: File) -> Hashed {
+        Hashed {
+            file: BufWriter::new(file),
+            hasher: blake3::Hasher::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
     }
 }
 

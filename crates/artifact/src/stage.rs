@@ -1,9 +1,9 @@
 //! What every stage program has in common: its command line, and its run from
 //! arguments to exit code.
 
-use crate::manifest::{Manifest, short};
-use crate::staging::SOURCES;
-use crate::{Artifact, Error, Input, Result, Staging, config, signal};
+use crate::begin::Again;
+use crate::staging::Share;
+use crate::{Artifact, Error, Result, config, signal};
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +22,18 @@ pub struct InputSpec {
     pub required: bool,
 }
 
+/// What of an artifact its stage can make again alone, to the byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// Each shard: the stage takes `--shards`, `--repair`, `--task`, `--finalize`.
+    Shards,
+    /// The whole, in moments: it takes `--repair`.
+    Whole,
+    /// Nothing: made again, it is another artifact, or takes long.
+    None,
+}
+
 /// What a stage is.
 #[derive(Clone, Copy, Debug)]
 pub struct StageSpec {
@@ -35,6 +47,8 @@ pub struct StageSpec {
     pub inputs: &'static [InputSpec],
     /// Kind of the artifact that it makes.
     pub output: &'static str,
+    /// What of it can be made again alone.
+    pub parts: Parts,
     /// Parameters (`section.key`) that don't shape the output and are kept out
     /// of its manifest: paths, numbers of threads, devices.
     pub unrecorded: &'static [&'static str],
@@ -60,6 +74,23 @@ struct Args {
     /// Make the output again although it is up to date
     #[arg(long)]
     force: bool,
+    /// Make these shards again, byte for byte: train-00003,val-00000
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        conflicts_with = "force"
+    )]
+    shards: Vec<String>,
+    /// Read every file of the output, and make again what is damaged, byte for byte
+    #[arg(long, conflicts_with_all = ["force", "shards"])]
+    repair: bool,
+    /// Make every Nth shard only, from the Ith; --finalize makes the artifact of them
+    #[arg(long, value_name = "I/N", value_parser = task, conflicts_with_all = ["force", "shards", "repair"])]
+    task: Option<Share>,
+    /// Make the artifact of the shards that all tasks have made
+    #[arg(long, conflicts_with_all = ["force", "shards", "repair", "task"])]
+    finalize: bool,
     /// Print name, version, parameters, inputs and output as JSON
     #[arg(long)]
     describe: bool,
@@ -71,11 +102,21 @@ pub struct Stage<C> {
     pub config: C,
     /// Number of threads to work with, at least 1.
     pub jobs: usize,
-    spec: StageSpec,
-    inputs: BTreeMap<String, Artifact>,
-    output: PathBuf,
-    force: bool,
-    recorded: Value,
+    pub(crate) spec: StageSpec,
+    pub(crate) inputs: BTreeMap<String, Artifact>,
+    pub(crate) output: PathBuf,
+    pub(crate) again: Again,
+    pub(crate) share: Share,
+    pub(crate) recorded: Value,
+}
+
+fn task(text: &str) -> Result<Share, String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parts {
+        Some((index, count)) if (1..=count).contains(&index) => Ok(Share::Task { index, count }),
+        _ => Err("expected I/N, such as 1/8 to 8/8".into()),
+    }
 }
 
 /// Runs a stage: reads its command line, does `body`, reports. `C` has one
@@ -129,7 +170,7 @@ pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
 fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
     let description = json!({
         "name": spec.name, "version": spec.version, "about": spec.about, "inputs": spec.inputs,
-        "output": spec.output, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
+        "output": spec.output, "parts": spec.parts, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
     });
     writeln!(std::io::stdout(), "{description:#}").map_err(Error::internal)
 }
@@ -144,6 +185,24 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
                 section.remove(key);
             }
         }
+        let sharded = !args.shards.is_empty() || args.task.is_some() || args.finalize;
+        if (sharded && spec.parts != Parts::Shards) || (args.repair && spec.parts == Parts::None) {
+            return Err(Error::usage(format!(
+                "{} makes its output as a whole: without --shards, --repair, --task and --finalize",
+                spec.name
+            )));
+        }
+        let again = match (args.force, args.repair) {
+            (true, _) => Again::All,
+            (_, true) => Again::Damaged,
+            _ if args.shards.is_empty() => Again::Stale,
+            _ => Again::Shards(args.shards),
+        };
+        let share = match args.task {
+            Some(task) => task,
+            None if args.finalize => Share::Finalize,
+            None => Share::All,
+        };
         let inputs = open_inputs(&spec, &args.input)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let output = args.output.unwrap_or_default();
@@ -153,7 +212,8 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             spec,
             inputs,
             output,
-            force: args.force,
+            again,
+            share,
             recorded,
         })
     }
@@ -179,98 +239,6 @@ impl<C> Stage<C> {
     pub fn output(&self) -> &std::path::Path {
         &self.output
     }
-
-    /// Begins to write the output, or says that it is up to date: `None`, the
-    /// stage has nothing to do. `extra` are inputs that are no artifacts, by
-    /// name. `sources` is a hash over the loose files (path, size, time) that
-    /// the output is made from; it decides on doing the work again, and is kept
-    /// out of the digest.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] where something that is no artifact of this kind
-    /// stands in the output's place; [`Error::Internal`] from the disk.
-    pub fn begin(&self, extra: &[(&str, Input)], sources: Option<&str>) -> Result<Option<Staging>> {
-        let mut inputs: BTreeMap<String, Input> = self
-            .inputs
-            .iter()
-            .map(|(name, a)| {
-                (
-                    name.clone(),
-                    Input {
-                        kind: a.manifest.kind.clone(),
-                        digest: a.manifest.digest.clone(),
-                    },
-                )
-            })
-            .collect();
-        inputs.extend(
-            extra
-                .iter()
-                .map(|(name, input)| ((*name).to_owned(), input.clone())),
-        );
-        let draft = Manifest {
-            config: self.recorded.clone(),
-            inputs,
-            ..Manifest::draft(self.spec.output, self.spec.name, self.spec.version)
-        };
-        if let Some(old) = self.existing()?
-            && !self.force
-            && same_origin(&old.manifest, &draft)
-            && std::fs::read_to_string(self.output.join(SOURCES))
-                .ok()
-                .as_deref()
-                == sources
-        {
-            tracing::info!(
-                "{} is up to date ({})",
-                self.output.display(),
-                short(&old.manifest.digest)
-            );
-            return Ok(None);
-        }
-        Staging::open(&self.output, draft, sources).map(Some)
-    }
-
-    /// The artifact that is in the output's place. A damaged one is made again;
-    /// a folder that is none of ours is not touched.
-    fn existing(&self) -> Result<Option<Artifact>> {
-        if !self.output.exists() {
-            return Ok(None);
-        }
-        let is_empty = self
-            .output
-            .read_dir()
-            .is_ok_and(|mut entries| entries.next().is_none());
-        let manifest = self.output.join(crate::manifest::FILE);
-        if !is_empty && !manifest.exists() {
-            return Err(Error::refused(format!(
-                "--output {}: there is something that is no artifact; name another place or move it away",
-                self.output.display()
-            )));
-        }
-        match Artifact::open(&self.output) {
-            Ok(old) if old.manifest.kind != self.spec.output => Err(Error::refused(format!(
-                "--output {}: there is an artifact of kind {:?}, which {} does not make; name another place",
-                self.output.display(),
-                old.manifest.kind,
-                self.spec.name
-            ))),
-            Ok(old) => Ok(Some(old)),
-            Err(Error::Refused(why)) if !is_empty => {
-                tracing::warn!("{why}");
-                Ok(None)
-            }
-            Err(Error::Refused(_)) => Ok(None),
-            Err(e) => Err(e),
-        }
-    }
-}
-
-fn same_origin(old: &Manifest, draft: &Manifest) -> bool {
-    old.schema == draft.schema
-        && old.producer == draft.producer
-        && old.config == draft.config
-        && old.inputs == draft.inputs
 }
 
 fn open_inputs(spec: &StageSpec, given: &[String]) -> Result<BTreeMap<String, Artifact>> {

@@ -24,7 +24,7 @@ fn a_shard_gives_back_every_row() {
         writer.push(id * 7, &row(id)).unwrap();
     }
     assert!(writer.push(1, &[0; 5]).is_err());
-    assert_eq!(writer.finish().unwrap(), 45);
+    assert_eq!(writer.finish().unwrap().rows, 45);
     let shard = TensorShard::open(&path).unwrap();
     assert_eq!(
         (shard.rows(), shard.dtype(), shard.shape()),
@@ -175,7 +175,8 @@ mod stage {
             .map(|e| e.unwrap().file_name())
             .collect();
         assert_eq!(left.len(), 2, "{left:?}: the artifact and its lock");
-        assert!(!output.join(".scratch").exists() && !output.join(".journal.jsonl").exists());
+        let inside = std::fs::read_dir(&output).unwrap().count();
+        assert_eq!(inside, 4, "numbers, manifest, journal and notes");
     }
 
     #[test]
@@ -243,10 +244,8 @@ mod stage {
         std::fs::remove_file(output.join("numbers/1.txt")).unwrap();
         assert_eq!(Artifact::open(&output).unwrap_err().exit_code(), 4);
         let (again, log) = made(&output, &[]);
-        assert!(
-            again == first && log.contains("make the artifact again"),
-            "{log}"
-        );
+        assert!(again == first && log.contains("wrote 1"), "{log}");
+        assert_eq!(log.matches("kept").count(), 2, "{log}");
 
         let manifest = output.join("manifest.json");
         let text = std::fs::read_to_string(&manifest).unwrap();
@@ -270,6 +269,135 @@ mod stage {
         std::fs::write(mine.join("thesis.txt"), "do not lose").unwrap();
         refused(&mine, &[], 4, "no artifact");
         assert!(mine.join("thesis.txt").exists());
+    }
+
+    /// What a run says that it wrote.
+    fn wrote(log: &str) -> Vec<&str> {
+        let words = log.lines().filter_map(|line| line.split_once("wrote "));
+        words.map(|(_, number)| number).collect()
+    }
+
+    #[test]
+    fn single_shards_are_made_again_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        refused(&output, &["--shards", "1"], 4, "not there yet");
+        let first = made(&output, &[]).0;
+        let (again, log) = made(&output, &["--shards", "0,2"]);
+        assert_eq!((again, wrote(&log)), (first.clone(), vec!["0", "2"]));
+        refused(&output, &["--shards", "7"], 2, "there is no such shard");
+        let other = ["--shards", "1", "--set", "count.to=4"];
+        refused(&output, &other, 4, "count.to");
+        // A source that has changed would give another shard.
+        let changed = ["--set", "count.plus=1"];
+        let one = [&["--shards", "2"], &changed[..]].concat();
+        refused(
+            &output,
+            &one,
+            4,
+            "numbers/2.txt would not come out as before",
+        );
+        assert_eq!(Artifact::open(&output).unwrap().manifest, first);
+        Artifact::open(&output).unwrap().verify().unwrap();
+        // A plain run takes the change, with that shard made already.
+        let (new, log) = made(&output, &changed);
+        assert_ne!(new.digest, first.digest);
+        assert!(wrote(&log).is_empty(), "{log}");
+        // And back: of all shards that one alone.
+        let (back, log) = made(&output, &[]);
+        assert_eq!((back, wrote(&log)), (first, vec!["2"]));
+    }
+
+    #[test]
+    fn any_byte_that_flips_is_found_and_repaired_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let first = made(&output, &[]).0;
+        for file in [
+            ".journal.jsonl",
+            ".notes/numbers/1.txt",
+            "manifest.json",
+            "numbers/1.txt",
+        ] {
+            let path = output.join(file);
+            let good = std::fs::read(&path).unwrap();
+            for at in [0, good.len() / 2, good.len() - 1] {
+                let mut bad = good.clone();
+                bad[at] ^= 1;
+                std::fs::write(&path, &bad).unwrap();
+                let (again, log) = made(&output, &["--repair"]);
+                assert_eq!(again, first, "{file} {at}");
+                Artifact::open(&output).unwrap().verify().unwrap();
+                assert!(
+                    wrote(&log).len() <= 1 || file == ".journal.jsonl",
+                    "{file} {at}: {log}"
+                );
+                if file == "numbers/1.txt" {
+                    assert_eq!(wrote(&log), ["1"]);
+                }
+            }
+        }
+        let (_, log) = made(&output, &["--repair"]);
+        assert!(log.contains("up to date"), "{log}");
+    }
+
+    #[test]
+    fn tasks_in_any_order_make_what_one_run_makes() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = made(&folder.path().join("whole"), &["--set", "count.to=7"]).0;
+        let output = folder.path().join("numbers");
+        let task = |more: &[&str]| {
+            let result = run(&output, &[&["--set", "count.to=7"], more].concat());
+            let log = String::from_utf8(result.stderr).unwrap();
+            assert!(result.status.success(), "{log}");
+            log
+        };
+        assert_eq!(wrote(&task(&["--task", "3/3"])), ["2", "5"]);
+        let crash = [
+            "--task",
+            "1/3",
+            "--set",
+            "count.to=7",
+            "--set",
+            "count.crash_at=3",
+        ];
+        assert!(!run(&output, &crash).status.success());
+        let early = ["--finalize", "--set", "count.to=7"];
+        refused(
+            &output,
+            &early,
+            4,
+            "4 of 7 files are not made yet (the first: numbers/1.txt)",
+        );
+        let other = ["--task", "2/3", "--set", "count.to=8"];
+        refused(&output, &other, 4, "other parameters");
+        assert_eq!(wrote(&task(&["--task", "2/3"])), ["1", "4"]);
+        assert!(wrote(&task(&["--task", "3/3"])).is_empty());
+        assert_eq!(wrote(&task(&["--task", "1/3"])), ["3", "6"]);
+        assert!(!output.exists());
+        assert!(wrote(&task(&["--finalize"])).is_empty());
+        assert_eq!(Artifact::open(&output).unwrap().manifest, whole);
+        assert!(task(&["--task", "2/3"]).contains("up to date"));
+        refused(&output, &["--task", "4/3"], 2, "I/N");
+    }
+
+    #[test]
+    fn a_second_run_waits_and_finds_the_work_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let lock = std::fs::File::create(folder.path().join("numbers.lock")).unwrap();
+        lock.lock().unwrap();
+        std::fs::write(folder.path().join("numbers.lock"), "process 7 on box\n").unwrap();
+        let second = std::thread::scope(|scope| {
+            let second = scope.spawn(|| run(&output, &[]));
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert!(!output.exists());
+            drop(lock);
+            second.join().unwrap()
+        });
+        let log = String::from_utf8(second.stderr).unwrap();
+        assert!(log.contains("process 7 on box"), "{log}");
+        assert!(output.exists());
     }
 
     #[test]

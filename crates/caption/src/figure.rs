@@ -177,7 +177,12 @@ mod tests {
 
     fn photograph(width: u32, height: u32) -> Photograph {
         let rgb = [200, 100, 50].repeat(width as usize * height as usize);
-        Photograph { width, height, rgb }
+        Photograph {
+            width,
+            height,
+            full: (width, height),
+            rgb,
+        }
     }
 
     fn figure(photograph: &Photograph, words: usize, alpha: &[f32], grid: [usize; 2]) -> RgbImage {

@@ -60,7 +60,7 @@ fn checkpoint(folder: &Path) {
 /// A model artifact.
 fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
-    let staging = Staging::open(&path, Manifest::draft("model", "test", "1"), None).unwrap();
+    let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
     let file = staging.path("checkpoints/best/model.json").unwrap();
     checkpoint(file.parent().unwrap());
     for file in [

@@ -19,7 +19,7 @@ mod rows;
 mod source;
 
 use attend_artifact::dataset::Dataset;
-use attend_artifact::{Error, Input, InputSpec, Result, Stage, StageSpec, stage};
+use attend_artifact::{Error, Input, InputSpec, Parts, Result, Stage, StageSpec, stage};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
 use checkpoint::Checkpoint;
@@ -52,6 +52,7 @@ const SPEC: StageSpec = StageSpec {
         },
     ],
     output: "evaluation",
+    parts: Parts::None,
     unrecorded: &["evaluate.device"],
 };
 
@@ -94,7 +95,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let scores = stage.output().join("scores.json");
     let (scorer, meteor) = scorer(&config.evaluate)?;
     let inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
-    let Some(staging) = stage.begin(&inputs, None)? else {
+    let Some(staging) = stage.begin(&inputs)? else {
         return report::print_table(&scores, out);
     };
 

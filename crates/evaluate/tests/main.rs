@@ -22,7 +22,7 @@ const WORDS: [&str; 8] = ["a", "dog", "cat", "on", "the", "grass", "runs", "red"
 /// Images 1 to `test`, in split test, and one in split train.
 fn dataset(root: &Path, test: usize) -> PathBuf {
     let path = root.join("dataset");
-    let staging = Staging::open(&path, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let staging = Staging::open(&path, Manifest::draft("dataset", "test", "1")).unwrap();
     let (mut images, mut captions, mut objects) = (Vec::new(), Vec::new(), Vec::new());
     for (split, ids) in [("train", 1000..1001), ("test", 1..test as i64 + 1)] {
         let shard = format!("shards/{split}-00000.arrow");
@@ -61,7 +61,7 @@ fn dataset(root: &Path, test: usize) -> PathBuf {
                 height: 0.5,
             }));
         }
-        let rows = writer.finish().unwrap();
+        let rows = writer.finish().unwrap().rows;
         staging.done(&shard, Some(rows)).unwrap();
     }
     let table = |name: &str| staging.path(name).unwrap();
@@ -89,7 +89,7 @@ fn words(swapped: bool) -> Vocabulary {
 
 fn vocabulary(root: &Path, name: &str, swapped: bool) -> PathBuf {
     let path = root.join(name);
-    let staging = Staging::open(&path, Manifest::draft("vocabulary", "test", "1"), None).unwrap();
+    let staging = Staging::open(&path, Manifest::draft("vocabulary", "test", "1")).unwrap();
     words(swapped)
         .write(&staging.path("vocab.json").unwrap())
         .unwrap();
@@ -118,7 +118,7 @@ fn fresh(card: ModelCard) -> Captioner {
 /// A model of random weights. Of its checkpoints there is `best` alone.
 fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
-    let staging = Staging::open(&path, Manifest::draft("model", "test", "1"), None).unwrap();
+    let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
     let folder = staging.path("checkpoints/best/vocab.json").unwrap();
     let folder = folder.parent().unwrap();
     words(false).write(&folder.join("vocab.json")).unwrap();
@@ -172,7 +172,7 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     draft
         .inputs
         .insert(kind.clone(), attend_artifact::Input { kind, digest });
-    let staging = Staging::open(&path, draft, None).unwrap();
+    let staging = Staging::open(&path, draft).unwrap();
     let name = "shards/test-00000.arrow";
     let file = staging.path(name).unwrap();
     let mut writer = TensorShardWriter::create(
@@ -192,7 +192,7 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
         writer.push(image.image_id, &bytes).unwrap();
     }
-    let rows = writer.finish().unwrap();
+    let rows = writer.finish().unwrap().rows;
     staging.done(name, Some(rows)).unwrap();
     let file = staging.path("encoder.safetensors").unwrap();
     match encoder {

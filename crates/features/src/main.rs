@@ -3,8 +3,8 @@
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{
-    At, Error, Input, InputSpec, Progress, Result, Stage, StageSpec, Staging, check_interrupt,
-    digest_file, progress, stage,
+    At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
+    check_interrupt, digest_file, progress, stage,
 };
 use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise, weights};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ const SPEC: StageSpec = StageSpec {
         required: true,
     }],
     output: "features",
+    parts: Parts::Shards,
     unrecorded: &["encoder.weights", "features.device"],
 };
 
@@ -94,18 +95,25 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         kind: "weights".into(),
         digest: digest_file(weights_file)?,
     };
-    let Some(staging) = stage.begin(&[("weights", input)], None)? else {
+    let artifact = stage.input("dataset")?;
+    let dataset = Dataset::open(artifact)?;
+    let shards = shards(&dataset);
+    let pieces: Vec<Piece> = (shards.keys())
+        .map(|name| Piece {
+            name: (*name).to_owned(),
+            sources: String::new(), // the data set's digest says all
+        })
+        .collect();
+    let Some(staging) = stage.begin_pieces(&[("weights", input)], &pieces)? else {
         return Ok(());
     };
+    let to_make = staging.to_make(&pieces)?;
     let vars = nn::VarStore::new(device);
     let model = Encoder::new(&vars.root(), &encoder.config);
     let dict = weights::read(weights_file).map_err(Error::input)?;
     model
         .load(&vars, &dict)
         .map_err(|e| Error::input(format!("{}: {e}", weights_file.display())))?;
-    keep_encoder(&staging, &encoder.config, &vars)?;
-    let artifact = stage.input("dataset")?;
-    let dataset = Dataset::open(artifact)?;
     let mut writer = Writer {
         dataset: &dataset,
         encoder: FrozenEncoder::from(&model),
@@ -114,7 +122,15 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         batch: features.batch,
         device,
     };
-    let [height, width, channels] = writer.run()?;
+    let [height, width, channels] = writer.run(&shards, &to_make)?;
+    if staging.is_task() {
+        tracing::info!(
+            "{} shards are done; --finalize makes the features of all",
+            to_make.len()
+        );
+        return Ok(());
+    }
+    keep_encoder(&staging, &encoder.config, &vars)?;
     staging.commit(&[
         ("images", dataset.images().len() as u64),
         ("grid_height", height),
@@ -122,6 +138,15 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         ("channels", channels),
     ])?;
     Ok(())
+}
+
+/// The images of each shard; features have the data set's shards.
+fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
+    let mut shards: BTreeMap<&str, Vec<&ImageRecord>> = BTreeMap::new();
+    for image in dataset.images() {
+        shards.entry(&image.shard).or_default().push(image);
+    }
+    shards
 }
 
 /// Puts the encoder beside its features.
@@ -145,23 +170,26 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes every shard that isn't there yet; says the map's height, width
-    /// and channels.
-    fn run(&mut self) -> Result<[u64; 3]> {
-        let mut shards: BTreeMap<&str, Vec<&ImageRecord>> = BTreeMap::new();
-        for image in self.dataset.images() {
-            shards.entry(&image.shard).or_default().push(image);
-        }
+    /// Writes the shards of `to_make`; says the map's height, width and channels.
+    fn run(
+        &mut self,
+        shards: &BTreeMap<&str, Vec<&ImageRecord>>,
+        to_make: &[&Piece],
+    ) -> Result<[u64; 3]> {
         let [height, width] = self.dataset.image_size().map(|n| n as i64);
         let probe = Tensor::zeros([1, 3, height, width], (Kind::Uint8, Device::Cpu));
         let shape = self.encode(&probe).size();
-        let bar = progress("features", "images", self.dataset.images().len() as u64);
-        for (name, images) in shards {
-            if self.staging.is_done(name) {
-                bar.skip(images.len() as u64);
-            } else {
-                self.shard(name, &images, &shape, &bar)?;
-            }
+        let images = |piece: &Piece| {
+            shards
+                .get(piece.name.as_str())
+                .map_or(&[][..], Vec::as_slice)
+        };
+        let all = self.dataset.images().len();
+        let bar = progress("features", "images", all as u64);
+        let rest: usize = to_make.iter().map(|piece| images(piece).len()).sum();
+        bar.skip((all - rest) as u64);
+        for piece in to_make {
+            self.shard(piece, images(piece), &shape, &bar)?;
         }
         bar.finish();
         Ok([shape[2] as u64, shape[3] as u64, shape[1] as u64])
@@ -169,13 +197,13 @@ impl Writer<'_> {
 
     fn shard(
         &self,
-        name: &str,
+        piece: &Piece,
         images: &[&ImageRecord],
         shape: &[i64],
         bar: &Progress,
     ) -> Result<()> {
         let (cells_, channels) = ((shape[2] * shape[3]) as usize, shape[1] as usize);
-        let path = self.staging.path(name)?;
+        let path = self.staging.path(&piece.name)?;
         let mut writer = TensorShardWriter::create(
             &path,
             "features",
@@ -213,8 +241,8 @@ impl Writer<'_> {
             }
             bar.inc(batch.len() as u64);
         }
-        let rows = writer.finish()?;
-        self.staging.done(name, Some(rows))
+        let shard = writer.finish()?;
+        self.staging.shard_done(piece, shard, None)
     }
 
     /// Feature maps (B, C, h, w) of pixels u8 (B, 3, H, W).

@@ -8,7 +8,8 @@ use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{Artifact, Manifest, Record, Staging};
 use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, cells, normalise, weights};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
 const SIZE: usize = 32;
@@ -49,7 +50,12 @@ impl World {
     }
 
     fn run(&self, output: &str, set: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_attend-features"))
+        self.command(output, set).output().unwrap()
+    }
+
+    fn command(&self, output: &str, set: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attend-features"));
+        command
             .args([
                 "--set=encoder.arch=resnet18",
                 "--set=encoder.last_stage=layer2",
@@ -65,9 +71,8 @@ impl World {
                 self.path("dataset").display()
             ))
             .arg("--output")
-            .arg(self.path(output))
-            .output()
-            .unwrap()
+            .arg(self.path(output));
+        command
     }
 
     fn made(&self, output: &str, set: &[&str]) -> Artifact {
@@ -82,7 +87,7 @@ impl World {
 }
 
 fn dataset(folder: &Path) {
-    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1")).unwrap();
     let mut images = Vec::new();
     for (split, first) in [("train", 0i64), ("val", 10)] {
         let shard = format!("shards/{split}-00000.arrow");
@@ -111,7 +116,7 @@ fn dataset(folder: &Path) {
                 row,
             });
         }
-        let rows = writer.finish().unwrap();
+        let rows = writer.finish().unwrap().rows;
         staging.done(&shard, Some(rows)).unwrap();
     }
     ImageRecord::write(&staging.path("images.parquet").unwrap(), &images).unwrap();
@@ -190,4 +195,74 @@ fn weights_of_another_model_and_no_weights_are_refused() {
     refused(&["encoder.weights=/no/such.pth"], 3, "no such file");
     refused(&["features.dtype=f8"], 2, "f16 or f32");
     refused(&["features.device=tpu"], 2, "tpu");
+}
+
+/// The stage with arguments of its own.
+fn says(world: &World, output: &str, more: &[&str]) -> (i32, String) {
+    let result = world.command(output, &[]).args(more).output().unwrap();
+    let log = String::from_utf8_lossy(&result.stderr).into_owned();
+    (result.status.code().unwrap(), log)
+}
+
+#[test]
+fn killed_at_any_instant_it_goes_on_to_the_same_end() {
+    let world = World::new();
+    let begun = Instant::now();
+    let whole = world.made("whole", &[]).manifest;
+    let took = begun.elapsed();
+    let (mut kills, mut ends) = (0u32, 0);
+    for n in 0..400u32 {
+        let mut child = world.command("killed", &[]);
+        let mut child = child.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(took * (n * 37 % 50 + 10) / 50);
+        child.kill().unwrap(); // SIGKILL
+        if child.wait().unwrap().code().is_none() {
+            kills += 1;
+        }
+        let output = world.path("killed");
+        if output.exists() {
+            let artifact = Artifact::open(&output).unwrap();
+            artifact.verify().unwrap();
+            assert_eq!(artifact.manifest, whole);
+            std::fs::remove_dir_all(output).unwrap();
+            ends += 1;
+        }
+        if kills >= 50 && ends > 0 {
+            break;
+        }
+    }
+    assert!(kills >= 50 && ends > 0, "{kills} kills, {ends} ends");
+}
+
+#[test]
+fn shards_are_made_by_tasks_and_made_again_alone() {
+    let world = World::new();
+    let whole = world.made("whole", &[]).manifest;
+    let (code, log) = says(&world, "out", &["--task", "2/2"]);
+    assert_eq!(code, 0, "{log}");
+    let (code, log) = says(&world, "out", &["--finalize"]);
+    assert!(code == 4 && log.contains("1 of 2 files"), "{log}");
+    assert_eq!(says(&world, "out", &["--task", "1/2"]).0, 0);
+    assert!(!world.path("out").exists());
+    assert_eq!(says(&world, "out", &["--finalize"]).0, 0);
+    let artifact = || Artifact::open(&world.path("out")).unwrap();
+    assert_eq!(artifact().manifest, whole);
+
+    for file in [
+        "shards/val-00000.arrow",
+        "encoder.json",
+        "encoder.safetensors",
+    ] {
+        let path = world.path("out").join(file);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 2;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(artifact().verify().is_err());
+        assert_eq!(says(&world, "out", &["--repair"]).0, 0);
+        artifact().verify().unwrap();
+        assert_eq!(artifact().manifest, whole);
+    }
+    assert_eq!(says(&world, "out", &["--shards", "train-00000"]).0, 0);
+    assert_eq!(artifact().manifest, whole);
 }

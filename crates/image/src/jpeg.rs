@@ -2,7 +2,8 @@
 
 use crate::{DecodeError, DecodeOptions, Photograph, check_size, other};
 use image::metadata::Orientation;
-use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat};
+use std::cell::RefCell;
+use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
 /// Scans that a progressive JPEG may have. Encoders write about ten; thousands
 /// are an attack on the decoder's time.
@@ -17,15 +18,48 @@ const HARMLESS: [&str; 4] = [
     "Invalid SOS parameters",
 ];
 
+thread_local! {
+    // Made once: libjpeg's own memory is kept between images, too.
+    static DECODERS: RefCell<[Option<Decompressor>; 2]> = const { RefCell::new([None, None]) };
+    /// The pixels of an image that is done with.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the memory of a photograph for the next one.
+pub fn keep(pixels: Vec<u8>) {
+    SPARE.with_borrow_mut(|spare| *spare = pixels);
+}
+
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeError> {
+    DECODERS.with_borrow_mut(|[exact, fast]| {
+        // Of their own: a decoder can't be told to be exact again.
+        let decoder = if options.fast.is_some() { fast } else { exact };
+        let decoder = match decoder {
+            Some(decoder) => decoder,
+            None => decoder.insert(new(options.fast.is_some()).map_err(refused)?),
+        };
+        decode_with(decoder, bytes, options)
+    })
+}
+
+fn new(fast: bool) -> turbojpeg::Result<Decompressor> {
+    let mut decoder = Decompressor::new()?;
+    decoder.set_scan_limit(MAX_SCANS)?;
+    decoder.set_fast_upsample(fast)?;
+    Ok(decoder)
+}
+
+fn decode_with(
+    decoder: &mut Decompressor,
+    bytes: &[u8],
+    options: &DecodeOptions,
+) -> Result<Photograph, DecodeError> {
     let markers = Markers::of(bytes);
     if !markers.complete {
         return Err(DecodeError::Truncated(
             "the JPEG ends before its end marker".into(),
         ));
     }
-    let mut decoder = Decompressor::new().map_err(refused)?;
-    decoder.set_scan_limit(MAX_SCANS).map_err(refused)?;
     // turbojpeg gives no size where the header makes libjpeg warn; the other
     // decoder is less strict there.
     let header = match decoder.read_header(bytes) {
@@ -40,12 +74,16 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, Decod
     } else {
         PixelFormat::RGB
     };
-    let mut pixels = vec![0; header.width * header.height * format.size()];
+    let scale = scale(header.width, header.height, options);
+    decoder.set_scaling_factor(scale).map_err(refused)?;
+    let (width, height) = (scale.scale(header.width), scale.scale(header.height));
+    let mut pixels = SPARE.with_borrow_mut(std::mem::take);
+    pixels.resize(width * height * format.size(), 0);
     let image = Image {
         pixels: pixels.as_mut_slice(),
-        width: header.width,
-        pitch: header.width * format.size(),
-        height: header.height,
+        width,
+        pitch: width * format.size(),
+        height,
         format,
     };
     match decoder.decompress(bytes, image) {
@@ -62,8 +100,9 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, Decod
         pixels
     };
     let photograph = Photograph {
-        width: header.width as u32,
-        height: header.height as u32,
+        width: width as u32,
+        height: height as u32,
+        full: (header.width as u32, header.height as u32),
         rgb,
     };
     match markers
@@ -74,6 +113,26 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, Decod
         Some(orientation) => other::turned(photograph, orientation),
         None => Ok(photograph),
     }
+}
+
+/// The smallest scale at which libjpeg is faster than at full size and that still
+/// has the columns and rows that are wanted.
+fn scale(width: usize, height: usize, options: &DecodeOptions) -> ScalingFactor {
+    let Some((columns, rows)) = options.fast else {
+        return ScalingFactor::ONE;
+    };
+    let covers = |scale: &ScalingFactor| {
+        scale.scale(width) >= columns as usize && scale.scale(height) >= rows as usize
+    };
+    let scales = [
+        ScalingFactor::ONE_EIGHTH,
+        ScalingFactor::ONE_QUARTER,
+        ScalingFactor::ONE_HALF,
+    ];
+    scales
+        .into_iter()
+        .find(covers)
+        .unwrap_or(ScalingFactor::ONE)
 }
 
 fn refused(error: turbojpeg::Error) -> DecodeError {
@@ -119,10 +178,7 @@ impl<'a> Markers<'a> {
             exif: None,
         };
         let mut at = 2;
-        while let Some(found) = bytes
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|&b| b == 0xff))
-        {
+        while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(0xff, rest)) {
             at += found + 1;
             let Some(&marker) = bytes.get(at) else { break };
             match marker {

@@ -5,18 +5,22 @@
 //! refused file another: here are no files, no artifacts and no log lines.
 
 mod jpeg;
+mod load;
 mod other;
 mod resize;
 
+pub use load::{Loaded, load};
 pub use resize::{resize, to_planar};
 
-/// A decoded photograph at its full size.
+/// A decoded photograph, at its full size unless [`DecodeOptions::fast`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Photograph {
     /// Columns, at least 1.
     pub width: u32,
     /// Rows, at least 1.
     pub height: u32,
+    /// Columns and rows of the file.
+    pub full: (u32, u32),
     /// uint8 (H, W, 3), red first.
     pub rgb: Vec<u8>,
 }
@@ -29,6 +33,9 @@ pub struct DecodeOptions {
     pub exif_orientation: bool,
     /// Refuse pictures of more pixels, before memory is taken for them.
     pub max_pixels: u64,
+    /// Decode JPEGs fast, not exactly, to a half, a quarter or an eighth where
+    /// that still has so many columns and rows: pixels are no longer Pillow's.
+    pub fast: Option<(u32, u32)>,
 }
 
 impl Default for DecodeOptions {
@@ -38,6 +45,7 @@ impl Default for DecodeOptions {
         DecodeOptions {
             exif_orientation: false,
             max_pixels: 256 * 1024 * 1024 / 3,
+            fast: None,
         }
     }
 }

@@ -43,6 +43,7 @@ fn guarded(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeEr
     let photograph = Photograph {
         width,
         height,
+        full: (width, height),
         rgb: rgb(image),
     };
     match orientation {
@@ -80,7 +81,19 @@ fn rgb(image: DynamicImage) -> Vec<u8> {
 
 /// The photograph as its EXIF orientation wants it seen.
 pub fn turned(photograph: Photograph, orientation: Orientation) -> Result<Photograph, DecodeError> {
-    let Photograph { width, height, rgb } = photograph;
+    let Photograph {
+        width,
+        height,
+        full,
+        rgb,
+    } = photograph;
+    let lies = matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    );
     let image = RgbImage::from_raw(width, height, rgb)
         .ok_or_else(|| DecodeError::Corrupt(format!("not {width} x {height} pixels")))?;
     let mut image = DynamicImage::ImageRgb8(image);
@@ -88,6 +101,7 @@ pub fn turned(photograph: Photograph, orientation: Orientation) -> Result<Photog
     Ok(Photograph {
         width: image.width(),
         height: image.height(),
+        full: if lies { (full.1, full.0) } else { full },
         rgb: image.into_rgb8().into_raw(),
     })
 }

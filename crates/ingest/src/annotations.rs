@@ -1,20 +1,11 @@
 //! What all annotation formats come down to, and how their files are opened.
-//!
-//! A file is read whole or refused with one message: half of a data set is none.
-//! That goes for text that is no Unicode too, in JSON a lone half of a surrogate
-//! pair (`\ud800`). Memory is taken in proportion to the file's size, not to what
-//! it says; nesting beyond 128 levels is refused where it is not skipped.
 
 use attend_artifact::{At, Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
-
-/// UTF-8's byte order mark, which editors on Windows put first.
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// All that the annotation files of a data set say, in their order, unchecked.
 #[derive(Debug, Default)]
@@ -62,42 +53,36 @@ pub struct ListedCaption {
     pub caption: String,
 }
 
-/// Opens an annotation file; `what` says which file is expected and which key of
+/// Opens an annotation file, behind its byte order mark; `what` says which file is expected and which key of
 /// the config leads there.
 ///
 /// # Errors
 /// [`Error::Input`] where there is none.
 pub fn open(path: &Path, what: &str) -> Result<File> {
-    // Without waiting, where it is a pipe, for its writer.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path);
-    match file {
-        Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => Ok(file),
-        Ok(_) => Err(Error::input(format!(
-            "{}: not a file; expected here: {what}",
-            path.display()
-        ))),
-        Err(e) if e.kind() == ErrorKind::NotFound => Err(Error::input(format!(
-            "{}: no such file; expected here: {what}",
-            path.display()
-        ))),
-        Err(e) => Err(Error::input(format!(
-            "{}: {e}; expected here: {what}",
-            path.display()
-        ))),
+    let refused = |why: &dyn std::fmt::Display| {
+        Error::input(format!("{}: {why}; expected here: {what}", path.display()))
+    };
+    // Asked before opening: a named pipe would wait for its writer.
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_file() => {}
+        Ok(_) => return Err(refused(&"not a file")),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Err(refused(&"no such file")),
+        Err(e) => return Err(refused(&e)),
     }
+    let mut file = File::open(path).map_err(|e| refused(&e))?;
+    let mut begin = Vec::new();
+    (&file)
+        .take(BOM.len() as u64)
+        .read_to_end(&mut begin)
+        .at(path)?;
+    if begin != BOM {
+        file.rewind().at(path)?;
+    }
+    Ok(file)
 }
 
-/// A text file behind its byte order mark.
-fn text(path: &Path, what: &str) -> Result<BufReader<File>> {
-    let mut reader = BufReader::with_capacity(1 << 20, open(path, what)?);
-    if reader.fill_buf().at(path)?.starts_with(BOM) {
-        reader.consume(BOM.len());
-    }
-    Ok(reader)
-}
+/// What some editors put before UTF-8.
+const BOM: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads a JSON file straight into `T`, without a copy of its text in memory.
 /// `what` as in [`open`].
@@ -105,7 +90,7 @@ fn text(path: &Path, what: &str) -> Result<BufReader<File>> {
 /// # Errors
 /// [`Error::Input`] with the line and column of what is wrong.
 pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
-    let reader = text(path, what)?;
+    let reader = BufReader::with_capacity(1 << 20, open(path, what)?);
     serde_json::from_reader(reader).map_err(|e| {
         if e.classify() == Category::Io {
             return Error::internal(format!("{}: {e}", path.display()));
@@ -130,7 +115,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
 /// [`Error::Input`] where it is not UTF-8.
 pub fn read_text(path: &Path, what: &str) -> Result<String> {
     let mut bytes = Vec::new();
-    text(path, what)?.read_to_end(&mut bytes).at(path)?;
+    open(path, what)?.read_to_end(&mut bytes).at(path)?;
     String::from_utf8(bytes).map_err(|e| {
         let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;

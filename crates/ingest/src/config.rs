@@ -19,15 +19,13 @@ pub struct Section {
     /// How the annotations are laid out.
     pub format: Format,
     /// The folder that all other paths are relative to. Not recorded. Empty
-    /// where an input artifact `scenes` stands in for it. May be a zip or tar
-    /// archive of the photographs, where `annotations` has a path of its own.
+    /// where an input artifact `scenes` stands in for it.
     pub root: String,
     /// The annotation file of format `karpathy`. Not recorded, its content is.
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
-    /// `Flicker8k_Dataset`; `coco` has its own folders. In the place of any of
-    /// these folders may stand an archive, `NAME.zip` or `NAME.tar`.
+    /// `Flicker8k_Dataset`; `coco` has its own folders.
     pub image_dir: String,
     /// The year in the file and folder names of format `coco`.
     pub year: String,
@@ -37,6 +35,9 @@ pub struct Section {
     /// What Karpathy's `restval` (the part of COCO's validation images that he
     /// left over) counts as.
     pub restval: Restval,
+    /// What becomes of characters that can be written in several ways: `é` as one
+    /// character or as two.
+    pub normalise: Normalise,
     /// COCO instance files with the boxes of objects, or empty. Not recorded,
     /// their content is.
     pub objects: Files,
@@ -46,6 +47,10 @@ pub struct Section {
     /// Whether photographs are turned as their EXIF orientation says. Boxes of
     /// `objects` are not turned with them.
     pub exif_orientation: bool,
+    /// Whether JPEGs are decoded fast instead of exactly: to a half, a quarter or
+    /// an eighth of their size where that still covers `image_size`, and with
+    /// plain upsampling of colours. The pixels are then no longer Pillow's.
+    pub fast: bool,
     /// Images per shard (before rejected ones are taken out).
     pub shard_size: usize,
     /// The fraction of all listed images that may be rejected before the run
@@ -53,11 +58,6 @@ pub struct Section {
     pub max_rejected_fraction: f64,
     /// Photographs of more pixels are rejected as `too-large`.
     pub max_pixels: u64,
-    /// So are files of more bytes, on disk or unpacked from an archive. Each
-    /// thread holds one at a time.
-    pub max_bytes: u64,
-    /// The Unicode form that captions are brought to.
-    pub normalise: Normalise,
 }
 
 impl Default for Section {
@@ -70,14 +70,14 @@ impl Default for Section {
             year: "2014".into(),
             splits: vec!["train".into(), "val".into()],
             restval: Restval::Train,
+            normalise: Normalise::None,
             objects: Files::One(String::new()),
             image_size: 256,
             exif_orientation: false,
+            fast: false,
             shard_size: 1024,
             max_rejected_fraction: 0.01,
             max_pixels: attend_image::DecodeOptions::default().max_pixels,
-            max_bytes: 1 << 28,
-            normalise: Normalise::None,
         }
     }
 }
@@ -106,25 +106,26 @@ pub enum Restval {
     Drop,
 }
 
-/// A Unicode normalisation form (<https://unicode.org/reports/tr15/>).
+/// Unicode's normalisation forms (UAX 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalise {
     /// Captions stay as they are.
     None,
-    /// Characters composed: one way to write each, `é` and not `e` with an accent.
+    /// Composed where that can be.
     Nfc,
-    /// And one form of each: `ﬁ` becomes `fi`, full-width letters become plain.
+    /// Composed, and compatible characters made one: `ﬁ` is `fi`, `２` is `2`.
     Nfkc,
 }
 
 impl Normalise {
-    /// The text in this form.
-    pub fn apply(self, text: String) -> String {
+    /// A caption in this form.
+    pub fn apply(self, caption: String) -> String {
         match self {
-            Normalise::None => text,
-            Normalise::Nfc => text.nfc().collect(),
-            Normalise::Nfkc => text.nfkc().collect(),
+            _ if caption.is_ascii() => caption,
+            Normalise::None => caption,
+            Normalise::Nfc => caption.nfc().collect(),
+            Normalise::Nfkc => caption.nfkc().collect(),
         }
     }
 }

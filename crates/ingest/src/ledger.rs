@@ -5,17 +5,17 @@
 //!
 //! | reason | of | meaning |
 //! |---|---|---|
-//! | `missing` | image | there is no such file, or none in the archive |
-//! | `unreadable` | image | the operating system refuses to read it, or it is no regular file (a folder, a pipe; a link in an archive) |
+//! | `missing` | image | there is no such file, or its archive has none |
+//! | `unreadable` | image | the operating system refuses to read it, or it is no regular file |
 //! | `truncated` | image | the file ends before the picture does, or is empty |
-//! | `corrupt` | image | the file's content breaks its format, or its checksum in the archive |
-//! | `unsupported` | image | no known image format, or a rare variant of one; encrypted or packed in a rare way in the archive |
-//! | `too-large` | image | more than `dataset.max_pixels`, or more bytes than `dataset.max_bytes` |
-//! | `outside-root` | image | its file name (`..`, `/…`, any `\`) or a link on its way leads out of the image root |
+//! | `corrupt` | image | the file's content breaks its format |
+//! | `unsupported` | image | no known image format, or a rare variant of one |
+//! | `too-large` | image | more than `dataset.max_pixels`, or a file of more than 256 MiB |
+//! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`, a link) |
 //! | `bad-split` | image | its split's name can't be part of a file name |
 //! | `duplicate-id` | image, caption | an earlier one has the same id |
 //! | `no-caption` | image | it has no caption that can be used |
-//! | `empty-caption` | caption | nothing but white space and characters that don't show |
+//! | `empty-caption` | caption | nothing but white space |
 //! | `no-image` | caption | its image is not listed |
 //! | `image-rejected` | caption | it could be used, but its image can't |
 
@@ -104,6 +104,17 @@ pub fn report(rejected: &[RejectedRecord]) {
             line(first)
         );
     }
+}
+
+/// How many were left out for each reason, for the manifest: `rejected.missing`.
+pub fn counts(rejected: &[RejectedRecord]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in rejected {
+        *counts
+            .entry(format!("rejected.{}", row.reason))
+            .or_default() += 1;
+    }
+    counts
 }
 
 /// `2 missing, 1 truncated`, the most frequent first.

@@ -2,7 +2,7 @@
 
 use crate::config::Section;
 use crate::source::Source;
-use attend_image::{DecodeOptions, decode, resize, to_planar};
+use attend_image::DecodeOptions;
 use serde::{Deserialize, Serialize};
 
 /// A photograph, decoded and resized.
@@ -14,6 +14,8 @@ pub struct Loaded {
     pub height: u32,
     /// uint8 [3, size, size].
     pub pixels: Vec<u8>,
+    /// CRC-32C and length of the file: whether it has changed since.
+    pub source: String,
 }
 
 /// Why a photograph can't be used.
@@ -25,32 +27,32 @@ pub struct Refusal {
     pub detail: String,
 }
 
-impl Refusal {
-    /// A refusal for `reason`.
-    pub fn new(reason: &str, detail: impl ToString) -> Self {
-        Refusal {
-            reason: reason.to_owned(),
-            detail: detail.to_string(),
-        }
-    }
-}
-
-/// Reads, decodes and resizes the photograph `file_name`.
+/// Reads, decodes and resizes a photograph.
 ///
 /// # Errors
 /// The reason why it can't be used.
 pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loaded, Refusal> {
     let bytes = source.read(file_name)?;
+    let size = section.image_size;
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
         max_pixels: section.max_pixels,
+        fast: section.fast.then_some((size, size)),
     };
-    let photograph = decode(&bytes, &options).map_err(|e| Refusal::new(e.code(), e))?;
-    let size = section.image_size;
-    let pixels = to_planar(&resize(&photograph, size, size), size, size);
+    let loaded = attend_image::load(&bytes, &options, size, size);
+    let loaded = loaded.map_err(|e| refuse(e.code(), e))?;
     Ok(Loaded {
-        width: photograph.width,
-        height: photograph.height,
-        pixels,
+        width: loaded.width,
+        height: loaded.height,
+        pixels: loaded.planar,
+        source: format!("{:08x} {}", crc32c::crc32c(&bytes), bytes.len()),
     })
+}
+
+/// A refusal, with a reason of the ledger's list.
+pub fn refuse(reason: &str, detail: impl ToString) -> Refusal {
+    Refusal {
+        reason: reason.to_owned(),
+        detail: detail.to_string(),
+    }
 }

@@ -1,11 +1,10 @@
 //! Which images and captions can be used, as far as the annotations say.
 
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
-use crate::config::Normalise;
 use crate::ledger;
-use crate::source::plain;
 use attend_artifact::dataset::RejectedRecord;
 use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path};
 
 /// An image whose annotations are in order; its file has not been looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,18 +21,10 @@ pub struct Candidate {
 
 /// Sorts the annotations into images that can be tried, by split (train, val,
 /// test, then by name) and then as in the source, and rows of the ledger.
-/// Captions are brought to the form `normalise`.
-pub fn select(
-    annotations: Annotations,
-    normalise: Normalise,
-) -> (Vec<Candidate>, Vec<RejectedRecord>) {
+pub fn select(annotations: Annotations) -> (Vec<Candidate>, Vec<RejectedRecord>) {
     let mut rejected = Vec::new();
     let mut candidates = usable_images(annotations.images, &mut rejected);
-    let mut captions = annotations.captions;
-    for caption in &mut captions {
-        caption.caption = normalise.apply(std::mem::take(&mut caption.caption));
-    }
-    distribute(captions, &mut candidates, &mut rejected);
+    distribute(annotations.captions, &mut candidates, &mut rejected);
     candidates.retain(|image| {
         if image.captions.is_empty() {
             let detail = "no caption that can be used";
@@ -63,11 +54,11 @@ fn usable_images(images: Vec<ListedImage>, rejected: &mut Vec<RejectedRecord>) -
                 "duplicate-id",
                 "an earlier image has the same id".into(),
             );
-        } else if plain(&image.name).is_none() {
+        } else if !stays_inside(&image.name) {
             reject(
                 &image.name,
                 "outside-root",
-                "the file name leads out of the image root, or has a backslash".into(),
+                "the file name leads out of the image root".into(),
             );
         } else if !is_split_name(&image.split) {
             let detail = format!("split {:?}: use letters, digits, - and _", image.split);
@@ -125,19 +116,20 @@ fn distribute(
                 reject("image-rejected", "its image was rejected")
             }
             None => reject("no-image", "no image with this image_id is listed"),
-            Some(_) if !caption.chars().any(is_visible) => {
-                reject("empty-caption", "nothing that can be seen")
+            Some(_) if caption.trim().is_empty() => {
+                reject("empty-caption", "nothing but white space")
             }
             Some(image) => image.captions.push((caption_id, caption)),
         }
     }
 }
 
-/// Whether a character shows: it is no white space, no control character, no mark
-/// of order or width (zero-width space, byte order mark).
-fn is_visible(c: char) -> bool {
-    let unseen = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    !unseen && !c.is_whitespace() && !c.is_control()
+/// Whether a file name of the annotations, taken relative to a folder, is in it.
+fn stays_inside(name: &str) -> bool {
+    !name.contains('\0')
+        && Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Whether a split's name may be part of a shard's file name.

@@ -2,8 +2,8 @@
 //!
 //! A shard is a run of `shard_size` candidates of one split, in order; those
 //! whose file can't be used leave no row. What came of each candidate is noted
-//! beside the shard until the commit, so that an interrupted run need not look at
-//! the photographs of a finished shard again.
+//! beside the shard, so that a run that has the shard need not look at its
+//! photographs again, and one that makes it again can say which have changed.
 
 use crate::config::Section;
 use crate::photograph::{Loaded, Refusal, load};
@@ -11,11 +11,9 @@ use crate::pipeline;
 use crate::select::Candidate;
 use crate::source::Source;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
-use attend_artifact::{At, Error, Progress, Result, Staging, check_interrupt, progress};
+use attend_artifact::{Error, Piece, Progress, Result, Staging, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
-use std::path::Path;
+use std::collections::HashSet;
 
 /// What came of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +24,8 @@ pub enum Outcome {
         width: u32,
         /// Original height in pixels.
         height: u32,
+        /// Which file it was, [`Loaded::source`].
+        source: String,
     },
     /// It is not.
     Rejected(Refusal),
@@ -48,8 +48,14 @@ impl Run<'_> {
         format!("shards/{}-{:05}.arrow", self.split, self.number)
     }
 
-    fn notes(&self) -> String {
-        format!("{}-{:05}.json", self.split, self.number)
+    /// The shard as a part of the artifact. `source` is where its photographs are,
+    /// unless they are an artifact's, whose digest says all about them.
+    pub fn piece(&self, source: Option<&Source>) -> Piece {
+        let sources = source.map(|source| sources(source, self.candidates));
+        Piece {
+            name: self.file(),
+            sources: sources.unwrap_or_default(),
+        }
     }
 }
 
@@ -66,59 +72,86 @@ pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
         .collect()
 }
 
-/// Writes all shards that are not there yet; says of each run what came of its
-/// candidates.
+/// Hash over path, size and time of the photographs: whether any of them changed.
+fn sources(source: &Source, candidates: &[Candidate]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for candidate in candidates {
+        hasher.update(candidate.file_name.as_bytes());
+        let state = source.state(&candidate.file_name);
+        state.iter().for_each(|number| {
+            hasher.update(&number.to_le_bytes());
+        });
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Writes the shards that this run has to make; says of each what came of its
+/// candidates, of those that were there, too. `None` from a task, which leaves
+/// the rest to others.
 ///
 /// # Errors
 /// From the disk, or [`Error::Interrupted`]; finished shards are kept.
+/// [`Error::Input`] where a shard is to come out as it was, and photographs have
+/// changed.
 pub fn write(
     staging: &Staging,
     source: &Source,
-    runs: &[Run<'_>],
+    runs: &[(Run<'_>, Piece)],
+    pieces: &[&Piece],
     section: &Section,
     jobs: usize,
-) -> Result<Vec<Vec<Outcome>>> {
-    let total: usize = runs.iter().map(|run| run.candidates.len()).sum();
+) -> Result<Option<Vec<Vec<Outcome>>>> {
+    let mine: HashSet<&str> = pieces.iter().map(|piece| piece.name.as_str()).collect();
+    let finished: Vec<Option<Vec<Outcome>>> = (runs.iter())
+        .map(|(run, piece)| match mine.contains(piece.name.as_str()) {
+            true => None,
+            false => noted(staging.notes(&piece.name), run),
+        })
+        .collect();
+    let mut todo = Vec::new();
+    for ((run, piece), outcomes) in runs.iter().zip(&finished) {
+        // A task's neighbours are none of its business.
+        if mine.contains(piece.name.as_str()) || (outcomes.is_none() && !staging.is_task()) {
+            todo.push((run, piece));
+        }
+    }
+    let total: usize = runs.iter().map(|(run, _)| run.candidates.len()).sum();
+    let images: usize = todo.iter().map(|(run, _)| run.candidates.len()).sum();
     let progress = progress("ingest", "images", total as u64);
-    let finished = runs
-        .iter()
-        .map(|run| finished(staging, run))
-        .collect::<Result<Vec<_>>>()?;
-    let to_load = runs
-        .iter()
-        .zip(&finished)
-        .filter(|(_, outcomes)| outcomes.is_none())
-        .flat_map(|(run, _)| run.candidates);
-    let outcomes = pipeline::ordered(
+    progress.skip((total - images) as u64);
+    let made = pipeline::ordered(
         jobs,
-        to_load,
+        todo.iter().flat_map(|(run, _)| run.candidates),
         |candidate: &Candidate| load(source, &candidate.file_name, section),
         |loaded| {
-            let one = |(run, finished): (&Run<'_>, Option<Vec<Outcome>>)| match finished {
-                Some(outcomes) => {
-                    progress.skip(outcomes.len() as u64);
-                    Ok(outcomes)
-                }
-                None => write_shard(staging, run, section, loaded, &progress),
+            let one = |(run, piece): &(&Run<'_>, &Piece)| {
+                write_shard(staging, run, piece, section, loaded, &progress)
             };
-            runs.iter().zip(finished.clone()).map(one).collect()
+            todo.iter().map(one).collect::<Result<Vec<_>>>()
         },
     );
     progress.finish();
-    outcomes
+    let mut made = made?.into_iter();
+    if staging.is_task() {
+        return Ok(None);
+    }
+    let all = finished
+        .into_iter()
+        .map(|outcomes| outcomes.or_else(|| made.next()));
+    Ok(Some(all.flatten().collect()))
 }
 
 fn write_shard(
     staging: &Staging,
     run: &Run<'_>,
+    piece: &Piece,
     section: &Section,
     loaded: &mut dyn Iterator<Item = Result<Result<Loaded, Refusal>>>,
     progress: &Progress,
 ) -> Result<Vec<Outcome>> {
-    let name = run.file();
     let side = section.image_size as usize;
     let mut writer = TensorShardWriter::create(
-        &staging.path(&name)?,
+        &staging.path(&piece.name)?,
         "image",
         Dtype::U8,
         &[3, side, side],
@@ -135,35 +168,52 @@ fn write_shard(
                 width,
                 height,
                 pixels,
+                source,
             }) => {
                 writer.push(candidate.image_id, &pixels)?;
-                Outcome::Kept { width, height }
+                Outcome::Kept {
+                    width,
+                    height,
+                    source,
+                }
             }
             Err(refusal) => Outcome::Rejected(refusal),
         });
         progress.inc(1);
     }
-    let rows = writer.finish()?;
-    // The notes first: a shard that is entered as done always has them.
-    write_notes(&staging.scratch(&run.notes())?, &outcomes)?;
-    staging.done(&name, Some(rows))?;
+    let shard = writer.finish()?;
+    let notes = serde_json::to_vec(&outcomes).map_err(Error::internal)?;
+    staging.shard_done(piece, shard, Some(&notes))?;
+    if staging.must_equal() {
+        let before = noted(staging.notes_before(&piece.name), run);
+        same(before, &outcomes, run)?;
+    }
     Ok(outcomes)
 }
 
-fn write_notes(path: &Path, outcomes: &[Outcome]) -> Result<()> {
-    let mut file = BufWriter::new(File::create(path).at(path)?);
-    serde_json::to_writer(&mut file, outcomes).at(path)?;
-    file.flush().at(path)?;
-    file.get_ref().sync_all().at(path)
+/// What was noted about a shard that is finished.
+fn noted(notes: Option<Vec<u8>>, run: &Run<'_>) -> Option<Vec<Outcome>> {
+    let outcomes: Vec<Outcome> = serde_json::from_slice(&notes?).ok()?;
+    (outcomes.len() == run.candidates.len()).then_some(outcomes)
 }
 
-/// What an interrupted run noted about a shard that it finished.
-fn finished(staging: &Staging, run: &Run<'_>) -> Result<Option<Vec<Outcome>>> {
-    let path = staging.scratch(&run.notes())?;
-    if !staging.is_done(&run.file()) || !path.exists() {
-        return Ok(None);
-    }
-    let file = BufReader::new(File::open(&path).at(&path)?);
-    let outcomes: Option<Vec<Outcome>> = serde_json::from_reader(file).ok();
-    Ok(outcomes.filter(|outcomes| outcomes.len() == run.candidates.len()))
+/// Names what has changed since a shard was made for the first time.
+fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &Run<'_>) -> Result<()> {
+    let Some(before) = before else { return Ok(()) };
+    let pairs = run.candidates.iter().zip(before.iter().zip(now));
+    let changed: Vec<_> = pairs.filter(|(_, (before, now))| before != now).collect();
+    let Some((first, (was, is))) = changed.first() else {
+        return Ok(());
+    };
+    let how = match (was, is) {
+        (Outcome::Kept { .. }, Outcome::Kept { .. }) => "is another picture now".to_owned(),
+        (Outcome::Kept { .. }, Outcome::Rejected(why)) => format!("is {} now", why.reason),
+        (Outcome::Rejected(why), _) => format!("was {}", why.reason),
+    };
+    Err(Error::input(format!(
+        "{}: {} of its photographs changed since it was made; the first: {} {how}. The data set is left as it is. Put the old files back, or run without --shards and --repair to make a new data set of the new ones",
+        run.file(),
+        changed.len(),
+        first.file_name
+    )))
 }

@@ -1,308 +1,311 @@
-//! From a photograph's file name to its bytes: in a folder, or in an archive that
-//! stands where the folder would.
+//! Where the photographs lie: in folders, or in archives that stand in their
+//! places, as COCO ships them: `train2014.zip` or `train2014.tar` for `train2014/`.
 //!
-//! File names come from the annotations and are not trusted: they lead to regular
-//! files under the image root and nowhere else, whatever links lie on the way.
-//! The image root is the folder that the config names (`dataset.root`, below it
-//! `dataset.image_dir` and COCO's own folders), which may itself be a link.
-//!
-//! Where a folder `train2014` is missing but `train2014.zip` or `train2014.tar`
-//! stands in its place, its files are read out of that; so they are where a name
-//! in the config is an archive's. In the archive they may stand under the folder's
-//! name or at the top.
+//! Archives are read in place, by many threads at once. No file name leads out of
+//! the folder of the photographs, neither by itself nor by way of a link.
 
-use crate::archive::{Archive, is_archive};
-use crate::photograph::Refusal;
+use crate::photograph::{Refusal, refuse};
 use crate::select::Candidate;
 use attend_artifact::{Error, Result};
-use std::collections::HashMap;
+use rustix::fs::OFlags;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zip::read::ZipFile;
+use zip::result::ZipError;
 
-/// Size in bytes and time of change (seconds, nanoseconds) of a file; -1 where
-/// there is none.
+/// A file of more bytes is no photograph.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// What tells one state of a photograph's file from another.
 pub type State = [i64; 3];
 
-/// Where the photographs are; none has been read.
-pub struct Places {
-    /// By the folder part of their file names.
-    folders: HashMap<String, Place>,
-    archives: Vec<(PathBuf, State)>,
-}
-
-/// Where the files of one folder are.
-enum Place {
-    Folder {
-        path: PathBuf,
-        /// The image root that a link may not leave.
-        root: PathBuf,
-    },
-    Archive {
-        number: usize,
-        /// The folder inside it, in both ways that it may be written there.
-        prefixes: [String; 2],
-    },
-    Nowhere(Refusal),
-}
-
-impl Places {
-    /// Finds the folders of the candidates; `folders` are those that the config
-    /// names, relative to `root`.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where one of `folders` is neither there nor an archive.
-    pub fn find(root: &Path, folders: &[String], candidates: &[Candidate]) -> Result<Places> {
-        if let Some(folder) = folders
-            .iter()
-            .map(|folder| root.join(folder))
-            .find(|folder| locate(folder.clone(), "").is_err())
-        {
-            return Err(Error::input(format!(
-                "{}: no such folder, and no .zip or .tar of that name; the photographs are expected there (dataset.root, dataset.image_dir)",
-                folder.display()
-            )));
-        }
-        let mut places = Places {
-            folders: HashMap::new(),
-            archives: Vec::new(),
-        };
-        for candidate in candidates {
-            let (folder, _) = split(&candidate.file_name);
-            if !places.folders.contains_key(folder) {
-                let place = places.place(root, folders, folder);
-                let place = place.unwrap_or_else(Place::Nowhere);
-                places.folders.insert(folder.to_owned(), place);
-            }
-        }
-        Ok(places)
-    }
-
-    fn place(&mut self, root: &Path, folders: &[String], folder: &str) -> Result<Place, Refusal> {
-        let (start, within) = folders
-            .iter()
-            .find_map(|named| {
-                let within = folder.strip_prefix(named.trim_end_matches('/'))?;
-                let within = match within {
-                    "" => "",
-                    _ => within.strip_prefix('/')?,
-                };
-                Some((root.join(named), within))
-            })
-            .unwrap_or((root.to_owned(), folder));
-        let within = plain(within).ok_or_else(outside)?;
-        let found = locate(start.clone(), &within).map_err(failed)?;
-        let path = found.path.canonicalize().map_err(failed)?;
-        // There is no `start` where an archive stands in its place.
-        let root = start.canonicalize().unwrap_or_else(|_| path.clone());
-        if !path.starts_with(&root) {
-            return Err(outside());
-        }
-        let Some(prefixes) = found.prefixes else {
-            return Ok(Place::Folder { path, root });
-        };
-        let known = self.archives.iter().position(|(known, _)| *known == path);
-        let number = known.unwrap_or_else(|| {
-            let state = state(&path);
-            self.archives.push((path, state));
-            self.archives.len() - 1
-        });
-        Ok(Place::Archive { number, prefixes })
-    }
-
-    /// The state of a candidate's file, or of the archive that holds it.
-    pub fn state(&self, file_name: &str) -> State {
-        let (folder, name) = split(file_name);
-        match self.folders.get(folder) {
-            Some(Place::Folder { path, .. }) => state(&path.join(name)),
-            Some(Place::Archive { number, .. }) => self.archives[*number].1,
-            Some(Place::Nowhere(_)) | None => [-1; 3],
-        }
-    }
-
-    /// Hash over names and states: whether any of the photographs changed.
-    pub fn fingerprint(&self, candidates: &[Candidate]) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for candidate in candidates {
-            hasher.update(candidate.file_name.as_bytes());
-            for number in self.state(&candidate.file_name) {
-                hasher.update(&number.to_le_bytes());
-            }
-        }
-        hasher.finalize().to_hex().to_string()
-    }
-}
-
-/// The photographs themselves, for any number of threads.
+/// Where the photographs are.
 pub struct Source {
-    places: Places,
-    archives: Vec<Archive>,
-    max_bytes: u64,
+    root: PathBuf,
+    /// The root with all links followed.
+    inside: PathBuf,
+    /// By folder, the archive that stands for it.
+    archives: BTreeMap<String, Archive>,
+}
+
+enum Archive {
+    Zip(Zip),
+    Tar(Tar),
+}
+
+/// A zip archive; reading a member takes a copy of this, which costs nothing.
+type Zip = zip::ZipArchive<At>;
+
+/// An uncompressed tar archive.
+struct Tar {
+    file: Arc<File>,
+    /// Where the bytes of each member lie, and how many.
+    members: HashMap<String, (u64, u64)>,
+    /// Of the archive.
+    changed: i64,
 }
 
 impl Source {
-    /// Reads the indexes of the archives. Files of more than `max_bytes` are
-    /// refused.
+    /// Looks where the photographs of `candidates` are, below `root`.
     ///
     /// # Errors
-    /// [`Error::Input`] where an archive is damaged; [`Error::Interrupted`].
-    pub fn open(places: Places, max_bytes: u64) -> Result<Source> {
-        let archives = places.archives.iter().map(|(path, _)| Archive::open(path));
+    /// [`Error::Input`] where an archive can't be read.
+    pub fn open(root: &Path, candidates: &[Candidate]) -> Result<Source> {
+        let folders: BTreeSet<&str> = (candidates.iter())
+            .filter_map(|candidate| Some(candidate.file_name.rsplit_once('/')?.0))
+            .collect();
+        let mut archives = BTreeMap::new();
+        for folder in folders {
+            let ends = folder.match_indices('/').map(|(at, _)| at);
+            for end in ends.chain([folder.len()]) {
+                let prefix = &folder[..end];
+                if archives.contains_key(prefix) || root.join(prefix).is_dir() {
+                    continue;
+                }
+                if let Some(path) = archive_of(&root.join(prefix)) {
+                    tracing::info!("reading {} in place", path.display());
+                    archives.insert(prefix.to_owned(), open(&path)?);
+                }
+            }
+        }
+        let inside = root.canonicalize();
         Ok(Source {
-            archives: archives.collect::<Result<_>>()?,
-            places,
-            max_bytes,
+            root: root.to_owned(),
+            inside: inside.map_err(|e| Error::input(format!("{}: {e}", root.display())))?,
+            archives,
         })
     }
 
-    /// The bytes of a candidate's file.
+    /// The bytes of a photograph. May be called from several threads.
     ///
     /// # Errors
-    /// The reason why it can't be used.
+    /// The reason why there are none.
     pub fn read(&self, file_name: &str) -> Result<Vec<u8>, Refusal> {
-        let (folder, name) = split(file_name);
-        match self.places.folders.get(folder) {
-            Some(Place::Folder { path, root }) => read_file(path, name, root, self.max_bytes),
-            Some(Place::Archive { number, prefixes }) => {
-                let names = prefixes.each_ref().map(|prefix| match prefix.as_str() {
-                    "" => name.to_owned(),
-                    prefix => format!("{prefix}/{name}"),
-                });
-                self.archives[*number].read(&names, self.max_bytes)
-            }
-            Some(Place::Nowhere(refusal)) => Err(refusal.clone()),
-            None => Err(failed(ErrorKind::NotFound.into())),
+        match self.archive(file_name) {
+            Some((Archive::Zip(zip), member)) => zipped(zip, names(file_name, member), unzipped),
+            Some((Archive::Tar(tar), member)) => tar.read(names(file_name, member)),
+            None => self.loose(file_name),
         }
     }
-}
 
-/// A name with `/`, without empty parts and `.`; none where it leads out of the
-/// folder that it is relative to. A backslash is refused: it separates folders
-/// where the annotations or an archive may have been written.
-pub fn plain(name: &str) -> Option<String> {
-    let parts: Vec<&str> = name
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
-    let leads_out = name.starts_with('/') || name.contains(['\\', '\0']) || parts.contains(&"..");
-    (!leads_out).then(|| parts.join("/"))
-}
-
-/// Folder and name of a file name.
-fn split(file_name: &str) -> (&str, &str) {
-    file_name.rsplit_once('/').unwrap_or(("", file_name))
-}
-
-struct Found {
-    path: PathBuf,
-    /// Of an archive: the folder inside it, below the archive's name or not.
-    prefixes: Option<[String; 2]>,
-}
-
-/// Finds the folder `within` below `path`, or the archive that stands in the place
-/// of one of the folders on the way.
-fn locate(mut path: PathBuf, within: &str) -> io::Result<Found> {
-    let mut parts = within.split('/').filter(|part| !part.is_empty());
-    loop {
-        let missing = match path.metadata() {
-            Ok(meta) if meta.is_dir() => None,
-            Ok(_) => Some(ErrorKind::NotADirectory.into()),
-            Err(e) => Some(e),
-        };
-        if let Some(missing) = missing {
-            let archive = archive_at(&path).ok_or(missing)?;
-            let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
-            let parts: Vec<&str> = parts.collect();
-            let below = [&[&*stem], &parts[..]].concat().join("/");
-            return Ok(Found {
-                prefixes: Some([below, parts.join("/")]),
-                path: archive,
-            });
-        }
-        match parts.next() {
-            Some(part) => path.push(part),
+    /// The state of a photograph's file: size and time, or what its archive says.
+    pub fn state(&self, file_name: &str) -> State {
+        let state = match self.archive(file_name) {
+            Some((Archive::Zip(zip), member)) => {
+                let state = |entry: ZipFile| Ok([entry.size() as i64, entry.crc32().into(), 0]);
+                zipped(zip, names(file_name, member), state).ok()
+            }
+            Some((Archive::Tar(tar), member)) => {
+                let found = tar.find(names(file_name, member));
+                found.map(|(at, length)| [length as i64, at as i64, tar.changed])
+            }
             None => {
-                return Ok(Found {
-                    path,
-                    prefixes: None,
-                });
+                let meta = std::fs::metadata(self.root.join(file_name)).ok();
+                meta.map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
             }
+        };
+        state.unwrap_or([-1; 3])
+    }
+
+    /// The archive that stands for a folder of the name, and the rest of the name.
+    fn archive<'a>(&self, file_name: &'a str) -> Option<(&Archive, &'a str)> {
+        let ends = file_name.match_indices('/').map(|(at, _)| at);
+        let mut found = ends
+            .filter_map(|end| Some((self.archives.get(&file_name[..end])?, &file_name[end + 1..])));
+        found.next()
+    }
+
+    fn loose(&self, file_name: &str) -> Result<Vec<u8>, Refusal> {
+        let path = self.root.join(file_name).canonicalize().map_err(failed)?;
+        if !path.starts_with(&self.inside) {
+            let detail = "a link leads out of the image root";
+            return Err(refuse("outside-root", detail));
         }
-    }
-}
-
-/// The archive at `path`, or at `path` with the ending of one.
-fn archive_at(path: &Path) -> Option<PathBuf> {
-    let beside = ["zip", "tar"].map(|ending| path.with_added_extension(ending));
-    let itself = is_archive(path).then(|| path.to_owned());
-    itself.into_iter().chain(beside).find(|file| file.is_file())
-}
-
-fn state(path: &Path) -> State {
-    path.metadata()
-        .map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
-        .unwrap_or([-1; 3])
-}
-
-/// Reads the file `name` in `folder`, which is free of links.
-fn read_file(folder: &Path, name: &str, root: &Path, limit: u64) -> Result<Vec<u8>, Refusal> {
-    let mut file = open_within(&folder.join(name), root)?;
-    let meta = file.metadata().map_err(failed)?;
-    check(meta.is_file(), meta.len(), limit)?;
-    let mut bytes = Vec::with_capacity(meta.len() as usize);
-    // It may be growing.
-    let mut file = (&mut file).take(limit);
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
-}
-
-fn open_within(path: &Path, root: &Path) -> Result<File, Refusal> {
-    match open(path) {
-        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => {
-            let target = path.canonicalize().map_err(failed)?;
-            if !target.starts_with(root) {
-                return Err(outside());
-            }
-            open(&target)
+        // A named pipe would wait for its writer.
+        let nonblock = OFlags::NONBLOCK.bits() as i32;
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(nonblock)
+            .open(path);
+        let file = file.map_err(failed)?;
+        let meta = file.metadata().map_err(failed)?;
+        if !meta.is_file() {
+            return Err(refuse("unreadable", "not a regular file"));
         }
-        file => file,
+        limited(file, meta.len()).map_err(failed)?
     }
-    .map_err(failed)
 }
 
-/// Opens a file that is no link, without waiting for the writer of a pipe.
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
+/// The archive beside a folder that is not there.
+fn archive_of(folder: &Path) -> Option<PathBuf> {
+    let name = folder.file_name()?.to_os_string();
+    let beside = |suffix: &str| {
+        let mut name = name.clone();
+        name.push(suffix);
+        Some(folder.with_file_name(name)).filter(|path| path.is_file())
+    };
+    beside(".zip").or_else(|| beside(".tar"))
 }
 
-/// Refuses what is no regular file or has more bytes than `limit`.
-///
-/// # Errors
-/// The refusal.
-pub fn check(regular: bool, size: u64, limit: u64) -> Result<(), Refusal> {
-    if !regular {
-        return Err(Refusal::new("unreadable", "not a regular file"));
-    }
-    if size > limit {
-        let detail = format!("{size} bytes, more than {limit}");
-        return Err(Refusal::new("too-large", detail));
-    }
-    Ok(())
+/// Whether photographs can be read where a folder is expected.
+pub fn stands(folder: &Path) -> bool {
+    folder.is_dir() || archive_of(folder).is_some()
 }
 
-fn outside() -> Refusal {
-    let detail = "a link on its way leads out of the image root; make the folder that it leads to dataset.root";
-    Refusal::new("outside-root", detail)
+fn open(path: &Path) -> Result<Archive> {
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::input(format!(
+            "{}: {e}; copy or download it again, or unpack it to a folder beside it",
+            path.display()
+        ))
+    };
+    let file = File::open(path).map_err(|e| broken(&e))?;
+    if path.extension().is_some_and(|extension| extension == "zip") {
+        let zip = zip::ZipArchive::new(At::start(Arc::new(file)));
+        return Ok(Archive::Zip(zip.map_err(|e| broken(&e))?));
+    }
+    Ok(Archive::Tar(Tar::index(file).map_err(|e| broken(&e))?))
+}
+
+/// Reads to the end, but no more than a photograph may have; `says` is how much
+/// there is said to be.
+fn limited(from: impl Read, says: u64) -> io::Result<Result<Vec<u8>, Refusal>> {
+    let too_large = |bytes| {
+        let detail = format!("{bytes} bytes, more than {MAX_BYTES}");
+        Ok(Err(refuse("too-large", detail)))
+    };
+    if says > MAX_BYTES {
+        return too_large(says);
+    }
+    // What a header says is no reason to take memory.
+    let mut bytes = Vec::with_capacity(says.min(1 << 20) as usize);
+    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 {
+        length if length > MAX_BYTES => too_large(length),
+        _ => Ok(Ok(bytes)),
+    }
 }
 
 fn failed(error: io::Error) -> Refusal {
     match error.kind() {
         // A file where a folder should be: the file in it is missing, too.
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Refusal::new("missing", "no such file"),
-        _ => Refusal::new("unreadable", error),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => refuse("missing", "no such file"),
+        _ => refuse("unreadable", error),
+    }
+}
+
+/// The names that a member may have: archives hold their folder, or begin below it.
+/// `a/train2014/x.jpg` in `a/train2014.zip` is `train2014/x.jpg`, or `x.jpg`.
+fn names<'a>(file_name: &'a str, member: &'a str) -> [&'a str; 2] {
+    let folder = file_name.len() - member.len() - 1;
+    let begin = file_name[..folder].rfind('/').map_or(0, |at| at + 1);
+    [&file_name[begin..], member]
+}
+
+/// A member of a zip archive, for `use_it`.
+fn zipped<T>(
+    zip: &Zip,
+    names: [&str; 2],
+    use_it: impl FnOnce(ZipFile) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    let mut zip = zip.clone();
+    let known = names.into_iter().find(|name| {
+        let found = zip.by_name(name);
+        !matches!(found, Err(ZipError::FileNotFound))
+    });
+    match zip.by_name(known.unwrap_or_default()) {
+        Ok(entry) => use_it(entry),
+        Err(ZipError::FileNotFound) => Err(refuse("missing", "not in the archive")),
+        Err(ZipError::UnsupportedArchive(why)) => Err(refuse("unsupported", why)),
+        Err(e) => Err(refuse("corrupt", format!("in its archive: {e}"))),
+    }
+}
+
+fn unzipped(entry: ZipFile) -> Result<Vec<u8>, Refusal> {
+    let says = entry.size();
+    let bytes = limited(entry, says);
+    let bytes = bytes.map_err(|e| refuse("corrupt", format!("in its archive: {e}")))??;
+    match bytes.len() as u64 == says {
+        true => Ok(bytes),
+        false => Err(refuse("corrupt", "not as long as its archive says")),
+    }
+}
+
+impl Tar {
+    fn index(file: File) -> io::Result<Tar> {
+        let meta = file.metadata()?;
+        let file = Arc::new(file);
+        let mut archive = tar::Archive::new(At::start(file.clone()));
+        let mut members = HashMap::new();
+        for entry in archive.entries_with_seek()? {
+            let entry = entry?;
+            let place = (entry.raw_file_position(), entry.size());
+            if entry.header().entry_type().is_file()
+                && let Ok(name) = String::from_utf8(entry.path_bytes().into_owned())
+            {
+                members.insert(name.trim_start_matches("./").to_owned(), place);
+            }
+        }
+        Ok(Tar {
+            file,
+            members,
+            changed: meta.mtime() ^ meta.mtime_nsec(),
+        })
+    }
+
+    fn find(&self, names: [&str; 2]) -> Option<(u64, u64)> {
+        names
+            .iter()
+            .find_map(|name| self.members.get(*name))
+            .copied()
+    }
+
+    fn read(&self, names: [&str; 2]) -> Result<Vec<u8>, Refusal> {
+        let found = self.find(names);
+        let (at, length) = found.ok_or_else(|| refuse("missing", "not in the archive"))?;
+        let mut from = At::start(self.file.clone());
+        from.at = at;
+        let bytes = limited(from.take(length), length).map_err(failed)??;
+        match bytes.len() as u64 == length {
+            true => Ok(bytes),
+            false => Err(refuse("truncated", "the archive ends before it does")),
+        }
+    }
+}
+
+/// A place of its own in a file that others read, too.
+#[derive(Clone)]
+struct At {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl At {
+    fn start(file: Arc<File>) -> At {
+        At { file, at: 0 }
+    }
+}
+
+impl Read for At {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for At {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = place.ok_or(ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

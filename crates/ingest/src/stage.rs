@@ -1,16 +1,15 @@
 //! The stage itself.
 
 use crate::annotations::{AnnotationFile, Annotations};
-use crate::archive::is_archive;
 use crate::config::{Config, Format, Section};
 use crate::photograph::Refusal;
 use crate::select::{Candidate, select};
 use crate::shards::{self, Outcome, Run};
-use crate::source::{Places, Source};
+use crate::source::{self, Source};
 use crate::{coco, flickr8k, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
-    Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
+    Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec, Staging, digest_file,
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -25,6 +24,7 @@ pub const SPEC: StageSpec = StageSpec {
         required: false,
     }],
     output: "dataset",
+    parts: Parts::Shards,
     // Where the files are; what is in them is recorded by digest.
     unrecorded: &[
         "dataset.root",
@@ -47,30 +47,40 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let root = root(scenes.as_deref(), section)?;
     let mut annotations = read_annotations(&root, section)?;
     let listed = annotations.images.len();
+    for listed in &mut annotations.captions {
+        listed.caption = section.normalise.apply(std::mem::take(&mut listed.caption));
+    }
     let boxes = objects::files(&root, section)?;
     let mut files = std::mem::take(&mut annotations.files);
     files.extend(boxes.iter().cloned());
-    let folders = std::mem::take(&mut annotations.folders);
-    let (candidates, rejected) = select(annotations, section.normalise);
-    let places = Places::find(&root, &folders, &candidates)?;
+    let (candidates, rejected) = select(annotations);
 
     // An artifact's digest says all about the photographs in it.
-    let sources = match scenes {
-        Some(_) => None,
-        None => Some(places.fingerprint(&candidates)),
-    };
-    let Some(staging) = stage.begin(&inputs(&files)?, sources.as_deref())? else {
+    let source = Source::open(&root, &candidates)?;
+    let loose = scenes.is_none().then_some(&source);
+    let runs: Vec<(Run<'_>, Piece)> = shards::plan(&candidates, section.shard_size)
+        .into_iter()
+        .map(|run| (run, run.piece(loose)))
+        .collect();
+    let pieces: Vec<Piece> = runs.iter().map(|(_, piece)| piece.clone()).collect();
+    let Some(staging) = stage.begin_pieces(&inputs(&files)?, &pieces)? else {
         return Ok(());
     };
+    let to_make = staging.to_make(&pieces)?;
     let objects = objects::read(&boxes, &candidates)?;
-    let source = Source::open(places, section.max_bytes)?;
-    let runs = shards::plan(&candidates, section.shard_size);
-    let outcomes = shards::write(&staging, &source, &runs, section, stage.jobs)?;
+    let outcomes = shards::write(&staging, &source, &runs, &to_make, section, stage.jobs)?;
+    let Some(outcomes) = outcomes else {
+        tracing::info!(
+            "{} shards are done; --finalize makes the data set of all",
+            to_make.len()
+        );
+        return Ok(());
+    };
     let mut tables = Tables {
         rejected,
         ..Tables::default()
     };
-    for (run, outcomes) in runs.iter().zip(outcomes) {
+    for ((run, _), outcomes) in runs.iter().zip(outcomes) {
         tables.add(run, outcomes);
     }
     let ledger = staging.path("rejected.parquet")?;
@@ -115,7 +125,7 @@ fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
         )));
     }
     let root = PathBuf::from(&section.root);
-    if !root.is_dir() && !is_archive(&root) {
+    if !root.is_dir() {
         return Err(Error::input(format!(
             "{}: no such folder (dataset.root); it must hold {holds}",
             root.display()
@@ -136,7 +146,18 @@ fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
             root.display()
         )));
     }
-    Ok(annotations)
+    match annotations
+        .folders
+        .iter()
+        .map(|folder| root.join(folder))
+        .find(|folder| !source::stands(folder))
+    {
+        Some(folder) => Err(Error::input(format!(
+            "{}: no such folder, and no .zip or .tar in its place; the photographs are expected there (dataset.root, dataset.image_dir)",
+            folder.display()
+        ))),
+        None => Ok(annotations),
+    }
 }
 
 fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
@@ -170,7 +191,7 @@ impl Tables {
         for (candidate, outcome) in run.candidates.iter().zip(outcomes) {
             match outcome {
                 Outcome::Rejected(refusal) => self.reject(candidate, &refusal),
-                Outcome::Kept { width, height } => {
+                Outcome::Kept { width, height, .. } => {
                     self.keep(candidate, (width, height), run.file(), row);
                     row += 1;
                 }
@@ -225,14 +246,17 @@ impl Tables {
         write(&staging, "objects.parquet", &self.objects)?;
         write(&staging, "rejected.parquet", &self.rejected)?;
         let side = u64::from(section.image_size);
-        let manifest = staging.commit(&[
-            ("images", self.images.len() as u64),
-            ("captions", self.captions.len() as u64),
-            ("objects", self.objects.len() as u64),
-            ("rejected", self.rejected.len() as u64),
-            ("image_height", side),
-            ("image_width", side),
-        ])?;
+        let mut counts = vec![
+            ("images".to_owned(), self.images.len() as u64),
+            ("captions".to_owned(), self.captions.len() as u64),
+            ("objects".to_owned(), self.objects.len() as u64),
+            ("rejected".to_owned(), self.rejected.len() as u64),
+            ("image_height".to_owned(), side),
+            ("image_width".to_owned(), side),
+        ];
+        counts.extend(ledger::counts(&self.rejected));
+        let counts: Vec<(&str, u64)> = counts.iter().map(|(k, n)| (k.as_str(), *n)).collect();
+        let manifest = staging.commit(&counts)?;
         let splits: Vec<String> = self
             .images
             .chunk_by(|a, b| a.split == b.split)

@@ -8,7 +8,9 @@ mod scene;
 
 use crate::random::Random;
 use crate::scene::Scene;
-use attend_artifact::{At, Error, Result, Stage, StageSpec, check_interrupt, progress, stage};
+use attend_artifact::{
+    At, Error, Parts, Result, Stage, StageSpec, check_interrupt, progress, stage,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
@@ -20,6 +22,7 @@ const SPEC: StageSpec = StageSpec {
     about: "Draws scenes of coloured shapes with captions and boxes",
     inputs: &[],
     output: "scenes",
+    parts: Parts::Whole,
     unrecorded: &[],
 };
 
@@ -76,7 +79,7 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
             config.image_size
         )));
     }
-    let Some(staging) = stage.begin(&[], None)? else {
+    let Some(staging) = stage.begin(&[])? else {
         return Ok(());
     };
     let entries = entries(config)?;

@@ -22,8 +22,8 @@ use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{
-    Artifact, At, Error, Input, InputSpec, Record, Result, Stage, StageSpec, Staging, digest_file,
-    stage,
+    Artifact, At, Error, Input, InputSpec, Parts, Record, Result, Stage, StageSpec, Staging,
+    digest_file, stage,
 };
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
@@ -50,6 +50,7 @@ const SPEC: StageSpec = StageSpec {
         },
     ],
     output: "model",
+    parts: Parts::None,
     unrecorded: &[
         "encoder.weights",
         "train.verify",
@@ -90,7 +91,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
             },
         ));
     }
-    let Some(staging) = stage.begin(&extra, None)? else {
+    let Some(staging) = stage.begin(&extra)? else {
         return Ok(());
     };
     if config.train.verify {

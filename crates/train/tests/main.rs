@@ -20,7 +20,7 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
 /// A data set of plain pictures, each named by its colour, and its vocabulary.
 fn world(folder: &Path) -> (PathBuf, PathBuf) {
     let (dataset, vocabulary) = (folder.join("dataset"), folder.join("vocabulary"));
-    let staging = Staging::open(&dataset, Manifest::draft("dataset", "test", "1"), None).unwrap();
+    let staging = Staging::open(&dataset, Manifest::draft("dataset", "test", "1")).unwrap();
     let (mut images, mut captions) = (Vec::new(), Vec::new());
     for (split, first, count) in [("train", 0i64, 24), ("val", 100, 6)] {
         let shard = format!("shards/{split}-00000.arrow");
@@ -66,7 +66,7 @@ fn world(folder: &Path) -> (PathBuf, PathBuf) {
                 });
             }
         }
-        let rows = writer.finish().unwrap();
+        let rows = writer.finish().unwrap().rows;
         staging.done(&shard, Some(rows)).unwrap();
     }
     let table = |name: &str, write: &dyn Fn(&Path)| {
@@ -116,7 +116,7 @@ fn write_vocabulary(folder: &Path, dataset: &str, words: &Vocabulary, encoded: &
             digest: dataset.into(),
         },
     );
-    let staging = Staging::open(folder, draft, None).unwrap();
+    let staging = Staging::open(folder, draft).unwrap();
     words.write(&staging.path("vocab.json").unwrap()).unwrap();
     staging.done("vocab.json", None).unwrap();
     EncodedRecord::write(&staging.path("encoded.parquet").unwrap(), encoded).unwrap();

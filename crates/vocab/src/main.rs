@@ -10,7 +10,7 @@ mod words;
 
 use attend_artifact::dataset::CaptionRecord;
 use attend_artifact::vocabulary::EncodedRecord;
-use attend_artifact::{Error, InputSpec, Record, Result, Stage, StageSpec, stage};
+use attend_artifact::{Error, InputSpec, Parts, Record, Result, Stage, StageSpec, stage};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
@@ -23,6 +23,7 @@ const SPEC: StageSpec = StageSpec {
         required: true,
     }],
     output: "vocabulary",
+    parts: Parts::Whole,
     unrecorded: &[],
 };
 
@@ -66,7 +67,7 @@ fn run(stage: &Stage<Config>) -> Result<()> {
         ));
     }
     let table = stage.input("dataset")?.file("captions.parquet")?;
-    let Some(staging) = stage.begin(&[], None)? else {
+    let Some(staging) = stage.begin(&[])? else {
         return Ok(());
     };
     let captions = CaptionRecord::read(&table)?;

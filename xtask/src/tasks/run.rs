@@ -2,7 +2,7 @@
 
 use crate::child;
 use crate::config::Config;
-use crate::describe::{Description, describe};
+use crate::describe::{Description, Parts, describe};
 use crate::error::{At, Error, Result};
 use crate::parameters::{Schema, effective};
 use crate::pipeline::{Pipeline, Stage};
@@ -25,6 +25,9 @@ pub struct Options {
     /// Make the outputs again although they are up to date
     #[arg(long)]
     pub force: bool,
+    /// Make these shards of data set and features again, byte for byte
+    #[arg(long, value_name = "NAMES", conflicts_with = "force")]
+    pub shards: Option<String>,
     /// The first stage to run; what the earlier ones made must be there
     #[arg(long, value_name = "STAGE")]
     pub from: Option<String>,
@@ -41,6 +44,9 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
 }
+
+/// The pipeline of a run, in its folder.
+pub const PIPELINE: &str = "config/pipeline.toml";
 
 /// A pipeline with its programs, checked.
 pub struct Prepared {
@@ -209,6 +215,7 @@ impl Prepared {
     /// to themselves.
     fn run(&self, range: RangeInclusive<usize>, options: &Options, quiet: bool) -> Result<()> {
         let count = range.clone().count();
+        self.write_pipeline()?;
         for (index, (stage, description)) in self
             .stages
             .get(range)
@@ -274,12 +281,25 @@ impl Prepared {
         if options.force {
             command.arg("--force");
         }
+        if let (Some(shards), Parts::Shards) = (&options.shards, description.parts) {
+            command.args(["--shards", shards]);
+        }
         // Threads that sleep between two small tensor operations take longer to
         // wake than the operations take: 1.3 times the whole training step.
         if std::env::var_os("OMP_WAIT_POLICY").is_none() {
             command.env("OMP_WAIT_POLICY", "active");
         }
         Ok(command)
+    }
+
+    /// `config/pipeline.toml`: what has made this run's artifacts, for `verify
+    /// --repair`.
+    fn write_pipeline(&self) -> Result<()> {
+        let pipeline = Pipeline {
+            stages: self.stages.iter().map(|(stage, _)| stage.clone()).collect(),
+        };
+        let text = toml::to_string(&pipeline).map_err(Error::failed)?;
+        write_if_new(&self.folder.join(PIPELINE), &text)
     }
 
     /// `config/STAGE.toml`: every parameter of a stage, with the value that it

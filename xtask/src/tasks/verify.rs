@@ -1,13 +1,94 @@
 //! `cargo xtask verify PATH`: the judge of artifacts, ours or not.
 
+use super::run::PIPELINE;
 use crate::child;
-use crate::error::Result;
+use crate::describe::{Parts, describe};
+use crate::error::{Error, Result};
+use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
-use crate::workspace::Workspace;
-use std::path::PathBuf;
+use crate::runs::{State, list};
+use crate::workspace::{Workspace, shown};
+use std::path::{Path, PathBuf};
 
-/// Hands the folders to `attend-verify`.
-pub fn run(workspace: &Workspace, paths: &[PathBuf]) -> Result<()> {
+/// Its arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folders of artifacts [default: all artifacts of all runs]
+    paths: Vec<PathBuf>,
+    /// First make again, byte for byte, what is damaged or gone
+    #[arg(long)]
+    repair: bool,
+    /// Where the runs are [default: artifacts/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+}
+
+/// Hands the folders to `attend-verify`, after their stages have repaired them.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let mut paths = args.paths.clone();
+    if paths.is_empty() {
+        let artifacts = args.artifacts.clone();
+        let artifacts = artifacts.unwrap_or_else(|| workspace.artifacts());
+        for (_, entries) in list(&artifacts)? {
+            let finished = entries
+                .iter()
+                .filter(|e| !matches!(e.state, State::Staging { .. }));
+            paths.extend(finished.map(|entry| entry.path.clone()));
+        }
+        if paths.is_empty() {
+            return super::print(format!("no runs in {}", shown(&artifacts)));
+        }
+    }
+    if args.repair {
+        repair(workspace, &paths)?;
+    }
     let programs = Programs::prepare(workspace, ["attend-verify"], None)?;
     child::run_ok(programs.command(&["attend-verify".to_owned()])?.args(paths))
+}
+
+/// Has each artifact's stage look after it: what others are made from first.
+fn repair(workspace: &Workspace, paths: &[PathBuf]) -> Result<()> {
+    let mut stages: Vec<(usize, PathBuf, Stage)> = Vec::new();
+    for path in paths {
+        let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+        let run = path.parent().unwrap_or(Path::new("."));
+        let source = run.join(PIPELINE);
+        if !source.is_file() {
+            return Err(Error::usage(format!(
+                "{}: can't be repaired from here: {} does not say what made it; run its stage with --repair",
+                shown(&path),
+                shown(&source)
+            )));
+        }
+        let pipeline = Pipeline::load(workspace, &source.to_string_lossy())?;
+        let made = |stage: &&Stage| path.file_name().is_some_and(|name| *stage.output == *name);
+        if let Some(stage) = pipeline.stages.iter().find(made) {
+            let order = pipeline.position(&stage.name)?;
+            stages.push((order, run.to_owned(), stage.clone()));
+        }
+    }
+    stages.sort_by_key(|(order, ..)| *order);
+    let names = stages
+        .iter()
+        .filter_map(|(.., stage)| stage.command.first());
+    let programs = Programs::prepare(workspace, names.map(String::as_str), None)?;
+    for (_, run, stage) in &stages {
+        let parts = describe(programs.command(&stage.command)?)?.parts;
+        if parts == Parts::None {
+            continue;
+        }
+        let mut command = programs.command(&stage.command)?;
+        command
+            .arg("--repair")
+            .arg("--config")
+            .arg(run.join(format!("config/{}.toml", stage.name)))
+            .arg("--output")
+            .arg(run.join(&stage.output));
+        for (kind, folder) in &stage.inputs {
+            let input = format!("{kind}={}", run.join(folder).display());
+            command.arg("--input").arg(input);
+        }
+        child::run_ok(&mut command)?;
+    }
+    Ok(())
 }

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
 
+mod again;
+mod archives;
 mod data;
 mod errors;
+mod hostile;
 mod ledger;
 mod real;
 mod reproducible;

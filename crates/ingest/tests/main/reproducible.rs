@@ -5,11 +5,11 @@ use attend_artifact::Artifact;
 use std::collections::BTreeMap;
 use tempfile::TempDir;
 
-const SET: [&str; 2] = ["dataset.shard_size=8", "dataset.image_size=32"];
-const IMAGES: usize = 50;
+pub const SET: [&str; 2] = ["dataset.shard_size=8", "dataset.image_size=32"];
+pub const IMAGES: usize = 50;
 
 /// Fifty images of ten files, in two splits.
-fn fifty() -> TempDir {
+pub fn fifty() -> TempDir {
     let names = [
         "rgb420.jpg",
         "rgb422.jpg",
@@ -45,7 +45,7 @@ fn fifty() -> TempDir {
     folder
 }
 
-fn digests(folder: &TempDir, output: &str) -> (String, BTreeMap<String, String>) {
+pub fn digests(folder: &TempDir, output: &str) -> (String, BTreeMap<String, String>) {
     let artifact = Artifact::open(&folder.path().join(output)).unwrap();
     let files = artifact
         .manifest
@@ -55,7 +55,12 @@ fn digests(folder: &TempDir, output: &str) -> (String, BTreeMap<String, String>)
     (artifact.manifest.digest.clone(), files.collect())
 }
 
-fn run(folder: &TempDir, output: &str, jobs: &str, more: &[&str]) -> assert_cmd::assert::Assert {
+pub fn run(
+    folder: &TempDir,
+    output: &str,
+    jobs: &str,
+    more: &[&str],
+) -> assert_cmd::assert::Assert {
     let mut command = assert_cmd::Command::cargo_bin("attend-ingest").unwrap();
     command
         .arg("--output")

@@ -1,0 +1,141 @@
+"""Ingest beside what bounds it and what people use instead.
+
+    cargo xtask bench ingest        # makes the environment, builds, runs this
+
+The full-size photographs of `$ATTEND_DATA/coco-mini`, repeated to 3,000 files, are
+decoded and resized to one size, on one core and on two: by attend-ingest (its
+shards written and synced), by libjpeg-turbo alone (decoding only: the floor), by
+Pillow (BILINEAR, which antialiases) and by OpenCV (INTER_AREA, which does, too),
+these two writing the same planes to one file. All take turns; medians are printed.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+FULL_SIZE = 480  # pixels of the shorter side, at least
+
+
+def pillow(files, size, threads):
+    import numpy
+    from PIL import Image
+
+    def one(path):
+        return numpy.asarray(Image.open(path).convert("RGB").resize((size, size), Image.BILINEAR))
+
+    return rate(one, files, threads)
+
+
+def opencv(files, size, threads):
+    import cv2
+
+    cv2.setNumThreads(0)
+
+    def one(path):
+        return cv2.resize(cv2.imread(path, cv2.IMREAD_COLOR_RGB), (size, size), interpolation=cv2.INTER_AREA)
+
+    return rate(one, files, threads)
+
+
+def rate(one, files, threads):
+    """Images a second, written plane by plane; both libraries let go of Python's
+    lock while they work."""
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool, tempfile.TemporaryFile(dir=pathlib.Path(files[0]).parent) as out:
+        for ahead in range(0, len(files), 1024):
+            for image in pool.map(one, files[ahead : ahead + 1024]):
+                out.write(image.transpose(2, 0, 1).tobytes())
+        out.flush()
+        os.fsync(out.fileno())
+    return len(files) / (time.perf_counter() - begun)
+
+
+def bare(programs, files, threads):
+    command = [programs / "examples/decode", str(threads)]
+    return float(subprocess.run(command, input="\n".join(files), stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def ours(programs, root, size, threads, fast):
+    """Images a second of the whole stage, and its peak memory in MB."""
+    with tempfile.TemporaryDirectory(dir=root.parent) as folder:
+        settings = ["format=karpathy", f"root={root}", "annotations=dataset.json", f"image_size={size}", f"fast={str(fast).lower()}"]
+        command = [programs / "attend-ingest", "--jobs", str(threads), "--output", f"{folder}/dataset"]
+        for setting in settings:
+            command += ["--set", f"dataset.{setting}"]
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        log = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        if status:
+            sys.exit(log)
+    images = len(json.loads((root / "dataset.json").read_text())["images"])
+    return images / seconds, usage.ru_maxrss / 1024
+
+
+def data_set(root, count):
+    """`count` names of the full-size photographs, in Karpathy's form."""
+    from PIL import Image
+
+    source = pathlib.Path(os.environ["ATTEND_DATA"], "coco-mini")
+    photographs = sorted(source.glob("*2014/*.jpg"))
+    photographs = [path for path in photographs if max(Image.open(path).size) >= 640]
+    images = []
+    for i in range(count):
+        path = root / f"{i:06}.jpg"
+        path.write_bytes(photographs[i % len(photographs)].read_bytes())
+        sentences = [{"raw": "a photograph", "sentid": i}]
+        images.append({"filename": path.name, "imgid": i, "split": "train", "sentences": sentences})
+    (root / "dataset.json").write_text(json.dumps({"images": images}))
+    return [str(root / image["filename"]) for image in images], len(photographs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("programs", type=pathlib.Path, help="folder of the built programs")
+    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 224])
+    parser.add_argument("--memory", type=int, nargs="*", default=[3000, 12000], help="numbers of images to compare the memory at")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder, "root")
+        root.mkdir()
+        files, different = data_set(root, args.images)
+        print(f"{len(files)} files of {different} photographs, {args.rounds} rounds")
+        for threads in args.threads:
+            cores = sorted(os.sched_getaffinity(0))[:threads]
+            os.sched_setaffinity(0, cores)
+            for size in args.sizes:
+                programs = {
+                    "libjpeg-turbo, decode alone": lambda: bare(args.programs, files, threads),
+                    "attend-ingest": lambda: ours(args.programs, root, size, threads, False)[0],
+                    "attend-ingest, fast": lambda: ours(args.programs, root, size, threads, True)[0],
+                    "Pillow": lambda: pillow(files, size, threads),
+                    "OpenCV": lambda: opencv(files, size, threads),
+                }
+                figures = {name: [] for name in programs}
+                for _ in range(args.rounds):
+                    for name, run in programs.items():
+                        figures[name].append(run())
+                print(f"to {size} x {size}, {threads} thread{'s' * (threads > 1)}:")
+                of = {name: statistics.median(rates) for name, rates in figures.items()}
+                for name, images in of.items():
+                    exact = statistics.median(a / b for a, b in zip(figures["attend-ingest"], figures[name]))
+                    print(f"  {name:28} {images:7.0f} images/s   attend-ingest is {exact:.2f} times as fast")
+            os.sched_setaffinity(0, range(os.cpu_count()))
+        for count in args.memory:
+            files, _ = data_set(root, count)
+            print(f"memory of attend-ingest at {count} images: {ours(args.programs, root, 256, max(args.threads), False)[1]:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+//! What a stage finds in its output's place, and what of it this run makes again.
+
+use crate::manifest::{Manifest, short};
+use crate::old::Old;
+use crate::staging::{Lock, Piece, Share};
+use crate::{Artifact, Error, Input, Result, Stage, Staging};
+use std::collections::BTreeMap;
+
+/// What of an output that is there a run makes again.
+pub(crate) enum Again {
+    /// What is out of date, missing or too short.
+    Stale,
+    /// That, and what is damaged.
+    Damaged,
+    /// These shards.
+    Shards(Vec<String>),
+    /// All.
+    All,
+}
+
+impl<C> Stage<C> {
+    /// Begins to write the output, or says that it is up to date: `None`, the
+    /// stage has nothing to do. `extra` are inputs that are no artifacts, by
+    /// name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where something that is no artifact of this kind
+    /// stands in the output's place; [`Error::Internal`] from the disk.
+    pub fn begin(&self, extra: &[(&str, Input)]) -> Result<Option<Staging>> {
+        self.begin_pieces(extra, &[])
+    }
+
+    /// As [`Stage::begin`], for an output of `pieces`: those of an output that is
+    /// there are kept where they are still good, and [`Staging::to_make`] says
+    /// which ones this run has to make.
+    ///
+    /// # Errors
+    /// As [`Stage::begin`]; [`Error::Refused`], too, where single shards are to
+    /// be made again and the output was made with other parameters or inputs;
+    /// [`Error::Usage`] where there is no such shard.
+    pub fn begin_pieces(
+        &self,
+        extra: &[(&str, Input)],
+        pieces: &[Piece],
+    ) -> Result<Option<Staging>> {
+        let draft = self.draft(extra);
+        // Before waiting for anybody: most often there is nothing to do.
+        if matches!(self.again, Again::Stale) && self.look(&draft, pieces)?.is_none() {
+            return Ok(None);
+        }
+        let lock = Lock::wait(&self.output, self.share)?;
+        let Some((old, keep)) = self.look(&draft, pieces)? else {
+            return Ok(None);
+        };
+        let staging = Staging::share(&self.output, draft, self.share, lock)?;
+        let Some(old) = old else {
+            return Ok(Some(staging));
+        };
+        staging.adopt(&old.lines, &keep)?;
+        let part = matches!(self.again, Again::Damaged | Again::Shards(_));
+        Ok(Some(staging.expect(old.manifest.filter(|_| part))))
+    }
+
+    /// What is there, and what of it stays; `None` where all of it does.
+    fn look<'a>(
+        &self,
+        draft: &Manifest,
+        pieces: &'a [Piece],
+    ) -> Result<Option<(Option<Old>, Vec<&'a Piece>)>> {
+        let old = Old::find(&self.output, &self.spec, draft)?;
+        if let Some(keep) = self.keep(old.as_ref(), draft, pieces)? {
+            return Ok(Some((old, keep)));
+        }
+        let manifest = old.as_ref().and_then(|old| old.manifest.as_ref());
+        tracing::info!(
+            "{} is up to date ({})",
+            self.output.display(),
+            manifest.map_or("", |manifest| short(&manifest.digest))
+        );
+        Ok(None)
+    }
+
+    fn draft(&self, extra: &[(&str, Input)]) -> Manifest {
+        let of_artifact = |artifact: &Artifact| Input {
+            kind: artifact.manifest.kind.clone(),
+            digest: artifact.manifest.digest.clone(),
+        };
+        let mut inputs: BTreeMap<String, Input> = self
+            .inputs
+            .iter()
+            .map(|(name, artifact)| (name.clone(), of_artifact(artifact)))
+            .collect();
+        let extra = extra.iter();
+        inputs.extend(extra.map(|(name, input)| ((*name).to_owned(), input.clone())));
+        Manifest {
+            config: self.recorded.clone(),
+            inputs,
+            ..Manifest::draft(self.spec.output, self.spec.name, self.spec.version)
+        }
+    }
+
+    /// The pieces of the old output that stay as they are, or `None` where all of
+    /// it does.
+    fn keep<'a>(
+        &self,
+        old: Option<&Old>,
+        draft: &Manifest,
+        pieces: &'a [Piece],
+    ) -> Result<Option<Vec<&'a Piece>>> {
+        let part = matches!(self.again, Again::Damaged | Again::Shards(_));
+        let Some(old) = old else {
+            return match self.again {
+                Again::Shards(_) => Err(Error::refused(format!(
+                    "{}: is not there yet, so that no shard of it can be made again",
+                    self.output.display()
+                ))),
+                _ => Ok(Some(Vec::new())),
+            };
+        };
+        if let Some(difference) = old.difference(draft) {
+            return match part {
+                true => Err(Error::refused(format!(
+                    "{}: was made with other {difference}; shards of two kinds are never mixed. Use what it was made with, or make all of it again without --shards and --repair",
+                    self.output.display()
+                ))),
+                false => Ok(Some(Vec::new())),
+            };
+        }
+        let bad = match &self.again {
+            Again::All => return Ok(Some(Vec::new())),
+            Again::Stale => old.short(),
+            Again::Damaged => old.damaged()?,
+            Again::Shards(names) => named(names, pieces)?,
+        };
+        let good = |piece: &&Piece| {
+            // Single shards are made from what there is now, and compared.
+            let fresh = part || old.sources(&piece.name) == Some(&piece.sources);
+            fresh && !bad.contains(&piece.name)
+        };
+        let keep: Vec<&Piece> = self.share.of(pieces).filter(good).collect();
+        let tables = bad.is_empty() || matches!(self.share, Share::Task { .. });
+        let mine = self.share.of(pieces).count();
+        let all = keep.len() == mine && tables && old.manifest.is_some();
+        Ok((!all).then_some(keep))
+    }
+}
+
+/// The files of the shards with these names.
+fn named(names: &[String], pieces: &[Piece]) -> Result<Vec<String>> {
+    let find = |name: &String| {
+        let stem = |piece: &&Piece| {
+            let file = piece.name.rsplit('/').next().unwrap_or_default();
+            file.split('.').next() == Some(name) || piece.name == *name
+        };
+        let piece = pieces.iter().find(stem);
+        piece.map(|piece| piece.name.clone()).ok_or_else(|| {
+            let ends = [pieces.first(), pieces.last()];
+            let ends: Vec<&str> = ends.iter().flatten().map(|p| p.name.as_str()).collect();
+            Error::usage(format!(
+                "--shards {name}: there is no such shard; they are {}",
+                ends.join(" to ")
+            ))
+        })
+    };
+    names.iter().map(find).collect()
+}

@@ -1,0 +1,95 @@
+//! From a staging folder to an artifact.
+
+use super::disk::{remove, write_synced};
+use super::journal::JOURNAL;
+use super::{SCRATCH, Staging, disk, fingerprint, notes_of};
+use crate::manifest::{FILE, FileEntry, Manifest};
+use crate::{At, Error, Result};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+impl Staging {
+    /// Writes the manifest, syncs, and puts the artifact in its place, instead
+    /// of an older one if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the disk refuses; [`Error::Refused`] where the
+    /// artifact must come out as it was, and doesn't. The staging folder stays.
+    pub fn commit(self, counts: &[(&str, u64)]) -> Result<Manifest> {
+        let mut lines = self.others.clone();
+        lines.extend(self.journal().lines.clone());
+        let mut manifest = self.draft.clone();
+        manifest.files = lines.values().map(|line| line.entry.clone()).collect();
+        manifest.counts = counts
+            .iter()
+            .map(|(name, n)| ((*name).to_owned(), *n))
+            .collect();
+        manifest.digest = manifest.compute_digest();
+        if let Some(before) = &self.must_equal {
+            same(before, &manifest, &self.destination)?;
+        }
+        remove(&self.folder.join(SCRATCH))?;
+        let keep: BTreeSet<PathBuf> = lines
+            .values()
+            .flat_map(|line| {
+                let notes = line
+                    .notes
+                    .as_ref()
+                    .map(|_| notes_of("".as_ref(), &line.entry.name));
+                notes.into_iter().chain([PathBuf::from(&line.entry.name)])
+            })
+            .collect();
+        let mut journal = format!("{}\n", fingerprint(&self.draft));
+        for line in lines.values() {
+            journal += &serde_json::to_string(line).map_err(Error::internal)?;
+            journal.push('\n');
+        }
+        // In one step: a run that is killed here goes on from the old one.
+        let new = self.folder.join(".journal.new");
+        write_synced(&new, journal.as_bytes())?;
+        std::fs::rename(&new, self.folder.join(JOURNAL)).at(&new)?;
+        remove_others(&self.folder, "".as_ref(), &keep)?;
+        let text = serde_json::to_string_pretty(&manifest).map_err(Error::internal)?;
+        write_synced(&self.folder.join(FILE), format!("{text}\n").as_bytes())?;
+        disk::sync_folders(&self.folder)?;
+        disk::replace(&self.folder, &self.destination)?;
+        Ok(manifest)
+    }
+}
+
+/// Refuses an artifact that was to come out as it was, and didn't.
+fn same(before: &Manifest, now: &Manifest, place: &Path) -> Result<()> {
+    if before.digest == now.digest {
+        return Ok(());
+    }
+    let differs = |file: &&FileEntry| before.file(&file.name) != Some(*file);
+    let names: Vec<&str> = (now.files.iter().filter(differs))
+        .map(|file| file.name.as_str())
+        .collect();
+    Err(Error::refused(format!(
+        "{}: {} would not come out as before: what it is made from, or what makes it, has changed; the artifact is left as it is. Run the stage without --shards and --repair to take the change",
+        place.display(),
+        match names.as_slice() {
+            [] => "a file".to_owned(),
+            [only] => (*only).to_owned(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+        }
+    )))
+}
+
+/// Removes all files but `keep`: a half-written file of an interrupted run is no
+/// part of the artifact.
+fn remove_others(root: &Path, below: &Path, keep: &BTreeSet<PathBuf>) -> Result<()> {
+    let folder = root.join(below);
+    for entry in std::fs::read_dir(&folder).at(&folder)? {
+        let entry = entry.at(&folder)?;
+        let name = below.join(entry.file_name());
+        let is_folder = entry.file_type().at(&folder)?.is_dir();
+        if is_folder {
+            remove_others(root, &name, keep)?;
+        } else if !keep.contains(&name) && name != Path::new(JOURNAL) {
+            std::fs::remove_file(entry.path()).at(&entry.path())?;
+        }
+    }
+    Ok(())
+}

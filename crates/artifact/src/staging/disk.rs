@@ -1,0 +1,149 @@
+//! Folders and files as the staging folder needs them.
+
+use crate::{At, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// `NAME.suffix` beside `NAME`.
+pub(super) fn sibling(destination: &Path, suffix: &str) -> PathBuf {
+    let mut name = destination.file_name().unwrap_or_default().to_owned();
+    name.push(suffix);
+    destination.with_file_name(name)
+}
+
+/// Waits until nobody else writes the artifact; says who does. `shared`: others
+/// may hold it, too, if they share it.
+pub(super) fn lock(destination: &Path, shared: bool) -> Result<File> {
+    if let Some(parent) = destination.parent().filter(|p| !p.as_os_str().is_empty()) {
+        std::fs::create_dir_all(parent).at(parent)?;
+    }
+    let path = sibling(destination, ".lock");
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let mut file = options.open(&path).at(&path)?;
+    let tried = match shared {
+        true => file.try_lock_shared(),
+        false => file.try_lock(),
+    };
+    match tried {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = (&file).take(200).read_to_string(&mut holder);
+            let holder = match holder.trim() {
+                "" => "another run".to_owned(),
+                holder => format!("another run ({holder})"),
+            };
+            tracing::info!(
+                "{holder} is writing {}; waiting for it",
+                destination.display()
+            );
+            match shared {
+                true => file.lock_shared().at(&path)?,
+                false => file.lock().at(&path)?,
+            }
+        }
+        Err(TryLockError::Error(e)) => {
+            tracing::warn!(
+                "{}: no lock to be had ({e}); going on without",
+                path.display()
+            );
+        }
+    }
+    if !shared {
+        // For people: a disk that refuses this is found out soon enough.
+        let host = rustix::system::uname();
+        let holder = format!(
+            "process {} on {}\n",
+            std::process::id(),
+            host.nodename().to_string_lossy()
+        );
+        let _ = file.set_len(0).and_then(|()| file.rewind());
+        let _ = file.write_all(holder.as_bytes());
+    }
+    Ok(file)
+}
+
+pub(super) fn make_parent(path: PathBuf) -> Result<PathBuf> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).at(parent)?;
+    }
+    Ok(path)
+}
+
+/// Removes a folder, if there is one.
+pub(super) fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e).at(folder),
+        _ => Ok(()),
+    }
+}
+
+/// The same file under another name; a copy where the disk knows no such thing.
+pub(super) fn link(from: &Path, to: &Path) -> Result<()> {
+    match std::fs::remove_file(to) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).at(to),
+        _ => {}
+    }
+    if std::fs::hard_link(from, to).is_err() {
+        std::fs::copy(from, to).at(from)?;
+        File::open(to).and_then(|file| file.sync_all()).at(to)?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = File::create(path).at(path)?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .at(path)
+}
+
+/// Syncs the names in a folder and in those below it.
+pub(super) fn sync_folders(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let entry = entry.at(folder)?;
+        if entry.file_type().at(folder)?.is_dir() {
+            sync_folders(&entry.path())?;
+        }
+    }
+    File::open(folder)
+        .and_then(|file| file.sync_all())
+        .at(folder)
+}
+
+/// Puts `folder` in the place of `destination`: at once where the system can
+/// exchange two names, else by way of `NAME.old`.
+pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
+    let old = sibling(destination, ".old");
+    remove(&old)?;
+    if destination.exists() {
+        if exchange(folder, destination) {
+            remove(folder)?;
+        } else {
+            std::fs::rename(destination, &old).at(destination)?;
+            std::fs::rename(folder, destination).at(destination)?;
+            remove(&old)?;
+        }
+    } else {
+        std::fs::rename(folder, destination).at(destination)?;
+    }
+    match destination.parent().filter(|p| !p.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)
+            .and_then(|file| file.sync_all())
+            .at(parent),
+        None => Ok(()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn exchange(a: &Path, b: &Path) -> bool {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> bool {
+    false
+}

@@ -1,0 +1,394 @@
+//! The folder in which an artifact grows until it is committed.
+//!
+//! `NAME.staging` stands beside the destination `NAME`. Every finished file is
+//! synced and entered in a journal; a run that is killed at any moment leaves
+//! the old artifact or none at the destination, and a staging folder from which
+//! the next run of the same fingerprint (producer, parameters, inputs) goes on.
+//!
+//! An artifact of many shards is made in [`Piece`]s. Pieces of an older artifact
+//! of the same origin are taken over as they are; several runs, on several
+//! machines, may each make their [`Share`] of them.
+
+mod commit;
+mod disk;
+pub(crate) mod journal;
+
+use crate::manifest::{FileEntry, Manifest};
+use crate::shard::WrittenShard;
+use crate::{At, Error, Result, digest_file};
+use disk::{link, make_parent, remove, sibling, write_synced};
+use journal::{JOURNAL, Journal, Line, Lines};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+const SCRATCH: &str = ".scratch";
+const NOTES: &str = ".notes";
+/// Files that are synced at the same time.
+const SYNCED_TOGETHER: usize = 32;
+
+/// A file of the artifact that can be made without the others: a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Name of the file in the artifact, with `/`.
+    pub name: String,
+    /// Hash over the loose files (path, size, time) that it is made from; empty
+    /// where the digests of the inputs say all.
+    pub sources: String,
+}
+
+/// Which pieces a run makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// All, and commits.
+    All,
+    /// Each `count`th, and leaves them for the run that finalizes.
+    Task {
+        /// From 1 to `count`.
+        index: usize,
+        /// How many tasks there are.
+        count: usize,
+    },
+    /// None: commits what the tasks have made.
+    Finalize,
+}
+
+impl Share {
+    /// The pieces that this run makes, or takes over; those of all tasks, where it
+    /// finalizes.
+    pub(crate) fn of(self, pieces: &[Piece]) -> impl Iterator<Item = &Piece> {
+        let (first, step) = match self {
+            Share::Task { index, count } => (index - 1, count),
+            Share::All | Share::Finalize => (0, 1),
+        };
+        pieces.iter().skip(first).step_by(step)
+    }
+}
+
+/// An artifact that is being written. All methods may be called from several
+/// threads.
+pub struct Staging {
+    folder: PathBuf,
+    destination: PathBuf,
+    draft: Manifest,
+    share: Share,
+    /// What is finished by others: tasks, or an interrupted run.
+    others: Lines,
+    journal: Mutex<Journal>,
+    must_equal: Option<Manifest>,
+    _lock: Lock,
+}
+
+/// Keeps others from writing the same artifact until it is dropped.
+pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl Lock {
+    /// Waits for the runs that write the artifact at `destination`. Tasks wait for
+    /// whole runs alone.
+    pub(crate) fn wait(destination: &Path, share: Share) -> Result<Lock> {
+        disk::lock(destination, matches!(share, Share::Task { .. })).map(Lock)
+    }
+}
+
+/// The staging folder of the artifact at `destination`.
+pub fn folder_of(destination: &Path) -> PathBuf {
+    sibling(destination, ".staging")
+}
+
+/// What a run must have in common with another to go on from it.
+pub(crate) fn fingerprint(draft: &Manifest) -> String {
+    draft.compute_digest()
+}
+
+impl Staging {
+    /// Opens the staging folder of `destination`, keeping what an earlier run
+    /// with the same draft has finished. `draft` holds all but the files, counts
+    /// and digest.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the folder can't be made.
+    pub fn open(destination: &Path, draft: Manifest) -> Result<Staging> {
+        let lock = Lock::wait(destination, Share::All)?;
+        Staging::share(destination, draft, Share::All, lock)
+    }
+
+    pub(crate) fn share(
+        destination: &Path,
+        draft: Manifest,
+        share: Share,
+        lock: Lock,
+    ) -> Result<Staging> {
+        let folder = folder_of(destination);
+        let fingerprint = fingerprint(&draft);
+        let mut others = Lines::new();
+        let mut strange = false;
+        for path in journal::all(&folder) {
+            match journal::read(&path) {
+                Some((first, lines, _)) if first == fingerprint => others.extend(lines),
+                // Begun, and cut before its first line was whole.
+                None => {}
+                Some(_) => strange = true,
+            }
+        }
+        let is_task = matches!(share, Share::Task { .. });
+        if strange && share != Share::All {
+            return Err(Error::refused(format!(
+                "{}: was begun with other parameters or inputs; finish that, or delete it (`cargo xtask clean --staging`)",
+                folder.display()
+            )));
+        }
+        if strange || (others.is_empty() && !is_task) {
+            if strange {
+                tracing::warn!(
+                    "{}: was begun with other parameters or inputs; beginning anew",
+                    folder.display()
+                );
+            }
+            remove(&folder)?;
+            others.clear();
+        } else if !others.is_empty() && !is_task {
+            tracing::info!("going on from {}", folder.display());
+        }
+        std::fs::create_dir_all(&folder).at(&folder)?;
+        let name = match share {
+            Share::Task { index, count } => journal::of_task(index, count),
+            _ => JOURNAL.to_owned(),
+        };
+        let journal = Journal::open(folder.join(name), &fingerprint, is_task)?;
+        Ok(Staging {
+            folder,
+            destination: destination.to_owned(),
+            draft,
+            share,
+            others,
+            journal: Mutex::new(journal),
+            must_equal: None,
+            _lock: lock,
+        })
+    }
+
+    /// The staging folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where to write the file `name` (with `/`); its folder is made.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where its folder can't be made.
+    pub fn path(&self, name: &str) -> Result<PathBuf> {
+        make_parent(self.folder.join(name))
+    }
+
+    /// A file that outlives an interruption but is no part of the artifact.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where its folder can't be made.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf> {
+        make_parent(self.folder.join(SCRATCH).join(name))
+    }
+
+    /// Whether `name` has been finished, by this run, an interrupted one or
+    /// another task.
+    pub fn is_done(&self, name: &str) -> bool {
+        self.others.contains_key(name) || self.journal().lines.contains_key(name)
+    }
+
+    /// Of `pieces`, always the same list, those that this run still has to make.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming what the tasks have not made, where this run is
+    /// to finalize.
+    pub fn to_make<'a>(&self, pieces: &'a [Piece]) -> Result<Vec<&'a Piece>> {
+        let missing: Vec<&Piece> = (self.share.of(pieces))
+            .filter(|piece| !self.has(piece))
+            .collect();
+        match missing.first() {
+            Some(first) if self.share == Share::Finalize => Err(Error::refused(format!(
+                "{}: {} of {} files are not made yet (the first: {}); run the tasks that make them, then finalize",
+                self.folder.display(),
+                missing.len(),
+                pieces.len(),
+                first.name
+            ))),
+            _ => Ok(missing),
+        }
+    }
+
+    /// Whether this run leaves its pieces for another to commit.
+    pub fn is_task(&self) -> bool {
+        matches!(self.share, Share::Task { .. })
+    }
+
+    /// Whether what this run makes again must come out as it was.
+    pub fn must_equal(&self) -> bool {
+        self.must_equal.is_some()
+    }
+
+    fn has(&self, piece: &Piece) -> bool {
+        self.line(&piece.name)
+            .is_some_and(|line| line.sources == piece.sources)
+    }
+
+    fn line(&self, name: &str) -> Option<Line> {
+        let own = self.journal().lines.get(name).cloned();
+        own.or_else(|| self.others.get(name).cloned())
+    }
+
+    /// What was noted about a finished piece; nothing where the notes are damaged.
+    pub fn notes(&self, name: &str) -> Option<Vec<u8>> {
+        notes(&self.folder, &self.line(name)?)
+    }
+
+    /// What was noted about a piece of the artifact that this run replaces.
+    pub fn notes_before(&self, name: &str) -> Option<Vec<u8>> {
+        let (_, lines, _) = journal::read(&self.destination.join(JOURNAL))?;
+        notes(&self.destination, lines.get(name)?)
+    }
+
+    /// Enters a written file as finished: syncs it, takes its digest.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it can't be read or synced.
+    pub fn done(&self, name: &str, rows: Option<u64>) -> Result<()> {
+        self.enter(&[(name, rows)])
+    }
+
+    /// Enters many small files as finished, with one write to the journal.
+    ///
+    /// # Errors
+    /// As [`Staging::done`]; none is entered then.
+    pub fn done_all(&self, names: &[String]) -> Result<()> {
+        let files: Vec<_> = names.iter().map(|name| (name.as_str(), None)).collect();
+        self.enter(&files)
+    }
+
+    /// Enters a piece that was written at [`Staging::path`] as finished, with notes
+    /// that are kept beside the artifact for those who make it again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it can't be synced.
+    pub fn shard_done(
+        &self,
+        piece: &Piece,
+        shard: WrittenShard,
+        notes: Option<&[u8]>,
+    ) -> Result<()> {
+        shard.file.sync_all().at(&self.folder.join(&piece.name))?;
+        let entry = FileEntry {
+            name: piece.name.clone(),
+            bytes: shard.bytes,
+            rows: Some(shard.rows),
+            blake3: shard.blake3,
+        };
+        self.enter_piece(piece, entry, notes)
+    }
+
+    /// As [`Staging::shard_done`], of any file; it is read for its digest.
+    ///
+    /// # Errors
+    /// As [`Staging::done`].
+    pub fn piece_done(&self, piece: &Piece, rows: u64, notes: Option<&[u8]>) -> Result<()> {
+        let entry = self.entry((&piece.name, Some(rows)))?;
+        self.enter_piece(piece, entry, notes)
+    }
+
+    fn enter_piece(&self, piece: &Piece, entry: FileEntry, notes: Option<&[u8]>) -> Result<()> {
+        let mut line = Line {
+            entry,
+            sources: piece.sources.clone(),
+            notes: None,
+        };
+        if let Some(notes) = notes {
+            let path = make_parent(notes_of(&self.folder, &piece.name))?;
+            write_synced(&path, notes)?;
+            line.notes = Some(blake3::hash(notes).to_hex().to_string());
+        }
+        self.journal().enter(vec![line])
+    }
+
+    /// Takes pieces of the artifact that this run replaces over as they are.
+    pub(crate) fn adopt(&self, old: &Lines, pieces: &[&Piece]) -> Result<()> {
+        for piece in pieces.iter().filter(|piece| !self.has(piece)) {
+            let Some(line) = old.get(&piece.name) else {
+                continue;
+            };
+            link(
+                &self.destination.join(&piece.name),
+                &self.path(&piece.name)?,
+            )?;
+            if line.notes.is_some() {
+                let from = notes_of(&self.destination, &piece.name);
+                link(&from, &make_parent(notes_of(&self.folder, &piece.name))?)?;
+            }
+            self.journal().enter(vec![line.clone()])?;
+        }
+        Ok(())
+    }
+
+    /// Lets this run end with this manifest or not at all.
+    pub(crate) fn expect(mut self, manifest: Option<Manifest>) -> Staging {
+        self.must_equal = manifest;
+        self
+    }
+
+    fn enter(&self, files: &[(&str, Option<u64>)]) -> Result<()> {
+        let entries = std::thread::scope(|scope| {
+            // The disk syncs files together that are asked for together.
+            let share = files.len().div_ceil(SYNCED_TOGETHER).max(1);
+            let threads: Vec<_> = files
+                .chunks(share)
+                .map(|files| {
+                    scope.spawn(|| {
+                        files
+                            .iter()
+                            .map(|file| self.entry(*file))
+                            .collect::<Result<Vec<_>>>()
+                    })
+                })
+                .collect();
+            let entered = threads.into_iter().map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Error::internal("syncing a file failed")))
+            });
+            entered.collect::<Result<Vec<_>>>()
+        })?;
+        let line = |entry| Line {
+            entry,
+            sources: String::new(),
+            notes: None,
+        };
+        self.journal()
+            .enter(entries.into_iter().flatten().map(line).collect())
+    }
+
+    fn entry(&self, (name, rows): (&str, Option<u64>)) -> Result<FileEntry> {
+        let path = self.folder.join(name);
+        let file = File::open(&path).at(&path)?;
+        file.sync_all().at(&path)?;
+        let bytes = file.metadata().at(&path)?.len();
+        Ok(FileEntry {
+            name: name.to_owned(),
+            bytes,
+            rows,
+            blake3: digest_file(&path)?,
+        })
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn notes_of(folder: &Path, piece: &str) -> PathBuf {
+    folder.join(NOTES).join(piece)
+}
+
+fn notes(folder: &Path, line: &Line) -> Option<Vec<u8>> {
+    let notes = std::fs::read(notes_of(folder, &line.entry.name)).ok()?;
+    let digest = blake3::hash(&notes).to_hex().to_string();
+    (line.notes.as_ref() == Some(&digest)).then_some(notes)
+}
