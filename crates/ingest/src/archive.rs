@@ -90,8 +90,9 @@ impl Archive {
             Index::Zip { entries, numbers } => {
                 let number = find(names, numbers).ok_or_else(missing)?;
                 let entry = entries.entry(*number).map_err(zip_refusal)?;
-                check(entry.is_file(), entry.size(), limit)?;
-                let mut bytes = Vec::with_capacity(entry.size().min(1 << 20) as usize);
+                let size = entry.size();
+                check(entry.is_file(), size, limit)?;
+                let mut bytes = Vec::with_capacity(size.min(1 << 20) as usize);
                 let mut at = BufReader::new(At::start(&self.file));
                 // An error where the content is longer than its size says.
                 entry
@@ -99,7 +100,10 @@ impl Archive {
                     .map_err(zip_refusal)?
                     .read_to_end(&mut bytes)
                     .map_err(io_refusal)?;
-                Ok(bytes)
+                match bytes.len() as u64 == size {
+                    true => Ok(bytes),
+                    false => Err(refuse("corrupt", "not as long as its archive says")),
+                }
             }
             Index::Tar { members, .. } => {
                 let member = find(names, members).ok_or_else(missing)?;

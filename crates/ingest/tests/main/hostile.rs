@@ -516,6 +516,7 @@ fn archives() {
         ("a bomb", bomb, "too-large"),
         ("another checksum", both(16, &[1, 2, 3, 4]), "corrupt"),
         ("a lie about the size", both(24, &[9, 0, 0, 0]), "corrupt"),
+        ("more size than content", both(24, &[9, 9, 9, 0]), "corrupt"),
         ("a password", both(8, &[1, 0]), "unsupported"),
         ("an unknown method", both(10, &[77, 0]), "unsupported"),
         (
