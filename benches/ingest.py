@@ -57,16 +57,16 @@ def rate(one, files, threads):
     return len(files) / (time.perf_counter() - begun)
 
 
-def bare(programs, files, threads):
-    command = [programs / "examples/decode", str(threads)]
+def bare(program, files, threads):
+    command = [program, str(threads)]
     return float(subprocess.run(command, input="\n".join(files), stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def ours(programs, root, size, threads, fast):
+def ours(program, root, size, threads, fast):
     """Images a second of the whole stage, and its peak memory in MB."""
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:
         settings = ["format=karpathy", f"root={root}", "annotations=dataset.json", f"image_size={size}", f"fast={str(fast).lower()}"]
-        command = [programs / "attend-ingest", "--jobs", str(threads), "--output", f"{folder}/dataset"]
+        command = [program, "--jobs", str(threads), "--output", f"{folder}/dataset"]
         for setting in settings:
             command += ["--set", f"dataset.{setting}"]
         begun = time.perf_counter()
@@ -99,7 +99,8 @@ def data_set(root, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("programs", type=pathlib.Path, help="folder of the built programs")
+    parser.add_argument("ingest", help="the program attend-ingest")
+    parser.add_argument("decode", help="the example `decode` of attend-image")
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -116,9 +117,9 @@ def main():
             os.sched_setaffinity(0, cores)
             for size in args.sizes:
                 programs = {
-                    "libjpeg-turbo, decode alone": lambda: bare(args.programs, files, threads),
-                    "attend-ingest": lambda: ours(args.programs, root, size, threads, False)[0],
-                    "attend-ingest, fast": lambda: ours(args.programs, root, size, threads, True)[0],
+                    "libjpeg-turbo, decode alone": lambda: bare(args.decode, files, threads),
+                    "attend-ingest": lambda: ours(args.ingest, root, size, threads, False)[0],
+                    "attend-ingest, fast": lambda: ours(args.ingest, root, size, threads, True)[0],
                     "Pillow": lambda: pillow(files, size, threads),
                     "OpenCV": lambda: opencv(files, size, threads),
                 }
@@ -134,7 +135,7 @@ def main():
             os.sched_setaffinity(0, range(os.cpu_count()))
         for count in args.memory:
             files, _ = data_set(root, count)
-            print(f"memory of attend-ingest at {count} images: {ours(args.programs, root, 256, max(args.threads), False)[1]:.0f} MB")
+            print(f"memory of attend-ingest at {count} images: {ours(args.ingest, root, 256, max(args.threads), False)[1]:.0f} MB")
 
 
 if __name__ == "__main__":

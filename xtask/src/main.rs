@@ -49,10 +49,14 @@ enum Task {
     Caption(tasks::caption::Args),
     /// Show every run: what is done, how large it is, what was left half-done
     Status(tasks::status::Args),
+    /// Show what is in a run's data set: counts, sizes, lengths, coverage
+    Stats(tasks::stats::Args),
     /// Check artifacts: files, digests, types; and make again what is damaged
     Verify(tasks::verify::Args),
     /// Delete a run, left-overs or the cache
     Clean(tasks::clean::Args),
+    /// Measure: ours beside what people use today, and beside the floor
+    Bench(tasks::bench::Args),
     /// Check format, lints, dependencies and documentation, and run all tests
     Test(tasks::test::Args),
     /// Say what is found, where, and what is missing
@@ -93,8 +97,10 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Caption(args) => tasks::caption::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
+        Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
+        Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),
     }

@@ -79,6 +79,7 @@ fn run(args: &Args) -> Result<(), Error> {
 struct Report {
     dataset: PathBuf,
     splits: DataFrame,
+    sizes: DataFrame,
     rejected: DataFrame,
     coverage: Option<Coverage>,
 }
@@ -98,7 +99,7 @@ impl Report {
             Some(folder) => Some((folder, Artifact::open(folder, "vocabulary")?)),
             None => None,
         };
-        let images = dataset.table("images.parquet", &["split", "image_id"])?;
+        let images = dataset.table("images.parquet", &["split", "image_id", "width", "height"])?;
         let captions = dataset.table("captions.parquet", &["split", "image_id", "caption"])?;
         let rejected = dataset.table("rejected.parquet", &["kind", "reason"])?;
         let captions = questions::words(captions)?;
@@ -117,6 +118,7 @@ impl Report {
         Ok(Report {
             dataset: args.dataset.clone(),
             splits: questions::splits(&images, &captions)?,
+            sizes: questions::sizes(&images)?,
             rejected: questions::rejected(rejected)?,
             coverage,
         })
@@ -126,6 +128,7 @@ impl Report {
         let mut json = json!({
             "dataset": self.dataset.display().to_string(),
             "splits": render::rows(&self.splits),
+            "sizes": render::rows(&self.sizes),
             "rejected": render::rows(&self.rejected),
         });
         if let Some(coverage) = &self.coverage {
@@ -144,6 +147,8 @@ impl Report {
     fn text(&self) -> String {
         let mut text = format!("data set {}\n\n", self.dataset.display());
         text += &render::table(&self.splits);
+        text += "\nphotographs, in pixels\n\n";
+        text += &render::table(&self.sizes);
         text += "\nleft out by ingest\n\n";
         text += &match self.rejected.height() {
             0 => "  nothing\n".to_owned(),

@@ -54,6 +54,21 @@ pub(crate) fn splits(images: &DataFrame, captions: &DataFrame) -> PolarsResult<D
     ordered(images, [counts, lengths, types])
 }
 
+/// Width and height of the photographs before they were resized, in pixels:
+/// smallest, median, largest.
+pub(crate) fn sizes(images: &DataFrame) -> PolarsResult<DataFrame> {
+    let of = |side: &str| {
+        let name = |what: &str| format!("{side}_{what}");
+        [
+            col(side).min().alias(name("min")),
+            col(side).median().alias(name("median")),
+            col(side).max().alias(name("max")),
+        ]
+    };
+    let answers = [of("width"), of("height")].concat();
+    ordered(images, [by_split(images.clone().lazy(), answers)?])
+}
+
 /// How many tokens and types of the captions are words of the vocabulary, as
 /// fractions, and the fraction of tokens that are not.
 pub(crate) fn coverage(

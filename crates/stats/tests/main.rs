@@ -50,7 +50,7 @@ fn answers_are_those_of_python() {
     let ours: Value = serde_json::from_str(&stdout(stats(&folders, &["--json"]))).unwrap();
     let text = std::fs::read(fixtures().join("expected.json")).unwrap();
     let expected: Value = serde_json::from_slice(&text).unwrap();
-    for answer in ["splits", "rejected"] {
+    for answer in ["splits", "sizes", "rejected"] {
         assert_same(&ours[answer], &expected[answer], answer);
     }
     let vocabulary = &ours["vocabulary"];

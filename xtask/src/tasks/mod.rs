@@ -1,11 +1,13 @@
 //! One module per task.
 
+pub mod bench;
 pub mod caption;
 pub mod clean;
 pub mod demo;
 pub mod doctor;
 pub mod run;
 pub mod setup;
+pub mod stats;
 pub mod status;
 pub mod test;
 pub mod verify;

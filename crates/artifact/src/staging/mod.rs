@@ -120,12 +120,14 @@ impl Staging {
     ) -> Result<Staging> {
         let folder = folder_of(destination);
         let fingerprint = fingerprint(&draft);
-        let mut others = Lines::new();
-        let mut strange = false;
+        let (mut others, mut begun, mut strange) = (Lines::new(), false, false);
         for path in journal::all(&folder) {
             match journal::read(&path) {
-                Some((first, lines, _)) if first == fingerprint => others.extend(lines),
-                // Begun, and cut before its first line was whole.
+                Some((first, lines, _)) if first == fingerprint => {
+                    begun = true;
+                    others.extend(lines);
+                }
+                // Cut before its first line was whole.
                 None => {}
                 Some(_) => strange = true,
             }
@@ -137,17 +139,17 @@ impl Staging {
                 folder.display()
             )));
         }
-        if strange || (others.is_empty() && !is_task) {
-            if strange {
-                tracing::warn!(
-                    "{}: was begun with other parameters or inputs; beginning anew",
-                    folder.display()
-                );
-            }
-            remove(&folder)?;
+        if strange {
+            tracing::warn!(
+                "{}: was begun with other parameters or inputs; beginning anew",
+                folder.display()
+            );
             others.clear();
-        } else if !others.is_empty() && !is_task {
+        } else if begun && !is_task {
             tracing::info!("going on from {}", folder.display());
+        }
+        if strange || !(begun || is_task) {
+            remove(&folder)?;
         }
         std::fs::create_dir_all(&folder).at(&folder)?;
         let name = match share {

@@ -1,0 +1,52 @@
+//! `cargo xtask stats`: what is in a run's data set, and how much of it its
+//! vocabulary covers.
+
+use crate::child;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::programs::Programs;
+use crate::workspace::{Workspace, shown};
+use std::path::PathBuf;
+
+/// Its arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Config file of the run
+    #[arg(long, value_name = "FILE", required_unless_present = "folders")]
+    config: Option<PathBuf>,
+    /// Folder of a data set and, where there is one, of a vocabulary
+    #[arg(value_name = "DIR", num_args = 1..=2, conflicts_with = "config")]
+    folders: Vec<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long)]
+    json: bool,
+    /// Where the runs are [default: artifacts/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+}
+
+/// Hands the folders to `attend-stats`.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let mut folders = args.folders.clone();
+    if let Some(config) = &args.config {
+        let artifacts = args.artifacts.clone();
+        let artifacts = artifacts.unwrap_or_else(|| workspace.artifacts());
+        let run = artifacts.join(Config::read(config, &[])?.run_name()?);
+        let made = ["dataset", "vocabulary"].map(|kind| run.join(kind));
+        folders = made.into_iter().filter(|path| path.is_dir()).collect();
+        if !run.join("dataset").is_dir() {
+            return Err(Error::usage(format!(
+                "{}: has no data set yet; `cargo xtask preprocess --config {}` makes it",
+                shown(&run),
+                shown(config)
+            )));
+        }
+    }
+    let programs = Programs::prepare(workspace, ["attend-stats"], None)?;
+    let mut command = programs.command(&["attend-stats".to_owned()])?;
+    command.args(folders);
+    if args.json {
+        command.arg("--json");
+    }
+    child::run_ok(&mut command)
+}
