@@ -117,7 +117,7 @@ fn score(file: &Path) {
 fn archive(texts: [&[u8]; 5]) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let stored =
-        zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, text) in TEXTS.iter().zip(texts) {
         archive.start_file(*name, stored).expect("memory");
         archive.write_all(text).expect("memory");

@@ -1,10 +1,17 @@
 //! What all annotation formats come down to, and how their files are opened.
+//!
+//! A file is read whole or refused with one message: half of a data set is none.
+//! That goes for text that is no Unicode too, in JSON a lone half of a surrogate
+//! pair (`\ud800`). Memory is taken in proportion to the file's size; JSON may be
+//! nested 128 levels deep, and any number in keys that are not read.
 
 use attend_artifact::{At, Error, Result};
+use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufReader, ErrorKind, Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// All that the annotation files of a data set say, in their order, unchecked.
@@ -53,8 +60,8 @@ pub struct ListedCaption {
     pub caption: String,
 }
 
-/// Opens an annotation file, behind its byte order mark; `what` says which file is expected and which key of
-/// the config leads there.
+/// Opens an annotation file, behind its byte order mark; `what` says which file is
+/// expected and which key of the config leads there.
 ///
 /// # Errors
 /// [`Error::Input`] where there is none.
@@ -62,14 +69,17 @@ pub fn open(path: &Path, what: &str) -> Result<File> {
     let refused = |why: &dyn std::fmt::Display| {
         Error::input(format!("{}: {why}; expected here: {what}", path.display()))
     };
-    // Asked before opening: a named pipe would wait for its writer.
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.is_file() => {}
+    let file = OpenOptions::new()
+        .read(true)
+        // A named pipe would wait for its writer.
+        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .open(path);
+    let mut file = match file {
+        Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
         Ok(_) => return Err(refused(&"not a file")),
         Err(e) if e.kind() == ErrorKind::NotFound => return Err(refused(&"no such file")),
         Err(e) => return Err(refused(&e)),
-    }
-    let mut file = File::open(path).map_err(|e| refused(&e))?;
+    };
     let mut begin = Vec::new();
     (&file)
         .take(BOM.len() as u64)

@@ -19,13 +19,15 @@ pub struct Section {
     /// How the annotations are laid out.
     pub format: Format,
     /// The folder that all other paths are relative to. Not recorded. Empty
-    /// where an input artifact `scenes` stands in for it.
+    /// where an input artifact `scenes` stands in for it. May be a zip or tar
+    /// archive of the photographs where `annotations` is an absolute path.
     pub root: String,
     /// The annotation file of format `karpathy`. Not recorded, its content is.
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
-    /// `Flicker8k_Dataset`; `coco` has its own folders.
+    /// `Flicker8k_Dataset`; `coco` has its own folders. Any of these may be a
+    /// zip or tar archive instead, named here or standing in the folder's place.
     pub image_dir: String,
     /// The year in the file and folder names of format `coco`.
     pub year: String,

@@ -6,16 +6,16 @@
 //! | reason | of | meaning |
 //! |---|---|---|
 //! | `missing` | image | there is no such file, or its archive has none |
-//! | `unreadable` | image | the operating system refuses to read it, or it is no regular file |
+//! | `unreadable` | image | the operating system refuses to read it, or it is no regular file (a folder, a named pipe; in an archive a link) |
 //! | `truncated` | image | the file ends before the picture does, or is empty |
-//! | `corrupt` | image | the file's content breaks its format |
-//! | `unsupported` | image | no known image format, or a rare variant of one |
+//! | `corrupt` | image | the file's content breaks its format, or its checksum in the archive |
+//! | `unsupported` | image | no known image format, or a rare variant of one; in an archive encrypted, or packed otherwise than by deflate |
 //! | `too-large` | image | more than `dataset.max_pixels`, or a file of more than 256 MiB |
 //! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`, a link) |
 //! | `bad-split` | image | its split's name can't be part of a file name |
 //! | `duplicate-id` | image, caption | an earlier one has the same id |
 //! | `no-caption` | image | it has no caption that can be used |
-//! | `empty-caption` | caption | nothing but white space |
+//! | `empty-caption` | caption | nothing but white space and characters that don't show |
 //! | `no-image` | caption | its image is not listed |
 //! | `image-rejected` | caption | it could be used, but its image can't |
 

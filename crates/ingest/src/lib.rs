@@ -5,7 +5,8 @@
 //! - [`coco`], [`karpathy`], [`flickr8k`]: annotation files to one common form,
 //!   [`annotations::Annotations`]; [`objects`]: boxes of COCO instances.
 //! - [`select`]: which images and captions can be used, by their annotations.
-//! - [`photograph`]: a file to pixels or to a reason; [`pipeline`] does it in
+//! - [`source`]: a file name to bytes, out of a folder or an [`archive`].
+//! - [`photograph`]: those to pixels or to a reason; [`pipeline`] does it in
 //!   threads, [`shards`] writes what comes out.
 //! - [`ledger`]: the reason codes, and how a run reports what it left out.
 //! - [`stage`]: all of it, from parameters to commit.
@@ -14,6 +15,7 @@
 //! photographs in it: neither threads nor other shards have a say in its bytes.
 
 pub mod annotations;
+pub mod archive;
 pub mod coco;
 pub mod config;
 pub mod flickr8k;

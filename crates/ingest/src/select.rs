@@ -2,9 +2,9 @@
 
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::ledger;
+use crate::source::plain;
 use attend_artifact::dataset::RejectedRecord;
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, Path};
 
 /// An image whose annotations are in order; its file has not been looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ fn usable_images(images: Vec<ListedImage>, rejected: &mut Vec<RejectedRecord>) -
                 "duplicate-id",
                 "an earlier image has the same id".into(),
             );
-        } else if !stays_inside(&image.name) {
+        } else if plain(&image.name).is_none() {
             reject(
                 &image.name,
                 "outside-root",
@@ -116,20 +116,17 @@ fn distribute(
                 reject("image-rejected", "its image was rejected")
             }
             None => reject("no-image", "no image with this image_id is listed"),
-            Some(_) if caption.trim().is_empty() => {
-                reject("empty-caption", "nothing but white space")
-            }
+            Some(_) if !caption.chars().any(shows) => reject("empty-caption", "nothing that shows"),
             Some(image) => image.captions.push((caption_id, caption)),
         }
     }
 }
 
-/// Whether a file name of the annotations, taken relative to a folder, is in it.
-fn stays_inside(name: &str) -> bool {
-    !name.contains('\0')
-        && Path::new(name)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+/// Whether a character shows: it is neither white space nor a control character
+/// nor one of those that only order or join others.
+fn shows(c: char) -> bool {
+    let joins = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !joins && !c.is_whitespace() && !c.is_control()
 }
 
 /// Whether a split's name may be part of a shard's file name.

@@ -1,21 +1,23 @@
 //! Where the photographs lie: in folders, or in archives that stand in their
-//! places, as COCO ships them: `train2014.zip` or `train2014.tar` for `train2014/`.
+//! places, as COCO ships them: `train2014.zip` or `train2014.tar` for `train2014/`,
+//! with its members under the folder's name or at the top.
 //!
-//! Archives are read in place, by many threads at once. No file name leads out of
-//! the folder of the photographs, neither by itself nor by way of a link.
+//! File names come from the annotations and are not trusted: they lead to regular
+//! files below the folder that the config names (`dataset.root`, in it
+//! `dataset.image_dir` and COCO's own folders) and nowhere else, neither by
+//! themselves nor by way of a link. That folder itself may be a link, or an archive.
 
+use crate::archive::{Archive, is_archive};
 use crate::photograph::{Refusal, refuse};
 use crate::select::Candidate;
 use attend_artifact::{Error, Result};
 use rustix::fs::OFlags;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rustix::io::Errno;
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use zip::read::ZipFile;
-use zip::result::ZipError;
 
 /// A file of more bytes is no photograph.
 const MAX_BYTES: u64 = 256 << 20;
@@ -23,171 +25,253 @@ const MAX_BYTES: u64 = 256 << 20;
 /// What tells one state of a photograph's file from another.
 pub type State = [i64; 3];
 
-/// Where the photographs are.
+/// Where the photographs are. May be used by several threads.
 pub struct Source {
-    root: PathBuf,
-    /// The root with all links followed.
-    inside: PathBuf,
-    /// By folder, the archive that stands for it.
-    archives: BTreeMap<String, Archive>,
+    /// By the folder in their file names.
+    folders: HashMap<String, Place>,
+    archives: Vec<(PathBuf, Archive)>,
 }
 
-enum Archive {
-    Zip(Zip),
-    Tar(Tar),
-}
-
-/// A zip archive; reading a member takes a copy of this, which costs nothing.
-type Zip = zip::ZipArchive<At>;
-
-/// An uncompressed tar archive.
-struct Tar {
-    file: Arc<File>,
-    /// Where the bytes of each member lie, and how many.
-    members: HashMap<String, (u64, u64)>,
-    /// Of the archive.
-    changed: i64,
+/// Where the files of one folder are.
+enum Place {
+    Folder {
+        /// Without links.
+        path: PathBuf,
+        /// What links may not lead out of.
+        root: PathBuf,
+    },
+    Archive {
+        number: usize,
+        /// The folder in it, in both ways that it may be written.
+        prefixes: [String; 2],
+    },
+    Nowhere(Refusal),
 }
 
 impl Source {
-    /// Looks where the photographs of `candidates` are, below `root`.
+    /// Looks where the photographs of `candidates` are; `folders` are those below
+    /// `root` that the config names.
     ///
     /// # Errors
-    /// [`Error::Input`] where an archive can't be read.
-    pub fn open(root: &Path, candidates: &[Candidate]) -> Result<Source> {
-        let folders: BTreeSet<&str> = (candidates.iter())
-            .filter_map(|candidate| Some(candidate.file_name.rsplit_once('/')?.0))
-            .collect();
-        let mut archives = BTreeMap::new();
-        for folder in folders {
-            let ends = folder.match_indices('/').map(|(at, _)| at);
-            for end in ends.chain([folder.len()]) {
-                let prefix = &folder[..end];
-                if archives.contains_key(prefix) || root.join(prefix).is_dir() {
-                    continue;
-                }
-                if let Some(path) = archive_of(&root.join(prefix)) {
-                    tracing::info!("reading {} in place", path.display());
-                    archives.insert(prefix.to_owned(), open(&path)?);
-                }
+    /// [`Error::Input`] where one of `folders` is not there, or an archive is
+    /// damaged.
+    pub fn open(root: &Path, folders: &[String], candidates: &[Candidate]) -> Result<Source> {
+        let mut expected = folders.iter().map(|folder| root.join(folder));
+        if let Some(folder) = expected.find(|folder| locate(folder.clone(), "").is_err()) {
+            return Err(Error::input(format!(
+                "{}: no such folder, and no .zip or .tar in its place; the photographs are expected there (dataset.root, dataset.image_dir)",
+                folder.display()
+            )));
+        }
+        let mut source = Source {
+            folders: HashMap::new(),
+            archives: Vec::new(),
+        };
+        for candidate in candidates {
+            let (folder, _) = split(&candidate.file_name);
+            if !source.folders.contains_key(folder) {
+                let place = match find(root, folders, folder) {
+                    Ok(found) => source.enter(found)?,
+                    Err(refusal) => Place::Nowhere(refusal),
+                };
+                source.folders.insert(folder.to_owned(), place);
             }
         }
-        let inside = root.canonicalize();
-        Ok(Source {
-            root: root.to_owned(),
-            inside: inside.map_err(|e| Error::input(format!("{}: {e}", root.display())))?,
-            archives,
-        })
+        Ok(source)
     }
 
-    /// The bytes of a photograph. May be called from several threads.
+    fn enter(&mut self, found: Found) -> Result<Place> {
+        let Found {
+            path,
+            root,
+            prefixes,
+        } = found;
+        let Some(prefixes) = prefixes else {
+            return Ok(Place::Folder { path, root });
+        };
+        let known = self.archives.iter().position(|(known, _)| *known == path);
+        let number = known.unwrap_or(self.archives.len());
+        if known.is_none() {
+            let archive = Archive::open(&path)?;
+            self.archives.push((path, archive));
+        }
+        Ok(Place::Archive { number, prefixes })
+    }
+
+    /// The bytes of a photograph.
     ///
     /// # Errors
     /// The reason why there are none.
     pub fn read(&self, file_name: &str) -> Result<Vec<u8>, Refusal> {
-        match self.archive(file_name) {
-            Some((Archive::Zip(zip), member)) => zipped(zip, names(file_name, member), unzipped),
-            Some((Archive::Tar(tar), member)) => tar.read(names(file_name, member)),
-            None => self.loose(file_name),
+        let (folder, name) = split(file_name);
+        match self.folders.get(folder) {
+            Some(Place::Folder { path, root }) => loose(&path.join(name), root),
+            Some(Place::Archive { number, prefixes }) => {
+                let (_, archive) = &self.archives[*number];
+                archive.read(&members(prefixes, name), MAX_BYTES)
+            }
+            Some(Place::Nowhere(refusal)) => Err(refusal.clone()),
+            None => Err(failed(ErrorKind::NotFound.into())),
         }
     }
 
     /// The state of a photograph's file: size and time, or what its archive says.
     pub fn state(&self, file_name: &str) -> State {
-        let state = match self.archive(file_name) {
-            Some((Archive::Zip(zip), member)) => {
-                let state = |entry: ZipFile| Ok([entry.size() as i64, entry.crc32().into(), 0]);
-                zipped(zip, names(file_name, member), state).ok()
-            }
-            Some((Archive::Tar(tar), member)) => {
-                let found = tar.find(names(file_name, member));
-                found.map(|(at, length)| [length as i64, at as i64, tar.changed])
-            }
-            None => {
-                let meta = std::fs::metadata(self.root.join(file_name)).ok();
+        let (folder, name) = split(file_name);
+        let state = match self.folders.get(folder) {
+            Some(Place::Folder { path, .. }) => {
+                let meta = path.join(name).metadata().ok();
                 meta.map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
             }
+            Some(Place::Archive { number, prefixes }) => {
+                let (_, archive) = &self.archives[*number];
+                archive.state(&members(prefixes, name))
+            }
+            Some(Place::Nowhere(_)) | None => None,
         };
         state.unwrap_or([-1; 3])
     }
+}
 
-    /// The archive that stands for a folder of the name, and the rest of the name.
-    fn archive<'a>(&self, file_name: &'a str) -> Option<(&Archive, &'a str)> {
-        let ends = file_name.match_indices('/').map(|(at, _)| at);
-        let mut found = ends
-            .filter_map(|end| Some((self.archives.get(&file_name[..end])?, &file_name[end + 1..])));
-        found.next()
+/// Folder and name of a file name.
+fn split(file_name: &str) -> (&str, &str) {
+    file_name.rsplit_once('/').unwrap_or(("", file_name))
+}
+
+/// The names that a file may have in an archive.
+fn members(prefixes: &[String; 2], name: &str) -> [String; 2] {
+    prefixes.each_ref().map(|prefix| match prefix.as_str() {
+        "" => name.to_owned(),
+        prefix => format!("{prefix}/{name}"),
+    })
+}
+
+/// A name without empty parts and `.`; none where it leads out of the folder that
+/// it is relative to.
+pub fn plain(name: &str) -> Option<String> {
+    let parts: Vec<&str> = name
+        .split('/')
+        .filter(|part| !matches!(*part, "" | "."))
+        .collect();
+    let leads_out = name.starts_with('/') || name.contains('\0') || parts.contains(&"..");
+    (!leads_out).then(|| parts.join("/"))
+}
+
+/// A folder that was found.
+struct Found {
+    path: PathBuf,
+    root: PathBuf,
+    /// Of one in an archive, which `path` then is.
+    prefixes: Option<[String; 2]>,
+}
+
+/// Finds a folder of file names, or the archive that stands for it.
+fn find(root: &Path, folders: &[String], folder: &str) -> Result<Found, Refusal> {
+    // What the config names may be anywhere; what comes below it may not.
+    let below_named = folders.iter().find_map(|named| {
+        let below = folder.strip_prefix(named.trim_end_matches('/'))?;
+        let below = match below {
+            "" => below,
+            _ => below.strip_prefix('/')?,
+        };
+        Some((root.join(named), below))
+    });
+    let (start, below) = below_named.unwrap_or_else(|| (root.to_owned(), folder));
+    let below = plain(below).ok_or_else(outside)?;
+    let (path, prefixes) = locate(start.clone(), &below).map_err(failed)?;
+    let path = path.canonicalize().map_err(failed)?;
+    // Nothing is at `start` where an archive stands in its place.
+    let root = start.canonicalize().unwrap_or_else(|_| path.clone());
+    if !path.starts_with(&root) {
+        return Err(outside());
     }
+    Ok(Found {
+        path,
+        root,
+        prefixes,
+    })
+}
 
-    fn loose(&self, file_name: &str) -> Result<Vec<u8>, Refusal> {
-        let path = self.root.join(file_name).canonicalize().map_err(failed)?;
-        if !path.starts_with(&self.inside) {
-            let detail = "a link leads out of the image root";
-            return Err(refuse("outside-root", detail));
+/// The folder `below` in `path`, or the archive that stands for one on the way and
+/// the two ways that the rest of the way may be written in it.
+fn locate(mut path: PathBuf, below: &str) -> io::Result<(PathBuf, Option<[String; 2]>)> {
+    let mut parts = below.split('/').filter(|part| !part.is_empty());
+    loop {
+        let absent = match path.metadata() {
+            Ok(meta) if meta.is_dir() => None,
+            Ok(_) => Some(ErrorKind::NotADirectory.into()),
+            Err(e) => Some(e),
+        };
+        if let Some(absent) = absent {
+            let archive = archive_at(&path).ok_or(absent)?;
+            let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
+            let rest: Vec<&str> = parts.collect();
+            let prefixes = [[&[&*stem], &*rest].concat().join("/"), rest.join("/")];
+            return Ok((archive, Some(prefixes)));
         }
-        // A named pipe would wait for its writer.
-        let nonblock = OFlags::NONBLOCK.bits() as i32;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(nonblock)
-            .open(path);
-        let file = file.map_err(failed)?;
-        let meta = file.metadata().map_err(failed)?;
-        if !meta.is_file() {
-            return Err(refuse("unreadable", "not a regular file"));
+        match parts.next() {
+            Some(part) => path.push(part),
+            None => return Ok((path, None)),
         }
-        limited(file, meta.len()).map_err(failed)?
     }
 }
 
-/// The archive beside a folder that is not there.
-fn archive_of(folder: &Path) -> Option<PathBuf> {
-    let name = folder.file_name()?.to_os_string();
-    let beside = |suffix: &str| {
-        let mut name = name.clone();
-        name.push(suffix);
-        Some(folder.with_file_name(name)).filter(|path| path.is_file())
+/// The archive at `path`, or beside it.
+fn archive_at(path: &Path) -> Option<PathBuf> {
+    let itself = is_archive(path).then(|| path.to_owned());
+    let beside = ["zip", "tar"].map(|ending| path.with_added_extension(ending));
+    itself.into_iter().chain(beside).find(|file| file.is_file())
+}
+
+/// Reads the file at `path`, of which all but the name is free of links.
+fn loose(path: &Path, root: &Path) -> Result<Vec<u8>, Refusal> {
+    let file = match open(path) {
+        Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            let target = path.canonicalize().map_err(failed)?;
+            if !target.starts_with(root) {
+                return Err(outside());
+            }
+            open(&target)
+        }
+        file => file,
     };
-    beside(".zip").or_else(|| beside(".tar"))
+    let file = file.map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    check(meta.is_file(), meta.len(), MAX_BYTES)?;
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    // Somebody may be writing to it.
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
 }
 
-/// Whether photographs can be read where a folder is expected.
-pub fn stands(folder: &Path) -> bool {
-    folder.is_dir() || archive_of(folder).is_some()
+/// Opens a file that is no link, without waiting for the writer of a named pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits() as i32);
+    options.open(path)
 }
 
-fn open(path: &Path) -> Result<Archive> {
-    let broken = |e: &dyn std::fmt::Display| {
-        Error::input(format!(
-            "{}: {e}; copy or download it again, or unpack it to a folder beside it",
-            path.display()
-        ))
-    };
-    let file = File::open(path).map_err(|e| broken(&e))?;
-    if path.extension().is_some_and(|extension| extension == "zip") {
-        let zip = zip::ZipArchive::new(At::start(Arc::new(file)));
-        return Ok(Archive::Zip(zip.map_err(|e| broken(&e))?));
+/// Refuses what is no regular file, or of more bytes than `limit`.
+///
+/// # Errors
+/// The refusal.
+pub fn check(regular: bool, size: u64, limit: u64) -> Result<(), Refusal> {
+    if !regular {
+        return Err(refuse("unreadable", "not a regular file"));
     }
-    Ok(Archive::Tar(Tar::index(file).map_err(|e| broken(&e))?))
+    if size > limit {
+        let detail = format!("{size} bytes, more than {limit}");
+        return Err(refuse("too-large", detail));
+    }
+    Ok(())
 }
 
-/// Reads to the end, but no more than a photograph may have; `says` is how much
-/// there is said to be.
-fn limited(from: impl Read, says: u64) -> io::Result<Result<Vec<u8>, Refusal>> {
-    let too_large = |bytes| {
-        let detail = format!("{bytes} bytes, more than {MAX_BYTES}");
-        Ok(Err(refuse("too-large", detail)))
-    };
-    if says > MAX_BYTES {
-        return too_large(says);
-    }
-    // What a header says is no reason to take memory.
-    let mut bytes = Vec::with_capacity(says.min(1 << 20) as usize);
-    from.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 {
-        length if length > MAX_BYTES => too_large(length),
-        _ => Ok(Ok(bytes)),
-    }
+fn outside() -> Refusal {
+    let detail = "a link leads out of the image root; name the folder that it leads to in dataset.root or dataset.image_dir";
+    refuse("outside-root", detail)
 }
 
 fn failed(error: io::Error) -> Refusal {
@@ -195,117 +279,5 @@ fn failed(error: io::Error) -> Refusal {
         // A file where a folder should be: the file in it is missing, too.
         ErrorKind::NotFound | ErrorKind::NotADirectory => refuse("missing", "no such file"),
         _ => refuse("unreadable", error),
-    }
-}
-
-/// The names that a member may have: archives hold their folder, or begin below it.
-/// `a/train2014/x.jpg` in `a/train2014.zip` is `train2014/x.jpg`, or `x.jpg`.
-fn names<'a>(file_name: &'a str, member: &'a str) -> [&'a str; 2] {
-    let folder = file_name.len() - member.len() - 1;
-    let begin = file_name[..folder].rfind('/').map_or(0, |at| at + 1);
-    [&file_name[begin..], member]
-}
-
-/// A member of a zip archive, for `use_it`.
-fn zipped<T>(
-    zip: &Zip,
-    names: [&str; 2],
-    use_it: impl FnOnce(ZipFile) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    let mut zip = zip.clone();
-    let known = names.into_iter().find(|name| {
-        let found = zip.by_name(name);
-        !matches!(found, Err(ZipError::FileNotFound))
-    });
-    match zip.by_name(known.unwrap_or_default()) {
-        Ok(entry) => use_it(entry),
-        Err(ZipError::FileNotFound) => Err(refuse("missing", "not in the archive")),
-        Err(ZipError::UnsupportedArchive(why)) => Err(refuse("unsupported", why)),
-        Err(e) => Err(refuse("corrupt", format!("in its archive: {e}"))),
-    }
-}
-
-fn unzipped(entry: ZipFile) -> Result<Vec<u8>, Refusal> {
-    let says = entry.size();
-    let bytes = limited(entry, says);
-    let bytes = bytes.map_err(|e| refuse("corrupt", format!("in its archive: {e}")))??;
-    match bytes.len() as u64 == says {
-        true => Ok(bytes),
-        false => Err(refuse("corrupt", "not as long as its archive says")),
-    }
-}
-
-impl Tar {
-    fn index(file: File) -> io::Result<Tar> {
-        let meta = file.metadata()?;
-        let file = Arc::new(file);
-        let mut archive = tar::Archive::new(At::start(file.clone()));
-        let mut members = HashMap::new();
-        for entry in archive.entries_with_seek()? {
-            let entry = entry?;
-            let place = (entry.raw_file_position(), entry.size());
-            if entry.header().entry_type().is_file()
-                && let Ok(name) = String::from_utf8(entry.path_bytes().into_owned())
-            {
-                members.insert(name.trim_start_matches("./").to_owned(), place);
-            }
-        }
-        Ok(Tar {
-            file,
-            members,
-            changed: meta.mtime() ^ meta.mtime_nsec(),
-        })
-    }
-
-    fn find(&self, names: [&str; 2]) -> Option<(u64, u64)> {
-        names
-            .iter()
-            .find_map(|name| self.members.get(*name))
-            .copied()
-    }
-
-    fn read(&self, names: [&str; 2]) -> Result<Vec<u8>, Refusal> {
-        let found = self.find(names);
-        let (at, length) = found.ok_or_else(|| refuse("missing", "not in the archive"))?;
-        let mut from = At::start(self.file.clone());
-        from.at = at;
-        let bytes = limited(from.take(length), length).map_err(failed)??;
-        match bytes.len() as u64 == length {
-            true => Ok(bytes),
-            false => Err(refuse("truncated", "the archive ends before it does")),
-        }
-    }
-}
-
-/// A place of its own in a file that others read, too.
-#[derive(Clone)]
-struct At {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl At {
-    fn start(file: Arc<File>) -> At {
-        At { file, at: 0 }
-    }
-}
-
-impl Read for At {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(bytes, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for At {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
-        };
-        self.at = place.ok_or(ErrorKind::InvalidInput)?;
-        Ok(self.at)
     }
 }

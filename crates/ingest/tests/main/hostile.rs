@@ -448,6 +448,11 @@ fn annotations() {
             caption("{\"raw\": \"\u{a0}\u{3000}\\t\\r\\n\", \"sentid\": 1}"),
             1,
         ),
+        (
+            "nothing that shows",
+            caption(r#"{"raw": "\u0007\u0000\u200b\ufeff\u00ad", "sentid": 1}"#),
+            1,
+        ),
         ("an id twice", caption(r#"{"raw": "y", "sentid": 0}"#), 1),
     ] {
         let folder = data_set(&[
@@ -511,6 +516,7 @@ fn archives() {
         ("a bomb", bomb, "too-large"),
         ("another checksum", both(16, &[1, 2, 3, 4]), "corrupt"),
         ("a lie about the size", both(24, &[9, 0, 0, 0]), "corrupt"),
+        ("more size than content", both(24, &[9, 9, 9, 0]), "corrupt"),
         ("a password", both(8, &[1, 0]), "unsupported"),
         ("an unknown method", both(10, &[77, 0]), "unsupported"),
         (
@@ -558,6 +564,18 @@ fn archives() {
             "photos.tar",
             tarred[..header + 100].to_vec(),
         ),
+        (
+            "half a member",
+            "photos.tar",
+            tarred[..header + 700].to_vec(),
+        ),
+        (
+            "a tar cut between members",
+            "photos.tar",
+            tarred[..header].to_vec(),
+        ),
+        ("an empty tar", "photos.tar", vec![]),
+        ("a tar's endless name", "photos.tar", endless_name()),
     ] {
         let (folder, output) = run_on(name, &bytes);
         assert_eq!(output.status.code(), Some(3), "{what}: {}", said(&output));
@@ -568,7 +586,34 @@ fn archives() {
         );
         assert!(!folder.path().join("out").exists());
     }
-    let (folder, output) = run_on("photos.tar", &tarred[..header + 700]);
-    assert!(output.status.success(), "{}", said(&output));
-    assert_eq!(reasons(&folder)["photos/hurt.jpg"], "truncated");
+    for members in [1 << 23, u64::MAX] {
+        let (_, output) = run_on("photos.zip", &counted(members));
+        assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+        assert!(said(&output).contains("too many members"));
+    }
+}
+
+/// A tar with a name of 64 MiB.
+fn endless_name() -> Vec<u8> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(64 << 20);
+    header.set_cksum();
+    let name = vec![b'n'; 64 << 20];
+    [header.as_bytes(), &*name, &[0; 1024]].concat()
+}
+
+/// A zip (of 64 bits) whose end tells of so many members.
+fn counted(members: u64) -> Vec<u8> {
+    let mut zip = b"PK\x06\x06".to_vec();
+    zip.extend(44u64.to_le_bytes());
+    zip.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    for number in [members, members, members.saturating_mul(46), 0] {
+        zip.extend(number.to_le_bytes());
+    }
+    zip.extend(b"PK\x06\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0");
+    zip.extend(b"PK\x05\x06\0\0\0\0");
+    zip.extend([0xff; 12]);
+    zip.extend([0, 0]);
+    zip
 }
