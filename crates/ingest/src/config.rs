@@ -21,7 +21,8 @@ pub struct Section {
     /// The folder that all other paths are relative to. Not recorded. Empty
     /// where an input artifact `scenes` stands in for it.
     pub root: String,
-    /// The annotation file of format `karpathy`. Not recorded, its content is.
+    /// The annotation file of format `karpathy`; of format `hdf5` the
+    /// `WORDMAP_*.json`, where the folder has several. Not recorded, its content is.
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
@@ -92,6 +93,8 @@ pub enum Format {
     Karpathy,
     /// `Flickr8k.token.txt`, `Flickr_8k.{train,dev,test}Images.txt`.
     Flickr8k,
+    /// What the PyTorch tutorial's `create_input_files.py` writes: [`crate::hdf5`].
+    Hdf5,
 }
 
 /// What becomes of Karpathy's `restval` images.

@@ -4,6 +4,7 @@
 //! - [`config`]: the section `[dataset]`.
 //! - [`coco`], [`karpathy`], [`flickr8k`]: annotation files to one common form,
 //!   [`annotations::Annotations`]; [`objects`]: boxes of COCO instances.
+//! - [`hdf5`]: the files of the PyTorch tutorial, in and out.
 //! - [`select`]: which images and captions can be used, by their annotations.
 //! - [`photograph`]: a file to pixels or to a reason; [`pipeline`] does it in
 //!   threads, [`shards`] writes what comes out.
@@ -17,6 +18,7 @@ pub mod annotations;
 pub mod coco;
 pub mod config;
 pub mod flickr8k;
+pub mod hdf5;
 pub mod karpathy;
 pub mod ledger;
 pub mod objects;

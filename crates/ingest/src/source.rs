@@ -4,6 +4,7 @@
 //! Archives are read in place, by many threads at once. No file name leads out of
 //! the folder of the photographs, neither by itself nor by way of a link.
 
+use crate::hdf5::{self, Images};
 use crate::photograph::{Refusal, refuse};
 use crate::select::Candidate;
 use attend_artifact::{Error, Result};
@@ -35,6 +36,7 @@ pub struct Source {
 enum Archive {
     Zip(Zip),
     Tar(Tar),
+    Hdf5(Images),
 }
 
 /// A zip archive; reading a member takes a copy of this, which costs nothing.
@@ -66,7 +68,10 @@ impl Source {
                 if archives.contains_key(prefix) || root.join(prefix).is_dir() {
                     continue;
                 }
-                if let Some(path) = archive_of(&root.join(prefix)) {
+                let path = root.join(prefix);
+                if hdf5::is_images(&path) {
+                    archives.insert(prefix.to_owned(), Archive::Hdf5(Images::open(&path)?));
+                } else if let Some(path) = archive_of(&path) {
                     tracing::info!("reading {} in place", path.display());
                     archives.insert(prefix.to_owned(), open(&path)?);
                 }
@@ -88,6 +93,7 @@ impl Source {
         match self.archive(file_name) {
             Some((Archive::Zip(zip), member)) => zipped(zip, names(file_name, member), unzipped),
             Some((Archive::Tar(tar), member)) => tar.read(names(file_name, member)),
+            Some((Archive::Hdf5(images), row)) => images.read_named(row),
             None => self.loose(file_name),
         }
     }
@@ -103,6 +109,7 @@ impl Source {
                 let found = tar.find(names(file_name, member));
                 found.map(|(at, length)| [length as i64, at as i64, tar.changed])
             }
+            Some((Archive::Hdf5(images), _)) => Some(images.state()),
             None => {
                 let meta = std::fs::metadata(self.root.join(file_name)).ok();
                 meta.map(|meta| [meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
