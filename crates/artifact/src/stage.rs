@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -127,11 +128,27 @@ where
     C: Serialize + DeserializeOwned + Default,
     F: FnOnce(&Stage<C>) -> Result<()>,
 {
+    main_with(spec, std::env::args_os(), "", body)
+}
+
+/// As [`main`], with a command line that need not be the process's own, and a text
+/// for the end of its help.
+pub fn main_with<C, F>(
+    spec: &StageSpec,
+    arguments: impl IntoIterator<Item = OsString>,
+    more_help: &'static str,
+    body: F,
+) -> ExitCode
+where
+    C: Serialize + DeserializeOwned + Default,
+    F: FnOnce(&Stage<C>) -> Result<()>,
+{
     let matches = <Args as clap::CommandFactory>::command()
         .name(spec.name)
         .version(spec.version)
         .about(spec.about)
-        .get_matches();
+        .after_help(more_help)
+        .get_matches_from(arguments);
     let args = match <Args as clap::FromArgMatches>::from_arg_matches(&matches) {
         Ok(args) => args,
         Err(e) => e.exit(),

@@ -1,10 +1,11 @@
-//! Photographs inside zip and tar archives, read in place.
+//! Photographs inside zip, tar and HDF5 files, read in place.
 //!
 //! An archive's index is read once; a member is then read at its own offset, by
 //! any number of threads at once. Nothing that an archive says of itself is
 //! trusted: sizes are limits and no reason to take memory, names are looked up and
 //! never turned into paths.
 
+use crate::hdf5::Images;
 use crate::photograph::{Refusal, refuse};
 use crate::source::{State, check, plain};
 use attend_artifact::{Error, Result, check_interrupt};
@@ -43,6 +44,8 @@ enum Index {
         /// When the archive changed, in nanoseconds.
         changed: i64,
     },
+    /// Images by their rows.
+    Hdf5(Images),
 }
 
 /// A member of a tar; all of its bytes are in the file.
@@ -54,11 +57,12 @@ struct Member {
 
 /// Whether a file of this name is taken for an archive.
 pub fn is_archive(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "zip" || e == "tar")
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("zip" | "tar" | "hdf5"))
 }
 
 impl Archive {
-    /// Reads the index of the archive at `path`, a `.zip` or else a tar.
+    /// Reads the index of the archive at `path`, a `.zip`, an `.hdf5`, or else a tar.
     ///
     /// # Errors
     /// [`Error::Input`] where it is damaged; [`Error::Interrupted`].
@@ -71,10 +75,10 @@ impl Archive {
             ))
         };
         let file = Arc::new(File::open(path).map_err(|e| damaged(&e))?);
-        let index = if path.extension().is_some_and(|e| e == "zip") {
-            zip_index(&file).map_err(|e| damaged(&e))?
-        } else {
-            tar_index(&file, &damaged)?
+        let index = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("zip") => zip_index(&file).map_err(|e| damaged(&e))?,
+            Some("hdf5") => Index::Hdf5(Images::open(path)?),
+            _ => tar_index(&file, &damaged)?,
         };
         Ok(Archive { file, index })
     }
@@ -112,6 +116,7 @@ impl Archive {
                 let read = self.file.read_exact_at(&mut bytes, member.at);
                 read.map(|()| bytes).map_err(io_refusal)
             }
+            Index::Hdf5(images) => images.read_named(names.last().ok_or_else(missing)?),
         }
     }
 
@@ -126,6 +131,7 @@ impl Archive {
                 let member = find(names, members)?;
                 Some([member.size as i64, member.at as i64, *changed])
             }
+            Index::Hdf5(images) => Some(images.state()),
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct Section {
     /// where an input artifact `scenes` stands in for it. May be a zip or tar
     /// archive of the photographs where `annotations` is an absolute path.
     pub root: String,
-    /// The annotation file of format `karpathy`. Not recorded, its content is.
+    /// The annotation file of format `karpathy`; of format `hdf5` the
+    /// `WORDMAP_*.json`, where the folder has several. Not recorded, its content is.
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
@@ -94,6 +95,8 @@ pub enum Format {
     Karpathy,
     /// `Flickr8k.token.txt`, `Flickr_8k.{train,dev,test}Images.txt`.
     Flickr8k,
+    /// What the PyTorch tutorial's `create_input_files.py` writes: [`crate::hdf5`].
+    Hdf5,
 }
 
 /// What becomes of Karpathy's `restval` images.

@@ -4,6 +4,7 @@
 //! - [`config`]: the section `[dataset]`.
 //! - [`coco`], [`karpathy`], [`flickr8k`]: annotation files to one common form,
 //!   [`annotations::Annotations`]; [`objects`]: boxes of COCO instances.
+//! - [`hdf5`]: the files of the PyTorch tutorial, in and out.
 //! - [`select`]: which images and captions can be used, by their annotations.
 //! - [`source`]: a file name to bytes, out of a folder or an [`archive`].
 //! - [`photograph`]: those to pixels or to a reason; [`pipeline`] does it in
@@ -19,6 +20,7 @@ pub mod archive;
 pub mod coco;
 pub mod config;
 pub mod flickr8k;
+pub mod hdf5;
 pub mod karpathy;
 pub mod ledger;
 pub mod objects;

@@ -1,6 +1,6 @@
 //! From an image file to the pixels of the data set, or to a reason why not.
 
-use crate::config::Section;
+use crate::config::{Format, Section};
 use crate::source::Source;
 use attend_image::DecodeOptions;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,16 @@ pub struct Refusal {
 pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loaded, Refusal> {
     let bytes = source.read(file_name)?;
     let size = section.image_size;
+    let source = format!("{:08x} {}", crc32c::crc32c(&bytes), bytes.len());
+    if section.format == Format::Hdf5 {
+        // Decoded and resized by whoever wrote the file.
+        return Ok(Loaded {
+            width: size,
+            height: size,
+            pixels: bytes,
+            source,
+        });
+    }
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
         max_pixels: section.max_pixels,
@@ -45,7 +55,7 @@ pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loade
         width: loaded.width,
         height: loaded.height,
         pixels: loaded.planar,
-        source: format!("{:08x} {}", crc32c::crc32c(&bytes), bytes.len()),
+        source,
     })
 }
 

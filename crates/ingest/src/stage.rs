@@ -7,7 +7,7 @@ use crate::photograph::Refusal;
 use crate::select::{Candidate, select};
 use crate::shards::{self, Outcome, Run};
 use crate::source::Source;
-use crate::{coco, flickr8k, karpathy, ledger, objects};
+use crate::{coco, flickr8k, hdf5, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
     Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec, Staging, digest_file,
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub const SPEC: StageSpec = StageSpec {
     name: "attend-ingest",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k) into a dataset artifact",
+    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k, HDF5) into a dataset artifact",
     inputs: &[InputSpec {
         kind: "scenes",
         required: false,
@@ -120,6 +120,7 @@ fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
         }
         Format::Karpathy => "dataset.annotations and the photographs",
         Format::Flickr8k => "Flickr8k.token.txt, Flickr_8k.*Images.txt and Flicker8k_Dataset/",
+        Format::Hdf5 => "WORDMAP_*.json, *_CAPTIONS_*.json and *_IMAGES_*.hdf5",
     };
     if section.root.is_empty() {
         return Err(Error::usage(format!(
@@ -141,6 +142,7 @@ fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
         Format::Coco => coco::read(root, section)?,
         Format::Karpathy => karpathy::read(root, section)?,
         Format::Flickr8k => flickr8k::read(root, section)?,
+        Format::Hdf5 => hdf5::read(root, section)?,
     };
     if annotations.images.is_empty() {
         return Err(Error::input(format!(

@@ -6,6 +6,7 @@ mod again;
 mod archives;
 mod data;
 mod errors;
+mod hdf5;
 mod hostile;
 mod ledger;
 mod real;

@@ -1,0 +1,275 @@
+//! A data set and its vocabulary as the tutorial's files.
+
+use super::{ImagesWriter, SPLITS};
+use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
+use attend_artifact::{Artifact, At, Error, Progress, Record, Result, check_interrupt, progress};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes a data set and its vocabulary as the files that the PyTorch tutorial's
+/// scripts read
+///
+/// Images without a caption in the vocabulary artifact are left out. Of an image's
+/// captions the first N are taken; where it has fewer, they are repeated in turn.
+/// Words have the ids that they have in the vocabulary. DIR gets all of the files
+/// or none.
+#[derive(Debug, clap::Parser)]
+#[command(name = "attend-ingest --export", version)]
+pub struct Args {
+    /// The format and the folder to write to
+    #[arg(long, num_args = 0..=2, value_names = ["hdf5", "DIR"], required = true)]
+    export: Vec<PathBuf>,
+    /// The data set and its vocabulary: dataset=PATH and vocabulary=PATH
+    #[arg(long, value_name = "KIND=PATH", required = true)]
+    input: Vec<String>,
+    /// What the data set is called in the files' names
+    #[arg(long, default_value = "coco")]
+    name: String,
+    /// Captions of each image
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    captions_per_image: u16,
+    /// Replace files that are there already
+    #[arg(long)]
+    force: bool,
+}
+
+/// Writes the files.
+///
+/// # Errors
+/// [`Error::Refused`] where the vocabulary is another data set's; others by who
+/// can mend it.
+pub fn export(args: &Args) -> Result<()> {
+    let [format, folder] = args.export.as_slice() else {
+        return Err(Error::usage("--export: expected hdf5 and a folder"));
+    };
+    if format.as_os_str() != "hdf5" {
+        let format = format.display();
+        return Err(Error::usage(format!("--export {format}: it can be hdf5")));
+    }
+    if args.name.contains(['/', '\0']) {
+        return Err(Error::usage("--name: is a part of file names, without /"));
+    }
+    let dataset = input(args, "dataset")?;
+    let vocabulary = input(args, "vocabulary")?;
+    let made_from = vocabulary.manifest.inputs.get("dataset");
+    if made_from.map(|input| &input.digest) != Some(&dataset.manifest.digest) {
+        return Err(Error::refused(format!(
+            "{} was not made from {}; give the vocabulary that was",
+            vocabulary.root.display(),
+            dataset.root.display()
+        )));
+    }
+    let captions_per_image = usize::from(args.captions_per_image);
+    let words = Vocabulary::open(&vocabulary)?;
+    let encoded = EncodedRecord::read(&vocabulary.file("encoded.parquet")?)?;
+    let dataset = Dataset::open(&dataset)?;
+    let base = format!(
+        "{}_{captions_per_image}_cap_per_img_{}_min_word_freq",
+        args.name,
+        words.min_count.saturating_sub(1)
+    );
+    let files = Files::begin(folder, base, args.force)?;
+    let progress = progress("export", "images", dataset.images().len() as u64);
+    let writer = Writer {
+        dataset: &dataset,
+        captions: choose(&encoded, captions_per_image),
+        captions_per_image,
+        words: &words,
+        files: &files,
+        progress,
+    };
+    for (name, ours) in SPLITS {
+        writer.split(name, ours)?;
+    }
+    writer.progress.finish();
+    write_json(&files.path("WORDMAP", "json"), |out| {
+        write_wordmap(&words, out)
+    })?;
+    files.commit()
+}
+
+fn input(args: &Args, kind: &str) -> Result<Artifact> {
+    let pairs = args.input.iter().filter_map(|item| item.split_once('='));
+    let mut paths = pairs.filter(|(given, _)| *given == kind);
+    match (paths.next(), paths.next()) {
+        (Some((_, path)), None) => Artifact::open_kind(path.as_ref(), kind),
+        _ => Err(Error::usage(format!(
+            "--export needs --input {kind}=PATH, once"
+        ))),
+    }
+}
+
+/// Of each image that has captions, `count` of them.
+fn choose(encoded: &[EncodedRecord], count: usize) -> HashMap<i64, Vec<&[i32]>> {
+    let mut captions: HashMap<i64, Vec<&[i32]>> = HashMap::new();
+    for caption in encoded {
+        let of_image = captions.entry(caption.image_id).or_default();
+        if of_image.len() < count {
+            of_image.push(&caption.tokens);
+        }
+    }
+    for of_image in captions.values_mut() {
+        let again = of_image.clone().into_iter().cycle();
+        of_image.extend(again.take(count - of_image.len()));
+    }
+    captions
+}
+
+struct Writer<'a> {
+    dataset: &'a Dataset,
+    captions: HashMap<i64, Vec<&'a [i32]>>,
+    captions_per_image: usize,
+    words: &'a Vocabulary,
+    files: &'a Files,
+    progress: Progress,
+}
+
+impl Writer<'_> {
+    fn split(&self, name: &str, ours: &[&str]) -> Result<()> {
+        let all = self.dataset.images().iter();
+        let images: Vec<(&ImageRecord, &Vec<&[i32]>)> = all
+            .filter(|image| ours.contains(&image.split.as_str()))
+            .filter_map(|image| Some((image, self.captions.get(&image.image_id)?)))
+            .collect();
+        if images.is_empty() {
+            tracing::info!("no image for {name}");
+            return Ok(());
+        }
+        let path = |what: &str, end: &str| self.files.path(&format!("{name}_{what}"), end);
+        let size = self.dataset.image_size();
+        let mut writer = ImagesWriter::create(
+            &path("IMAGES", "hdf5"),
+            images.len(),
+            size,
+            self.captions_per_image,
+        )?;
+        for (image, _) in &images {
+            check_interrupt()?;
+            writer.push(self.dataset.pixels(image)?)?;
+            self.progress.inc(1);
+        }
+        writer.finish()?;
+        let captions = || {
+            images
+                .iter()
+                .flat_map(|(_, captions)| captions.iter().copied())
+        };
+        let length = self.words.max_length + 2; // <start> and <end>
+        write_json(&path("CAPTIONS", "json"), |out| {
+            let pad = self.words.pad() as i32;
+            write_list(out, captions(), |ids| {
+                let mut ids = ids.to_vec();
+                ids.resize(length, pad);
+                ids
+            })
+        })?;
+        write_json(&path("CAPLENS", "json"), |out| {
+            write_list(out, captions(), <[i32]>::len)
+        })?;
+        tracing::info!("{name}: {} images", images.len());
+        Ok(())
+    }
+}
+
+/// A JSON array, an element at a time.
+fn write_list<'a, T: serde::Serialize>(
+    out: &mut dyn Write,
+    captions: impl Iterator<Item = &'a [i32]>,
+    element: impl Fn(&[i32]) -> T,
+) -> std::io::Result<()> {
+    let mut before = "[";
+    for caption in captions {
+        out.write_all(before.as_bytes())?;
+        serde_json::to_writer(&mut *out, &element(caption))?;
+        before = ", ";
+    }
+    out.write_all(b"]")
+}
+
+/// The words in the order of their ids, then the specials, as the tutorial has them.
+fn write_wordmap(words: &Vocabulary, out: &mut dyn Write) -> std::io::Result<()> {
+    let specials = [words.unk(), words.start(), words.end(), words.pad()];
+    let names = specials.iter().filter_map(|id| words.word(*id));
+    let of_words = words.words.iter().map(|word| (word.word.as_str(), word.id));
+    let map: serde_json::Map<_, _> = (of_words.chain(names.zip(specials)))
+        .map(|(word, id)| (word.to_owned(), id.into()))
+        .collect();
+    Ok(serde_json::to_writer(out, &map)?)
+}
+
+fn write_json(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    let mut out = BufWriter::new(File::create(path).at(path)?);
+    write(&mut out).at(path)?;
+    let file = out.into_inner().map_err(|e| e.into_error()).at(path)?;
+    file.sync_all().at(path)
+}
+
+/// The files, which grow in a folder of their own until all are whole.
+struct Files {
+    folder: PathBuf,
+    staging: PathBuf,
+    base: String,
+    _lock: File,
+}
+
+impl Files {
+    fn begin(folder: &Path, base: String, force: bool) -> Result<Files> {
+        let staging = folder.join(".export");
+        std::fs::create_dir_all(&staging).at(&staging)?;
+        let lock = File::open(&staging).at(&staging)?;
+        if lock.try_lock().is_err() {
+            return Err(Error::usage(format!(
+                "{}: another export writes to it; wait for its end",
+                folder.display()
+            )));
+        }
+        for entry in staging.read_dir().at(&staging)?.flatten() {
+            // Left by an export that was killed.
+            std::fs::remove_file(entry.path()).at(&entry.path())?;
+        }
+        let files = Files {
+            folder: folder.to_owned(),
+            staging,
+            base,
+            _lock: lock,
+        };
+        let end = format!("_{}.", files.base);
+        let names = folder.read_dir().at(folder)?.flatten();
+        let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        match names.find(|name| name.contains(&end)) {
+            Some(name) if !force => Err(Error::usage(format!(
+                "{}: is there already; name another folder, or replace the files with --force",
+                folder.join(name).display()
+            ))),
+            _ => Ok(files),
+        }
+    }
+
+    fn path(&self, what: &str, end: &str) -> PathBuf {
+        self.staging.join(format!("{what}_{}.{end}", self.base))
+    }
+
+    /// Puts the files in their place.
+    fn commit(self) -> Result<()> {
+        for entry in self.staging.read_dir().at(&self.staging)?.flatten() {
+            let place = self.folder.join(entry.file_name());
+            std::fs::rename(entry.path(), &place).at(&place)?;
+        }
+        let folder = File::open(&self.folder).at(&self.folder)?;
+        folder.sync_all().at(&self.folder)?;
+        tracing::info!("{}: *_{}.*", self.folder.display(), self.base);
+        Ok(())
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.staging);
+    }
+}
