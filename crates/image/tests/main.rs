@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
 
-use attend_image::{DecodeError, DecodeOptions, Photograph, decode, resize, to_planar};
+use attend_image::{DecodeError, DecodeOptions, Photograph, decode, load, resize, to_planar};
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -62,6 +62,37 @@ fn pixels_are_pillows() {
         let found = difference(name, &format!("{name}.rgb"), &DecodeOptions::default());
         assert!(found <= 1, "{name}: differs by {found}");
     }
+}
+
+/// Decoded fast, a picture that is twice as large as what is wanted comes as half
+/// of it, as Pillow's `draft` has it (but for colours that even then have to be
+/// upsampled, 4:2:2); one that isn't comes whole, and with the same
+/// pixels where no colours have to be upsampled.
+#[test]
+fn fast_is_libjpegs_scaling() {
+    let fast = DecodeOptions {
+        fast: Some((32, 24)),
+        ..DecodeOptions::default()
+    };
+    for name in ["rgb420.jpg", "rgb444.jpg", "progressive.jpg", "grey.jpg"] {
+        let photograph = decode_fixture(name, &fast);
+        assert_eq!((photograph.width, photograph.height), (38, 31), "{name}");
+        assert_eq!(photograph.full, (75, 61));
+        let found = difference(name, &format!("{name}.half.rgb"), &fast);
+        assert!(found <= 1, "{name}: differs by {found}");
+    }
+    let whole = DecodeOptions {
+        fast: Some((75, 30)),
+        ..DecodeOptions::default()
+    };
+    for name in ["rgb444.jpg", "grey.jpg", "palette.png"] {
+        let exact = decode_fixture(name, &DecodeOptions::default());
+        assert_eq!(decode_fixture(name, &whole), exact, "{name}");
+    }
+    let loaded = load(&read("rgb420.jpg"), &fast, 24, 32).unwrap();
+    let resized = resize(&decode_fixture("rgb420.jpg", &fast), 24, 32);
+    assert_eq!((loaded.width, loaded.height), (75, 61));
+    assert_eq!(loaded.planar, to_planar(&resized, 24, 32));
 }
 
 #[test]

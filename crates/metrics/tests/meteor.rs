@@ -34,7 +34,8 @@ fn sources() -> tempfile::TempDir {
             "child\nchildren childer\nman\nmen\n",
         ),
     ] {
-        jar.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        jar.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
         jar.write_all(text.as_bytes()).unwrap();
     }
     jar.finish().unwrap();
