@@ -76,7 +76,7 @@ fn damaged(good: &[u8], changes: &[u8]) -> Vec<u8> {
         let at = at % archive.len().max(1);
         match change[2] {
             0 => archive.truncate(at),
-            1 => archive.extend_from_within(at..),
+            1 if archive.len() < 1 << 16 => archive.extend_from_within(at..),
             _ => archive[at..]
                 .iter_mut()
                 .take(1)

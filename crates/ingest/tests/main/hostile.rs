@@ -525,6 +525,11 @@ fn archives() {
             "corrupt",
         ),
         (
+            "another's place",
+            patched(zipped.clone(), central + 42, &[0, 0, 0, 0]),
+            "corrupt",
+        ),
+        (
             "another name",
             patched(zipped.clone(), central + 46, b"gone"),
             "missing",
