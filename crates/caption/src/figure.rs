@@ -10,7 +10,7 @@ use attend_artifact::{Error, Result};
 use attend_image::Photograph;
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::{Rgb, RgbImage, imageops};
+use image::{DynamicImage, Rgb, RgbImage, RgbaImage, imageops};
 
 /// Longest side of a tile, in pixels.
 const TILE: u32 = 240;
@@ -81,8 +81,9 @@ impl Figure<'_> {
 
         let [height, width] = layout.tile;
         let pixels = attend_image::resize(self.photograph, height, width);
-        let photograph = RgbImage::from_raw(width, height, pixels)
+        let photograph = RgbaImage::from_raw(width, height, pixels)
             .ok_or_else(|| Error::internal("a tile of the wrong size"))?;
+        let photograph = DynamicImage::ImageRgba8(photograph).into_rgb8();
         layout.put(&mut canvas, 0, &photograph);
         for (i, (word, alpha)) in self.words.iter().zip(self.alphas).enumerate() {
             let mut tile = photograph.clone();
@@ -176,12 +177,12 @@ mod tests {
     use super::*;
 
     fn photograph(width: u32, height: u32) -> Photograph {
-        let rgb = [200, 100, 50].repeat(width as usize * height as usize);
+        let rgbx = [200, 100, 50, 255].repeat(width as usize * height as usize);
         Photograph {
             width,
             height,
             full: (width, height),
-            rgb,
+            rgbx,
         }
     }
 

@@ -72,7 +72,7 @@ fn decode_with(
     let format = if cmyk {
         PixelFormat::CMYK
     } else {
-        PixelFormat::RGB
+        PixelFormat::RGBX
     };
     let scale = scale(header.width, header.height, options);
     decoder.set_scaling_factor(scale).map_err(refused)?;
@@ -94,16 +94,14 @@ fn decode_with(
                 .any(|harmless| e.to_string().contains(harmless)) => {}
         Err(e) => return Err(refused(e)),
     }
-    let rgb = if cmyk {
-        rgb_of_inverted_cmyk(&pixels)
-    } else {
-        pixels
-    };
+    if cmyk {
+        cmyk_to_rgb(&mut pixels);
+    }
     let photograph = Photograph {
         width: width as u32,
         height: height as u32,
         full: (header.width as u32, header.height as u32),
-        rgb,
+        rgbx: pixels,
     };
     match markers
         .exif
@@ -146,19 +144,17 @@ fn refused(error: turbojpeg::Error) -> DecodeError {
     }
 }
 
-/// (N, 4) CMYK as the file has it, that is inverted (Pillow takes every CMYK
-/// JPEG so, and so do the programs that write them), to (N, 3) RGB by Pillow's
-/// formula: `k - (255 - c) * k / 255`, rounded.
-fn rgb_of_inverted_cmyk(cmyk: &[u8]) -> Vec<u8> {
-    let mut rgb = Vec::with_capacity(cmyk.len() / 4 * 3);
-    for pixel in cmyk.as_chunks::<4>().0 {
-        let k = u32::from(pixel[3]);
-        rgb.extend(pixel[..3].iter().map(|&c| {
-            let t = (255 - u32::from(c)) * k + 128;
-            (k - ((t + (t >> 8)) >> 8)) as u8
-        }));
+/// CMYK as the file has it, that is inverted (Pillow takes every CMYK JPEG so, and
+/// so do the programs that write them), to RGB by Pillow's formula: `k - (255 - c) *
+/// k / 255`, rounded.
+fn cmyk_to_rgb(pixels: &mut [u8]) {
+    for [r, g, b, k] in pixels.as_chunks_mut::<4>().0 {
+        let k = u32::from(*k);
+        for c in [r, g, b] {
+            let t = (255 - u32::from(*c)) * k + 128;
+            *c = (k - ((t + (t >> 8)) >> 8)) as u8;
+        }
     }
-    rgb
 }
 
 /// What the marker segments of a JPEG say, without decoding it.

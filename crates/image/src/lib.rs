@@ -21,8 +21,9 @@ pub struct Photograph {
     pub height: u32,
     /// Columns and rows of the file.
     pub full: (u32, u32),
-    /// uint8 (H, W, 3), red first.
-    pub rgb: Vec<u8>,
+    /// uint8 (H, W, 4): red, green, blue and a byte without meaning. Pixels of four
+    /// bytes are unpacked and resized faster than those of three.
+    pub rgbx: Vec<u8>,
 }
 
 /// How to decode.
@@ -39,7 +40,7 @@ pub struct DecodeOptions {
 }
 
 impl Default for DecodeOptions {
-    /// No turning; at most 89,478,485 pixels (256 MiB of RGB, where Pillow
+    /// No turning; at most 89,478,485 pixels (256 MiB of three bytes, where Pillow
     /// begins to warn of decompression bombs).
     fn default() -> Self {
         DecodeOptions {

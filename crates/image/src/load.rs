@@ -40,6 +40,6 @@ pub fn load(
         height: photograph.full.1,
         planar,
     };
-    jpeg::keep(photograph.rgb);
+    jpeg::keep(photograph.rgbx);
     Ok(loaded)
 }

@@ -3,7 +3,7 @@
 use crate::{DecodeError, DecodeOptions, Photograph, check_size};
 use image::error::ImageError;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageReader, RgbaImage};
 use std::io::{Cursor, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -44,7 +44,7 @@ fn guarded(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeEr
         width,
         height,
         full: (width, height),
-        rgb: rgb(image),
+        rgbx: rgbx(image),
     };
     match orientation {
         Some(orientation) => turned(photograph, orientation),
@@ -59,23 +59,23 @@ fn riff_length(bytes: &[u8]) -> Option<usize> {
     (tag == b"RIFF").then_some(u32::from_le_bytes(*length) as usize + 8)
 }
 
-/// (H, W, 3) of any pixel type; see [`crate::decode`] for the rules.
-fn rgb(image: DynamicImage) -> Vec<u8> {
+/// (H, W, 4) of any pixel type; see [`crate::decode`] for the rules.
+fn rgbx(image: DynamicImage) -> Vec<u8> {
     let upper = |channel: u16| (channel >> 8) as u8;
     match image {
         DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
             let grey = image.into_luma16().into_raw();
             grey.into_iter()
-                .flat_map(|value| [upper(value); 3])
+                .flat_map(|value| [upper(value); 4])
                 .collect()
         }
         DynamicImage::ImageRgb16(_) | DynamicImage::ImageRgba16(_) => image
-            .into_rgb16()
+            .into_rgba16()
             .into_raw()
             .into_iter()
             .map(upper)
             .collect(),
-        _ => image.into_rgb8().into_raw(),
+        _ => image.into_rgba8().into_raw(),
     }
 }
 
@@ -85,7 +85,7 @@ pub fn turned(photograph: Photograph, orientation: Orientation) -> Result<Photog
         width,
         height,
         full,
-        rgb,
+        rgbx,
     } = photograph;
     let lies = matches!(
         orientation,
@@ -94,15 +94,15 @@ pub fn turned(photograph: Photograph, orientation: Orientation) -> Result<Photog
             | Orientation::Rotate90FlipH
             | Orientation::Rotate270FlipH
     );
-    let image = RgbImage::from_raw(width, height, rgb)
+    let image = RgbaImage::from_raw(width, height, rgbx)
         .ok_or_else(|| DecodeError::Corrupt(format!("not {width} x {height} pixels")))?;
-    let mut image = DynamicImage::ImageRgb8(image);
+    let mut image = DynamicImage::ImageRgba8(image);
     image.apply_orientation(orientation);
     Ok(Photograph {
         width: image.width(),
         height: image.height(),
         full: if lies { (full.1, full.0) } else { full },
-        rgb: image.into_rgb8().into_raw(),
+        rgbx: image.into_rgba8().into_raw(),
     })
 }
 

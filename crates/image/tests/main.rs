@@ -23,6 +23,9 @@ fn decode_fixture(name: &str, options: &DecodeOptions) -> Photograph {
 /// The largest difference in any channel at 24 x 32.
 fn difference(name: &str, expected: &str, options: &DecodeOptions) -> u8 {
     let ours = resize(&decode_fixture(name, options), 24, 32);
+    let ours: Vec<u8> = (ours.as_chunks::<4>().0.iter())
+        .flat_map(|[rgb @ .., _]| *rgb)
+        .collect();
     let pillows = read(expected);
     assert_eq!(ours.len(), pillows.len(), "{name}");
     ours.iter()
@@ -203,7 +206,7 @@ fn damaged_files_never_panic() {
                     ..Default::default()
                 },
             ) {
-                assert_eq!(resize(&photograph, 8, 8).len(), 8 * 8 * 3);
+                assert_eq!(resize(&photograph, 8, 8).len(), 8 * 8 * 4);
             }
         }
     }
@@ -211,15 +214,14 @@ fn damaged_files_never_panic() {
 
 #[test]
 fn planes_hold_the_channels_in_turn() {
-    let pixels: Vec<u8> = (0..18).collect(); // (2, 3, 3)
-    assert_eq!(
-        to_planar(&pixels, 2, 3),
-        [0, 3, 6, 9, 12, 15, 1, 4, 7, 10, 13, 16, 2, 5, 8, 11, 14, 17]
-    );
+    let pixels: Vec<u8> = (0..40 * 4).collect(); // (4, 10, 4)
+    let channel = |c: u8| (0..40).map(move |i| 4 * i + c);
+    let expected: Vec<u8> = (0..3).flat_map(channel).collect();
+    assert_eq!(to_planar(&pixels, 4, 10), expected);
 }
 
 #[test]
 fn a_picture_of_the_right_size_is_not_touched() {
     let photograph = decode_fixture("rgb444.jpg", &DecodeOptions::default());
-    assert_eq!(resize(&photograph, 61, 75), photograph.rgb);
+    assert_eq!(resize(&photograph, 61, 75), photograph.rgbx);
 }

@@ -24,8 +24,9 @@ fn photograph(data: &Path) -> Tensor {
         std::fs::read(data.join("coco-mini/val2014/COCO_val2014_000000000042.jpg")).unwrap();
     let photograph = attend_image::decode(&bytes, &attend_image::DecodeOptions::default()).unwrap();
     let (height, width) = (i64::from(photograph.height), i64::from(photograph.width));
-    Tensor::from_slice(&photograph.rgb)
-        .view([1, height, width, 3])
+    Tensor::from_slice(&photograph.rgbx)
+        .view([1, height, width, 4])
+        .narrow(3, 0, 3)
         .permute([0, 3, 1, 2])
         .narrow(2, (height - SIDE) / 2, SIDE)
         .narrow(3, (width - SIDE) / 2, SIDE)
