@@ -11,7 +11,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One row of a Parquet table.
@@ -31,18 +31,11 @@ pub trait Record: Sized {
     /// # Errors
     /// [`Error::Internal`] where the file can't be written.
     fn write(path: &Path, rows: &[Self]) -> Result<()> {
-        let schema: SchemaRef = Arc::new(Self::schema());
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by("attend".to_owned())
-            .build();
-        let file = File::create(path).at(path)?;
-        let mut writer = ArrowWriter::try_new(file, schema.clone(), Some(properties)).at(path)?;
+        let mut table = Table::create::<Self>(path)?;
         for chunk in rows.chunks(1 << 16) {
-            let batch = RecordBatch::try_new(schema.clone(), Self::columns(chunk)).at(path)?;
-            writer.write(&batch).at(path)?;
+            table.write(Self::columns(chunk))?;
         }
-        writer.close().at(path)?;
+        table.finish()?;
         Ok(())
     }
 
@@ -51,34 +44,96 @@ pub trait Record: Sized {
     /// # Errors
     /// [`Error::Refused`] where the file is no Parquet file or lacks a column.
     fn read(path: &Path) -> Result<Vec<Self>> {
-        let refused = |why: String| {
-            Error::refused(format!(
-                "{}: {why}; make the artifact again",
-                path.display()
-            ))
-        };
-        let file = File::open(path).at(path)?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(ParquetRecordBatchReaderBuilder::build)
-            .map_err(|e| refused(format!("not a Parquet table ({e})")))?;
-        let wanted = Self::schema();
         let mut rows = Vec::new();
-        for batch in reader {
-            let batch = batch.map_err(|e| refused(format!("unreadable ({e})")))?;
-            let mut columns = Vec::new();
-            for field in wanted.fields() {
-                let column = batch
-                    .column_by_name(field.name())
-                    .ok_or_else(|| refused(format!("has no column {:?}", field.name())))?;
-                // Other writers choose wider or dictionary types for the same values.
-                let column = arrow::compute::cast(column, field.data_type())
-                    .map_err(|e| refused(format!("column {:?}: {e}", field.name())))?;
-                columns.push(column);
-            }
-            let batch = RecordBatch::try_new(Arc::new(nullable(&wanted)), columns).at(path)?;
-            rows.extend(Self::rows(&batch).ok_or_else(|| refused("has an empty cell".into()))?);
+        for batch in Self::batches(path)? {
+            rows.extend(Self::rows(&batch?).ok_or_else(|| refused(path, "has an empty cell"))?);
         }
         Ok(rows)
+    }
+
+    /// The columns of the schema, some thousand rows at a time.
+    ///
+    /// # Errors
+    /// As [`Record::read`].
+    fn batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
+        let file = File::open(path).at(path)?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|builder| builder.with_batch_size(1 << 13).build())
+            .map_err(|e| refused(path, &format!("not a Parquet table ({e})")))?;
+        let wanted = Self::schema();
+        Ok(reader.map(move |batch| {
+            let batch = batch.map_err(|e| refused(path, &format!("unreadable ({e})")))?;
+            let mut columns = Vec::new();
+            for field in wanted.fields() {
+                let name = field.name();
+                let column = batch
+                    .column_by_name(name)
+                    .ok_or_else(|| refused(path, &format!("has no column {name:?}")))?;
+                // Other writers choose wider or dictionary types for the same values.
+                let column = arrow::compute::cast(column, field.data_type())
+                    .map_err(|e| refused(path, &format!("column {name:?}: {e}")))?;
+                if column.null_count() > 0 {
+                    return Err(refused(path, &format!("column {name:?} has an empty cell")));
+                }
+                columns.push(column);
+            }
+            RecordBatch::try_new(Arc::new(nullable(&wanted)), columns).at(path)
+        }))
+    }
+}
+
+fn refused(path: &Path, why: &str) -> Error {
+    Error::refused(format!(
+        "{}: {why}; make the artifact again",
+        path.display()
+    ))
+}
+
+/// A Parquet table that is being written, batch by batch.
+pub struct Table {
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<File>,
+    rows: u64,
+}
+
+impl Table {
+    /// Begins a table with the columns of `R`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the file can't be written.
+    pub fn create<R: Record>(path: &Path) -> Result<Table> {
+        let schema: SchemaRef = Arc::new(R::schema());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_created_by("attend".to_owned())
+            .build();
+        let file = File::create(path).at(path)?;
+        Ok(Table {
+            writer: ArrowWriter::try_new(file, schema.clone(), Some(properties)).at(path)?,
+            path: path.to_owned(),
+            schema,
+            rows: 0,
+        })
+    }
+
+    /// Adds rows, as columns in the order of the schema.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where they don't fit the schema or can't be written.
+    pub fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).at(&self.path)?;
+        self.rows += batch.num_rows() as u64;
+        self.writer.write(&batch).at(&self.path)
+    }
+
+    /// Ends the file; answers the number of rows.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it can't be written.
+    pub fn finish(self) -> Result<u64> {
+        self.writer.close().at(&self.path)?;
+        Ok(self.rows)
     }
 }
 

@@ -12,12 +12,48 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use unicode_segmentation::UnicodeSegmentation;
 
 /// Name and version of the format of `vocab.json`.
 const FORMAT: &str = "attend.vocabulary/1";
-/// Name of the one tokeniser rule that there is: [`tokenize`].
-const TOKENIZER: &str = "lowercase-alphanumeric";
 const SPECIALS: [&str; 4] = ["<pad>", "<unk>", "<start>", "<end>"];
+
+/// How captions are split into words; stands in `vocab.json` by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tokenizer {
+    /// As the `tokens` of Karpathy's data sets: lower-case, the ASCII apostrophe
+    /// dropped, every other character that is neither letter nor digit separates.
+    #[default]
+    LowercaseAlphanumeric,
+    /// For any language: lower-case, and split at Unicode's word boundaries (UAX 29).
+    /// Words keep their marks and apostrophes; Han, Hiragana, Thai, Lao, Khmer and
+    /// Myanmar, which have no spaces between words, come as single characters.
+    UnicodeWords,
+}
+
+impl Tokenizer {
+    /// Calls `take` with each word of a caption.
+    pub fn each_word(self, caption: &str, take: impl FnMut(&str)) {
+        // As a whole: a sigma at a word's end is another than within.
+        let mut text = caption.to_lowercase();
+        match self {
+            Tokenizer::LowercaseAlphanumeric => {
+                text.retain(|c| c != '\'');
+                let words = text.split(|c: char| !c.is_alphanumeric());
+                words.filter(|word| !word.is_empty()).for_each(take);
+            }
+            Tokenizer::UnicodeWords => text.unicode_words().for_each(take),
+        }
+    }
+
+    /// The words of a caption.
+    pub fn words(self, caption: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        self.each_word(caption, |word| words.push(word.to_owned()));
+        words
+    }
+}
 
 /// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
 /// `<start>` and `<end>`, as in the tutorial's word map.
@@ -29,6 +65,8 @@ pub struct Vocabulary {
     pub max_length: usize,
     /// Words seen fewer times than this in the train split became `<unk>`.
     pub min_count: u64,
+    /// How captions are split into words.
+    pub tokenizer: Tokenizer,
     ids: HashMap<String, i64>,
 }
 
@@ -47,7 +85,7 @@ pub struct Word {
 #[serde(deny_unknown_fields)]
 struct VocabFile {
     format: String,
-    tokenizer: String,
+    tokenizer: Tokenizer,
     min_count: u64,
     max_length: usize,
     specials: BTreeMap<String, i64>,
@@ -74,8 +112,14 @@ impl Vocabulary {
             words,
             max_length,
             min_count,
+            tokenizer: Tokenizer::default(),
             ids,
         }
+    }
+
+    /// The same, for captions that are split in this way.
+    pub fn with_tokenizer(self, tokenizer: Tokenizer) -> Vocabulary {
+        Vocabulary { tokenizer, ..self }
     }
 
     /// Reads `vocab.json` of a vocabulary artifact.
@@ -95,17 +139,18 @@ impl Vocabulary {
         let text = std::fs::read(path).at(path)?;
         let file: VocabFile = serde_json::from_slice(&text)
             .map_err(|e| refused(format!("not a vocabulary ({e})")))?;
-        if file.format != FORMAT || file.tokenizer != TOKENIZER {
+        if file.format != FORMAT {
             return Err(refused(format!(
-                "format {:?} with tokenizer {:?}; this program knows {FORMAT:?} with {TOKENIZER:?}",
-                file.format, file.tokenizer
+                "format {:?}; this program knows {FORMAT:?}",
+                file.format
             )));
         }
         let words = file
             .words
             .iter()
             .map(|word| (word.word.clone(), word.count));
-        let vocabulary = Vocabulary::new(words, file.min_count, file.max_length);
+        let vocabulary =
+            Vocabulary::new(words, file.min_count, file.max_length).with_tokenizer(file.tokenizer);
         if vocabulary.words != file.words
             || vocabulary.specials() != file.specials
             || vocabulary.ids.len() != file.words.len()
@@ -122,7 +167,7 @@ impl Vocabulary {
     pub fn write(&self, path: &Path) -> Result<()> {
         let file = VocabFile {
             format: FORMAT.into(),
-            tokenizer: TOKENIZER.into(),
+            tokenizer: self.tokenizer,
             min_count: self.min_count,
             max_length: self.max_length,
             specials: self.specials(),
@@ -190,16 +235,11 @@ impl Vocabulary {
         }
     }
 
-    /// The words of a caption, see [`tokenize`].
-    pub fn tokenize(&self, caption: &str) -> Vec<String> {
-        tokenize(caption)
-    }
-
     /// Ids of a caption's words between `<start>` and `<end>`.
     pub fn encode(&self, caption: &str) -> Vec<i64> {
-        let words = tokenize(caption);
         let mut ids = vec![self.start()];
-        ids.extend(words.iter().map(|word| self.id(word)));
+        let push = |word: &str| ids.push(self.id(word));
+        self.tokenizer.each_word(caption, push);
         ids.push(self.end());
         ids
     }
@@ -214,17 +254,6 @@ impl Vocabulary {
             .collect();
         words.join(" ")
     }
-}
-
-/// Splits a caption as the `tokens` of Karpathy's data sets are split:
-/// lower-case, the ASCII apostrophe dropped, every other character that is
-/// neither letter nor digit separates.
-pub fn tokenize(caption: &str) -> Vec<String> {
-    let text = caption.to_lowercase().replace('\'', "");
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
 }
 
 /// One caption as ids: a row of `encoded.parquet`.

@@ -5,7 +5,7 @@
 use attend_artifact::Record;
 use attend_artifact::dataset::{CaptionRecord, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShard, TensorShardWriter};
-use attend_artifact::vocabulary::{EncodedRecord, Vocabulary, tokenize};
+use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 
 #[test]
 fn a_shard_gives_back_every_row() {
@@ -98,7 +98,7 @@ fn records_come_back_and_strange_tables_are_refused() {
 #[test]
 fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
     assert_eq!(
-        tokenize("It's a tri-colored DOG, isn’t_it (2)?"),
+        Tokenizer::default().words("It's a tri-colored DOG, isn’t_it (2)?"),
         ["its", "a", "tri", "colored", "dog", "isn", "t", "it", "2"]
     );
     let words = [("a".to_owned(), 9), ("dog".to_owned(), 7)];

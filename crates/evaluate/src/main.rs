@@ -101,7 +101,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
 
     let describer = Describer::load(config, &checkpoint, source, &dataset)?;
     let mut by_beam = describer.all(&images, &staging)?;
-    let references = References::of(&dataset);
+    let references = References::of(&dataset, checkpoint.vocabulary.tokenizer);
     let silent = images
         .iter()
         .filter(|image| references.get(image.image_id).is_empty())

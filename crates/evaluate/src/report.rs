@@ -4,32 +4,37 @@ use crate::config::Evaluate;
 use crate::grounding::{Grounding, Tally};
 use crate::rows::ImageScore;
 use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::vocabulary::Tokenizer;
 use attend_artifact::{At, Error, Record, Result, Staging};
 use attend_metrics::{Corpus, Metric, Scorer};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
 /// The captions that people wrote, by image.
-pub struct References<'a>(HashMap<i64, Vec<&'a str>>);
+pub struct References<'a>(HashMap<i64, Vec<Cow<'a, str>>>);
 
 impl<'a> References<'a> {
-    /// All captions of a data set.
-    pub fn of(dataset: &'a Dataset) -> References<'a> {
-        let mut captions: HashMap<i64, Vec<&str>> = HashMap::new();
+    /// All captions of a data set. The official scorers tell words apart where
+    /// English does; captions that the model's tokeniser splits elsewhere are split
+    /// by it first, as the model's own captions come.
+    pub fn of(dataset: &'a Dataset, tokenizer: Tokenizer) -> References<'a> {
+        let mut captions: HashMap<i64, Vec<Cow<str>>> = HashMap::new();
         for caption in dataset.captions() {
-            captions
-                .entry(caption.image_id)
-                .or_default()
-                .push(&caption.caption);
+            let text = match tokenizer {
+                Tokenizer::LowercaseAlphanumeric => Cow::Borrowed(caption.caption.as_str()),
+                Tokenizer::UnicodeWords => Cow::Owned(tokenizer.words(&caption.caption).join(" ")),
+            };
+            captions.entry(caption.image_id).or_default().push(text);
         }
         References(captions)
     }
 
     /// An image's captions.
-    pub fn get(&self, image_id: i64) -> &[&'a str] {
+    pub fn get(&self, image_id: i64) -> &[Cow<'a, str>] {
         self.0.get(&image_id).map_or(&[], Vec::as_slice)
     }
 }
@@ -63,7 +68,13 @@ fn score(
     let captions: Vec<&str> = scored.iter().map(|row| row.caption.as_str()).collect();
     let theirs: Vec<Vec<&str>> = scored
         .iter()
-        .map(|row| references.get(row.image_id).to_vec())
+        .map(|row| {
+            references
+                .get(row.image_id)
+                .iter()
+                .map(Cow::as_ref)
+                .collect()
+        })
         .collect();
     let captions = Corpus::of_captions(&captions, &theirs);
     let mut corpus = Map::new();

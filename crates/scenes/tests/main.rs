@@ -4,10 +4,12 @@
 use attend_artifact::Artifact;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
-fn scenes(output: &Path, more: &[&str]) -> Artifact {
-    let result = Command::new(env!("CARGO_BIN_EXE_attend-scenes"))
+fn command(output: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_attend-scenes"));
+    command
         .args([
             "--set=scenes.train=30",
             "--set=scenes.val=5",
@@ -15,9 +17,12 @@ fn scenes(output: &Path, more: &[&str]) -> Artifact {
         ])
         .args(more)
         .arg("--output")
-        .arg(output)
-        .output()
-        .unwrap();
+        .arg(output);
+    command
+}
+
+fn scenes(output: &Path, more: &[&str]) -> Artifact {
+    let result = command(output, more).output().unwrap();
     assert!(
         result.status.success(),
         "{}",
@@ -39,6 +44,28 @@ fn the_same_seed_gives_the_same_bytes() {
     assert_eq!(one.manifest.digest, two.manifest.digest);
     let other = scenes(&folder.path().join("three"), &["--set=scenes.seed=2"]);
     assert_ne!(one.manifest.digest, other.manifest.digest);
+}
+
+#[test]
+fn killed_at_any_instant_it_ends_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let begun = Instant::now();
+    let whole = scenes(&folder.path().join("whole"), &[]).manifest;
+    let took = begun.elapsed();
+    let killed = folder.path().join("killed");
+    let mut kills = 0;
+    for n in 0..50u32 {
+        let mut child = command(&killed, &[]);
+        let mut child = child.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(took * (n * 37 % 50) / 50);
+        child.kill().unwrap(); // SIGKILL
+        kills += u32::from(child.wait().unwrap().code().is_none());
+        let artifact = scenes(&killed, &[]);
+        artifact.verify().unwrap();
+        assert_eq!(artifact.manifest, whole);
+        std::fs::remove_dir_all(&killed).unwrap();
+    }
+    assert!(kills > 25, "{kills} of 50 runs were killed");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! Captions as ids, and what became of them.
 
-use attend_artifact::dataset::CaptionRecord;
-use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Result, check_interrupt};
+use arrow::array::{ArrayRef, BooleanArray, Int32Builder, ListBuilder, RecordBatch, StringArray};
+use arrow::compute::filter;
+use attend_artifact::record::column;
+use attend_artifact::vocabulary::Vocabulary;
+use attend_artifact::{Error, Result};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Sums over the captions of one split.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -24,42 +27,64 @@ pub(crate) struct SplitTally {
 #[derive(Default)]
 pub(crate) struct Tally(pub(crate) BTreeMap<String, SplitTally>);
 
-/// Encodes the captions of every split, in their order. A caption of more than
-/// the vocabulary's `max_length` words is left out, and so is one without any
+/// Encodes captions of any split: from the columns of
+/// [`CaptionRecord`](attend_artifact::dataset::CaptionRecord) to those of
+/// [`EncodedRecord`](attend_artifact::vocabulary::EncodedRecord). A caption of more
+/// than the vocabulary's `max_length` words is left out, and so is one without any
 /// word (" . "): there is nothing to learn from it.
 pub(crate) fn encode(
-    captions: &[CaptionRecord],
+    captions: &RecordBatch,
     vocabulary: &Vocabulary,
-) -> Result<(Vec<EncodedRecord>, Tally)> {
-    let mut encoded = Vec::with_capacity(captions.len());
-    let mut tally = Tally::default();
-    for caption in captions {
-        check_interrupt()?;
-        let ids = vocabulary.encode(&caption.caption);
+    tally: &mut Tally,
+) -> Result<Vec<ArrayRef>> {
+    let mut tokens = ListBuilder::new(Int32Builder::new());
+    let mut kept = Vec::with_capacity(captions.num_rows());
+    for (split, caption) in texts(captions)? {
+        let ids = vocabulary.encode(caption);
         let words = ids.len() - 2; // <start> and <end>
-        let split = tally.0.entry(caption.split.clone()).or_default();
-        if words > vocabulary.max_length {
-            split.too_long += 1;
-            continue;
+        let oov = ids.iter().filter(|id| **id == vocabulary.unk()).count();
+        let keep = tally.count(split, words, oov, vocabulary.max_length);
+        if keep {
+            tokens.append_value(ids.iter().map(|id| Some(*id as i32)));
         }
-        if words == 0 {
-            split.wordless += 1;
-            continue;
-        }
-        split.captions += 1;
-        split.tokens += words as u64;
-        split.oov += ids.iter().filter(|id| **id == vocabulary.unk()).count() as u64;
-        encoded.push(EncodedRecord {
-            caption_id: caption.caption_id,
-            image_id: caption.image_id,
-            split: caption.split.clone(),
-            tokens: ids.iter().map(|id| *id as i32).collect(),
-        });
+        kept.push(keep);
     }
-    Ok((encoded, tally))
+    let kept = BooleanArray::from(kept);
+    let columns = captions.columns().iter().take(3); // caption_id, image_id, split
+    let mut columns: Vec<ArrayRef> = columns
+        .map(|column| filter(column, &kept))
+        .collect::<Result<_, _>>()
+        .map_err(Error::internal)?;
+    columns.push(Arc::new(tokens.finish()));
+    Ok(columns)
+}
+
+/// Split and text of each caption.
+pub(crate) fn texts(captions: &RecordBatch) -> Result<impl Iterator<Item = (&str, &str)>> {
+    let column = |at| column::<StringArray>(captions, at);
+    let (Some(splits), Some(texts)) = (column(2), column(3)) else {
+        return Err(Error::internal("captions have other columns"));
+    };
+    Ok((0..captions.num_rows()).map(|row| (splits.value(row), texts.value(row))))
 }
 
 impl Tally {
+    /// Counts a caption, and says whether it is kept.
+    fn count(&mut self, split: &str, words: usize, oov: usize, max_length: usize) -> bool {
+        let split = self.0.entry(split.to_owned()).or_default();
+        match words {
+            0 => split.wordless += 1,
+            _ if words > max_length => split.too_long += 1,
+            _ => {
+                split.captions += 1;
+                split.tokens += words as u64;
+                split.oov += oov as u64;
+                return true;
+            }
+        }
+        false
+    }
+
     /// Counts for the manifest: `words`, `captions`, `dropped` (of it
     /// `dropped_too_long` and `dropped_wordless`), and per split
     /// `captions_SPLIT`, `tokens_SPLIT`, `oov_SPLIT` (tokens out of vocabulary).
@@ -108,6 +133,13 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use attend_artifact::Record;
+    use attend_artifact::dataset::CaptionRecord;
+    use attend_artifact::vocabulary::EncodedRecord;
+
+    fn batch<R: Record>(columns: Vec<ArrayRef>) -> RecordBatch {
+        RecordBatch::try_new(Arc::new(R::schema()), columns).unwrap()
+    }
 
     #[test]
     fn captions_are_encoded_or_counted_as_left_out() {
@@ -125,7 +157,10 @@ mod tests {
             caption(3, "val", "a big dog"),
             caption(4, "val", "a dog a dog"),
         ];
-        let (encoded, tally) = encode(&captions, &vocabulary).unwrap();
+        let captions = batch::<CaptionRecord>(CaptionRecord::columns(&captions));
+        let mut tally = Tally::default();
+        let encoded = encode(&captions, &vocabulary, &mut tally).unwrap();
+        let encoded = EncodedRecord::rows(&batch::<EncodedRecord>(encoded)).unwrap();
         let ids: Vec<(i64, &[i32])> = encoded
             .iter()
             .map(|e| (e.caption_id, &e.tokens[..]))

@@ -3,14 +3,18 @@
 //!
 //! Words are counted in the train split alone, so nothing of validation or test
 //! leaks into the model. With the same captions and parameters the output is
-//! the same byte for byte.
+//! the same byte for byte. The captions are read twice, some thousand at a time,
+//! to count and to encode: memory holds the words, not the captions.
 
 mod encode;
 mod words;
 
 use attend_artifact::dataset::CaptionRecord;
-use attend_artifact::vocabulary::EncodedRecord;
-use attend_artifact::{Error, InputSpec, Parts, Record, Result, Stage, StageSpec, stage};
+use attend_artifact::record::Table;
+use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
+use attend_artifact::{
+    Error, InputSpec, Parts, Record, Result, Stage, StageSpec, check_interrupt, stage,
+};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
@@ -44,6 +48,11 @@ struct VocabSection {
     min_count: u64,
     /// Captions of more words than this are left out. Default 50.
     max_length: usize,
+    /// How captions are split into words: `lowercase-alphanumeric`, as Karpathy's
+    /// data sets are, or `unicode-words`, for any language: words keep their marks,
+    /// and scripts without spaces come as single characters. Default
+    /// `lowercase-alphanumeric`.
+    tokenizer: Tokenizer,
 }
 
 impl Default for VocabSection {
@@ -51,6 +60,7 @@ impl Default for VocabSection {
         VocabSection {
             min_count: 6,
             max_length: 50,
+            tokenizer: Tokenizer::default(),
         }
     }
 }
@@ -70,16 +80,29 @@ fn run(stage: &Stage<Config>) -> Result<()> {
     let Some(staging) = stage.begin(&[])? else {
         return Ok(());
     };
-    let captions = CaptionRecord::read(&table)?;
-    let vocabulary = words::vocabulary(&captions, section.min_count, section.max_length)
+    let mut counts = words::WordCounts::default();
+    for batch in CaptionRecord::batches(&table)? {
+        check_interrupt()?;
+        for (split, caption) in encode::texts(&batch?)? {
+            counts.add(split, caption, section.tokenizer);
+        }
+    }
+    let words = counts
+        .frequent(section.min_count)
         .map_err(|why| Error::input(format!("{}: {why}", table.display())))?;
-    let (encoded, tally) = encode::encode(&captions, &vocabulary)?;
-    tally.log(&vocabulary);
-
+    let vocabulary = Vocabulary::new(words, section.min_count, section.max_length)
+        .with_tokenizer(section.tokenizer);
     vocabulary.write(&staging.path("vocab.json")?)?;
     staging.done("vocab.json", None)?;
-    EncodedRecord::write(&staging.path("encoded.parquet")?, &encoded)?;
-    staging.done("encoded.parquet", Some(encoded.len() as u64))?;
+
+    let mut tally = encode::Tally::default();
+    let mut encoded = Table::create::<EncodedRecord>(&staging.path("encoded.parquet")?)?;
+    for batch in CaptionRecord::batches(&table)? {
+        check_interrupt()?;
+        encoded.write(encode::encode(&batch?, &vocabulary, &mut tally)?)?;
+    }
+    staging.done("encoded.parquet", Some(encoded.finish()?))?;
+    tally.log(&vocabulary);
     let counts = tally.counts(&vocabulary);
     let counts: Vec<(&str, u64)> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
     staging.commit(&counts)?;

@@ -5,10 +5,12 @@
 use assert_cmd::Command;
 use attend_artifact::dataset::CaptionRecord;
 use attend_artifact::manifest::{FileEntry, Producer, SCHEMA};
-use attend_artifact::vocabulary::{EncodedRecord, Vocabulary, tokenize};
+use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Manifest, Record, digest_file};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
 
 /// The part of a data set artifact that this stage reads.
 fn dataset(folder: &Path, captions: &[(&str, &str)]) -> PathBuf {
@@ -137,6 +139,79 @@ fn the_same_captions_give_the_same_digest() {
     assert_ne!(digest("two", &["vocab.min_count=2"]), first);
 }
 
+/// Scripts that have marks within words, or no spaces between them.
+#[test]
+fn any_language_is_split_by_unicodes_word_boundaries() {
+    let folder = tempfile::tempdir().unwrap();
+    let captions = [
+        ("train", "एक कुत्ता घास पर दौड़ता है।"),
+        ("train", "一只狗，在草地上。"),
+        ("train", "L'homme n'a que 3,5 ÎLES"),
+        ("train", "หมา"),
+    ];
+    let dataset = dataset(folder.path(), &captions);
+    let made = |name: &str, set: &[&str]| {
+        let output = folder.path().join(name);
+        let set = [&["vocab.min_count=1"], set].concat();
+        vocab(&dataset, &output, &set).assert().success();
+        let artifact = Artifact::open(&output).unwrap();
+        let vocabulary = Vocabulary::open(&artifact).unwrap();
+        let encoded = EncodedRecord::read(&artifact.file("encoded.parquet").unwrap()).unwrap();
+        let said = encoded.into_iter().map(|row| {
+            let ids: Vec<i64> = row.tokens.iter().map(|id| i64::from(*id)).collect();
+            vocabulary.decode(&ids)
+        });
+        (said.collect::<Vec<_>>(), vocabulary)
+    };
+    let (unicode, vocabulary) = made("unicode", &["vocab.tokenizer=unicode-words"]);
+    let expected = [
+        "एक कुत्ता घास पर दौड़ता है",
+        "一 只 狗 在 草 地 上",
+        "l'homme n'a que 3,5 îles",
+        "ห ม า",
+    ];
+    assert_eq!(unicode, expected);
+    assert_eq!(vocabulary.tokenizer, Tokenizer::UnicodeWords);
+    // The vocabulary knows how captions were split, whoever reads it.
+    let ids = vocabulary.encode("狗!");
+    assert_eq!(vocabulary.decode(&ids), "狗");
+    let (karpathys, vocabulary) = made("karpathys", &[]);
+    assert_eq!(karpathys[1], "一只狗 在草地上");
+    assert_eq!(vocabulary.tokenizer, Tokenizer::LowercaseAlphanumeric);
+    fails(
+        &mut vocab(&dataset, folder.path(), &["vocab.tokenizer=words"]),
+        2,
+        "unicode-words",
+    );
+}
+
+#[test]
+fn killed_at_any_instant_it_ends_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset(folder.path(), &CAPTIONS.repeat(5000));
+    let set = ["vocab.min_count=1"];
+    let [whole, killed] = ["whole", "killed"].map(|name| folder.path().join(name));
+    let begun = Instant::now();
+    vocab(&dataset, &whole, &set).assert().success();
+    let took = begun.elapsed();
+    let whole = Artifact::open(&whole).unwrap().manifest;
+    let mut kills = 0;
+    for n in 0..50u32 {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_attend-vocab"));
+        child.args(vocab(&dataset, &killed, &set).get_args());
+        let mut child = child.stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(took * (n * 37 % 50) / 50);
+        child.kill().unwrap(); // SIGKILL
+        kills += u32::from(child.wait().unwrap().code().is_none());
+        vocab(&dataset, &killed, &set).assert().success();
+        let artifact = Artifact::open(&killed).unwrap();
+        artifact.verify().unwrap();
+        assert_eq!(artifact.manifest, whole);
+        std::fs::remove_dir_all(&killed).unwrap();
+    }
+    assert!(kills > 25, "{kills} of 50 runs were killed");
+}
+
 #[test]
 fn bad_input_ends_with_one_message_and_its_code() {
     let folder = tempfile::tempdir().unwrap();
@@ -188,7 +263,7 @@ fn tokens_are_karpathys() {
                     .iter()
                     .map(|token| token.as_str().unwrap())
                     .collect();
-                assert_eq!(tokenize(raw), tokens, "{file}: {raw:?}");
+                assert_eq!(Tokenizer::default().words(raw), tokens, "{file}: {raw:?}");
                 if split == "train" {
                     tokens
                         .iter()
