@@ -23,6 +23,7 @@ pub mod config;
 pub mod dataset;
 pub mod error;
 pub mod features;
+mod hashed;
 pub mod manifest;
 mod old;
 pub mod progress;

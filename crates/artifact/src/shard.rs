@@ -6,6 +6,7 @@
 //! array. The file is not compressed, so that the operating system's page cache
 //! is the only cache.
 
+use crate::hashed::Hashed;
 use crate::{At, Error, Result};
 use arrow::array::ArrayData;
 use arrow::array::{
@@ -21,7 +22,6 @@ use arrow::ipc::{Block, root_as_footer};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,8 +101,8 @@ impl TensorShardWriter {
                 (METADATA.to_owned(), metadata),
             ]));
         let schema = Schema::new(vec![Field::new("image_id", DataType::Int64, false), tensor]);
-        let writer =
-            FileWriter::try_new(Hashed::new(File::create(path).at(path)?), &schema).at(path)?;
+        let file = File::create(path).and_then(Hashed::new).at(path)?;
+        let writer = FileWriter::try_new(file, &schema).at(path)?;
         let row_bytes = elements * dtype.bytes();
         Ok(TensorShardWriter {
             path: path.to_owned(),
@@ -148,12 +148,12 @@ impl TensorShardWriter {
         }
         self.writer.finish().at(&self.path)?;
         let hashed = self.writer.into_inner().at(&self.path)?;
-        let file = hashed.file.into_inner().map_err(|e| e.into_error());
+        let (file, bytes, blake3) = hashed.finish().at(&self.path)?;
         Ok(WrittenShard {
             rows: self.rows,
-            bytes: hashed.bytes,
-            blake3: hashed.hasher.finalize().to_hex().to_string(),
-            file: file.at(&self.path)?,
+            bytes,
+            blake3,
+            file,
         })
     }
 
@@ -185,36 +185,6 @@ pub struct WrittenShard {
     pub(crate) bytes: u64,
     pub(crate) blake3: String,
     pub(crate) file: File,
-}
-
-/// A file whose digest is taken while it is written: nobody has to read it again.
-struct Hashed {
-    file: BufWriter<File>,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Hashed {
-    fn new(file: File) -> Hashed {
-        Hashed {
-            file: BufWriter::new(file),
-            hasher: blake3::Hasher::new(),
-            bytes: 0,
-        }
-    }
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }
 
 /// A shard, memory-mapped.
