@@ -42,7 +42,11 @@ impl Hashed {
         if let Ok(synced) = self.syncing.join() {
             synced?;
         }
-        Ok((file, self.bytes, self.hasher.finalize().to_hex().to_string()))
+        Ok((
+            file,
+            self.bytes,
+            self.hasher.finalize().to_hex().to_string(),
+        ))
     }
 }
 
