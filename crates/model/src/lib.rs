@@ -10,7 +10,10 @@ pub mod search;
 pub mod weights;
 
 pub use captioner::{Captioner, ModelCard};
-pub use decoder::{Decoder, DecoderConfig, Loss, Projected, State, Step, Teacher, loss};
+pub use decoder::{
+    Captions, Decoder, DecoderConfig, Gradients, Loss, Objective, Projected, Reading, State, Step,
+    Teacher,
+};
 pub use device::device;
 pub use encoder::{
     Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, cells, normalise,

@@ -1,15 +1,57 @@
-//! Adam (Kingma & Ba 2015) as in PyTorch, with a state that can be saved.
+//! Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) as in PyTorch, with a
+//! state that can be saved.
+//!
+//! On the CPU one pass over the memory does it all, on as many threads as the process
+//! may use: clipping, both moments, the step.
 
 use attend_model::weights::StateDict;
-use tch::{Kind, Tensor, no_grad};
+use multiversion::multiversion;
+use serde::{Deserialize, Serialize};
+use std::slice::{from_raw_parts, from_raw_parts_mut};
+use tch::{Device, Kind, Tensor, no_grad};
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+/// Numbers that a thread updates at a time.
+const CHUNK: usize = 1 << 15;
+
+/// Adam's own parameters, PyTorch's as defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Decay of the mean of the gradients.
+    pub beta1: f64,
+    /// Decay of the mean of their squares.
+    pub beta2: f64,
+    /// Added to the root of the latter.
+    pub epsilon: f64,
+    /// Share of a weight that is lost at each step, times the learning rate (AdamW).
+    pub weight_decay: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+/// What becomes of a gradient before the step.
+#[derive(Clone, Copy, Debug)]
+pub struct Clip {
+    /// It is first multiplied by this,
+    pub factor: f64,
+    /// then each number kept within ± this (0: as it is).
+    pub value: f64,
+}
 
 /// The optimizer of one group of parameters.
 pub struct Adam {
     parameters: Vec<Parameter>,
+    options: Options,
+    threads: usize,
     /// Steps taken.
     pub steps: i64,
 }
@@ -23,58 +65,85 @@ struct Parameter {
 
 impl Adam {
     /// An optimizer of these parameters, by name.
-    pub fn new(parameters: impl IntoIterator<Item = (String, Tensor)>) -> Adam {
+    pub fn new(
+        parameters: impl IntoIterator<Item = (String, Tensor)>,
+        options: Options,
+        threads: usize,
+    ) -> Adam {
         let parameters = parameters
             .into_iter()
             .map(|(name, value)| Parameter {
-                mean: value.zeros_like(),
-                square: value.zeros_like(),
+                mean: value.detach().zeros_like(),
+                square: value.detach().zeros_like(),
                 name,
                 value,
             })
             .collect();
         Adam {
             parameters,
+            options,
+            threads,
             steps: 0,
         }
     }
 
-    /// Forgets the gradients.
-    pub fn zero_grad(&mut self) {
-        for parameter in &mut self.parameters {
-            parameter.value.zero_grad();
-        }
-    }
-
-    /// One step along the gradients, each number of which is first clipped to
-    /// ± `clip` (0: not clipped).
-    pub fn step(&mut self, lr: f64, clip: f64) {
+    /// One step along the gradients that have a parameter here.
+    pub fn step(&mut self, gradients: &[(String, Tensor)], lr: f64, clip: Clip) {
         self.steps += 1;
         let step = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let step_size = lr / (1.0 - BETA1.powi(step));
-        let root_correction = (1.0 - BETA2.powi(step)).sqrt();
-        no_grad(|| {
-            for Parameter {
-                value,
-                mean,
-                square,
-                ..
-            } in &mut self.parameters
-            {
-                let mut gradient = value.grad();
-                if !gradient.defined() {
-                    continue;
-                }
-                if clip > 0.0 {
-                    let _ = gradient.clamp_(-clip, clip);
-                }
-                let _ = mean.lerp_(&gradient, 1.0 - BETA1);
-                let _ = square.g_mul_scalar_(BETA2);
-                *square += gradient.square() * (1.0 - BETA2);
-                let update = &*mean / (square.sqrt() / root_correction + EPSILON);
-                *value -= update * step_size;
+        let Options {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+        } = self.options;
+        let update = Update {
+            factor: clip.factor as f32,
+            limit: if clip.value > 0.0 {
+                clip.value as f32
+            } else {
+                f32::INFINITY
+            },
+            gain1: (1.0 - beta1) as f32,
+            beta2: beta2 as f32,
+            gain2: (1.0 - beta2) as f32,
+            root: (1.0 - beta2.powi(step)).sqrt() as f32,
+            epsilon: epsilon as f32,
+            step: (lr / (1.0 - beta1.powi(step))) as f32,
+            keep: (1.0 - lr * weight_decay) as f32,
+        };
+        let mut chunks = Vec::new();
+        for parameter in &self.parameters {
+            let gradient = gradients.iter().find(|(name, _)| *name == parameter.name);
+            let Some((_, gradient)) = gradient else {
+                continue;
+            };
+            if parameter.fits(gradient) {
+                chunks.extend(parameter.chunks(gradient));
+            } else {
+                no_grad(|| parameter.plain(gradient, &update));
             }
+        }
+        let mut shares: Vec<Vec<Chunk>> = (0..self.threads.max(1)).map(|_| Vec::new()).collect();
+        let count = shares.len();
+        for (n, chunk) in chunks.into_iter().enumerate() {
+            shares[n % count].push(chunk);
+        }
+        std::thread::scope(|scope| {
+            let mut shares = shares.into_iter();
+            let own = shares.next();
+            for share in shares.filter(|share| !share.is_empty()) {
+                scope.spawn(move || share.into_iter().for_each(|chunk| update.fused(chunk)));
+            }
+            own.into_iter()
+                .flatten()
+                .for_each(|chunk| update.fused(chunk));
         });
+    }
+
+    /// Names and values of the parameters.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.parameters.iter().map(|p| (p.name.as_str(), &p.value))
     }
 
     /// The moments, by parameter: `NAME.mean` and `NAME.square`.
@@ -114,7 +183,89 @@ impl Adam {
     }
 }
 
-/// Whether a number is NaN or infinite.
-pub fn is_broken(value: &Tensor) -> bool {
-    !value.to_kind(Kind::Double).double_value(&[]).is_finite()
+/// The numbers of one step.
+#[derive(Clone, Copy)]
+struct Update {
+    factor: f32,
+    limit: f32,
+    gain1: f32,
+    beta2: f32,
+    gain2: f32,
+    root: f32,
+    epsilon: f32,
+    step: f32,
+    keep: f32,
+}
+
+/// A part of a parameter.
+struct Chunk<'a> {
+    value: &'a mut [f32],
+    mean: &'a mut [f32],
+    square: &'a mut [f32],
+    gradient: &'a [f32],
+}
+
+impl Parameter {
+    /// Whether the fused loop can take it.
+    fn fits(&self, gradient: &Tensor) -> bool {
+        [&self.value, &self.mean, &self.square, gradient]
+            .iter()
+            .all(|t| t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous())
+            && gradient.size() == self.value.size()
+    }
+
+    fn chunks<'a>(&'a self, gradient: &'a Tensor) -> impl Iterator<Item = Chunk<'a>> {
+        let numbers = self.value.numel();
+        let [value, mean, square] = [&self.value, &self.mean, &self.square].map(|tensor| {
+            // SAFETY: `fits` says that these are f32 numbers in our memory; they are
+            // different tensors, and nobody else looks at them during the step.
+            unsafe { from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), numbers) }
+        });
+        // SAFETY: as above, and the gradient is only read.
+        let gradient = unsafe { from_raw_parts(gradient.data_ptr().cast::<f32>(), numbers) };
+        (value.chunks_mut(CHUNK).zip(mean.chunks_mut(CHUNK)))
+            .zip(square.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)))
+            .map(|((value, mean), (square, gradient))| Chunk {
+                value,
+                mean,
+                square,
+                gradient,
+            })
+    }
+
+    /// The same in tensor operations, for other devices.
+    fn plain(&self, gradient: &Tensor, update: &Update) {
+        let [mut value, mut mean, mut square] =
+            [&self.value, &self.mean, &self.square].map(Tensor::shallow_clone);
+        let limit = f64::from(update.limit);
+        let gradient =
+            (gradient.to_kind(value.kind()) * f64::from(update.factor)).clamp(-limit, limit);
+        let _ = mean.lerp_(&gradient, f64::from(update.gain1));
+        let _ = square.g_mul_scalar_(f64::from(update.beta2));
+        square += gradient.square() * f64::from(update.gain2);
+        let denominator = square.sqrt() / f64::from(update.root) + f64::from(update.epsilon);
+        value *= f64::from(update.keep);
+        value -= &mean / denominator * f64::from(update.step);
+    }
+}
+
+impl Update {
+    fn fused(&self, chunk: Chunk) {
+        fused(*self, chunk.value, chunk.mean, chunk.square, chunk.gradient);
+    }
+}
+
+#[multiversion(targets("x86_64+avx2", "x86_64+avx512f"))]
+fn fused(by: Update, value: &mut [f32], mean: &mut [f32], square: &mut [f32], gradient: &[f32]) {
+    let numbers = (value.iter_mut().zip(mean)).zip(square.iter_mut().zip(gradient));
+    for ((value, mean), (square, gradient)) in numbers {
+        let scaled = gradient * by.factor;
+        // Not `clamp` and not `min`: a gradient that is no number shall stay none.
+        let above = if scaled > by.limit { by.limit } else { scaled };
+        let gradient = if above < -by.limit { -by.limit } else { above };
+        *mean += (gradient - *mean) * by.gain1;
+        *square = *square * by.beta2 + gradient * gradient * by.gain2;
+        let denominator = square.sqrt() / by.root + by.epsilon;
+        *value = *value * by.keep - *mean / denominator * by.step;
+    }
 }

@@ -35,8 +35,8 @@ pub struct Data {
 pub struct Batch {
     /// Features f16/f32 (n, cells, channels) or pixels u8 (n, 3, H, W).
     pub images: Tensor,
-    /// Which of the n images each caption describes: i64 (B).
-    pub image_of_caption: Tensor,
+    /// Which of the n images each caption describes, B.
+    pub image_of_caption: Vec<i64>,
     /// `<start>` … `<end>`, padded: i64 (B, L); by descending length.
     pub tokens: Tensor,
     /// Tokens of each caption, `<start>` and `<end>` included.
@@ -199,7 +199,7 @@ impl Data {
         let image_of_caption: Vec<i64> = captions.iter().map(|(n, _)| *n).collect();
         Ok(Batch {
             images: self.gather(&images)?,
-            image_of_caption: Tensor::from_slice(&image_of_caption),
+            image_of_caption,
             tokens: Tensor::from_slice(&tokens).view([captions.len() as i64, longest as i64]),
             lengths: captions
                 .iter()

@@ -1,22 +1,11 @@
 //! `attend-train`: dataset, vocabulary and, for a frozen encoder, features ->
 //! checkpoints.
 
-mod adam;
-mod checkpoint;
-mod config;
-mod data;
-mod metrics;
-mod network;
-mod order;
-mod run;
-mod tensorboard;
-mod validate;
-
-use crate::checkpoint::State;
-use crate::config::{Config, EncoderTraining, StopMetric};
-use crate::data::{Data, Source};
-use crate::network::Network;
-use crate::run::Run;
+use attend_train::checkpoint::State;
+use attend_train::config::{Config, EncoderTraining, StopMetric};
+use attend_train::data::{Data, Source};
+use attend_train::network::Network;
+use attend_train::run::Run;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
@@ -171,7 +160,7 @@ fn scorer(metric: StopMetric) -> Result<Scorer> {
 }
 
 fn decoder_config(config: &Config, words: &Vocabulary) -> DecoderConfig {
-    let config::Decoder {
+    let attend_train::config::Decoder {
         embedding,
         attention,
         hidden,

@@ -1,12 +1,15 @@
 //! Encoder and decoder as the trainer holds them, with their optimizers.
 
-use crate::adam::Adam;
+use crate::adam::{Adam, Clip, Options};
 use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, EncoderTraining};
 use crate::data::Batch;
 use attend_artifact::{Error, Result};
 use attend_model::weights::{self, StateDict};
-use attend_model::{Decoder, Encoder, Loss, ModelCard, Projected, Teacher, cells, loss, normalise};
+use attend_model::{
+    Captions, Decoder, Encoder, Gradients, ModelCard, Objective, Projected, Reading, Teacher,
+    cells, normalise,
+};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -18,9 +21,24 @@ pub struct Network {
     pub decoder: Decoder,
     decoder_vars: nn::VarStore,
     decoder_adam: Adam,
+    gradients: Gradients,
     images: Images,
     device: Device,
-    alpha_c: f64,
+    objective: Objective,
+}
+
+/// What a batch came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The loss.
+    pub total: f64,
+    /// Mean over real tokens.
+    pub cross_entropy: f64,
+    /// The doubly stochastic term.
+    pub attention: f64,
+    /// Share of the real tokens whose right word is among the five likeliest; 0 where
+    /// nobody asked.
+    pub top5: f64,
 }
 
 /// What turns a batch's images into features.
@@ -81,7 +99,7 @@ impl Network {
                 let _ = tensor.set_requires_grad(false);
             }
         }
-        let adam = Adam::new(learning(&vars));
+        let adam = Adam::new(learning(&vars), Options::default(), threads());
         Network::new(
             card,
             config,
@@ -96,57 +114,119 @@ impl Network {
     }
 
     fn new(card: ModelCard, config: &Config, images: Images, device: Device) -> Result<Network> {
-        let decoder_vars = nn::VarStore::new(device);
+        let mut decoder_vars = nn::VarStore::new(device);
         tch::manual_seed(crate::order::mix(&[config.train.seed, 0]) as i64);
         let decoder = Decoder::new(&decoder_vars.root(), &card.decoder);
-        let decoder_adam = Adam::new(learning(&decoder_vars));
+        decoder_vars.freeze(); // for autograd: its gradient is by hand
+        let decoder_adam = Adam::new(named(&decoder_vars), Options::default(), threads());
         Ok(Network {
             card,
+            gradients: Gradients::of(&decoder),
             decoder,
             decoder_vars,
             decoder_adam,
             images,
             device,
-            alpha_c: config.train.alpha_c,
+            objective: Objective {
+                alpha_c: config.train.alpha_c,
+                smoothing: 0.0,
+            },
         })
     }
 
-    /// Features of a batch's images, projected for the decoder.
-    pub fn look(&self, images: &Tensor, train: bool) -> Projected {
+    /// Takes the decoder's weights from these; names and shapes must be the same.
+    ///
+    /// # Errors
+    /// Says which are not.
+    pub fn start_from(&mut self, weights: &StateDict) -> attend_model::Result<()> {
+        weights::assign(&self.decoder_vars, weights, &|_| false).map(|_| ())
+    }
+
+    /// Features of images, projected for the decoder; without a gradient.
+    pub fn look(&self, images: &Tensor) -> Projected {
+        tch::no_grad(|| {
+            let (cells, grid) = self.cells(images, false);
+            self.decoder.project(&cells, grid)
+        })
+    }
+
+    /// Cells (n, p, C) and their grid.
+    fn cells(&self, images: &Tensor, train: bool) -> (Tensor, [i64; 2]) {
         let images = images.to_device(self.device);
         match &self.images {
-            Images::Features { grid, .. } => {
-                self.decoder.project(&images.to_kind(Kind::Float), *grid)
-            }
+            Images::Features { grid, .. } => (images.to_kind(Kind::Float), *grid),
             Images::Encoder(part) => {
                 let map = part.look(&images, train);
                 let size = map.size();
-                self.decoder.project(&cells(&map), [size[2], size[3]])
+                (cells(&map), [size[2], size[3]])
             }
         }
     }
 
-    /// Loss of a batch and what it was made from; with dropout.
-    pub fn forward(&self, batch: &Batch) -> (Loss, Teacher) {
-        let images = self.look(&batch.images, true);
-        let index = batch.image_of_caption.to_device(self.device);
+    /// Reads a batch, with dropout, and adds the gradient of `scale` times its loss to
+    /// what [`Network::step`] takes. None is added where the loss is no finite number.
+    pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
+        let (cells, grid) = self.cells(&batch.images, true);
+        let learns = cells.requires_grad();
+        let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
         let tokens = batch.tokens.to_device(self.device);
-        let out = self
-            .decoder
-            .teacher_forcing(&images, &index, &tokens, &batch.lengths, true);
-        (loss(&out, self.alpha_c), out)
+        let captions = Captions {
+            image: &batch.image_of_caption,
+            tokens: &tokens,
+            lengths: &batch.lengths,
+        };
+        let out = self.decoder.teacher_forcing(&images, captions, reading);
+        let loss = out.loss(self.objective);
+        let outcome = Outcome {
+            total: loss.total.double_value(&[]),
+            cross_entropy: loss.cross_entropy.double_value(&[]),
+            attention: loss.attention.double_value(&[]),
+            top5: if top5 { share_of_top5(&out) } else { 0.0 },
+        };
+        if outcome.total.is_finite() {
+            let of_cells = out.backward(&self.decoder, loss, scale, &mut self.gradients, learns);
+            if let Some(of_cells) = of_cells {
+                // The chain rule as a scalar: autograd goes on from here.
+                (cells * of_cells).sum(None).backward();
+            }
+        }
+        outcome
     }
 
-    /// One step of both optimizers along the gradients of `total`.
-    pub fn learn(&mut self, total: &Tensor, decoder_lr: f64, encoder_lr: f64, clip: f64) {
-        self.decoder_adam.zero_grad();
+    /// One step of both optimizers along the gradients that were gathered; they are
+    /// clipped to a norm of `norm` all together (0: not), then each number to ±
+    /// `value` (0: not).
+    pub fn step(&mut self, decoder_lr: f64, encoder_lr: f64, norm: f64, value: f64) {
+        let of_decoder: Vec<(String, Tensor)> = (self.gradients.named().into_iter())
+            .map(|(name, tensor)| (name.to_owned(), tensor))
+            .collect();
+        let of_encoder: Vec<(String, Tensor)> = match &self.images {
+            Images::Encoder(part) => (part.adam.parameters())
+                .map(|(name, tensor)| (name.to_owned(), tensor.grad()))
+                .filter(|(_, gradient)| gradient.defined())
+                .collect(),
+            Images::Features { .. } => Vec::new(),
+        };
+        let factor = match norm > 0.0 {
+            true => factor_to(norm, of_decoder.iter().chain(&of_encoder)),
+            false => 1.0,
+        };
+        let clip = Clip { factor, value };
+        self.decoder_adam.step(&of_decoder, decoder_lr, clip);
         if let Images::Encoder(part) = &mut self.images {
-            part.adam.zero_grad();
+            part.adam.step(&of_encoder, encoder_lr, clip);
         }
-        total.backward();
-        self.decoder_adam.step(decoder_lr, clip);
-        if let Images::Encoder(part) = &mut self.images {
-            part.adam.step(encoder_lr, clip);
+        self.forget();
+    }
+
+    /// Forgets the gradients.
+    pub fn forget(&mut self) {
+        self.gradients.clear();
+        if let Images::Encoder(part) = &self.images {
+            part.adam.parameters().for_each(|(_, tensor)| {
+                let mut tensor = tensor.shallow_clone();
+                tensor.zero_grad();
+            });
         }
     }
 
@@ -253,4 +333,25 @@ fn learning(vars: &nn::VarStore) -> Vec<(String, Tensor)> {
 
 fn named(vars: &nn::VarStore) -> StateDict {
     vars.variables().into_iter().collect()
+}
+
+fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1)
+}
+
+/// What makes the norm of all gradients together `norm` where it is more; PyTorch's
+/// `clip_grad_norm_`.
+fn factor_to<'a>(norm: f64, gradients: impl Iterator<Item = &'a (String, Tensor)>) -> f64 {
+    let squares = gradients.map(|(_, gradient)| gradient.norm().double_value(&[]).powi(2));
+    let is = squares.sum::<f64>().sqrt();
+    (norm / (is + 1e-6)).min(1.0)
+}
+
+fn share_of_top5(out: &Teacher) -> f64 {
+    let k = out.logits.size()[1].min(5);
+    let (_, best) = out.logits.topk(k, 1, true, false);
+    let hits = best.eq_tensor(&out.targets.unsqueeze(1)).any_dim(1, false);
+    hits.to_kind(Kind::Double)
+        .mean(Kind::Double)
+        .double_value(&[])
 }

@@ -1,6 +1,5 @@
 //! The training loop.
 
-use crate::adam::is_broken;
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::config::{Schedule, Train};
 use crate::data::{Batch, Data};
@@ -11,10 +10,9 @@ use crate::validate::{Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Progress, Result, check_interrupt, progress};
 use attend_metrics::Scorer;
-use attend_model::Teacher;
+use attend_model::Reading;
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
-use tch::Kind;
 
 /// Batches that are put together ahead of the step.
 const AHEAD: usize = 4;
@@ -138,36 +136,38 @@ impl Run<'_> {
         let step = self.state.step;
         // Dropout is a function of seed and step.
         tch::manual_seed(mix(&[self.train.seed, 2, step]) as i64);
-        let (loss, out) = self.network.forward(batch);
-        if is_broken(&loss.total) {
+        let logs = step.is_multiple_of(self.train.log_steps);
+        let reading = Reading {
+            dropout: true,
+            own_words: 0.0,
+        };
+        let outcome = self.network.read(batch, 1.0, reading, logs);
+        if !outcome.total.is_finite() {
             let images: Vec<i64> = groups
                 .iter()
                 .map(|group| self.data.image(group.image).image_id)
                 .collect();
             return Err(Error::internal(format!(
                 "the loss of step {step} is {}, on images {images:?}; the last checkpoint is whole: lower the learning rate or look at these images",
-                loss.total.double_value(&[])
+                outcome.total
             )));
         }
         let rate = self.rate(epochs);
-        self.network.learn(
-            &loss.total,
-            self.train.decoder_lr * rate,
-            self.train.encoder_lr * rate,
-            self.train.clip,
-        );
-        let cross_entropy = loss.cross_entropy.double_value(&[]);
+        let (decoder_lr, encoder_lr) = (self.train.decoder_lr * rate, self.train.encoder_lr * rate);
+        self.network
+            .step(decoder_lr, encoder_lr, 0.0, self.train.clip);
+        let cross_entropy = outcome.cross_entropy;
         self.state.step += 1;
         self.state.step_of_epoch += 1;
         self.state.loss_sum += cross_entropy;
-        if step.is_multiple_of(self.train.log_steps) {
+        if logs {
             let values = [
-                ("loss", loss.total.double_value(&[])),
+                ("loss", outcome.total),
                 ("cross_entropy", cross_entropy),
                 ("perplexity", cross_entropy.exp()),
-                ("attention", loss.attention.double_value(&[])),
-                ("top5", top5(&out)),
-                ("learning_rate", self.train.decoder_lr * rate),
+                ("attention", outcome.attention),
+                ("top5", outcome.top5),
+                ("learning_rate", decoder_lr),
             ];
             metrics.write(step, self.state.epoch, "train", &values)?;
             bar.set_message(format!(
@@ -278,14 +278,4 @@ fn count(plan: &[Vec<Group>]) -> u64 {
         .flatten()
         .map(|group| group.captions.len() as u64)
         .sum()
-}
-
-/// Share of the real tokens whose right word is among the five likeliest.
-fn top5(out: &Teacher) -> f64 {
-    let k = out.logits.size()[1].min(5);
-    let (_, best) = out.logits.detach().topk(k, 1, true, false);
-    let hits = best.eq_tensor(&out.targets.unsqueeze(1)).any_dim(1, false);
-    hits.to_kind(Kind::Double)
-        .mean(Kind::Double)
-        .double_value(&[])
 }

@@ -52,7 +52,7 @@ pub fn validate(
     for images in data.validation.chunks(BATCH) {
         check_interrupt()?;
         let hypotheses = tch::no_grad(|| -> Result<_> {
-            let projected = network.look(&data.gather(images)?, false);
+            let projected = network.look(&data.gather(images)?);
             Ok(beam_search(&network.decoder, &projected, &options))
         })?;
         captions.extend(hypotheses.iter().map(|of_image| {

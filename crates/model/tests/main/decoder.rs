@@ -1,7 +1,9 @@
 //! The decoder against its equations in plain PyTorch.
 
 use crate::rebuilt::{assert_close, decoder_weights, expected, integers, uniform};
-use attend_model::{Decoder, DecoderConfig, Projected, Teacher, cells, loss, weights};
+use attend_model::{
+    Captions, Decoder, DecoderConfig, Gradients, Objective, Reading, Teacher, cells, weights,
+};
 use tch::{Device, Kind, Tensor, nn};
 
 const CHANNELS: i64 = 12;
@@ -25,58 +27,73 @@ fn decoder(grid: [i64; 2]) -> (nn::VarStore, Decoder) {
     (vars, decoder)
 }
 
-fn teacher_forcing(decoder: &Decoder, images: &Projected, tokens: &Tensor, train: bool) -> Teacher {
-    decoder.teacher_forcing(
-        images,
-        &integers(&IMAGE_OF_CAPTION),
+fn captions(tokens: &Tensor) -> Captions<'_> {
+    Captions {
+        image: &IMAGE_OF_CAPTION,
         tokens,
-        &LENGTHS,
-        train,
-    )
+        lengths: &LENGTHS,
+    }
 }
 
-/// Logits, alphas, loss and the gradient of everything.
+/// Alphas by caption, (B, T, P); 0 after a caption's end.
+fn by_caption(out: &Teacher) -> Tensor {
+    let of_step = out.alphas.split_with_sizes(&out.counts, 0);
+    let padded = of_step
+        .iter()
+        .map(|alphas| alphas.constant_pad_nd([0, 0, 0, LENGTHS.len() as i64 - alphas.size()[0]]));
+    Tensor::stack(&padded.collect::<Vec<_>>(), 1)
+}
+
+/// Logits, alphas, loss and the gradient of everything. In f32 the loops are fused,
+/// in f64 they are tensor operations.
 fn agrees_with_pytorch(case: &str, native: [i64; 2], grid: [i64; 2]) {
-    let expected = expected("decoder");
-    let check = |what: &str, is: &Tensor| {
-        let what = format!("{case}.{what}");
-        assert_close(&what, is, &expected[&what]);
-    };
-    let (vars, decoder) = decoder(grid);
-    let maps = uniform(
-        &format!("{case} features"),
-        &[3, CHANNELS, native[0], native[1]],
-        0.0,
-        2.0,
-    )
-    .set_requires_grad(true);
-    let images = decoder.project(&cells(&maps), native);
-    let out = teacher_forcing(&decoder, &images, &expected["tokens"], false);
-    check("logits", &out.logits);
-    check("alphas", &out.alphas);
-    assert_eq!(out.targets, expected[&format!("{case}.targets")]);
+    for kind in [Kind::Float, Kind::Double] {
+        let expected = expected("decoder");
+        let check = |what: &str, is: &Tensor| {
+            let what = format!("{case}.{what}");
+            assert_close(&what, &is.to_kind(Kind::Float), &expected[&what]);
+        };
+        let (mut vars, decoder) = decoder(grid);
+        vars.set_kind(kind);
+        let size = [3, CHANNELS, native[0], native[1]];
+        let maps = uniform(&format!("{case} features"), &size, 0.0, 2.0).to_kind(kind);
+        let images = tch::no_grad(|| decoder.project(&cells(&maps), native));
+        let captions = captions(&expected["tokens"]);
+        let out = decoder.teacher_forcing(&images, captions, Reading::default());
+        check("logits", &out.logits);
+        check("alphas", &by_caption(&out));
+        assert_eq!(out.targets, expected[&format!("{case}.targets")]);
 
-    let loss = loss(&out, ALPHA_C);
-    check("cross_entropy", &loss.cross_entropy);
-    check("attention", &loss.attention);
-    let total = &expected[&format!("{case}.cross_entropy")]
-        + ALPHA_C * &expected[&format!("{case}.attention")];
-    assert_close("total", &loss.total, &total);
+        let objective = Objective {
+            alpha_c: ALPHA_C,
+            ..Objective::default()
+        };
+        let loss = out.loss(objective);
+        check("cross_entropy", &loss.cross_entropy);
+        check("attention", &loss.attention);
+        let total = &expected[&format!("{case}.cross_entropy")]
+            + ALPHA_C * &expected[&format!("{case}.attention")];
+        assert_close("total", &loss.total.to_kind(Kind::Float), &total);
 
-    loss.total.backward();
-    check("grad.features", &maps.grad());
-    for (name, parameter) in vars.variables() {
-        if name == "attention.full_att.bias" {
-            // Softmax does not feel it: its gradient is rounding, on both sides.
-            assert!(parameter.grad().abs().max().double_value(&[]) < 1e-6);
-        } else {
-            check(&format!("grad.{name}"), &parameter.grad());
+        let mut gradients = Gradients::of(&decoder);
+        let of_cells = out.backward(&decoder, loss, 1.0, &mut gradients, true);
+        let of_maps = of_cells.unwrap().transpose(1, 2).reshape(size);
+        check("grad.features", &of_maps);
+        let named = gradients.named();
+        for (name, gradient) in &named {
+            if *name == "attention.full_att.bias" {
+                // Softmax does not feel it: PyTorch's gradient is rounding.
+                assert_eq!(gradient.abs().max().double_value(&[]), 0.0);
+            } else {
+                check(&format!("grad.{name}"), gradient);
+            }
         }
+        assert_eq!(named.len(), vars.len(), "a parameter has no gradient");
+        let parameters = expected
+            .keys()
+            .filter(|key| key.starts_with(&format!("{case}.grad.")));
+        assert_eq!(parameters.count(), vars.len() + 1, "the names are others");
     }
-    let parameters = expected
-        .keys()
-        .filter(|key| key.starts_with(&format!("{case}.grad.")));
-    assert_eq!(parameters.count(), vars.len() + 1, "the names are others");
 }
 
 #[test]
@@ -100,7 +117,7 @@ fn steps_give_what_teacher_forcing_gives() {
     let tokens = &expected("decoder")["tokens"];
     let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
     let images = decoder.project(&cells(&maps), [8, 8]);
-    let all_at_once = teacher_forcing(&decoder, &images, tokens, false);
+    let all_at_once = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
     // The first caption, the longest, is of the last image.
     let image = images.select(&integers(&IMAGE_OF_CAPTION[..1]));
     let mut state = decoder.init_state(&image);
@@ -109,7 +126,7 @@ fn steps_give_what_teacher_forcing_gives() {
         let step = decoder.step(&image, &tokens.narrow(0, 0, 1).select(1, t), &state);
         let of_caption = all_at_once.logits.narrow(0, row, 1);
         assert_close("logits", &step.logits, &of_caption);
-        let alpha = all_at_once.alphas.narrow(0, 0, 1).select(1, t);
+        let alpha = all_at_once.alphas.narrow(0, row, 1);
         assert_close("alpha", &step.alpha, &alpha);
         state = step.state;
         row += LENGTHS.iter().filter(|length| **length - 1 > t).count() as i64;
@@ -123,7 +140,14 @@ fn dropout_is_of_training_alone() {
     let tokens = &expected("decoder")["tokens"];
     let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
     let images = decoder.project(&cells(&maps), [3, 4]);
-    let logits = |train| teacher_forcing(&decoder, &images, tokens, train).logits;
+    let logits = |dropout| {
+        let reading = Reading {
+            dropout,
+            ..Reading::default()
+        };
+        let out = decoder.teacher_forcing(&images, captions(tokens), reading);
+        out.logits
+    };
     assert_eq!(logits(false), logits(false));
     tch::manual_seed(1);
     let dropped = logits(true);
@@ -139,8 +163,9 @@ fn attention_is_a_distribution_and_ends_with_the_caption() {
     let (_, decoder) = decoder([14, 14]);
     let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
     let images = decoder.project(&cells(&maps), [8, 8]);
-    let out = teacher_forcing(&decoder, &images, &expected("decoder")["tokens"], false);
-    let sums = out.alphas.sum_dim_intlist(-1i64, false, Kind::Float); // (B, T)
+    let tokens = &expected("decoder")["tokens"];
+    let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
+    let sums = by_caption(&out).sum_dim_intlist(-1i64, false, Kind::Float); // (B, T)
     for (row, length) in LENGTHS.iter().enumerate() {
         let sums = sums.get(row as i64);
         let real = sums.narrow(0, 0, length - 1) - 1.0;

@@ -2,7 +2,8 @@
 
 use crate::rebuilt::{decoder_weights, expected, integers, uniform};
 use attend_model::{
-    Decoder, DecoderConfig, Hypothesis, Projected, SearchOptions, beam_search, cells, weights,
+    Captions, Decoder, DecoderConfig, Hypothesis, Projected, Reading, SearchOptions, beam_search,
+    cells, weights,
 };
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -99,13 +100,12 @@ fn log_probs(
     let tokens = [&[options.start], caption, &[options.end]].concat();
     let length = tokens.len() as i64;
     let tokens = integers(&tokens).view([1, length]);
-    let out = decoder.teacher_forcing(
-        images,
-        &integers(&[image as i64]),
-        &tokens,
-        &[length],
-        false,
-    );
+    let captions = Captions {
+        image: &[image as i64],
+        tokens: &tokens,
+        lengths: &[length],
+    };
+    let out = decoder.teacher_forcing(images, captions, Reading::default());
     let log_probs = out.logits.log_softmax(-1, Kind::Float);
     let of_tokens = log_probs
         .gather(1, &out.targets.unsqueeze(1), false)

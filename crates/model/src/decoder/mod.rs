@@ -15,6 +15,13 @@
 //! Shapes: n images, p native cells, P attention cells, C channels, A attention
 //! width, E embedding, H hidden, B captions, T steps, V vocabulary, N real tokens.
 
+mod attention;
+mod backward;
+mod teacher;
+
+pub use backward::Gradients;
+pub use teacher::{Captions, Loss, Objective, Reading, Teacher};
+
 use serde::{Deserialize, Serialize};
 use tch::nn::{self, Init, Module};
 use tch::{Device, Kind, Tensor};
@@ -62,6 +69,7 @@ pub struct Projected {
     projected: Tensor,        // (n, P, A): W_e of the attention cells
     mean: Tensor,             // (n, C): over the attention cells
     resample: Option<Tensor>, // (P, p): R, where the grids differ
+    pooled: Option<Tensor>,   // (p, native cells): what made the features of a finer grid
     /// Attention grid, [height, width]; P is their product.
     pub grid: [i64; 2],
 }
@@ -82,27 +90,6 @@ pub struct Step {
     pub state: State,
     /// Attention over the cells, (B, P).
     pub alpha: Tensor,
-}
-
-/// What the decoder says when each next word is given to it.
-pub struct Teacher {
-    /// Scores, one row for each real token, (N, V): all captions' first
-    /// tokens, then all second ones, and so on.
-    pub logits: Tensor,
-    /// The right tokens, i64 (N).
-    pub targets: Tensor,
-    /// Attention, (B, T, P); 0 after a caption's end.
-    pub alphas: Tensor,
-}
-
-/// The parts of the loss, each a scalar.
-pub struct Loss {
-    /// `cross_entropy + alpha_c * attention`.
-    pub total: Tensor,
-    /// Mean over real tokens.
-    pub cross_entropy: Tensor,
-    /// Doubly stochastic term: mean over captions and cells of (1 - sum_t a)^2.
-    pub attention: Tensor,
 }
 
 impl Projected {
@@ -138,6 +125,7 @@ impl Projected {
             projected: of(&self.projected),
             mean: of(&self.mean),
             resample: self.resample.as_ref().map(Tensor::shallow_clone),
+            pooled: self.pooled.as_ref().map(Tensor::shallow_clone),
             grid: self.grid,
         }
     }
@@ -229,9 +217,9 @@ impl Decoder {
         let resample =
             (grid != native).then(|| pooling_matrix(native, grid, (cells.kind(), cells.device()))); // (P, p)
         // The wide products run over whichever grid has fewer cells.
-        let (cells, resample) = match resample {
-            Some(r) if r.size()[0] < r.size()[1] => (r.matmul(cells), None), // (n, P, C): p = P from here
-            other => (cells.shallow_clone(), other),
+        let (cells, resample, pooled) = match resample {
+            Some(r) if r.size()[0] < r.size()[1] => (r.matmul(cells), None, Some(r)), // (n, P, C): p = P from here
+            other => (cells.contiguous(), other, None),
         };
         let projected = self.encoder_att.forward(&cells); // (n, p, A)
         let (projected, mean) = match &resample {
@@ -249,6 +237,7 @@ impl Decoder {
             projected,
             mean,
             resample,
+            pooled,
             grid,
         }
     }
@@ -271,53 +260,6 @@ impl Decoder {
             logits: self.fc.forward(&state.h), // (B, V)
             state,
             alpha,
-        }
-    }
-
-    /// Runs over captions whose words are known: at least one caption, each of
-    /// at least two tokens. `image_of_caption` i64 (B) says which of the n
-    /// images each describes; `tokens` i64 (B, L) are `<start>` … `<end>`,
-    /// padded, by descending `lengths`. `train`: with dropout.
-    pub fn teacher_forcing(
-        &self,
-        images: &Projected,
-        image_of_caption: &Tensor,
-        tokens: &Tensor,
-        lengths: &[i64],
-        train: bool,
-    ) -> Teacher {
-        let captions = lengths.len() as i64; // B
-        let steps = lengths.first().map_or(0, |length| length - 1); // T
-        // b of each step: captions that have a token t + 1. The batch shrinks
-        // with them, so that no work is done for padding.
-        let counts: Vec<i64> = (0..steps)
-            .map(|t| lengths.partition_point(|length| length - 1 > t) as i64)
-            .collect();
-        // The captions' tokens from position `first` on, step by step: i64 (N).
-        let packed = |first: i64| {
-            let steps = counts.iter().zip(first..);
-            let of_step = steps.map(|(b, t)| tokens.select(1, t).narrow(0, 0, *b)); // (b)
-            Tensor::cat(&of_step.collect::<Vec<_>>(), 0)
-        };
-        let (of_word, of_context) = self.input_weights();
-        let gates = self.word_gates(&packed(0), &of_word); // (N, 4H)
-        let mut images = images.select(image_of_caption); // n = B from here
-        let mut state = self.init_state(&images); // (B, H)
-        let (mut hidden, mut alphas) = (Vec::new(), Vec::new());
-        for (b, gates) in counts.iter().zip(gates.split_with_sizes(&counts, 0)) {
-            if *b < images.len() {
-                (images, state) = (images.first(*b), state.first(*b));
-            }
-            let (next, alpha) = self.advance(&images, &gates, &of_context, &state);
-            alphas.push(alpha.constant_pad_nd([0, 0, 0, captions - b])); // (B, P)
-            hidden.push(next.h.shallow_clone()); // (b, H)
-            state = next;
-        }
-        let hidden = Tensor::cat(&hidden, 0).dropout(self.config.dropout, train); // (N, H)
-        Teacher {
-            logits: self.fc.forward(&hidden),  // (N, V)
-            targets: packed(1),                // (N)
-            alphas: Tensor::stack(&alphas, 1), // (B, T, P)
         }
     }
 
@@ -376,19 +318,6 @@ impl Decoder {
         let h = gate(3).sigmoid() * c.tanh(); // (B, H)
         let alpha = alpha.view([h.size()[0], -1]); // (B, P)
         (State { h, c }, alpha)
-    }
-}
-
-/// Cross entropy and doubly stochastic regularisation (paper, section 4.2.1).
-pub fn loss(out: &Teacher, alpha_c: f64) -> Loss {
-    let cross_entropy = out.logits.cross_entropy_for_logits(&out.targets);
-    let attention = (1f64 - out.alphas.sum_dim_intlist(1i64, false, None))
-        .square()
-        .mean(None); // over (B, P)
-    Loss {
-        total: &cross_entropy + &attention * alpha_c,
-        cross_entropy,
-        attention,
     }
 }
 

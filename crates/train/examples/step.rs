@@ -1,0 +1,94 @@
+//! Runs training steps of the decoder when told to, for `benches/training.py`.
+//!
+//!     step BATCHES.safetensors '{"threads": 2, "native": [8, 8], "decoder": {…}, "train": {…}}'
+//!
+//! The file holds the decoder's weights (`decoder.NAME`) and batches (`N.features`
+//! (n, p, C), `N.image` (B), `N.tokens` (B, L), `N.lengths` (B)). Each line of standard
+//! input is a number of steps; each line of output `{"seconds", "losses"}` of them.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for the benchmark")]
+
+use attend_model::weights::{self, StateDict};
+use attend_model::{DecoderConfig, ModelCard, Reading};
+use attend_train::config::Config;
+use attend_train::data::Batch;
+use attend_train::network::Network;
+use serde::Deserialize;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+#[derive(Deserialize)]
+struct Settings {
+    threads: i32,
+    device: String,
+    native: [i64; 2],
+    #[serde(flatten)]
+    config: Config,
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().unwrap();
+    let settings: Settings = serde_json::from_str(&arguments.next().unwrap()).unwrap();
+    tch::set_num_threads(settings.threads);
+    let device = attend_model::device(&settings.device).unwrap();
+    let dict = weights::read(Path::new(&file)).unwrap();
+    let of = |prefix: &str| -> StateDict {
+        let of_prefix = |(name, tensor): (&String, &Tensor)| {
+            Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))
+        };
+        dict.iter().filter_map(of_prefix).collect()
+    };
+    let decoder = of("decoder.");
+    let config = &settings.config;
+    let card = ModelCard {
+        decoder: DecoderConfig {
+            vocabulary: decoder["fc.bias"].size()[0],
+            channels: decoder["f_beta.bias"].size()[0],
+            embedding: config.decoder.embedding,
+            attention: config.decoder.attention,
+            hidden: config.decoder.hidden,
+            dropout: config.decoder.dropout,
+            grid: config.decoder.grid,
+        },
+        encoder: config.encoder.config.clone(),
+        image_size: [256, 256],
+        vocabulary_blake3: String::new(),
+        encoder_blake3: String::new(),
+    };
+    let mut network =
+        Network::on_features(card, config, settings.native, PathBuf::new(), device).unwrap();
+    network.start_from(&decoder).unwrap();
+    let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor.to_kind(Kind::Int64)).unwrap();
+    let batches: Vec<Batch> = (0..)
+        .map_while(|n| {
+            let batch = of(&format!("{n}."));
+            Some(Batch {
+                images: batch.get("features")?.to_device(device),
+                image_of_caption: numbers(&batch["image"]),
+                tokens: batch["tokens"].shallow_clone(),
+                lengths: numbers(&batch["lengths"]),
+            })
+        })
+        .collect();
+    let reading = Reading {
+        dropout: config.decoder.dropout > 0.0,
+        ..Reading::default()
+    };
+    let mut next = batches.iter().cycle();
+    for line in std::io::stdin().lock().lines() {
+        let steps: usize = line.unwrap().trim().parse().unwrap();
+        let mut losses = Vec::new();
+        let begun = Instant::now();
+        for batch in next.by_ref().take(steps) {
+            losses.push(network.read(batch, 1.0, reading, false).total);
+            network.step(config.train.decoder_lr, 0.0, 0.0, config.train.clip);
+        }
+        if device != Device::Cpu {
+            tch::Cuda::synchronize(0);
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        println!("{}", serde_json::json!({ "seconds": seconds, "losses": losses }));
+    }
+}

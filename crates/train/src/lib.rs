@@ -1,0 +1,13 @@
+//! The trainer's parts; the program is `attend-train`.
+#![deny(missing_docs)]
+
+pub mod adam;
+pub mod checkpoint;
+pub mod config;
+pub mod data;
+pub mod metrics;
+pub mod network;
+pub mod order;
+pub mod run;
+pub mod tensorboard;
+pub mod validate;
