@@ -6,6 +6,7 @@ pub mod captioner;
 pub mod decoder;
 pub mod device;
 pub mod encoder;
+pub mod parallel;
 pub mod search;
 pub mod weights;
 
@@ -18,6 +19,7 @@ pub use device::device;
 pub use encoder::{
     Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, cells, normalise,
 };
+pub use parallel::parallel;
 pub use search::{Hypothesis, SearchOptions, beam_search};
 
 /// What is wrong with a file of weights or a checkpoint.

@@ -5,7 +5,11 @@
 //! The file holds the decoder's weights (`decoder.NAME`) and batches (`N.features`
 //! (n, p, C), `N.image` (B), `N.tokens` (B, L), `N.lengths` (B)). Each line of standard
 //! input is a number of steps; each line of output `{"seconds", "losses"}` of them.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool for the benchmark")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a tool for the benchmark"
+)]
 
 use attend_model::weights::{self, StateDict};
 use attend_model::{DecoderConfig, ModelCard, Reading};
@@ -36,7 +40,10 @@ fn main() {
     let dict = weights::read(Path::new(&file)).unwrap();
     let of = |prefix: &str| -> StateDict {
         let of_prefix = |(name, tensor): (&String, &Tensor)| {
-            Some((name.strip_prefix(prefix)?.to_owned(), tensor.shallow_clone()))
+            Some((
+                name.strip_prefix(prefix)?.to_owned(),
+                tensor.shallow_clone(),
+            ))
         };
         dict.iter().filter_map(of_prefix).collect()
     };
@@ -89,6 +96,9 @@ fn main() {
             tch::Cuda::synchronize(0);
         }
         let seconds = begun.elapsed().as_secs_f64();
-        println!("{}", serde_json::json!({ "seconds": seconds, "losses": losses }));
+        println!(
+            "{}",
+            serde_json::json!({ "seconds": seconds, "losses": losses })
+        );
     }
 }

@@ -4,10 +4,12 @@
 //! On the CPU one pass over the memory does it all, on as many threads as the process
 //! may use: clipping, both moments, the step.
 
+use attend_model::parallel;
 use attend_model::weights::StateDict;
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
+use std::sync::Mutex;
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// Numbers that a thread updates at a time.
@@ -82,7 +84,7 @@ impl Adam {
         Adam {
             parameters,
             options,
-            threads,
+            threads: threads.max(1),
             steps: 0,
         }
     }
@@ -124,20 +126,14 @@ impl Adam {
                 no_grad(|| parameter.plain(gradient, &update));
             }
         }
-        let mut shares: Vec<Vec<Chunk>> = (0..self.threads.max(1)).map(|_| Vec::new()).collect();
-        let count = shares.len();
-        for (n, chunk) in chunks.into_iter().enumerate() {
-            shares[n % count].push(chunk);
-        }
-        std::thread::scope(|scope| {
-            let mut shares = shares.into_iter();
-            let own = shares.next();
-            for share in shares.filter(|share| !share.is_empty()) {
-                scope.spawn(move || share.into_iter().for_each(|chunk| update.fused(chunk)));
+        let chunks: Vec<Mutex<Chunk>> = chunks.into_iter().map(Mutex::new).collect();
+        let share = chunks.len().div_ceil(self.threads).max(1);
+        parallel(chunks.len().div_ceil(share), &|part| {
+            for chunk in chunks.iter().skip(part * share).take(share) {
+                if let Ok(mut chunk) = chunk.lock() {
+                    update.fused(&mut chunk);
+                }
             }
-            own.into_iter()
-                .flatten()
-                .for_each(|chunk| update.fused(chunk));
         });
     }
 
@@ -250,7 +246,7 @@ impl Parameter {
 }
 
 impl Update {
-    fn fused(&self, chunk: Chunk) {
+    fn fused(&self, chunk: &mut Chunk) {
         fused(*self, chunk.value, chunk.mean, chunk.square, chunk.gradient);
     }
 }

@@ -1,11 +1,6 @@
 //! `attend-train`: dataset, vocabulary and, for a frozen encoder, features ->
 //! checkpoints.
 
-use attend_train::checkpoint::State;
-use attend_train::config::{Config, EncoderTraining, StopMetric};
-use attend_train::data::{Data, Source};
-use attend_train::network::Network;
-use attend_train::run::Run;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
@@ -17,6 +12,11 @@ use attend_artifact::{
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
 use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
+use attend_train::checkpoint::State;
+use attend_train::config::{Config, EncoderTraining, StopMetric};
+use attend_train::data::{Data, Source};
+use attend_train::network::Network;
+use attend_train::run::Run;
 use std::path::Path;
 use std::process::ExitCode;
 

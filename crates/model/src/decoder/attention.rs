@@ -6,8 +6,9 @@
 //! for each caption.
 
 use super::{Captions, Projected};
+use crate::parallel;
 use multiversion::multiversion;
-use std::ops::Range;
+use std::sync::Mutex;
 use tch::{Device, Kind, Tensor};
 
 /// Numbers that are summed side by side; the order of a sum depends on nothing else.
@@ -64,13 +65,11 @@ impl<'a> Cells<'a> {
         let scores = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
         let query = query.contiguous();
         let (projected, w) = (view(&self.images.projected), view(&self.full_att));
-        for ((image, query), scores) in (self.image.iter())
-            .zip(view(&query).chunks_exact(width))
-            .zip(view_mut(&scores).chunks_exact_mut(cells))
-        {
-            let projected = &projected[of(*image, cells * width)];
-            score(projected, query, w, scores);
-        }
+        let (queries, images) = (view(&query), self.image);
+        by_rows(view_mut(&scores), cells, &|row, scores| {
+            let projected = of(projected, images[row], cells * width);
+            score(projected, &queries[row * width..][..width], w, scores);
+        });
         scores
     }
 
@@ -94,18 +93,47 @@ impl<'a> Cells<'a> {
             return seen.sum_dim_intlist(1i64, false, None);
         }
         let [_, cells, width] = sizes(&self.images.projected);
-        let of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
         let (query, scores) = (query.contiguous(), scores.contiguous());
+        let (queries, scores) = (view(&query), view(&scores));
         let (projected, w) = (view(&self.images.projected), view(&self.full_att));
-        let (of_projected, of_w) = (view_mut(&into.projected), view_mut(&into.full_att));
-        for (((image, query), scores), of_query) in (self.image.iter())
-            .zip(view(&query).chunks_exact(width))
-            .zip(view(&scores).chunks_exact(cells))
-            .zip(view_mut(&of_query).chunks_exact_mut(width))
-        {
-            let range = of(*image, cells * width);
-            let gradients = (&mut *of_query, &mut of_projected[range.clone()], &mut *of_w);
-            score_back(&projected[range], query, w, scores, gradients);
+        let images = self.image;
+        // Each thread has some cells of all images; what they have in common is added
+        // up afterwards, in the order of the cells.
+        let range = cells.div_ceil(threads());
+        let mut parts: Vec<BackPart> = (0..cells.div_ceil(range))
+            .map(|_| BackPart {
+                of_projected: Vec::new(),
+                of_query: vec![0.0; queries.len()],
+                of_w: vec![0.0; width],
+            })
+            .collect();
+        for image in view_mut(&into.projected).chunks_exact_mut(cells * width) {
+            for (part, of_projected) in parts.iter_mut().zip(image.chunks_mut(range * width)) {
+                part.of_projected.push(of_projected);
+            }
+        }
+        let parts: Vec<Mutex<BackPart>> = parts.into_iter().map(Mutex::new).collect();
+        parallel(parts.len(), &|n| {
+            let Ok(mut part) = parts[n].lock() else {
+                return;
+            };
+            let part = &mut *part;
+            let rows = (queries.chunks_exact(width).zip(scores.chunks_exact(cells)))
+                .zip(part.of_query.chunks_exact_mut(width));
+            for (((query, scores), of_query), image) in rows.zip(images) {
+                let of_projected = &mut *part.of_projected[*image as usize];
+                let first = n * range;
+                let scores = &scores[first..][..of_projected.len() / width];
+                let projected = of(projected, *image, cells * width);
+                let projected = &projected[first * width..][..of_projected.len()];
+                let gradients = (of_query, of_projected, &mut *part.of_w);
+                score_back(projected, query, w, scores, gradients);
+            }
+        });
+        let of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
+        for part in parts.into_iter().flat_map(Mutex::into_inner) {
+            add(view_mut(&of_query), &part.of_query);
+            add(view_mut(&into.full_att), &part.of_w);
         }
         of_query
     }
@@ -119,13 +147,12 @@ impl<'a> Cells<'a> {
             return;
         }
         let [_, cells, width] = sizes(&self.images.features);
-        let features = view(&self.images.features);
-        for ((image, weights), context) in (self.image.iter())
-            .zip(view(weights).chunks_exact(cells))
-            .zip(view_mut(context).chunks_exact_mut(width))
-        {
-            sum(&features[of(*image, cells * width)], weights, context);
-        }
+        let (features, weights) = (view(&self.images.features), view(weights));
+        let images = self.image;
+        by_rows(view_mut(context), width, &|row, context| {
+            let features = of(features, images[row], cells * width);
+            sum(features, &weights[row * cells..][..cells], context);
+        });
     }
 
     /// Gradient of the weights of [`Cells::context`]: (b, C) -> (b, p).
@@ -139,13 +166,12 @@ impl<'a> Cells<'a> {
         }
         let [_, cells, width] = sizes(&self.images.features);
         let weights = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
-        let features = view(&self.images.features);
-        for ((image, context), weights) in (self.image.iter())
-            .zip(view(context).chunks_exact(width))
-            .zip(view_mut(&weights).chunks_exact_mut(cells))
-        {
-            dots(&features[of(*image, cells * width)], context, weights);
-        }
+        let (features, context) = (view(&self.images.features), view(context));
+        let images = self.image;
+        by_rows(view_mut(&weights), cells, &|row, weights| {
+            let features = of(features, images[row], cells * width);
+            dots(features, &context[row * width..][..width], weights);
+        });
         weights
     }
 
@@ -169,6 +195,42 @@ impl<'a> Cells<'a> {
             None => gradients.projected,
         }
     }
+}
+
+/// The numbers of an image, of all images'.
+fn of(numbers: &[f32], image: i64, count: usize) -> &[f32] {
+    &numbers[image as usize * count..][..count]
+}
+
+/// What one thread writes to in [`Cells::scores_back`].
+struct BackPart<'a> {
+    /// Its cells of each image.
+    of_projected: Vec<&'a mut [f32]>,
+    of_query: Vec<f32>,
+    of_w: Vec<f32>,
+}
+
+fn threads() -> usize {
+    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
+}
+
+/// Calls `of_row` with each row of `out`, some rows on each thread.
+fn by_rows(out: &mut [f32], width: usize, of_row: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    let rows = (out.len() / width).div_ceil(threads()).max(1);
+    let parts = out.chunks_mut(rows * width).map(Mutex::new);
+    let parts: Vec<Mutex<&mut [f32]>> = parts.collect();
+    parallel(parts.len(), &|part| {
+        let Ok(mut out) = parts[part].lock() else {
+            return;
+        };
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            of_row(part * rows + row, out);
+        }
+    });
+}
+
+fn add(to: &mut [f32], from: &[f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
 
 #[multiversion(targets("x86_64+avx2", "x86_64+avx512f"))]
@@ -258,11 +320,6 @@ fn dots(cells: &[f32], vector: &[f32], out: &mut [f32]) {
             .sum();
         *out = sums.iter().sum::<f32>() + rest;
     }
-}
-
-fn of(image: i64, numbers: usize) -> Range<usize> {
-    let first = image as usize * numbers;
-    first..first + numbers
 }
 
 fn sizes(tensor: &Tensor) -> [usize; 3] {

@@ -6,6 +6,7 @@
 //! held before their sigmoids, `context` as its own gradient.
 
 use super::attention::CellGradients;
+use super::product::{add_product, is_own};
 use super::teacher::{Loss, Objective, Teacher, steps};
 use super::{Decoder, DecoderConfig};
 use tch::Tensor;
@@ -206,6 +207,11 @@ impl Teacher<'_> {
         } = decoder.config;
         let kept = &self.kept;
         let options = (of_hidden.kind(), of_hidden.device());
+        // The weights lie across the sums here: a copy lies along them.
+        let most = self.counts.first().copied().unwrap_or(0);
+        let across = |w: &Tensor| is_own(most, of_hidden).then(|| w.tr().contiguous());
+        let (heads_across, context_across) =
+            (across(&self.joined.heads), across(&self.joined.context));
         // Of h and c, from the step that was last done.
         let mut after = Tensor::zeros([0, hidden], options);
         let mut after_c = Tensor::zeros([0, hidden], options);
@@ -237,7 +243,7 @@ impl Teacher<'_> {
             let heads = of(&kept.heads);
             let query = heads.narrow(1, 0, attention);
             let gate = heads.narrow(1, attention, channels);
-            let of_gated = gates.mm(&self.joined.context); // (b, C)
+            let of_gated = through(&gates, &self.joined.context, &context_across); // (b, C)
             let of_gate = Tensor::sigmoid_backward(&(&of_gated * of(&kept.context)), &gate);
             let of_context = of_gated * &gate;
             // attention
@@ -253,7 +259,7 @@ impl Teacher<'_> {
             let of_query = self.cells.scores_back(&query, &of_scores, of_cells); // (b, A)
             of(&kept.context).copy_(&of_context);
             let _ = Tensor::cat_out(&heads, &[&of_query, &of_gate, &gates], 1);
-            after = heads.mm(&self.joined.heads); // (b, H)
+            after = through(&heads, &self.joined.heads, &heads_across); // (b, H)
             later = b;
         }
         Tensor::cat(&[after, after_c], 1)
@@ -344,5 +350,17 @@ impl Teacher<'_> {
             Some(r) => r.tr().matmul(&sum),
             None => sum,
         }
+    }
+}
+
+/// `y w`, where `across`, if it is there, is w transposed.
+fn through(y: &Tensor, w: &Tensor, across: &Option<Tensor>) -> Tensor {
+    match across {
+        Some(across) => {
+            let out = Tensor::zeros([y.size()[0], across.size()[0]], (y.kind(), y.device()));
+            add_product(&out, y, across);
+            out
+        }
+        None => y.mm(w),
     }
 }

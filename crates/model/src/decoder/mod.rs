@@ -17,6 +17,7 @@
 
 mod attention;
 mod backward;
+mod product;
 mod teacher;
 
 pub use backward::Gradients;

@@ -7,6 +7,7 @@
 //! `backward.rs`.
 
 use super::attention::Cells;
+use super::product::add_product;
 use super::{Decoder, DecoderConfig, Projected};
 use tch::nn::Module;
 use tch::{Device, Kind, Tensor};
@@ -177,7 +178,8 @@ impl Decoder {
             Some(_) => rows(images.features.size()[1]),
             None => alphas.shallow_clone(),
         };
-        let (previous, heads) = (rows(hidden), rows(joined.heads.size()[0]));
+        let previous = rows(hidden);
+        let heads = heads_bias.expand([n, -1], false).contiguous();
         let (context, gated) = (rows(channels), rows(channels));
         let (hiddens, cell, tanh) = (rows(hidden), rows(hidden), rows(hidden));
         let alphas_sum = Tensor::zeros([captions.len(), alphas.size()[1]], options);
@@ -195,7 +197,7 @@ impl Decoder {
                 gates.copy_(&of(&embedded).linear(&joined.word, Some(&self.bias_ih)));
             }
             of(&previous).copy_(&h.narrow(0, 0, b));
-            let _ = of(&previous).linear_out(&of(&heads), &joined.heads, Some(&heads_bias));
+            add_product(&of(&heads), &of(&previous), &joined.heads);
             let query = of(&heads).narrow(1, 0, attention);
             let mut gate = of(&heads).narrow(1, attention, channels);
             let alpha = cells.scores(&query).softmax(-1, None); // (b, P)
@@ -208,7 +210,7 @@ impl Decoder {
             cells.context(&of(&weights), &of(&context));
             let _ = gate.sigmoid_().mul_out(&of(&gated), &of(&context));
             gates += of(&heads).narrow(1, attention + channels, 4 * hidden);
-            let _ = gates.addmm_(&of(&gated), &joined.context.tr());
+            add_product(&gates, &of(&gated), &joined.context);
             // PyTorch's order: i, f, g, o.
             let _ = gates.narrow(1, 0, 2 * hidden).sigmoid_();
             let _ = gates.narrow(1, 2 * hidden, hidden).tanh_();

@@ -1,0 +1,98 @@
+//! Loops over several threads: libtorch's own, so that nobody waits for a core.
+//!
+//! libtorch runs its loops on OpenMP's threads, which keep their cores busy for a
+//! while after each loop. Threads beside them would take turns with them. So a loop
+//! here goes through the same OpenMP library, which is there wherever libtorch is
+//! (GNU's: on Linux); elsewhere it has threads of its own.
+
+use std::ffi::{c_uint, c_void};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// `GOMP_parallel`: runs a function on a team of threads, the caller's among them.
+type Team = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint);
+
+struct Loop<'a> {
+    work: &'a (dyn Fn(usize) + Sync),
+    next: AtomicUsize,
+    parts: usize,
+}
+
+/// Calls `work` with each number below `parts`, on so many threads.
+///
+/// # Panics
+/// Ends the process where `work` panics.
+pub fn parallel(parts: usize, work: &(dyn Fn(usize) + Sync)) {
+    if parts <= 1 {
+        (0..parts).for_each(work);
+        return;
+    }
+    let task = Loop {
+        work,
+        next: AtomicUsize::new(0),
+        parts,
+    };
+    match (team(), c_uint::try_from(parts)) {
+        (Some(team), Ok(threads)) => {
+            let data = std::ptr::from_ref(&task).cast_mut().cast();
+            // SAFETY: the function and its arguments are as libgomp's ABI says; it
+            // comes back when all threads are done with `task`, which is only read.
+            unsafe { team(run, data, threads, 0) };
+        }
+        _ => std::thread::scope(|scope| {
+            (1..parts).for_each(|_| drop(scope.spawn(|| task.run())));
+            task.run();
+        }),
+    }
+}
+
+impl Loop<'_> {
+    /// However many threads there are, each part is done once.
+    fn run(&self) {
+        loop {
+            let part = self.next.fetch_add(1, Ordering::Relaxed);
+            if part >= self.parts {
+                return;
+            }
+            (self.work)(part);
+        }
+    }
+}
+
+/// An `extern "C"` function that panics ends the process.
+extern "C" fn run(task: *mut c_void) {
+    // SAFETY: `parallel` gives a `Loop` that lives until all threads are done.
+    let task = unsafe { &*task.cast::<Loop>() };
+    task.run();
+}
+
+fn team() -> Option<Team> {
+    static TEAM: OnceLock<Option<Team>> = OnceLock::new();
+    #[cfg(target_os = "linux")]
+    let find = || {
+        // SAFETY: a look-up by name; where the library has it, it has this type.
+        unsafe {
+            let found = libc::dlsym(libc::RTLD_DEFAULT, c"GOMP_parallel".as_ptr());
+            std::mem::transmute::<*mut c_void, Option<Team>>(found)
+        }
+    };
+    #[cfg(not(target_os = "linux"))]
+    let find = || None;
+    *TEAM.get_or_init(find)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_is_done_once() {
+        for parts in [0, 1, 2, 3, 17] {
+            let done: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
+            parallel(parts, &|part| {
+                done[part].fetch_add(1, Ordering::Relaxed);
+            });
+            assert!(done.iter().all(|times| times.load(Ordering::Relaxed) == 1));
+        }
+    }
+}
