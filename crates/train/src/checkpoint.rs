@@ -23,8 +23,14 @@ pub struct State {
     pub since_best: u64,
     /// What the plateau schedule has made of the learning rates.
     pub decay: f64,
-    /// Sum of the losses of the epoch's steps, and their number.
+    /// Sum of the losses of the epoch's steps,
     pub loss_sum: f64,
+    /// and their number.
+    pub losses: u64,
+    /// Steps that were left out, since the last one that was not.
+    pub skipped: u64,
+    /// The validation score of each finished epoch.
+    pub scores: Vec<f64>,
     /// Lengths of the metrics files.
     pub metrics: Lengths,
 }
@@ -39,6 +45,9 @@ impl Default for State {
             since_best: 0,
             decay: 1.0,
             loss_sum: 0.0,
+            losses: 0,
+            skipped: 0,
+            scores: Vec::new(),
             metrics: Lengths::default(),
         }
     }
@@ -148,7 +157,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, format!("{text}\n")).at(path)
 }
 
-fn remove(folder: &Path) -> Result<()> {
+/// Removes a checkpoint, if it is there.
+///
+/// # Errors
+/// [`Error::Internal`] from the disk.
+pub fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).at(folder),
         _ => Ok(()),

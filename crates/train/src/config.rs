@@ -1,5 +1,6 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
+use crate::adam;
 use attend_artifact::{Error, Result};
 use attend_model::EncoderConfig;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,11 @@ pub struct Decoder {
     pub dropout: f64,
     /// Cells that attention weighs, [height, width]; [0, 0]: the encoder's own.
     pub grid: [i64; 2],
+    /// Embeddings to begin with: a text file, each line a word and its numbers, as
+    /// GloVe has them; words that it lacks are drawn. Empty: all are drawn.
+    pub embeddings: String,
+    /// Whether the embeddings stay as they are.
+    pub freeze_embeddings: bool,
 }
 
 impl Default for Decoder {
@@ -52,6 +58,8 @@ impl Default for Decoder {
             hidden: 512,
             dropout: 0.5,
             grid: [14, 14],
+            embeddings: String::new(),
+            freeze_embeddings: false,
         }
     }
 }
@@ -76,8 +84,20 @@ pub enum Schedule {
     Constant,
     /// Times `decay` after `decay_patience` epochs without a better score.
     Plateau,
+    /// Times `decay` after each `decay_epochs` epochs.
+    Step,
     /// Down to nothing at the last epoch along half a cosine.
     Cosine,
+}
+
+/// What is done about a step whose loss is no finite number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotFinite {
+    /// The run ends, and says which images it was.
+    Stop,
+    /// It is said, and the step left out.
+    Skip,
 }
 
 /// The validation score that says which epoch is the best.
@@ -114,8 +134,10 @@ pub struct Train {
     pub seed: u64,
     /// Most epochs. An epoch shows every caption once.
     pub epochs: u64,
-    /// Captions in a step.
+    /// Captions in a batch.
     pub batch: usize,
+    /// Batches whose gradients one step follows together.
+    pub accumulate: usize,
     /// Captions of one image that share a step and its features; 1 is the
     /// tutorial's order.
     pub captions_per_image: usize,
@@ -129,16 +151,32 @@ pub struct Train {
     pub schedule: Schedule,
     /// Steps in which the rates rise from nothing.
     pub warmup_steps: u64,
-    /// Factor of the plateau schedule.
+    /// Factor of the schedules `plateau` and `step`.
     pub decay: f64,
+    /// Epochs between two decays of `step`.
+    pub decay_epochs: u64,
     /// The score that decay, stopping and the choice of the best epoch look at.
     pub stop_metric: StopMetric,
     /// Epochs without a better score until the rates decay.
     pub decay_patience: u64,
     /// Epochs without a better score until training ends.
     pub stop_patience: u64,
+    /// Adam's own parameters; a `weight_decay` makes it AdamW.
+    #[serde(flatten)]
+    pub adam: adam::Options,
     /// Every number of a gradient is kept within ± this; 0: no clipping.
     pub clip: f64,
+    /// The norm of all gradients together is kept below this; 0: no clipping.
+    pub clip_norm: f64,
+    /// What is done where the loss is no finite number.
+    pub not_finite: NotFinite,
+    /// Share of the wanted probability that all words have alike.
+    pub label_smoothing: f64,
+    /// How often, at most, a word that the decoder is told is drawn from its own
+    /// distribution instead (scheduled sampling).
+    pub sampling: f64,
+    /// By how much that rises from 0 with each epoch.
+    pub sampling_rise: f64,
     /// Weight of the doubly stochastic regularisation.
     pub alpha_c: f64,
     /// Split that is captioned freely after each epoch.
@@ -147,8 +185,18 @@ pub struct Train {
     pub validation_beam: usize,
     /// Longest caption there, in words.
     pub max_length: usize,
-    /// Steps between two checkpoints within an epoch; 0: at epochs' ends only.
+    /// A model to begin with: an artifact, its `checkpoints/best` taken, or a
+    /// checkpoint's folder. Its decoder's weights, and, unless `encoder.weights` is
+    /// given, its encoder's. Empty: weights are drawn.
+    pub start: String,
+    /// Steps between two checkpoints within an epoch; 0: none.
     pub checkpoint_steps: u64,
+    /// Minutes between two checkpoints within an epoch; 0: none.
+    pub checkpoint_minutes: f64,
+    /// So many epochs' weights are kept, the last ones: 1 is `checkpoints/last`.
+    pub keep_last: usize,
+    /// So many epochs' weights are kept, the best ones: 1 is `checkpoints/best`.
+    pub keep_best: usize,
     /// Steps between two lines of metrics.
     pub log_steps: u64,
     /// Whether the inputs' digests are checked first.
@@ -163,6 +211,7 @@ impl Default for Train {
             seed: 1,
             epochs: 120,
             batch: 32,
+            accumulate: 1,
             captions_per_image: 1,
             encoder: EncoderTraining::Frozen,
             decoder_lr: 4e-4,
@@ -170,15 +219,26 @@ impl Default for Train {
             schedule: Schedule::Plateau,
             warmup_steps: 0,
             decay: 0.8,
+            decay_epochs: 3,
             stop_metric: StopMetric::Cider,
             decay_patience: 8,
             stop_patience: 20,
+            adam: adam::Options::default(),
             clip: 5.0,
+            clip_norm: 0.0,
+            not_finite: NotFinite::Stop,
+            label_smoothing: 0.0,
+            sampling: 0.0,
+            sampling_rise: 0.05,
             alpha_c: 1.0,
             validation_split: "val".into(),
             validation_beam: 1,
             max_length: 50,
+            start: String::new(),
             checkpoint_steps: 1000,
+            checkpoint_minutes: 10.0,
+            keep_last: 1,
+            keep_best: 1,
             log_steps: 10,
             verify: true,
             device: "auto".into(),
@@ -192,57 +252,63 @@ impl Config {
     /// # Errors
     /// [`Error::Usage`] naming the parameter.
     pub fn check(&self) -> Result<()> {
-        let Train {
-            batch,
-            captions_per_image,
-            epochs,
-            log_steps,
-            validation_beam,
-            max_length,
-            ..
-        } = self.train;
-        let positive = [
-            ("train.epochs", epochs as usize),
-            ("train.batch", batch),
-            ("train.captions_per_image", captions_per_image),
-            ("train.log_steps", log_steps as usize),
-            ("train.validation_beam", validation_beam),
-            ("train.max_length", max_length),
-            ("decoder.embedding", self.decoder.embedding.max(0) as usize),
-            ("decoder.attention", self.decoder.attention.max(0) as usize),
-            ("decoder.hidden", self.decoder.hidden.max(0) as usize),
+        let (decoder, train) = (&self.decoder, &self.train);
+        let wrong = |text: String| Err(Error::usage(text));
+        let at_least_1 = [
+            ("train.epochs", train.epochs as usize),
+            ("train.batch", train.batch),
+            ("train.accumulate", train.accumulate),
+            ("train.captions_per_image", train.captions_per_image),
+            ("train.log_steps", train.log_steps as usize),
+            ("train.decay_epochs", train.decay_epochs as usize),
+            ("train.keep_last", train.keep_last),
+            ("train.keep_best", train.keep_best),
+            ("train.validation_beam", train.validation_beam),
+            ("train.max_length", train.max_length),
+            ("decoder.embedding", decoder.embedding.max(0) as usize),
+            ("decoder.attention", decoder.attention.max(0) as usize),
+            ("decoder.hidden", decoder.hidden.max(0) as usize),
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(Error::usage(format!("{name} must be at least 1")));
+        if let Some((name, _)) = at_least_1.iter().find(|(_, value)| *value == 0) {
+            return wrong(format!("{name} must be at least 1"));
         }
-        if captions_per_image > batch {
-            return Err(Error::usage(format!(
-                "train.captions_per_image = {captions_per_image} is more than train.batch = {batch} captions"
-            )));
+        if train.captions_per_image > train.batch {
+            return wrong(format!(
+                "train.captions_per_image = {} is more than train.batch = {} captions",
+                train.captions_per_image, train.batch
+            ));
         }
-        let rates = [
-            ("train.decoder_lr", self.train.decoder_lr),
-            ("train.encoder_lr", self.train.encoder_lr),
+        let (any, below_1) = (f64::INFINITY, 1.0);
+        let numbers = [
+            ("train.decoder_lr", train.decoder_lr, any),
+            ("train.encoder_lr", train.encoder_lr, any),
+            ("train.decay", train.decay, any),
+            ("train.clip", train.clip, any),
+            ("train.clip_norm", train.clip_norm, any),
+            ("train.alpha_c", train.alpha_c, any),
+            ("train.epsilon", train.adam.epsilon, any),
+            ("train.weight_decay", train.adam.weight_decay, any),
+            ("train.sampling_rise", train.sampling_rise, any),
+            ("train.checkpoint_minutes", train.checkpoint_minutes, any),
+            ("train.beta1", train.adam.beta1, below_1),
+            ("train.beta2", train.adam.beta2, below_1),
+            ("train.label_smoothing", train.label_smoothing, below_1),
+            ("train.sampling", train.sampling, below_1),
+            ("decoder.dropout", decoder.dropout, below_1),
         ];
-        if let Some((name, value)) = rates
-            .iter()
-            .find(|(_, value)| !(value.is_finite() && *value >= 0.0))
+        if let Some((name, value, most)) = (numbers.iter())
+            .find(|(_, value, most)| !(value.is_finite() && (0.0..*most).contains(value)))
         {
-            return Err(Error::usage(format!(
-                "{name} = {value} must be a number of at least 0"
-            )));
+            return wrong(match most.is_finite() {
+                true => format!("{name} = {value} must be in [0, 1)"),
+                false => format!("{name} = {value} must be a number of at least 0"),
+            });
         }
-        if !(0.0..1.0).contains(&self.decoder.dropout) {
-            return Err(Error::usage(format!(
-                "decoder.dropout = {} must be in [0, 1)",
-                self.decoder.dropout
-            )));
-        }
-        let [height, width] = self.decoder.grid;
+        let [height, width] = decoder.grid;
         if height < 0 || width < 0 || (height == 0) != (width == 0) {
-            return Err(Error::usage(format!(
+            return wrong(format!(
                 "decoder.grid = [{height}, {width}] must be [height, width] or [0, 0]"
-            )));
+            ));
         }
         Ok(())
     }

@@ -15,10 +15,13 @@ use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
 use attend_train::checkpoint::State;
 use attend_train::config::{Config, EncoderTraining, StopMetric};
 use attend_train::data::{Data, Source};
+use attend_train::embeddings;
 use attend_train::network::Network;
 use attend_train::run::Run;
+use attend_train::start::Start;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-train",
@@ -42,9 +45,12 @@ const SPEC: StageSpec = StageSpec {
     parts: Parts::None,
     unrecorded: &[
         "encoder.weights",
+        "decoder.embeddings",
+        "train.start",
         "train.verify",
         "train.device",
         "train.checkpoint_steps",
+        "train.checkpoint_minutes",
     ],
 };
 
@@ -80,6 +86,24 @@ fn train(stage: &Stage<Config>) -> Result<()> {
             },
         ));
     }
+    let start = Start::find(&config.train.start)?;
+    if let Some(start) = &start {
+        extra.push(("start", start.input()?));
+    }
+    if !config.decoder.embeddings.is_empty() {
+        let path = Path::new(&config.decoder.embeddings);
+        if !path.is_file() {
+            return Err(Error::input(format!(
+                "decoder.embeddings = {}: no such file",
+                path.display()
+            )));
+        }
+        let input = Input {
+            kind: "embeddings".into(),
+            digest: digest_file(path)?,
+        };
+        extra.push(("embeddings", input));
+    }
     let Some(staging) = stage.begin(&extra)? else {
         return Ok(());
     };
@@ -107,7 +131,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         vocabulary_blake3: digest_file(&vocabulary_file)?,
         encoder_blake3: String::new(),
     };
-    let network = match (features, data.grid()) {
+    let mut network = match (features, data.grid()) {
         (Some(features), Some(grid)) => {
             card.encoder = read_encoder(features)?;
             card.decoder.channels = features.count("channels") as i64;
@@ -122,9 +146,27 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         }
         _ => {
             card.decoder.channels = card.encoder.channels();
-            Network::on_pixels(card, config, device)?
+            let weights = match config.encoder.weights.as_str() {
+                "" => start.as_ref().map(Start::encoder),
+                path => Some(path.into()),
+            };
+            Network::on_pixels(card, config, weights.as_deref(), device)?
         }
     };
+    if let Some(start) = &start {
+        start.load(&mut network, &vocabulary_file)?;
+    }
+    if !config.decoder.embeddings.is_empty() {
+        let path = Path::new(&config.decoder.embeddings);
+        let width = config.decoder.embedding as usize;
+        let vectors = embeddings::read(path, &words, width)?;
+        tracing::info!(
+            "embeddings of {} of {} words",
+            vectors.len(),
+            words.words.len()
+        );
+        network.embed(&vectors);
+    }
     let mut run = Run {
         train: &config.train,
         scorer: scorer(config.train.stop_metric)?,
@@ -134,6 +176,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         network,
         folder: staging.folder().to_owned(),
         state: State::default(),
+        saved: Instant::now(),
     };
     run.run()?;
     let State { epoch, step, .. } = run.state;
@@ -166,6 +209,7 @@ fn decoder_config(config: &Config, words: &Vocabulary) -> DecoderConfig {
         hidden,
         dropout,
         grid,
+        ..
     } = config.decoder;
     DecoderConfig {
         vocabulary: words.len() as i64,

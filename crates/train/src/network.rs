@@ -1,6 +1,6 @@
 //! Encoder and decoder as the trainer holds them, with their optimizers.
 
-use crate::adam::{Adam, Clip, Options};
+use crate::adam::{Adam, Clip};
 use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, EncoderTraining};
 use crate::data::Batch;
@@ -56,6 +56,16 @@ struct EncoderPart {
     training: EncoderTraining,
 }
 
+impl Outcome {
+    /// Adds another's share to a mean.
+    pub fn add(&mut self, other: Outcome, share: f64) {
+        self.total += share * other.total;
+        self.cross_entropy += share * other.cross_entropy;
+        self.attention += share * other.attention;
+        self.top5 += share * other.top5;
+    }
+}
+
 impl Network {
     /// A network for features of this grid; `encoder` is the file of weights
     /// that made them.
@@ -72,20 +82,26 @@ impl Network {
         Network::new(card, config, Images::Features { grid, encoder }, device)
     }
 
-    /// A network that sees pixels.
+    /// A network that sees pixels; `weights` is the file that its encoder begins with,
+    /// if there is one.
     ///
     /// # Errors
     /// [`Error::Input`] where the encoder's weights can't be read.
-    pub fn on_pixels(card: ModelCard, config: &Config, device: Device) -> Result<Network> {
+    pub fn on_pixels(
+        card: ModelCard,
+        config: &Config,
+        weights: Option<&Path>,
+        device: Device,
+    ) -> Result<Network> {
         let training = config.train.encoder;
         let vars = nn::VarStore::new(device);
         tch::manual_seed(crate::order::mix(&[config.train.seed, 1]) as i64);
         let encoder = Encoder::new(&vars.root(), &card.encoder);
-        if !config.encoder.weights.is_empty() {
-            let dict = weights::read(Path::new(&config.encoder.weights)).map_err(Error::input)?;
+        if let Some(path) = weights {
+            let dict = weights::read(path).map_err(Error::input)?;
             encoder
                 .load(&vars, &dict)
-                .map_err(|e| Error::input(format!("{}: {e}", config.encoder.weights)))?;
+                .map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
         }
         for (name, tensor) in vars.variables() {
             let learns = match training {
@@ -99,7 +115,7 @@ impl Network {
                 let _ = tensor.set_requires_grad(false);
             }
         }
-        let adam = Adam::new(learning(&vars), Options::default(), threads());
+        let adam = Adam::new(learning(&vars), config.train.adam, threads());
         Network::new(
             card,
             config,
@@ -118,7 +134,10 @@ impl Network {
         tch::manual_seed(crate::order::mix(&[config.train.seed, 0]) as i64);
         let decoder = Decoder::new(&decoder_vars.root(), &card.decoder);
         decoder_vars.freeze(); // for autograd: its gradient is by hand
-        let decoder_adam = Adam::new(named(&decoder_vars), Options::default(), threads());
+        let frozen = config.decoder.freeze_embeddings;
+        let learning = (named(&decoder_vars).into_iter())
+            .filter(|(name, _)| !(frozen && name == "embedding.weight"));
+        let decoder_adam = Adam::new(learning, config.train.adam, threads());
         Ok(Network {
             card,
             gradients: Gradients::of(&decoder),
@@ -129,9 +148,22 @@ impl Network {
             device,
             objective: Objective {
                 alpha_c: config.train.alpha_c,
-                smoothing: 0.0,
+                smoothing: config.train.label_smoothing,
             },
         })
+    }
+
+    /// Sets the embeddings of some tokens.
+    pub fn embed(&mut self, vectors: &[(i64, Vec<f32>)]) {
+        let variables = self.decoder_vars.variables();
+        let Some(table) = variables.get("embedding.weight") else {
+            return;
+        };
+        tch::no_grad(|| {
+            for (id, vector) in vectors {
+                table.get(*id).copy_(&Tensor::from_slice(vector));
+            }
+        });
     }
 
     /// Takes the decoder's weights from these; names and shapes must be the same.
@@ -228,6 +260,22 @@ impl Network {
                 tensor.zero_grad();
             });
         }
+    }
+
+    /// Whether all weights that learn are finite numbers.
+    pub fn is_finite(&self) -> bool {
+        let encoder = match &self.images {
+            Images::Encoder(part) => Some(&part.adam),
+            Images::Features { .. } => None,
+        };
+        // A sum of finite numbers of this size is finite.
+        let finite = |weight: &Tensor| weight.sum(Kind::Double).double_value(&[]).is_finite();
+        let adams = [Some(&self.decoder_adam), encoder].into_iter().flatten();
+        tch::no_grad(|| {
+            adams
+                .flat_map(Adam::parameters)
+                .all(|(_, weight)| finite(weight))
+        })
     }
 
     /// The decoder's weights.

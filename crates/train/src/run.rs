@@ -1,10 +1,10 @@
 //! The training loop.
 
 use crate::checkpoint::{self, Checkpoint, State};
-use crate::config::{Schedule, Train};
+use crate::config::{NotFinite, Schedule, Train};
 use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
-use crate::network::Network;
+use crate::network::{Network, Outcome};
 use crate::order::{Group, batches, mix};
 use crate::validate::{Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
@@ -13,9 +13,12 @@ use attend_metrics::Scorer;
 use attend_model::Reading;
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Batches that are put together ahead of the step.
 const AHEAD: usize = 4;
+/// So many steps one after the other may be left out.
+const MOST_SKIPPED: u64 = 100;
 
 /// A run: the network, its data, and where it stands.
 pub struct Run<'a> {
@@ -35,6 +38,8 @@ pub struct Run<'a> {
     pub folder: PathBuf,
     /// Where the run stands.
     pub state: State,
+    /// When the last checkpoint was written.
+    pub saved: Instant,
 }
 
 impl Run<'_> {
@@ -90,26 +95,28 @@ impl Run<'_> {
             "captions",
             self.data.image_of_caption.len() as u64,
         );
-        let done = self.state.step_of_epoch as usize;
+        let of_step = self.train.accumulate;
+        let done = self.state.step_of_epoch as usize * of_step;
+        let todo = plan.get(done..).unwrap_or_default();
         bar.skip(count(&plan[..done.min(plan.len())]));
         let data = self.data;
         std::thread::scope(|scope| {
             let (sender, receiver) = bounded(AHEAD);
-            let todo = plan.get(done..).unwrap_or_default();
             scope.spawn(move || {
                 // Ends early when the receiver is gone.
                 todo.iter()
                     .all(|groups| sender.send(data.batch(groups)).is_ok())
             });
-            for (batch, groups) in receiver.iter().zip(todo) {
-                let of_epoch = self.state.step_of_epoch as f64 / plan.len() as f64;
-                self.step(&batch?, groups, epoch as f64 + of_epoch, metrics, &bar)?;
+            for groups in todo.chunks(of_step) {
+                let part = (self.state.step_of_epoch as usize * of_step) as f64 / plan.len() as f64;
+                let batches = receiver.iter().take(groups.len());
+                self.step(batches, groups, epoch as f64 + part, metrics, &bar)?;
                 self.between_steps(metrics)?;
             }
             Ok::<(), Error>(())
         })?;
         bar.finish();
-        let mean_loss = self.state.loss_sum / plan.len().max(1) as f64;
+        let mean_loss = self.state.loss_sum / self.state.losses.max(1) as f64;
         let validation = match validate(
             &self.network,
             data,
@@ -122,62 +129,86 @@ impl Run<'_> {
         };
         self.judge(&validation, mean_loss, metrics)?;
         self.save(metrics, "last", true)?;
-        Ok(())
+        self.forget_epochs()
     }
 
     fn step(
         &mut self,
-        batch: &Batch,
-        groups: &[Group],
+        batches: impl Iterator<Item = Result<Batch>>,
+        groups: &[Vec<Group>],
         epochs: f64,
         metrics: &mut Metrics,
         bar: &Progress,
     ) -> Result<()> {
         let step = self.state.step;
-        // Dropout is a function of seed and step.
+        // Dropout and sampling are functions of seed and step.
         tch::manual_seed(mix(&[self.train.seed, 2, step]) as i64);
         let logs = step.is_multiple_of(self.train.log_steps);
         let reading = Reading {
             dropout: true,
-            own_words: 0.0,
+            own_words: (self.train.sampling_rise * epochs.floor()).min(self.train.sampling),
         };
-        let outcome = self.network.read(batch, 1.0, reading, logs);
-        if !outcome.total.is_finite() {
-            let images: Vec<i64> = groups
-                .iter()
-                .map(|group| self.data.image(group.image).image_id)
-                .collect();
-            return Err(Error::internal(format!(
-                "the loss of step {step} is {}, on images {images:?}; the last checkpoint is whole: lower the learning rate or look at these images",
-                outcome.total
-            )));
+        let scale = 1.0 / groups.len() as f64;
+        let mut mean = Outcome::default();
+        for (batch, groups) in batches.zip(groups) {
+            let outcome = self.network.read(&batch?, scale, reading, logs);
+            if !outcome.total.is_finite() {
+                self.network.forget();
+                return self.leave_out(outcome.total, groups);
+            }
+            mean.add(outcome, scale);
         }
         let rate = self.rate(epochs);
         let (decoder_lr, encoder_lr) = (self.train.decoder_lr * rate, self.train.encoder_lr * rate);
-        self.network
-            .step(decoder_lr, encoder_lr, 0.0, self.train.clip);
-        let cross_entropy = outcome.cross_entropy;
+        self.network.step(
+            decoder_lr,
+            encoder_lr,
+            self.train.clip_norm,
+            self.train.clip,
+        );
         self.state.step += 1;
         self.state.step_of_epoch += 1;
-        self.state.loss_sum += cross_entropy;
+        self.state.loss_sum += mean.cross_entropy;
+        self.state.losses += 1;
+        self.state.skipped = 0;
         if logs {
+            let perplexity = mean.cross_entropy.exp();
             let values = [
-                ("loss", outcome.total),
-                ("cross_entropy", cross_entropy),
-                ("perplexity", cross_entropy.exp()),
-                ("attention", outcome.attention),
-                ("top5", outcome.top5),
+                ("loss", mean.total),
+                ("cross_entropy", mean.cross_entropy),
+                ("perplexity", perplexity),
+                ("attention", mean.attention),
+                ("top5", mean.top5),
                 ("learning_rate", decoder_lr),
             ];
             metrics.write(step, self.state.epoch, "train", &values)?;
             bar.set_message(format!(
-                "loss {:.3}  perplexity {:.1}  top-5 {:.1} %",
-                values[0].1,
-                values[2].1,
-                100.0 * values[4].1
+                "loss {:.3}  perplexity {perplexity:.1}  top-5 {:.1} %",
+                mean.total,
+                100.0 * mean.top5
             ));
         }
-        bar.inc(batch.lengths.len() as u64);
+        bar.inc(count(groups));
+        Ok(())
+    }
+
+    /// What is done about a step whose loss is no finite number.
+    fn leave_out(&mut self, loss: f64, groups: &[Group]) -> Result<()> {
+        let step = self.state.step;
+        let images: Vec<i64> = groups
+            .iter()
+            .map(|group| self.data.image(group.image).image_id)
+            .collect();
+        let what = format!("the loss of step {step} is {loss}, on images {images:?}");
+        self.state.step += 1;
+        self.state.step_of_epoch += 1;
+        self.state.skipped += 1;
+        if self.train.not_finite == NotFinite::Stop || self.state.skipped == MOST_SKIPPED {
+            return Err(Error::internal(format!(
+                "{what}; the last checkpoint is whole: lower train.decoder_lr, set train.clip_norm, or look at these images (train.not_finite = \"skip\" leaves such steps out)"
+            )));
+        }
+        tracing::warn!("{what}: left out");
         Ok(())
     }
 
@@ -191,6 +222,12 @@ impl Run<'_> {
             * match self.train.schedule {
                 Schedule::Constant => 1.0,
                 Schedule::Plateau => self.state.decay,
+                Schedule::Step => {
+                    let decays = self.state.epoch / self.train.decay_epochs;
+                    self.train
+                        .decay
+                        .powi(i32::try_from(decays).unwrap_or(i32::MAX))
+                }
                 Schedule::Cosine => {
                     0.5 * (1.0 + (std::f64::consts::PI * epochs / self.train.epochs as f64).cos())
                 }
@@ -202,7 +239,9 @@ impl Run<'_> {
         if attend_artifact::interrupted() {
             return self.interrupted(metrics);
         }
-        if every > 0 && self.state.step.is_multiple_of(every) {
+        let minutes = self.train.checkpoint_minutes;
+        let late = minutes > 0.0 && self.saved.elapsed().as_secs_f64() > 60.0 * minutes;
+        if late || (every > 0 && self.state.step.is_multiple_of(every)) {
             self.save(metrics, "last", true)?;
         }
         Ok(())
@@ -246,9 +285,12 @@ impl Run<'_> {
         self.state.epoch += 1;
         self.state.step_of_epoch = 0;
         self.state.loss_sum = 0.0;
+        self.state.losses = 0;
+        self.state.scores.push(score);
         self.state.since_best = if better { 0 } else { self.state.since_best + 1 };
         let patience = self.train.decay_patience;
-        if !better && patience > 0 && self.state.since_best.is_multiple_of(patience) {
+        let plateau = self.train.schedule == Schedule::Plateau;
+        if plateau && !better && patience > 0 && self.state.since_best.is_multiple_of(patience) {
             self.state.decay *= self.train.decay;
             tracing::info!("learning rates times {:.3} from here", self.state.decay);
         }
@@ -256,10 +298,45 @@ impl Run<'_> {
             self.state.best = Some(score);
             self.save(metrics, "best", false)?;
         }
+        if self.train.keep_last.max(self.train.keep_best) > 1 {
+            self.save(metrics, &format!("epoch-{:05}", self.state.epoch), false)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the epochs' checkpoints that are neither among the last nor the best.
+    fn forget_epochs(&self) -> Result<()> {
+        let Train {
+            keep_last,
+            keep_best,
+            ..
+        } = *self.train;
+        let scores = &self.state.scores;
+        let mut best: Vec<usize> = (0..scores.len()).collect();
+        best.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
+        let best = &best[..if keep_best > 1 {
+            keep_best.min(best.len())
+        } else {
+            0
+        }];
+        let last = if keep_last > 1 { keep_last } else { 0 };
+        for epoch in 0..scores.len() {
+            if epoch + last < scores.len() && !best.contains(&epoch) {
+                let name = format!("checkpoints/epoch-{:05}", epoch + 1);
+                checkpoint::remove(&self.folder.join(name))?;
+            }
+        }
         Ok(())
     }
 
     fn save(&mut self, metrics: &mut Metrics, name: &str, resumable: bool) -> Result<()> {
+        if !self.network.is_finite() {
+            return Err(Error::internal(format!(
+                "after step {} a weight is no finite number; the last checkpoint is whole: lower train.decoder_lr or set train.clip_norm",
+                self.state.step
+            )));
+        }
+        self.saved = Instant::now();
         self.state.metrics = metrics.flush()?;
         let checkpoint = Checkpoint {
             state: &self.state,
