@@ -1,8 +1,6 @@
 """attend-features beside torchvision's encoder in PyTorch.
 
-    pip install torch==2.11.0 torchvision==0.26.0 safetensors pyarrow
-    cargo build --release -p attend-features -p attend-artifact -p attend-ingest
-    python benches/features.py target/release [--images 64] [--rounds 3]
+    cargo xtask bench features      # makes the environment (5 GB), builds, runs this
 
 Both run ResNet-101, random weights, without pooling and classifier, over the same
 uint8 images of 256 x 256, on as many threads as there are cores: PyTorch in
@@ -34,7 +32,7 @@ SIZE = 256
 MEAN, STD = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
 
-def images(root, programs, count):
+def images(root, program, count):
     """A dataset artifact of noise with some structure, made by attend-ingest."""
     from PIL import Image
 
@@ -46,18 +44,18 @@ def images(root, programs, count):
         Image.fromarray(coarse).resize((SIZE, SIZE), Image.BICUBIC).save(root / f"images/{i}.png")
         listed.append({"filename": f"images/{i}.png", "imgid": i, "split": "train", "sentences": [{"raw": "noise", "sentid": i}]})
     (root / "dataset.json").write_text(json.dumps({"images": listed}))
-    command = [programs / "attend-ingest", "--set", f"dataset.root={root}", "--set", "dataset.annotations=dataset.json", "--output", root / "dataset"]
+    command = [program, "--set", f"dataset.root={root}", "--set", "dataset.annotations=dataset.json", "--output", root / "dataset"]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     table = pyarrow.ipc.open_file(root / "dataset/shards/train-00000.arrow").read_all()
     return torch.from_numpy(table["image"].combine_chunks().to_numpy_ndarray().copy())
 
 
-def ours(programs, root, weights, output):
-    command = [programs / "attend-features", "--input", f"dataset={root / 'dataset'}", "--output", output, "--force"]
+def ours(program, root, weights, output):
+    command = [program, "--input", f"dataset={root / 'dataset'}", "--output", output, "--force"]
     for setting in ("encoder.arch=resnet101", f"encoder.weights={weights}", "features.dtype=f32", "features.batch=16", "features.device=cpu"):
         command += ["--set", setting]
     begun = time.perf_counter()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_WAIT_POLICY": "active"})
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     return time.perf_counter() - begun
 
 
@@ -88,7 +86,8 @@ def matrix_rate():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("programs", type=pathlib.Path, help="folder of the built programs")
+    parser.add_argument("ingest", help="the program attend-ingest")
+    parser.add_argument("features", help="the program attend-features")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
@@ -105,8 +104,8 @@ def main():
         folder = pathlib.Path(folder)
         weights = folder / "resnet101.safetensors"
         save_file({name: value.contiguous() for name, value in whole.state_dict().items()}, weights)
-        pixels = images(folder / "all", args.programs, args.images)
-        images(folder / "one", args.programs, 1)
+        pixels = images(folder / "all", args.ingest, args.images)
+        images(folder / "one", args.ingest, 1)
 
         def pytorch():
             begun = time.perf_counter()
@@ -118,8 +117,8 @@ def main():
         rounds = []
         for _ in range(args.rounds):
             theirs, maps = pytorch()
-            start = ours(args.programs, folder / "one", weights, folder / "first")
-            rounds.append((args.images / theirs, (args.images - 1) / (ours(args.programs, folder / "all", weights, folder / "maps") - start), matrix_rate()))
+            start = ours(args.features, folder / "one", weights, folder / "first")
+            rounds.append((args.images / theirs, (args.images - 1) / (ours(args.features, folder / "all", weights, folder / "maps") - start), matrix_rate()))
         table = pyarrow.ipc.open_file(folder / "maps/shards/train-00000.arrow").read_all()
         mine = torch.from_numpy(table["features"].combine_chunks().to_numpy_ndarray().copy())
         theirs = torch.cat(maps).flatten(2).transpose(1, 2)

@@ -265,3 +265,81 @@ fn fused(by: Update, value: &mut [f32], mean: &mut [f32], square: &mut [f32], gr
         *value = *value * by.keep - *mean / denominator * by.step;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    const COUNT: i64 = 40_000; // more than a chunk
+    const EVERY: i64 = 500;
+
+    fn floats(of: impl Fn(f64) -> f64) -> Tensor {
+        let numbers: Vec<f32> = (0..COUNT).map(|i| of(i as f64) as f32).collect();
+        Tensor::from_slice(&numbers)
+    }
+
+    /// Against `tests/fixtures/adam.py`; `fused` or in tensor operations.
+    fn agrees(case: &str, options: Options, norm: f64, value: f64, fused: bool) {
+        let fixture = include_str!("../tests/fixtures/adam.json");
+        let fixture: Value = serde_json::from_str(fixture).unwrap();
+        let mut parameter = floats(|i| (i * 0.11).cos());
+        if !fused {
+            // What the loop does not take: numbers that don't lie one after the other.
+            parameter = Tensor::stack(&[&parameter, &parameter], 1).select(1, 0);
+        }
+        let mut adam = Adam::new([("p".to_owned(), parameter.shallow_clone())], options, 3);
+        for (step, expected) in fixture[case].as_array().unwrap().iter().enumerate() {
+            let gradient = floats(|i| (i * 0.37 + step as f64).sin() * (1.0 + i % 7.0));
+            let factor = match norm {
+                0.0 => 1.0,
+                norm => norm / (gradient.norm().double_value(&[]) + 1e-6),
+            };
+            assert_eq!(adam.parameters[0].fits(&gradient), fused);
+            adam.step(&[("p".to_owned(), gradient)], 0.05, Clip { factor, value });
+            for (place, expected) in expected.as_array().unwrap().iter().enumerate() {
+                let is = parameter.double_value(&[place as i64 * EVERY]);
+                let off = (is - expected.as_f64().unwrap()).abs();
+                assert!(off < 2e-6, "{case}, step {step}, {place}: {is}, {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn steps_are_pytorchs() {
+        let plain = Options::default();
+        let betas = Options {
+            beta1: 0.8,
+            beta2: 0.99,
+            epsilon: 1e-4,
+            ..plain
+        };
+        let decay = Options {
+            weight_decay: 0.1,
+            ..plain
+        };
+        for fused in [true, false] {
+            agrees("adam", plain, 0.0, 5.0, fused);
+            agrees("betas", betas, 0.0, 0.0, fused);
+            agrees("adamw", decay, 0.0, 0.0, fused);
+            agrees("norm", plain, 20.0, 0.1, fused);
+        }
+    }
+
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let after = |threads| {
+            let parameter = floats(|i| (i * 0.11).cos());
+            let named = [("p".to_owned(), parameter.shallow_clone())];
+            let mut adam = Adam::new(named, Options::default(), threads);
+            let clip = Clip {
+                factor: 1.0,
+                value: 1.0,
+            };
+            adam.step(&[("p".to_owned(), floats(f64::sin))], 0.1, clip);
+            parameter
+        };
+        assert_eq!(after(1), after(2));
+        assert_eq!(after(1), after(7));
+    }
+}

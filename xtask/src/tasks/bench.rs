@@ -16,6 +16,9 @@ use std::process::Command;
 pub struct Args {
     /// What to measure
     what: What,
+    /// A Python that has the other programs' packages; without it they are brought
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
     /// Arguments of the script, such as `-- --rounds 9`
     #[arg(last = true)]
     more: Vec<String>,
@@ -25,35 +28,77 @@ pub struct Args {
 enum What {
     /// Photographs to shards, beside libjpeg-turbo, Pillow and OpenCV
     Ingest,
+    /// ResNet-101's features, beside torchvision in PyTorch (which is 5 GB)
+    Features,
+    /// A training step of the decoder, beside PyTorch
+    Training,
 }
 
-/// The packages that the script of `bench ingest` needs; with others, another
-/// folder of the cache.
-const PACKAGES: [&str; 3] = [
-    "pillow==13.0.0",
-    "numpy==2.4.6",
-    "opencv-python-headless==5.0.0.93",
-];
+/// Packages of the other programs, and the folder of the cache that holds them; with
+/// other packages, another folder.
+struct Peers {
+    folder: &'static str,
+    packages: &'static [&'static str],
+}
+
+const IMAGES: Peers = Peers {
+    folder: "bench-ingest-1",
+    packages: &[
+        "pillow==13.0.0",
+        "numpy==2.4.6",
+        "opencv-python-headless==5.0.0.93",
+    ],
+};
+const TORCH: Peers = Peers {
+    folder: "bench-torch-1",
+    packages: &[
+        "torch==2.11.0",
+        "torchvision==0.26.0",
+        "safetensors==0.8.0",
+        "numpy==2.4.6",
+        "pyarrow==26.0.1",
+        "pillow==13.0.0",
+    ],
+};
 
 /// Builds, brings the packages, measures.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let What::Ingest = args.what;
     if std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
-            "ATTEND_DATA is not set: it must name a folder with coco-mini/{train2014,val2014}/ of full-size photographs",
+            "ATTEND_DATA is not set: it must name a folder with coco-mini/{train2014,val2014}/ of full-size photographs and coco-mini/dataset_coco.json",
         ));
     }
-    let programs = Programs::prepare(workspace, ["attend-ingest"], Some("release"))?;
-    let ingest = programs.command(&["attend-ingest".to_owned()])?;
-    let floor = example(workspace, "attend-image", "decode")?;
-    let packages = packages()?;
-    let mut python = Command::new("python3");
+    let program = |name: &str| -> Result<PathBuf> {
+        let programs = Programs::prepare(workspace, [name], Some("release"))?;
+        let command = programs.command(&[name.to_owned()])?;
+        Ok(command.get_program().into())
+    };
+    let (script, programs, peers) = match args.what {
+        What::Ingest => {
+            let floor = example(workspace, "attend-image", "decode")?;
+            ("ingest.py", vec![program("attend-ingest")?, floor], IMAGES)
+        }
+        What::Features => {
+            let programs = vec![program("attend-ingest")?, program("attend-features")?];
+            ("features.py", programs, TORCH)
+        }
+        What::Training => {
+            let step = example(workspace, "attend-train", "step")?;
+            ("training.py", vec![step], TORCH)
+        }
+    };
+    let mut python = match &args.python {
+        Some(python) => Command::new(python),
+        None => {
+            let mut python = Command::new("python3");
+            python.env("PYTHONPATH", bring(&peers)?);
+            python
+        }
+    };
     python
-        .arg(workspace.root.join("benches/ingest.py"))
-        .arg(ingest.get_program())
-        .arg(floor)
-        .args(&args.more)
-        .env("PYTHONPATH", packages);
+        .arg(workspace.root.join("benches").join(script))
+        .args(programs)
+        .args(&args.more);
     child::run_ok(&mut python)
 }
 
@@ -77,18 +122,18 @@ fn example(workspace: &Workspace, package: &str, name: &str) -> Result<PathBuf> 
 }
 
 /// The folder of the Python packages; brought once per machine.
-fn packages() -> Result<PathBuf> {
+fn bring(peers: &Peers) -> Result<PathBuf> {
     let cache = Cache::locate()?;
     let _lock = cache.lock()?;
-    cache.tree("bench-ingest-1", |folder| {
+    cache.tree(peers.folder, |folder| {
         pip::version()?;
-        eprintln!("bringing {}", PACKAGES.join(", "));
+        eprintln!("bringing {}", peers.packages.join(", "));
         let mut command = Command::new("python3");
         command
             .args(["-m", "pip", "--disable-pip-version-check", "install"])
             .args(["--only-binary=:all:", "--target"])
             .arg(folder)
-            .args(PACKAGES);
+            .args(peers.packages);
         child::run_ok(&mut command)
     })
 }

@@ -178,3 +178,80 @@ fn attention_is_a_distribution_and_ends_with_the_caption() {
         );
     }
 }
+
+#[test]
+fn gradients_add_up_and_begin_anew() {
+    let (_, decoder) = decoder([0, 0]);
+    let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
+    let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
+    let tokens = &expected("decoder")["tokens"];
+    let mut gradients = Gradients::of(&decoder);
+    let mut read = |scale: f64, clear: bool| -> Vec<Tensor> {
+        if clear {
+            gradients.clear();
+        }
+        let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
+        let loss = out.loss(Objective::default());
+        out.backward(&decoder, loss, scale, &mut gradients, false);
+        gradients.named().iter().map(|(_, g)| g.copy()).collect()
+    };
+    let once = read(1.0, true);
+    read(0.25, true);
+    for (sum, once) in read(0.75, false).iter().zip(&once) {
+        assert!((sum - once).abs().max().double_value(&[]) < 1e-6);
+    }
+    assert_eq!(read(1.0, true), once);
+}
+
+#[test]
+fn smoothing_is_libtorchs() {
+    let (_, decoder) = decoder([0, 0]);
+    let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
+    let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
+    let tokens = &expected("decoder")["tokens"];
+    let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
+    let smoothing = 0.2;
+    let loss = out.loss(Objective {
+        alpha_c: 0.0,
+        smoothing,
+    });
+    let mean = tch::Reduction::Mean;
+    let wanted =
+        (out.logits).cross_entropy_loss::<Tensor>(&out.targets, None, mean, -100, smoothing);
+    assert_close("smoothed", &loss.total, &wanted);
+}
+
+#[test]
+fn own_words_come_as_often_as_is_said() {
+    let (_, decoder) = decoder([0, 0]);
+    let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
+    let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
+    let tokens = &expected("decoder")["tokens"];
+    let logits = |own_words: f64| {
+        tch::manual_seed(3);
+        let reading = Reading {
+            dropout: false,
+            own_words,
+        };
+        decoder
+            .teacher_forcing(&images, captions(tokens), reading)
+            .logits
+    };
+    let told = logits(0.0);
+    let first = LENGTHS.len() as i64; // rows of the first step: all are told <start>
+    for own_words in [0.3, 1.0] {
+        let own = logits(own_words);
+        assert_eq!(own.narrow(0, 0, first), told.narrow(0, 0, first));
+        let rest = told.size()[0] - first;
+        let same = (own - &told)
+            .narrow(0, first, rest)
+            .abs()
+            .amax(1, false)
+            .lt(1e-6);
+        let changed = 1.0 - same.to_kind(Kind::Double).mean(None).double_value(&[]);
+        assert!(
+            changed > 0.5 * own_words,
+            "{own_words}: {changed} of the rows"
+        );
+    }
+}

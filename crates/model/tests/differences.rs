@@ -1,0 +1,88 @@
+//! The gradient by hand against finite differences in f64, dropout included. In a
+//! process of its own: the random numbers are the process's.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "main/rebuilt.rs"]
+#[allow(dead_code, reason = "the other tests' helpers")]
+mod rebuilt;
+
+use attend_model::{Captions, Decoder, DecoderConfig, Gradients, Objective, Reading, weights};
+use rebuilt::{decoder_weights, expected, uniform};
+use tch::{Device, Kind, Tensor, nn};
+
+const CHANNELS: i64 = 12;
+
+/// The objective in f64, with dropout, and the gradient of the features.
+fn objective_of(
+    decoder: &Decoder,
+    features: &Tensor,
+    objective: Objective,
+    gradients: Option<&mut Gradients>,
+) -> (f64, Option<Tensor>) {
+    tch::manual_seed(5); // the same words are dropped each time
+    let tokens = &expected("decoder")["tokens"];
+    let images = tch::no_grad(|| decoder.project(features, [8, 8]));
+    let captions = Captions {
+        image: &[2, 0, 1, 0, 2, 2, 0],
+        tokens,
+        lengths: &[9, 8, 8, 6, 5, 3, 2],
+    };
+    let reading = Reading {
+        dropout: true,
+        ..Reading::default()
+    };
+    let out = decoder.teacher_forcing(&images, captions, reading);
+    let loss = out.loss(objective);
+    let total = loss.total.double_value(&[]);
+    let of_cells = gradients.and_then(|into| out.backward(decoder, loss, 1.0, into, true));
+    (total, of_cells)
+}
+
+#[test]
+fn gradients_are_finite_differences() {
+    let mut vars = nn::VarStore::new(Device::Cpu);
+    let config = DecoderConfig {
+        vocabulary: 23,
+        channels: CHANNELS,
+        embedding: 7,
+        attention: 9,
+        hidden: 10,
+        dropout: 0.5,
+        grid: [14, 14],
+    };
+    let decoder = Decoder::new(&vars.root(), &config);
+    weights::assign(&vars, &decoder_weights(&vars, 0.6), &|_| false).unwrap();
+    vars.set_kind(Kind::Double);
+    vars.freeze();
+    let size = [3, 64, CHANNELS];
+    let features = uniform("differences", &size, 0.0, 2.0).to_kind(Kind::Double);
+    let objective = Objective {
+        alpha_c: 0.7,
+        smoothing: 0.1,
+    };
+    let mut gradients = Gradients::of(&decoder);
+    let of_cells = objective_of(&decoder, &features, objective, Some(&mut gradients)).1;
+    let mut checked = vec![("features", features.shallow_clone(), of_cells.unwrap())];
+    let variables = vars.variables();
+    for (name, gradient) in gradients.named() {
+        checked.push((name, variables[name].shallow_clone(), gradient));
+    }
+    for (name, parameter, gradient) in checked {
+        tch::manual_seed(7);
+        let direction = parameter.randn_like();
+        let wanted = (&gradient * &direction).sum(None).double_value(&[]);
+        let at = |step: f64| {
+            tch::no_grad(|| {
+                let mut parameter = parameter.shallow_clone();
+                parameter += &direction * step;
+                let total = objective_of(&decoder, &features, objective, None).0;
+                parameter -= &direction * step;
+                total
+            })
+        };
+        let step = 1e-6;
+        let is = (at(step) - at(-step)) / (2.0 * step);
+        let off = (is - wanted).abs() / wanted.abs().max(1e-3);
+        assert!(off < 1e-5, "{name}: {is} by differences, {wanted} by hand");
+    }
+}
