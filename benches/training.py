@@ -180,6 +180,14 @@ class Ours:
         return answer["seconds"], answer["losses"]
 
 
+def save(file, weights, data):
+    """For the example `step`."""
+    tensors = {f"decoder.{name}": tensor for name, tensor in weights.items()}
+    for n, batch in enumerate(data):
+        tensors |= {f"{n}.{name}": tensor.contiguous() for name, tensor in batch.items()}
+    save_file(tensors, file)
+
+
 def floor(batch):
     """Multiplications and additions of a step's matrix products, forward and twice
     backward; the cells' gradient is not wanted."""
@@ -216,10 +224,7 @@ def main():
         data = list(batches(args.curve or args.steps * 2, args.captions, 1 if args.plain else 5))
         weights = Decoder().state_dict()
         file = pathlib.Path(folder, "batches.safetensors")
-        tensors = {f"decoder.{name}": tensor for name, tensor in weights.items()}
-        for n, batch in enumerate(data):
-            tensors |= {f"{n}.{name}": tensor.contiguous() for name, tensor in batch.items()}
-        save_file(tensors, file)
+        save(file, weights, data)
         ours = Ours(args.step, file, threads)
         peers = {"good PyTorch": Peer(good, weights, data, True), "tutorial": Peer(tutorial, weights, data, False)}
         if args.curve:

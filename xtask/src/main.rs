@@ -51,6 +51,8 @@ enum Task {
     Status(tasks::status::Args),
     /// Show what is in a run's data set: counts, sizes, lengths, coverage
     Stats(tasks::stats::Args),
+    /// Show runs side by side: parameters that differ, and scores
+    Compare(tasks::compare::Args),
     /// Check artifacts: files, digests, types; and make again what is damaged
     Verify(tasks::verify::Args),
     /// Delete a run, left-overs or the cache
@@ -98,6 +100,7 @@ fn run(task: Task) -> Result<()> {
         Task::Caption(args) => tasks::caption::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
+        Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),

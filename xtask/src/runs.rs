@@ -125,7 +125,7 @@ pub fn name(path: &Path) -> String {
         .into_owned()
 }
 
-fn folders(path: &Path) -> Result<Vec<PathBuf>> {
+pub fn folders(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.exists() {
         return Ok(Vec::new());
     }

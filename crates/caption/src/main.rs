@@ -5,16 +5,14 @@
 //! object. An image that can't be read is named on standard error; the others
 //! go on, and the program ends with exit code 3.
 
-mod figure;
 mod inputs;
 mod model;
 mod picture;
-mod text;
 
 use attend_artifact::{Error, Result, check_interrupt, progress, stage};
+use attend_figure::Figure;
 use attend_image::{DecodeOptions, Photograph};
 use clap::Parser;
-use figure::Figure;
 use inputs::Inputs;
 use model::{Description, Model};
 use picture::Pictures;
@@ -83,7 +81,7 @@ fn main() -> ExitCode {
 
 fn caption(args: &Args) -> Result<()> {
     if let Some(jobs) = args.jobs {
-        tch::set_num_threads(i32::try_from(jobs).unwrap_or(1));
+        attend_model::set_threads(jobs);
     }
     let device = attend_model::device(&args.device).map_err(Error::usage)?;
     let model = Model::load(&args.model, &args.checkpoint, device)?;

@@ -1,7 +1,7 @@
 //! The checkpoint that is evaluated.
 
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, At, Error, Result, digest_file};
+use attend_artifact::{Artifact, At, Error, Input, Result, digest_file};
 use attend_model::ModelCard;
 use std::path::PathBuf;
 
@@ -55,5 +55,44 @@ impl Checkpoint {
             card,
             vocabulary,
         })
+    }
+
+    /// Another model that describes images together with this one: the best checkpoint
+    /// of a model artifact, or a checkpoint's folder. Its folder and what the manifest
+    /// says of it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where there is none, [`Error::Refused`] where it has other
+    /// words or sees other images.
+    pub fn companion(&self, path: &str) -> Result<(PathBuf, Input)> {
+        let at = PathBuf::from(path);
+        let folders = [at.join("checkpoints/best"), at];
+        let folder = (folders.into_iter()).find(|folder| folder.join("model.json").is_file());
+        let folder = folder.ok_or_else(|| {
+            Error::input(format!(
+                "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint's folder"
+            ))
+        })?;
+        let file = folder.join("model.json");
+        let text = std::fs::read(&file).at(&file)?;
+        let card: ModelCard = serde_json::from_slice(&text)
+            .map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
+        let views = |card: &ModelCard| (card.image_size, card.encoder_blake3.clone());
+        let why = match () {
+            () if card.vocabulary_blake3 != self.card.vocabulary_blake3 => "another vocabulary",
+            () if views(&card) != views(&self.card) => "another encoder or images of another size",
+            () => {
+                let input = Input {
+                    kind: "checkpoint".into(),
+                    digest: digest_file(&folder.join("decoder.safetensors"))?,
+                };
+                return Ok((folder, input));
+            }
+        };
+        Err(Error::refused(format!(
+            "{}: trained with {why} than {}",
+            file.display(),
+            self.folder.display()
+        )))
     }
 }

@@ -42,8 +42,11 @@ impl Default for Search {
 pub struct Evaluate {
     /// The split whose images are described.
     pub split: String,
-    /// `best` or `last`.
+    /// `best`, `last` or an epoch that is kept (`epoch-00007`).
     pub checkpoint: String,
+    /// More models, which describe the images together with the first: artifacts or
+    /// checkpoints' folders. Each word's probability is the mean of theirs.
+    pub ensemble: Vec<String>,
     /// The scores; METEOR is left out, and it is said, where its data is absent.
     pub metrics: Vec<Metric>,
     /// The beam size of `results.json` and of the grounding.
@@ -59,6 +62,7 @@ impl Default for Evaluate {
         Evaluate {
             split: "test".into(),
             checkpoint: "best".into(),
+            ensemble: Vec::new(),
             metrics: Metric::ALL.to_vec(),
             primary_beam: 3,
             batch: 32,
@@ -90,8 +94,11 @@ impl Config {
                 ),
             );
         }
-        if !["best", "last"].contains(&evaluate.checkpoint.as_str()) {
-            return wrong("evaluate.checkpoint", "must be \"best\" or \"last\"");
+        let name = evaluate.checkpoint.as_str();
+        if !["best", "last"].contains(&name) && !name.starts_with("epoch-") {
+            let why =
+                "must be \"best\", \"last\" or an epoch that is kept, such as \"epoch-00007\"";
+            return wrong("evaluate.checkpoint", why);
         }
         if evaluate.batch == 0 {
             return wrong("evaluate.batch", "must be at least 1");

@@ -7,8 +7,9 @@ use crate::rows::ImageScore;
 use crate::source::Source;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
 use attend_artifact::{At, Error, Record, Result, Staging, check_interrupt, progress};
-use attend_model::{Captioner, Hypothesis, SearchOptions, beam_search};
+use attend_model::{Captioner, Hypothesis, Projected, SearchOptions, ensemble_search};
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// Batches between two points from which an interrupted run goes on.
 const PART: usize = 16;
@@ -17,25 +18,30 @@ const PART: usize = 16;
 pub struct Describer<'a> {
     config: &'a Config,
     checkpoint: &'a Checkpoint,
-    captioner: Captioner,
+    /// The model, and those that describe together with it.
+    captioners: Vec<Captioner>,
     source: Source,
     dataset: &'a Dataset,
     objects: HashMap<i64, Vec<&'a ObjectRecord>>,
 }
 
 impl<'a> Describer<'a> {
-    /// Loads the checkpoint's weights.
+    /// Loads the weights of the checkpoints in `folders`, the first of which is
+    /// `checkpoint`'s.
     ///
     /// # Errors
     /// [`Error::Refused`] where they don't fit the checkpoint's `model.json`.
     pub fn load(
         config: &'a Config,
         checkpoint: &'a Checkpoint,
+        folders: &[PathBuf],
         source: Source,
         dataset: &'a Dataset,
     ) -> Result<Describer<'a>> {
         let device = attend_model::device(&config.evaluate.device).map_err(Error::usage)?;
-        let captioner = Captioner::load(&checkpoint.folder, device).map_err(Error::refused)?;
+        let captioners = (folders.iter())
+            .map(|folder| Captioner::load(folder, device).map_err(Error::refused))
+            .collect::<Result<_>>()?;
         let mut objects: HashMap<i64, Vec<&ObjectRecord>> = HashMap::new();
         for object in dataset.objects() {
             objects.entry(object.image_id).or_default().push(object);
@@ -43,7 +49,7 @@ impl<'a> Describer<'a> {
         Ok(Describer {
             config,
             checkpoint,
-            captioner,
+            captioners,
             source,
             dataset,
             objects,
@@ -89,15 +95,19 @@ impl<'a> Describer<'a> {
 
     /// The images are encoded once, and searched once per beam size.
     fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
-        let projected = self.source.project(&self.captioner, self.dataset, images)?;
+        let projected: Vec<Projected> = (self.captioners.iter())
+            .map(|captioner| self.source.project(captioner, self.dataset, images))
+            .collect::<Result<_>>()?;
+        let decoders = self.captioners.iter().map(|captioner| &captioner.decoder);
+        let models: Vec<_> = decoders.zip(&projected).collect();
         let mut rows = Vec::new();
         for beam in self.config.beams() {
-            let found = beam_search(&self.captioner.decoder, &projected, &self.options(beam));
+            let found = ensemble_search(&models, &self.options(beam));
             for (image, hypotheses) in images.iter().zip(found) {
                 let best = hypotheses.into_iter().next().ok_or_else(|| {
                     Error::internal(format!("no caption for image {}", image.image_id))
                 })?;
-                rows.push(self.row(image.image_id, beam, &best, projected.grid));
+                rows.push(self.row(image.image_id, beam, &best, projected[0].grid));
             }
         }
         Ok(rows)

@@ -53,7 +53,7 @@ const SPEC: StageSpec = StageSpec {
     ],
     output: "evaluation",
     parts: Parts::None,
-    unrecorded: &["evaluate.device"],
+    unrecorded: &["evaluate.device", "evaluate.ensemble"],
 };
 
 fn main() -> ExitCode {
@@ -84,7 +84,7 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
 fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let config = &stage.config;
     config.check()?;
-    tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
+    attend_model::set_threads(stage.jobs);
     let (model, data) = (stage.input("model")?, stage.input("dataset")?);
     let vocabulary = stage.optional_input("vocabulary");
     let checkpoint = Checkpoint::open(model, &config.evaluate.checkpoint, vocabulary)?;
@@ -94,12 +94,22 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let out = &mut std::io::stdout().lock();
     let scores = stage.output().join("scores.json");
     let (scorer, meteor) = scorer(&config.evaluate)?;
-    let inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
+    let mut inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
+    let members = &config.evaluate.ensemble;
+    let names: Vec<String> = (1..=members.len())
+        .map(|n| format!("ensemble-{n}"))
+        .collect();
+    let mut folders = vec![checkpoint.folder.clone()];
+    for (name, path) in names.iter().zip(members) {
+        let (folder, input) = checkpoint.companion(path)?;
+        folders.push(folder);
+        inputs.push((name, input));
+    }
     let Some(staging) = stage.begin(&inputs)? else {
         return report::print_table(&scores, out);
     };
 
-    let describer = Describer::load(config, &checkpoint, source, &dataset)?;
+    let describer = Describer::load(config, &checkpoint, &folders, source, &dataset)?;
     let mut by_beam = describer.all(&images, &staging)?;
     let references = References::of(&dataset, checkpoint.vocabulary.tokenizer);
     let silent = images

@@ -352,6 +352,26 @@ fn features_and_pixels_say_the_same() {
 }
 
 #[test]
+fn a_model_agrees_with_itself() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    dataset(root, 3);
+    let model = model(root);
+    succeeded(&run(root, &["model", "dataset"], "alone"));
+    let mut together = command(root, &["model", "dataset"], "together");
+    let set = format!("evaluate.ensemble=[{:?}]", model.display().to_string());
+    succeeded(&together.args(["--set", &set]).output().unwrap());
+    let results = |of: &str| captions(&json(root.join(of).join("results.json")));
+    assert_eq!(results("together"), results("alone"));
+    let manifest = Artifact::open(&root.join("together")).unwrap().manifest;
+    let decoder = model.join("checkpoints/best/decoder.safetensors");
+    assert_eq!(
+        manifest.inputs["ensemble-1"].digest,
+        digest_file(&decoder).unwrap()
+    );
+}
+
+#[test]
 fn an_interrupted_evaluation_goes_on_to_the_same_artifact() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
@@ -407,5 +427,6 @@ fn what_does_not_fit_is_refused() {
     assert!(with("evaluate.checkpoint=\"last\"", 4).contains("checkpoints/last"));
     assert!(with("evaluate.primary_beam=2", 2).contains("[1, 3, 5]"));
     assert!(with("evaluate.device=\"tpu\"", 2).contains("tpu"));
+    assert!(with("evaluate.ensemble=[\"/none\"]", 3).contains("neither a model artifact"));
     assert!(!root.join("out").exists());
 }

@@ -91,7 +91,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
             encoder.weights
         )));
     }
-    tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
+    attend_model::set_threads(stage.jobs);
     let input = Input {
         kind: "weights".into(),
         digest: digest_file(weights_file)?,

@@ -8,6 +8,7 @@ pub mod device;
 pub mod encoder;
 pub mod parallel;
 pub mod search;
+pub mod threads;
 pub mod weights;
 
 pub use captioner::{Captioner, ModelCard};
@@ -20,7 +21,8 @@ pub use encoder::{
     Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, cells, normalise,
 };
 pub use parallel::parallel;
-pub use search::{Hypothesis, SearchOptions, beam_search};
+pub use search::{Hypothesis, SearchOptions, beam_search, ensemble_search};
+pub use threads::set_threads;
 
 /// What is wrong with a file of weights or a checkpoint.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Beam search over all images of a batch at once.
 
-use crate::decoder::{Decoder, Projected};
+use crate::decoder::{Decoder, Projected, State};
 use std::cmp::Ordering;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -73,30 +73,90 @@ pub fn beam_search(
     images: &Projected,
     options: &SearchOptions,
 ) -> Vec<Vec<Hypothesis>> {
-    no_grad(|| search(decoder, images, options))
+    ensemble_search(&[(decoder, images)], options)
 }
 
-fn search(decoder: &Decoder, all: &Projected, options: &SearchOptions) -> Vec<Vec<Hypothesis>> {
-    let count = all.len() as usize;
+/// [`beam_search`] with several models of one vocabulary, at least one: each step's
+/// probabilities are the mean of theirs. Each has its own projection of the same
+/// images; the attention is the mean of those whose grid is the first one's.
+///
+/// # Panics
+/// Where there is no model.
+pub fn ensemble_search(
+    models: &[(&Decoder, &Projected)],
+    options: &SearchOptions,
+) -> Vec<Vec<Hypothesis>> {
+    let voices = models.iter().map(|(decoder, images)| Voice {
+        decoder,
+        images: images.first(images.len()),
+        state: decoder.init_state(images),
+    });
+    no_grad(|| search(Choir(voices.collect()), options))
+}
+
+/// A model in the middle of a search.
+struct Voice<'a> {
+    decoder: &'a Decoder,
+    images: Projected,
+    state: State,
+}
+
+/// Models that search together.
+struct Choir<'a>(Vec<Voice<'a>>);
+
+impl Choir<'_> {
+    /// Log-probabilities of the next tokens (B, V) and attention (B, P).
+    fn step(&mut self, tokens: &[i64]) -> (Tensor, Tensor) {
+        let steps: Vec<(Tensor, Tensor)> = (self.0.iter_mut())
+            .map(|voice| {
+                let tokens = Tensor::from_slice(tokens).to_device(voice.images.device());
+                let step = voice.decoder.step(&voice.images, &tokens, &voice.state);
+                voice.state = step.state;
+                (step.logits.log_softmax(-1, Kind::Float), step.alpha)
+            })
+            .collect();
+        if let [(log_probs, alpha)] = &steps[..] {
+            return (log_probs.shallow_clone(), alpha.shallow_clone());
+        }
+        let log_probs: Vec<&Tensor> = steps.iter().map(|(log_probs, _)| log_probs).collect();
+        let sum = Tensor::stack(&log_probs, 0).logsumexp([0i64].as_slice(), false); // (B, V)
+        let grid = self.0[0].images.grid;
+        let alike = steps
+            .iter()
+            .zip(&self.0)
+            .filter(|(_, voice)| voice.images.grid == grid);
+        let alphas: Vec<&Tensor> = alike.map(|((_, alpha), _)| alpha).collect();
+        let alpha = Tensor::stack(&alphas, 0).mean_dim(0i64, false, None);
+        (sum - (steps.len() as f64).ln(), alpha)
+    }
+
+    fn select(&mut self, rows: &Tensor) {
+        for voice in &mut self.0 {
+            voice.state = voice.state.select(rows);
+        }
+    }
+
+    fn select_images(&mut self, images: &Tensor) {
+        for voice in &mut self.0 {
+            voice.images = voice.images.select(images);
+        }
+    }
+}
+
+fn search(mut models: Choir, options: &SearchOptions) -> Vec<Vec<Hypothesis>> {
+    let count = models.0[0].images.len() as usize;
     let k = options.beam.max(1);
     let mut done: Vec<Vec<Hypothesis>> = (0..count).map(|_| Vec::new()).collect();
     let mut beams: Vec<Beam> = (0..count).map(|image| Beam::new(image, k)).collect();
-    let mut images = all.first(count as i64);
-    let mut state = decoder
-        .init_state(&images)
-        .select(&indices((0..count * k).map(|row| (row / k) as i64)));
+    models.select(&indices((0..count * k).map(|row| (row / k) as i64)));
     let mut tokens = vec![options.start; count * k];
     for length in 0..=options.max_length {
         if beams.is_empty() {
             break;
         }
-        let step = decoder.step(
-            &images,
-            &Tensor::from_slice(&tokens).to_device(all.device()),
-            &state,
-        );
-        let candidates = candidates(&step.logits, options, k);
-        let alphas = rows(&step.alpha);
+        let (log_probs, alpha) = models.step(&tokens);
+        let candidates = candidates(&log_probs, options, k);
+        let alphas = rows(&alpha);
         let mut parents = Vec::new();
         tokens.clear();
         for (n, beam) in beams.iter_mut().enumerate() {
@@ -106,16 +166,15 @@ fn search(decoder: &Decoder, all: &Projected, options: &SearchOptions) -> Vec<Ve
             }
         }
         let alive: Vec<bool> = beams.iter().map(Beam::is_alive).collect();
-        state = step.state;
         if alive.iter().all(|alive| *alive) {
-            state = state.select(&indices(parents.into_iter()));
+            models.select(&indices(parents.into_iter()));
             continue;
         }
         // Images that are done leave the batch.
         let rows = (0..parents.len()).filter(|row| alive[row / k]);
-        state = state.select(&indices(rows.clone().map(|row| parents[row])));
+        models.select(&indices(rows.clone().map(|row| parents[row])));
         tokens = rows.map(|row| tokens[row]).collect();
-        images = images.select(&indices(
+        models.select_images(&indices(
             (0..alive.len()).filter(|n| alive[*n]).map(|n| n as i64),
         ));
         let (going, finished): (Vec<Beam>, Vec<Beam>) = beams.into_iter().partition(Beam::is_alive);
@@ -244,12 +303,12 @@ impl Hypothesis {
     }
 }
 
-/// The best `k` next tokens of each row of `logits` (B, V), with their
+/// The best `k` next tokens of each row of `log_probs` (B, V), with their
 /// log-probabilities, best first. Equals keep the order of their ids, which
 /// libtorch's `topk` does not promise.
-fn candidates(logits: &Tensor, options: &SearchOptions, k: usize) -> Vec<Vec<(f64, i64)>> {
+fn candidates(log_probs: &Tensor, options: &SearchOptions, k: usize) -> Vec<Vec<(f64, i64)>> {
     let never = [Some(options.pad), Some(options.start), options.unk];
-    let log_probs = rows(&logits.log_softmax(-1, Kind::Float)); // (B, V)
+    let log_probs = rows(log_probs);
     let best_of = |row: &Vec<f32>| {
         let mut best: Vec<(f64, i64)> = Vec::with_capacity(k + 1);
         for (log_prob, token) in row.iter().map(|p| f64::from(*p)).zip(0i64..) {

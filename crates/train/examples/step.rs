@@ -24,7 +24,7 @@ use tch::{Device, Kind, Tensor};
 
 #[derive(Deserialize)]
 struct Settings {
-    threads: i32,
+    threads: usize,
     device: String,
     native: [i64; 2],
     #[serde(flatten)]
@@ -35,7 +35,7 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().unwrap();
     let settings: Settings = serde_json::from_str(&arguments.next().unwrap()).unwrap();
-    tch::set_num_threads(settings.threads);
+    attend_model::set_threads(settings.threads);
     let device = attend_model::device(&settings.device).unwrap();
     let dict = weights::read(Path::new(&file)).unwrap();
     let of = |prefix: &str| -> StateDict {

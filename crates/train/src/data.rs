@@ -7,6 +7,7 @@ use attend_artifact::features::Features;
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::EncodedRecord;
 use attend_artifact::{Error, Result};
+use attend_image::Photograph;
 use std::collections::HashMap;
 use tch::{Kind, Tensor};
 
@@ -121,6 +122,25 @@ impl Data {
     /// An image, by index.
     pub fn image(&self, index: usize) -> &ImageRecord {
         &self.dataset.images()[index]
+    }
+
+    /// An image as the model sees it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where its shard is damaged.
+    pub fn photograph(&self, index: usize) -> Result<Photograph> {
+        let planes = self.dataset.pixels(self.image(index))?;
+        let [height, width] = self.dataset.image_size();
+        let (red, rest) = planes.split_at(height * width);
+        let (green, blue) = rest.split_at(height * width);
+        let pixels = red.iter().zip(green).zip(blue);
+        let (width, height) = (width as u32, height as u32);
+        Ok(Photograph {
+            width,
+            height,
+            full: (width, height),
+            rgbx: pixels.flat_map(|((r, g), b)| [*r, *g, *b, 255]).collect(),
+        })
     }
 
     /// The encoder's native grid, where the images are features.

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod adam;
+pub mod average;
 pub mod checkpoint;
 pub mod config;
 pub mod data;

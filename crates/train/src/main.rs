@@ -12,6 +12,7 @@ use attend_artifact::{
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
 use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
+use attend_train::average;
 use attend_train::checkpoint::State;
 use attend_train::config::{Config, EncoderTraining, StopMetric};
 use attend_train::data::{Data, Source};
@@ -19,6 +20,8 @@ use attend_train::embeddings;
 use attend_train::network::Network;
 use attend_train::run::Run;
 use attend_train::start::Start;
+use clap::Parser;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -55,7 +58,13 @@ const SPEC: StageSpec = StageSpec {
 };
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, train)
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "average") {
+        let args = average::Args::parse_from(&arguments[1..]);
+        return stage::program(|| average::average(&args));
+    }
+    let more = "attend-train average CHECKPOINT… --output DIR makes one model of several";
+    stage::main_with(&SPEC, arguments, more, train)
 }
 
 fn train(stage: &Stage<Config>) -> Result<()> {
@@ -63,7 +72,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     config.check()?;
     let device = attend_model::device(&config.train.device).map_err(Error::usage)?;
     // The only number of threads that sums of floats may depend on.
-    tch::set_num_threads(i32::try_from(stage.jobs).unwrap_or(1));
+    attend_model::set_threads(stage.jobs);
     let (dataset, vocabulary) = (stage.input("dataset")?, stage.input("vocabulary")?);
     let features = stage.optional_input("features");
     for made_from_dataset in [Some(vocabulary), features].into_iter().flatten() {

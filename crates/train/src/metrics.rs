@@ -3,10 +3,11 @@
 
 use crate::tensorboard::Events;
 use attend_artifact::{At, Error, Result};
+use image::{ImageFormat, RgbImage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the lines of metrics.
@@ -82,6 +83,19 @@ impl Metrics {
             .zip(values.iter().map(|(_, v)| *v))
             .collect();
         self.events.scalars(step, &tagged)
+    }
+
+    /// Adds a picture to the events.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] from the disk.
+    pub fn picture(&mut self, step: u64, tag: &str, picture: &RgbImage) -> Result<()> {
+        let mut png = Cursor::new(Vec::new());
+        picture
+            .write_to(&mut png, ImageFormat::Png)
+            .map_err(Error::internal)?;
+        let size = [picture.width(), picture.height()];
+        self.events.picture(step, tag, size, png.get_ref())
     }
 
     /// Writes out what is buffered; says how long the files are.

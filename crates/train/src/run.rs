@@ -273,14 +273,11 @@ impl Run<'_> {
             self.train.validation_split,
             if better { ", the best so far" } else { "" }
         );
-        for (index, caption) in self
-            .data
-            .validation
-            .iter()
-            .zip(&validation.captions)
-            .take(2)
-        {
-            tracing::info!("  {}: {caption}", self.data.image(*index).file_name);
+        for (sample, caption) in validation.samples.iter().zip(&validation.captions) {
+            let name = &self.data.image(sample.image).file_name;
+            tracing::info!("  {name}: {caption}");
+            let tag = format!("{}/{name}", self.train.validation_split);
+            metrics.picture(self.state.step, &tag, &sample.draw(self.data)?)?;
         }
         self.state.epoch += 1;
         self.state.step_of_epoch = 0;

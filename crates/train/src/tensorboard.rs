@@ -1,4 +1,4 @@
-//! TensorBoard event files: scalars, as the length-delimited, checksummed
+//! TensorBoard event files: scalars and pictures, as the length-delimited, checksummed
 //! protocol buffers that TensorBoard reads.
 //!
 //! Format: TFRecord (length, masked CRC-32C of the length, data, masked CRC-32C
@@ -55,11 +55,35 @@ impl Events {
             entry.extend((*value as f32).to_le_bytes());
             bytes(&mut summary, 1, &entry);
         }
+        self.summary(step, &summary)
+    }
+
+    /// Adds a picture at a step: a PNG file of that width and height.
+    ///
+    /// # Errors
+    /// [`attend_artifact::Error::Internal`] from the disk.
+    pub fn picture(&mut self, step: u64, tag: &str, size: [u32; 2], png: &[u8]) -> Result<()> {
+        let mut picture = Vec::new();
+        let numbers = [size[1], size[0], 3]; // height, width, RGB
+        for (field, number) in (1u64..).zip(numbers) {
+            varint(&mut picture, field << 3);
+            varint(&mut picture, number.into());
+        }
+        bytes(&mut picture, 4, png);
+        let mut entry = Vec::new();
+        bytes(&mut entry, 1, tag.as_bytes());
+        bytes(&mut entry, 4, &picture);
+        let mut summary = Vec::new();
+        bytes(&mut summary, 1, &entry);
+        self.summary(step, &summary)
+    }
+
+    fn summary(&mut self, step: u64, summary: &[u8]) -> Result<()> {
         let mut event = Vec::new();
         double(&mut event, 1, step as f64);
         varint(&mut event, 2 << 3);
         varint(&mut event, step);
-        bytes(&mut event, 5, &summary);
+        bytes(&mut event, 5, summary);
         self.record(&event)
     }
 

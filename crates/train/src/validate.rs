@@ -6,11 +6,16 @@ use crate::data::Data;
 use crate::network::Network;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Result, check_interrupt, progress};
+use attend_figure::Figure;
 use attend_metrics::{Corpus, Metric, Score, Scorer};
 use attend_model::{SearchOptions, beam_search};
+use image::RgbImage;
 
 /// Images that are captioned at a time.
 const BATCH: usize = 32;
+
+/// Images whose attention is drawn.
+const SAMPLES: usize = 3;
 
 /// What the model says of the validation images.
 pub struct Validation {
@@ -18,6 +23,35 @@ pub struct Validation {
     pub scores: Vec<Score>,
     /// The captions, in the order of the data's validation images.
     pub captions: Vec<String>,
+    /// Of the first images, where the model looked.
+    pub samples: Vec<Sample>,
+}
+
+/// A caption with its attention.
+pub struct Sample {
+    /// Index of the image.
+    pub image: usize,
+    words: Vec<String>,
+    alphas: Vec<Vec<f32>>,
+    grid: [usize; 2],
+}
+
+impl Sample {
+    /// The attention picture.
+    ///
+    /// # Errors
+    /// [`attend_artifact::Error::Refused`] where the data set's shard is damaged.
+    pub fn draw(&self, data: &Data) -> Result<RgbImage> {
+        let photograph = data.photograph(self.image)?;
+        let figure = Figure {
+            photograph: &photograph,
+            title: &data.image(self.image).file_name,
+            words: &self.words,
+            alphas: &self.alphas,
+            grid: self.grid,
+        };
+        figure.draw()
+    }
 }
 
 impl Validation {
@@ -48,13 +82,22 @@ pub fn validate(
         unk: Some(vocabulary.unk()),
     };
     let bar = progress("validate", "images", data.validation.len() as u64);
-    let mut captions = Vec::new();
+    let (mut captions, mut samples) = (Vec::new(), Vec::new());
     for images in data.validation.chunks(BATCH) {
         check_interrupt()?;
-        let hypotheses = tch::no_grad(|| -> Result<_> {
-            let projected = network.look(&data.gather(images)?);
-            Ok(beam_search(&network.decoder, &projected, &options))
-        })?;
+        let projected = network.look(&data.gather(images)?);
+        let hypotheses = beam_search(&network.decoder, &projected, &options);
+        for (image, of_image) in images.iter().zip(&hypotheses) {
+            if let Some(best) = of_image.first().filter(|_| samples.len() < SAMPLES) {
+                let word = |id: &i64| vocabulary.word(*id).unwrap_or_default().to_owned();
+                samples.push(Sample {
+                    image: *image,
+                    words: best.tokens.iter().map(word).collect(),
+                    alphas: best.alphas.clone(),
+                    grid: projected.grid.map(|n| n as usize),
+                });
+            }
+        }
         captions.extend(hypotheses.iter().map(|of_image| {
             of_image
                 .first()
@@ -72,5 +115,6 @@ pub fn validate(
     Ok(Validation {
         scores: scorer.score(&metrics, &corpus),
         captions,
+        samples,
     })
 }

@@ -196,6 +196,10 @@ impl Trainer {
     }
 }
 
+fn log_of(output: &Output) -> String {
+    log(output)
+}
+
 fn log(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
@@ -287,6 +291,163 @@ fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
     let (resumed, log) = trainer.run("stopped", &["train.checkpoint_steps=0"]);
     assert!(log.contains("going on after step"), "{log}");
     assert_eq!(resumed.digest, whole.digest);
+}
+
+const OPTIONS: [&str; 11] = [
+    "train.epochs=5",
+    "train.accumulate=2",
+    "train.clip_norm=1.0",
+    "train.weight_decay=0.01",
+    "train.label_smoothing=0.1",
+    "train.sampling=0.5",
+    "train.sampling_rise=0.25",
+    "train.schedule=step",
+    "train.decay_epochs=2",
+    "train.keep_last=2",
+    "train.keep_best=2",
+];
+
+#[test]
+fn options_work_together_and_resume() {
+    let trainer = Trainer::new();
+    let (whole, log) = trainer.run("whole", &OPTIONS);
+    assert_eq!(whole.counts["steps"], 5 * 3, "two batches a step\n{log}");
+    let mut n = 0;
+    while !trainer.path("killed").exists() {
+        let mut child = trainer
+            .command("killed", &OPTIONS)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(150 + 130 * n));
+        let _ = child.kill();
+        child.wait().unwrap();
+        n += 1;
+    }
+    assert!(n >= 3, "only {n} kills");
+    let (resumed, log) = trainer.run("killed", &OPTIONS);
+    assert_eq!(resumed.digest, whole.digest, "{log}");
+
+    // The last two epochs and the two best ones are kept, and have a mean.
+    let folder = trainer.path("whole/checkpoints");
+    let state = std::fs::read_to_string(folder.join("last/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    let scores: Vec<f64> = serde_json::from_value(state["scores"].clone()).unwrap();
+    let mut best: Vec<usize> = (0..5).collect();
+    best.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let kept = |epoch: usize| epoch >= 3 || best[..2].contains(&epoch);
+    for epoch in 0..5 {
+        let name = format!("epoch-{:05}", epoch + 1);
+        assert_eq!(
+            folder.join(name).exists(),
+            kept(epoch),
+            "{epoch} {scores:?}"
+        );
+    }
+    let average = |of: &[PathBuf]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attend-train"));
+        command
+            .arg("average")
+            .args(of)
+            .arg("--output")
+            .arg(trainer.path("mean"));
+        command.output().unwrap()
+    };
+    let done = average(&[trainer.path("whole")]);
+    assert!(done.status.success(), "{}", log_of(&done));
+    let mean = Artifact::open(&trainer.path("mean")).unwrap();
+    mean.verify().unwrap();
+    assert_eq!(mean.manifest.inputs["dataset"], whole.inputs["dataset"]);
+    let epochs = (0..5).filter(|epoch| kept(*epoch));
+    let epochs: Vec<PathBuf> = epochs
+        .map(|n| folder.join(format!("epoch-{:05}", n + 1)))
+        .collect();
+    let read = |folder: &Path| {
+        let path = folder.join("decoder.safetensors");
+        attend_model::weights::read(&path)
+            .unwrap()
+            .remove("fc.weight")
+            .unwrap()
+    };
+    let sum = epochs
+        .iter()
+        .map(|folder| read(folder))
+        .reduce(|sum, one| sum + one);
+    let off = read(&trainer.path("mean/checkpoints/best")) - sum.unwrap() / epochs.len() as f64;
+    assert!(off.abs().max().double_value(&[]) < 1e-6);
+    let refused = average(&epochs[..1]);
+    assert_eq!(refused.status.code(), Some(3), "{}", log_of(&refused));
+    assert!(log_of(&refused).contains("train.keep_last"));
+}
+
+#[test]
+fn a_run_begins_where_another_ended_and_with_given_embeddings() {
+    let trainer = Trainer::new();
+    trainer.run("first", &["train.epochs=2"]);
+    let start = format!("train.start={}", trainer.path("first").display());
+    let still = [
+        "train.epochs=1",
+        "train.decoder_lr=0",
+        "train.encoder_lr=0",
+        &start,
+    ];
+    trainer.run("second", &still);
+    let decoder = |run: &str| {
+        let path = trainer
+            .path(run)
+            .join("checkpoints/best/decoder.safetensors");
+        attend_model::weights::read(&path).unwrap()
+    };
+    assert_eq!(decoder("second"), decoder("first"));
+
+    let vectors = trainer.path("vectors.txt");
+    let line = |word: &str, first: f32| format!("{word} {first}{}\n", " 0.5".repeat(23));
+    std::fs::write(&vectors, line("red", 0.25) + &line("unheard", 9.0)).unwrap();
+    let embeddings = format!("decoder.embeddings={}", vectors.display());
+    let set = [
+        "train.epochs=1",
+        "decoder.freeze_embeddings=true",
+        &embeddings,
+    ];
+    let (_, log) = trainer.run("third", &set);
+    assert!(log.contains("embeddings of 1 of 12 words"), "{log}");
+    let mut expected = vec![0.5f32; 24];
+    expected[0] = 0.25;
+    let row = decoder("third")["embedding.weight"].get(3); // a plain red
+    assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
+
+    trainer.refused(
+        &["train.start=/no/such/model"],
+        3,
+        "neither a model artifact",
+    );
+    trainer.refused(&["decoder.embedding=8", &start], 4, "decoder.safetensors");
+    trainer.refused(&["decoder.embeddings=/no/such.txt"], 3, "no such file");
+    trainer.refused(
+        &["decoder.embedding=8", &embeddings],
+        3,
+        "vectors.txt, line 1",
+    );
+}
+
+#[test]
+fn a_loss_that_is_no_number_is_named_and_harms_nothing() {
+    let trainer = Trainer::new();
+    let set = ["train.clip=0", "train.decoder_lr=1e18", "train.epochs=2"];
+    let result = trainer.command("broken", &set).output().unwrap();
+    let log = log_of(&result);
+    assert_eq!(result.status.code(), Some(1), "{log}");
+    assert!(
+        log.contains("the loss of step") && log.contains("on images ["),
+        "{log}"
+    );
+    assert!(log.contains("not_finite"), "{log}");
+    let state = trainer.path("broken.staging/checkpoints/last/state.json");
+    assert!(state.exists(), "{log}");
+    let set = [&set[..], &["train.not_finite=skip"]].concat();
+    let result = trainer.command("skipped", &set).output().unwrap();
+    let log = log_of(&result);
+    assert!(log.contains("left out"), "{log}");
 }
 
 #[test]

@@ -32,6 +32,8 @@ enum What {
     Features,
     /// A training step of the decoder, beside PyTorch
     Training,
+    /// Whole epochs with a frozen encoder, beside the PyTorch tutorial's way
+    Epoch,
 }
 
 /// Packages of the other programs, and the folder of the cache that holds them; with
@@ -81,6 +83,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         What::Features => {
             let programs = vec![program("attend-ingest")?, program("attend-features")?];
             ("features.py", programs, TORCH)
+        }
+        What::Epoch => {
+            let step = example(workspace, "attend-train", "step")?;
+            let programs = vec![program("attend-ingest")?, program("attend-features")?, step];
+            ("epoch.py", programs, TORCH)
         }
         What::Training => {
             let step = example(workspace, "attend-train", "step")?;

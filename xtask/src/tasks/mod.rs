@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod caption;
 pub mod clean;
+pub mod compare;
 pub mod demo;
 pub mod doctor;
 pub mod run;

@@ -3,7 +3,7 @@
 use crate::rebuilt::{decoder_weights, expected, integers, uniform};
 use attend_model::{
     Captions, Decoder, DecoderConfig, Hypothesis, Projected, Reading, SearchOptions, beam_search,
-    cells, weights,
+    cells, ensemble_search, weights,
 };
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -279,4 +279,41 @@ fn equals_are_ranked_by_their_ids() {
             assert!((hypothesis.log_prob + 4.0 * 15f64.ln()).abs() < 1e-5);
         }
     }
+}
+
+#[test]
+fn an_ensemble_says_what_the_mean_of_its_probabilities_says() {
+    let (first, images) = searched(1.0, 7);
+    let (second, others) = searched(1.6, 7);
+    let options = SearchOptions {
+        beam: 200,
+        max_length: 2,
+        start: 5,
+        end: 6,
+        pad: 0,
+        unk: Some(4),
+    };
+    let alone = beam_search(&first, &images, &options);
+    let twice = ensemble_search(&[(&first, &images), (&first, &images)], &options);
+    for (alone, twice) in alone.iter().flatten().zip(twice.iter().flatten()) {
+        assert_eq!(alone.tokens, twice.tokens);
+        assert_near(twice.log_prob, alone.log_prob);
+    }
+    let found = ensemble_search(&[(&first, &images), (&second, &others)], &options);
+    let mut moved = 0;
+    for (image, hypotheses) in found.iter().enumerate() {
+        assert_eq!(hypotheses.len(), 1 + 3 + 9);
+        for hypothesis in hypotheses {
+            let of =
+                |decoder, images| log_probs(decoder, images, image, &hypothesis.tokens, &options);
+            let (a, b) = (of(&first, &images), of(&second, &others));
+            let mean = a
+                .iter()
+                .zip(&b)
+                .map(|(a, b)| ((a.exp() + b.exp()) / 2.0).ln());
+            assert_near(hypothesis.log_prob, mean.sum());
+        }
+        moved += usize::from(hypotheses[0].tokens != alone[image][0].tokens);
+    }
+    assert!(moved > 0, "the second model never has a say");
 }

@@ -1,0 +1,269 @@
+//! `cargo xtask compare`: runs side by side, what went in and what came out.
+
+use super::print;
+use crate::error::{At, Error, Result};
+use crate::runs::{folders, name};
+use crate::workspace::{Workspace, shown};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// Its arguments.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Runs: names in the artifacts folder, or folders
+    #[arg(value_name = "RUN", num_args = 2.., required = true)]
+    runs: Vec<String>,
+    /// Show parameters that are the same in all of them, too
+    #[arg(long)]
+    all: bool,
+    /// Print JSON: {run: {row: value}}
+    #[arg(long)]
+    json: bool,
+    /// Where the runs are [default: artifacts/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+}
+
+/// One run: parameters, then scores, by name.
+struct Column {
+    name: String,
+    parameters: Map<String, Value>,
+    scores: Map<String, Value>,
+}
+
+/// Prints a table.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
+    let columns: Vec<Column> = (args.runs.iter())
+        .map(|run| Column::read(&artifacts, run))
+        .collect::<Result<_>>()?;
+    if args.json {
+        let object: Map<String, Value> = (columns.into_iter())
+            .map(|column| {
+                let rows = column.parameters.into_iter().chain(column.scores);
+                (column.name, Value::Object(rows.collect()))
+            })
+            .collect();
+        return print(Value::Object(object));
+    }
+    let mut rows = vec![row("", columns.iter().map(|column| column.name.clone()))];
+    rows.extend(table(&columns, |column| &column.parameters, !args.all));
+    rows.push(Vec::new());
+    rows.extend(table(&columns, |column| &column.scores, false));
+    let widths: Vec<usize> = (0..=columns.len())
+        .map(|n| {
+            rows.iter()
+                .filter_map(|row| Some(row.get(n)?.chars().count()))
+                .max()
+        })
+        .map(|width| width.unwrap_or(0))
+        .collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(n, (cell, width))| match n {
+            0 => format!("{cell:<width$}"),
+            _ => format!("  {cell:>width$}"),
+        });
+        print(cells.collect::<String>().trim_end())?;
+    }
+    Ok(())
+}
+
+impl Column {
+    fn read(artifacts: &Path, run: &str) -> Result<Column> {
+        let folder = [artifacts.join(run), PathBuf::from(run)]
+            .into_iter()
+            .find(|folder| folder.is_dir())
+            .ok_or_else(|| {
+                Error::usage(format!(
+                    "{run}: neither a run in {} nor a folder; `cargo xtask status` shows the runs",
+                    shown(artifacts)
+                ))
+            })?;
+        let mut column = Column {
+            name: name(&folder),
+            parameters: Map::new(),
+            scores: Map::new(),
+        };
+        for artifact in folders(&folder)? {
+            let manifest = artifact.join("manifest.json");
+            if artifact.extension().is_some() || !manifest.is_file() {
+                continue;
+            }
+            let manifest = read(&manifest)?;
+            flatten("", &manifest["config"], &mut column.parameters);
+            let kind = manifest["kind"].as_str().unwrap_or_default();
+            if kind == "model" {
+                flatten("", &manifest["counts"], &mut column.scores);
+                column.validation(&artifact.join("metrics.jsonl"))?;
+            }
+            let scores = artifact.join("scores.json");
+            if kind == "evaluation" && scores.is_file() {
+                let scores = read(&scores)?;
+                let split = scores["split"].as_str().unwrap_or_default().to_owned();
+                for (beam, of_beam) in scores["beams"].as_object().into_iter().flatten() {
+                    flatten(
+                        &format!("{split}, beam {beam}: "),
+                        of_beam,
+                        &mut column.scores,
+                    );
+                }
+                flatten("grounding.", &scores["grounding"], &mut column.scores);
+            }
+        }
+        match column.parameters.is_empty() {
+            true => Err(Error::usage(format!(
+                "{}: has no artifacts",
+                shown(&folder)
+            ))),
+            false => Ok(column),
+        }
+    }
+
+    /// The best score of each epoch's validation.
+    fn validation(&mut self, metrics: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(metrics).at(metrics)?;
+        let metric = self
+            .parameters
+            .get("train.stop_metric")
+            .and_then(Value::as_str);
+        let metric = metric.unwrap_or("cider").to_owned();
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let scores = lines.filter_map(|line| {
+            let split = line["split"].as_str()?.to_owned();
+            Some((line.get(&metric)?.as_f64()?, line["epoch"].as_u64()?, split))
+        });
+        let best = scores.reduce(|best, score| if score.0 > best.0 { score } else { best });
+        if let Some((score, epoch, split)) = best {
+            self.scores
+                .insert(format!("{split}, best {metric}"), score.into());
+            self.scores.insert("best epoch".into(), (epoch + 1).into());
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Value> {
+    let text = std::fs::read(path).at(path)?;
+    serde_json::from_slice(&text).map_err(|e| Error {
+        code: 4,
+        message: format!("{}: {e}; make it again", path.display()),
+    })
+}
+
+/// Values that are no objects, by their dotted names.
+fn flatten(prefix: &str, value: &Value, into: &mut Map<String, Value>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        match value.is_object() {
+            true => flatten(&format!("{prefix}{key}."), value, into),
+            false => drop(into.insert(format!("{prefix}{key}"), value.clone())),
+        }
+    }
+}
+
+/// A row for each name, in the order in which the runs have them.
+fn table(
+    columns: &[Column],
+    of: impl Fn(&Column) -> &Map<String, Value>,
+    only_different: bool,
+) -> Vec<Vec<String>> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in columns.iter().flat_map(|column| of(column).keys()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let values = |name: &str| {
+        columns
+            .iter()
+            .map(|column| of(column).get(name))
+            .collect::<Vec<_>>()
+    };
+    names
+        .into_iter()
+        .filter(|name| !only_different || values(name).windows(2).any(|pair| pair[0] != pair[1]))
+        .map(|name| row(name, values(name).into_iter().map(cell)))
+        .collect()
+}
+
+fn row(name: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
+    [name.to_owned()].into_iter().chain(cells).collect()
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_f64() => {
+            let number = number.as_f64().unwrap_or_default();
+            match number.abs() {
+                0.001..1000.0 => format!("{number:.4}"),
+                _ => number.to_string(),
+            }
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn write(path: &Path, text: &Value) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text.to_string()).unwrap();
+    }
+
+    fn example(folder: &Path, lr: f64, cider: f64) -> Column {
+        let model = folder.join("model");
+        let config = json!({"train": {"decoder_lr": lr, "batch": 32, "stop_metric": "cider"}});
+        let counts = json!({"epochs": 2});
+        let manifest = json!({"kind": "model", "config": config, "counts": counts});
+        write(&model.join("manifest.json"), &manifest);
+        let line = |epoch: u64, cider: f64| json!({"epoch": epoch, "split": "val", "cider": cider});
+        let lines = format!("{}\n{}\n", line(0, cider), line(1, 0.25));
+        std::fs::write(model.join("metrics.jsonl"), lines).unwrap();
+        let evaluation = folder.join("evaluation");
+        write(
+            &evaluation.join("manifest.json"),
+            &json!({"kind": "evaluation", "config": {}}),
+        );
+        let scores = json!({"split": "test", "beams": {"3": {"bleu4": 0.5}}});
+        write(&evaluation.join("scores.json"), &scores);
+        Column::read(Path::new("/none"), folder.to_str().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_differs_and_what_came_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let columns = [
+            example(&folder.path().join("a"), 0.1, 0.75),
+            example(&folder.path().join("b"), 0.2, 0.5),
+        ];
+        let different = table(&columns, |column| &column.parameters, true);
+        assert_eq!(different, [["train.decoder_lr", "0.1000", "0.2000"]]);
+        assert_eq!(columns[0].parameters.len(), 3);
+        let scores = table(&columns, |column| &column.scores, false);
+        let expected = [
+            ["epochs", "2", "2"],
+            ["val, best cider", "0.7500", "0.5000"],
+            ["best epoch", "1", "1"],
+            ["test, beam 3: bleu4", "0.5000", "0.5000"],
+        ];
+        assert!(
+            expected.iter().all(|row| scores.iter().any(|is| is == row)),
+            "{scores:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_run_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Column::read(folder.path(), "nothing").err().unwrap();
+        assert_eq!(error.code, 2);
+        assert!(error.message.contains("cargo xtask status"));
+    }
+}
