@@ -410,7 +410,7 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
         &embeddings,
     ];
     let (_, log) = trainer.run("third", &set);
-    assert!(log.contains("embeddings of 1 of 12 words"), "{log}");
+    assert!(log.contains("embeddings of 1 of 13 words"), "{log}");
     let mut expected = vec![0.5f32; 24];
     expected[0] = 0.25;
     let row = decoder("third")["embedding.weight"].get(3); // a plain red
