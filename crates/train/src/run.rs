@@ -134,7 +134,7 @@ impl Run<'_> {
 
     fn step(
         &mut self,
-        batches: impl Iterator<Item = Result<Batch>>,
+        mut batches: impl Iterator<Item = Result<Batch>>,
         groups: &[Vec<Group>],
         epochs: f64,
         metrics: &mut Metrics,
@@ -150,11 +150,12 @@ impl Run<'_> {
         };
         let scale = 1.0 / groups.len() as f64;
         let mut mean = Outcome::default();
-        for (batch, groups) in batches.zip(groups) {
+        for (batch, of_batch) in batches.by_ref().zip(groups) {
             let outcome = self.network.read(&batch?, scale, reading, logs);
             if !outcome.total.is_finite() {
                 self.network.forget();
-                return self.leave_out(outcome.total, groups);
+                batches.for_each(drop); // the rest of this step's
+                return self.leave_out(outcome.total, of_batch);
             }
             mean.add(outcome, scale);
         }
