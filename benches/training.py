@@ -120,7 +120,7 @@ def tutorial(model, batch):
     return loss + ALPHA_C * ((1.0 - alphas.sum(dim=1)) ** 2).mean()
 
 
-def good(model, batch):
+def good(model, batch, dropout=0.0):
     """Its loss: what does not change is out of the loop."""
     cells, tokens, sizes = attention_cells(batch), batch["tokens"], (batch["lengths"] - 1).tolist()
     projected = model.attention["encoder_att"](cells)
@@ -138,7 +138,8 @@ def good(model, batch):
         hidden.append(h)
         targets.append(tokens[:b, t + 1])
         alphas = alphas + nn.functional.pad(alpha, (0, 0, 0, len(sizes) - b))
-    loss = nn.functional.cross_entropy(model.fc(torch.cat(hidden)), torch.cat(targets))
+    hidden = nn.functional.dropout(torch.cat(hidden), dropout)
+    loss = nn.functional.cross_entropy(model.fc(hidden), torch.cat(targets))
     return loss + ALPHA_C * ((1.0 - alphas) ** 2).mean()
 
 

@@ -245,25 +245,69 @@ fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
     let trainer = Trainer::new();
     let started = Instant::now();
     let (whole, _) = trainer.run("whole", &[]);
-    let time = started.elapsed();
-    let mut kills = 0;
-    for n in 0u32.. {
-        let mut child = trainer
-            .command("killed", &[])
+    let time = started.elapsed().as_millis() as u64;
+    // Thirty kills at instants that look like chance; a run that ends in spite of them
+    // is compared, and another begins.
+    let (mut kills, mut runs) = (0u64, 0);
+    while kills < 30 {
+        let name = format!("killed-{runs}");
+        let mut child = (trainer.command(&name, &[]))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Later and later, so that each run gets further than the one before.
-        std::thread::sleep((time * (n + 2)) / 12 + Duration::from_millis(u64::from(n * 37 % 50)));
-        if child.try_wait().unwrap().is_some() {
-            break;
+        let instant = 60 + kills.wrapping_mul(0x9E37_79B9_7F4A_7C15) % (time / 2).max(1);
+        std::thread::sleep(Duration::from_millis(instant));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
         }
-        child.kill().unwrap();
         child.wait().unwrap();
-        kills += 1;
+        if trainer.path(&name).exists() {
+            let (resumed, log) = trainer.run(&name, &[]);
+            assert_eq!(resumed.digest, whole.digest, "{log}");
+            runs += 1;
+        }
     }
-    assert!(kills >= 3, "only {kills} kills");
-    let (resumed, log) = trainer.run("killed", &[]);
+    let (resumed, log) = trainer.run(&format!("killed-{runs}"), &[]);
+    assert_eq!(resumed.digest, whole.digest, "{log}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_the_last_checkpoint() {
+    let trainer = Trainer::new();
+    let (whole, _) = trainer.run("whole", &[]);
+    let mut child = (trainer.command("full", &[]))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let last = trainer.path("full.staging/checkpoints/last");
+    while !last.join("state.json").exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let state = |folder: &Path| -> Option<u64> {
+        let text = std::fs::read(folder.join("state.json")).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&text).ok()?["step"].as_u64()
+    };
+    let old = last.with_extension("old");
+    let before = state(&last).or_else(|| state(&old)).unwrap();
+    // No file may be larger than 32 KB: weights don't fit.
+    let command = trainer.command("full", &[]);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]);
+    limited.arg(command.get_program()).args(command.get_args());
+    let result = limited.output().unwrap();
+    assert_eq!(result.status.code(), Some(1), "{}", log_of(&result));
+    assert!(
+        log_of(&result).contains("safetensors"),
+        "{}",
+        log_of(&result)
+    );
+    assert_eq!(state(&last), Some(before));
+    let (resumed, log) = trainer.run("full", &[]);
+    assert!(log.contains("going on after step"), "{log}");
     assert_eq!(resumed.digest, whole.digest, "{log}");
 }
 
