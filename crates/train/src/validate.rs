@@ -15,7 +15,7 @@ use image::RgbImage;
 const BATCH: usize = 32;
 
 /// Images whose attention is drawn.
-const SAMPLES: usize = 3;
+const SAMPLES: usize = 2;
 
 /// What the model says of the validation images.
 pub struct Validation {

@@ -34,7 +34,7 @@ fn made(folder: &TempDir, more: &[&str]) -> String {
 }
 
 /// Which shards are other files than before, by their inode.
-fn remade(folder: &TempDir, before: &[(String, u64)]) -> Vec<String> {
+fn remade(folder: &TempDir, before: &[(String, Id)]) -> Vec<String> {
     let now = shards(folder);
     assert_eq!(now.len(), before.len());
     let pairs = now.into_iter().zip(before);
@@ -42,14 +42,18 @@ fn remade(folder: &TempDir, before: &[(String, u64)]) -> Vec<String> {
     other.map(|((name, _), _)| name).collect()
 }
 
-fn shards(folder: &TempDir) -> Vec<(String, u64)> {
+/// Which file it is. The number alone may come back once a file is gone.
+type Id = (u64, i64, i64);
+
+fn shards(folder: &TempDir) -> Vec<(String, Id)> {
     use std::os::unix::fs::MetadataExt;
     let shards = folder.path().join("out/shards");
     let mut files: Vec<_> = (shards.read_dir().unwrap())
         .map(|entry| entry.unwrap())
         .map(|entry| {
             let name = entry.file_name().to_string_lossy().into_owned();
-            (name, entry.metadata().unwrap().ino())
+            let file = entry.metadata().unwrap();
+            (name, (file.ino(), file.mtime(), file.mtime_nsec()))
         })
         .collect();
     files.sort();
