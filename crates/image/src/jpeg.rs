@@ -60,6 +60,10 @@ fn decode_with(
             "the JPEG ends before its end marker".into(),
         ));
     }
+    // What libjpeg says of such a file depends on the one before it.
+    if let Some(bits) = markers.precision.filter(|bits| !(2..=16).contains(bits)) {
+        return Err(DecodeError::Corrupt(format!("samples of {bits} bits")));
+    }
     // turbojpeg gives no size where the header makes libjpeg warn; the other
     // decoder is less strict there.
     let header = match decoder.read_header(bytes) {
@@ -163,6 +167,8 @@ struct Markers<'a> {
     complete: bool,
     /// The EXIF (TIFF) block.
     exif: Option<&'a [u8]>,
+    /// Bits of a sample.
+    precision: Option<u8>,
 }
 
 impl<'a> Markers<'a> {
@@ -172,6 +178,7 @@ impl<'a> Markers<'a> {
         let mut markers = Markers {
             complete: false,
             exif: None,
+            precision: None,
         };
         let mut at = 2;
         while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(0xff, rest)) {
@@ -192,6 +199,10 @@ impl<'a> Markers<'a> {
                     let body = bytes.get(at + 3..end).unwrap_or_default();
                     if marker == 0xe1 && markers.exif.is_none() {
                         markers.exif = body.strip_prefix(b"Exif\0\0");
+                    }
+                    // Frame headers; the other three of the range are tables.
+                    if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
+                        markers.precision = body.first().copied();
                     }
                     at = end;
                 }
