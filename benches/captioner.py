@@ -1,13 +1,13 @@
 """A captioner trained by plain PyTorch on the artifacts of a run of ours.
 
     cargo xtask preprocess --config configs/rsicd.toml
-    python benches/captioner.py artifacts/rsicd results.json --epochs 8 --lr 8e-4
-    cargo run --release -p attend-score -- --references dataset_rsicd.json --results results.json
+    python benches/captioner.py artifacts/rsicd results
+    cargo run --release -p attend-score -- --references dataset_rsicd.json --results results-beam-3.json
 
 The same features, captions and hyper-parameters as `configs/rsicd.toml`: good PyTorch
 (`training.py`) with dropout, cosine schedule with warm-up, clipping and the doubly
 stochastic term; captions in any order instead of by image. After the last epoch the
-test images are described with a beam, as the tutorial searches.
+test images are described with beams, as the tutorial searches: `results-beam-K.json`.
 """
 
 import argparse
@@ -29,13 +29,14 @@ class Run:
 
     def __init__(self, folder):
         self.row = {}
-        self.shards = []
+        shards = []
         for path in sorted((folder / "features/shards").glob("*.arrow")):
             table = pyarrow.ipc.open_file(pyarrow.memory_map(str(path))).read_all()
             for batch in table.to_batches():
-                for row, image in enumerate(batch["image_id"].to_pylist()):
-                    self.row[image] = (len(self.shards), row)
-                self.shards.append(torch.from_numpy(batch["features"].to_numpy_ndarray()))
+                for image in batch["image_id"].to_pylist():
+                    self.row[image] = len(self.row)
+                shards.append(torch.from_numpy(batch["features"].to_numpy_ndarray()))
+        self.table = torch.cat(shards).to(torch.get_default_device())  # f16 or f32, all images
         self.vocabulary = json.loads((folder / "vocabulary/vocab.json").read_text())
         encoded = pyarrow.parquet.read_table(folder / "vocabulary/encoded.parquet").to_pylist()
         self.captions = [caption for caption in encoded if caption["split"] == "train"]
@@ -43,8 +44,7 @@ class Run:
         self.test = [image["image_id"] for image in images if image["split"] == "test"]
 
     def features(self, images):
-        rows = [self.row[image] for image in images]
-        return torch.stack([self.shards[shard][row] for shard, row in rows]).float()
+        return self.table[torch.tensor([self.row[image] for image in images])].float()
 
     def batch(self, indices):
         captions = sorted((self.captions[i] for i in indices), key=lambda c: -len(c["tokens"]))
@@ -65,8 +65,8 @@ def train(model, run, args):
     step = 0
     for epoch in range(args.epochs):
         begun, losses = time.perf_counter(), []
-        order = torch.randperm(len(run.captions)).split(args.batch)
-        for indices in order:
+        order = torch.randperm(len(run.captions)).tolist()
+        for indices in (order[i : i + args.batch] for i in range(0, len(order), args.batch)):
             progress = step / steps_of_epoch / args.epochs
             rate = min((step + 1) / args.warmup, 1.0) * 0.5 * (1 + math.cos(math.pi * progress))
             for group in adam.param_groups:
@@ -115,31 +115,34 @@ def describe(model, run, image, beam, longest=50):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=pathlib.Path, help="folder with dataset, vocabulary and features")
-    parser.add_argument("results", type=pathlib.Path, help="where to put the captions of the test images")
+    parser.add_argument("results", help="where to put the captions of the test images: RESULTS-beam-K.json")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch", type=int, default=80)
     parser.add_argument("--lr", type=float, default=8e-4)
     parser.add_argument("--warmup", type=int, default=200)
     parser.add_argument("--dropout", type=float, default=0.5)
     parser.add_argument("--grid", type=int, nargs=2, default=(7, 7))
-    parser.add_argument("--beam", type=int, default=3)
+    parser.add_argument("--beams", type=int, nargs="+", default=(1, 3, 5))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     torch.set_num_threads(os.cpu_count())
     torch.manual_seed(args.seed)
+    torch.set_default_device(args.device)
     run = Run(args.run)
-    cells, training.CHANNELS = run.shards[0].shape[1:]
+    cells, training.CHANNELS = run.table.shape[1:]
     training.NATIVE = (math.isqrt(cells),) * 2
     training.GRID = tuple(args.grid)
     training.VOCABULARY = len(run.vocabulary["words"]) + 4
     model = training.Decoder()
     train(model, run, args)
     words = [""] + [word["word"] for word in run.vocabulary["words"]]
-    captions = []
-    for image in run.test:
-        ids = describe(model, run, image, args.beam)
-        captions.append({"image_id": image, "caption": " ".join(words[i] for i in ids)})
-    args.results.write_text(json.dumps(captions))
+    for beam in args.beams:
+        captions = []
+        for image in run.test:
+            ids = describe(model, run, image, beam)
+            captions.append({"image_id": image, "caption": " ".join(words[i] for i in ids)})
+        pathlib.Path(f"{args.results}-beam-{beam}.json").write_text(json.dumps(captions))
 
 
 if __name__ == "__main__":

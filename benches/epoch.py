@@ -18,7 +18,6 @@ import time
 
 import features
 import torch
-import torchvision
 import training
 from safetensors.torch import save_file
 
@@ -36,7 +35,7 @@ def main():
     threads = os.cpu_count()
     torch.set_num_threads(threads)
     torch.manual_seed(1)
-    whole = torchvision.models.resnet101(weights=None).eval()
+    whole = features.resnet101()
     encoder = torch.nn.Sequential(*list(whole.children())[:-2], torch.nn.AdaptiveAvgPool2d(training.GRID)).eval()
     encoder.requires_grad_(False)
     captions = 32

@@ -50,6 +50,17 @@ def images(root, program, count):
     return torch.from_numpy(table["image"].combine_chunks().to_numpy_ndarray().copy())
 
 
+def resnet101():
+    """torchvision's with random weights, maps of which neither vanish nor explode."""
+    whole = torchvision.models.resnet101(weights=None).eval()
+    for module in whole.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.weight.data.uniform_(0.3, 0.6)
+    return whole
+
+
 def ours(program, root, weights, output):
     command = [program, "--input", f"dataset={root / 'dataset'}", "--output", output, "--force"]
     for setting in ("encoder.arch=resnet101", f"encoder.weights={weights}", "features.dtype=f32", "features.batch=16", "features.device=cpu"):
@@ -93,12 +104,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(os.cpu_count())
     torch.manual_seed(1)
-    whole = torchvision.models.resnet101(weights=None).eval()
-    for module in whole.modules():  # so that maps neither vanish nor explode through 33 blocks
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.3, 0.6)
+    whole = resnet101()
     encoder = torch.nn.Sequential(*list(whole.children())[:-2]).eval()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

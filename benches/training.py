@@ -165,13 +165,13 @@ class Peer:
 
 
 class Ours:
-    def __init__(self, program, file, threads):
+    def __init__(self, program, file, threads, device="cpu", precision="f32", encoder=""):
         settings = {
             "threads": threads,
-            "device": "cpu",
             "native": NATIVE,
+            "encoder": {"weights": encoder},
             "decoder": {"embedding": EMBEDDING, "attention": ATTENTION, "hidden": HIDDEN, "dropout": 0.0, "grid": GRID},
-            "train": {"decoder_lr": LR, "alpha_c": ALPHA_C, "clip": CLIP},
+            "train": {"decoder_lr": LR, "alpha_c": ALPHA_C, "clip": CLIP, "device": device, "precision": precision, "encoder": "fine-tune"},
         }
         self.process = subprocess.Popen([program, file, json.dumps(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

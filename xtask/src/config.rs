@@ -242,7 +242,7 @@ mod tests {
         )
         .unwrap();
         let stage = json!({"train": {"batch": 32, "device": "cpu", "learning_rate": 4e-4, "alpha_c": 1.0, "seed": null}, "own": {"x": [1]}});
-        let table = effective(stage.as_object().unwrap(), &given);
+        let table = effective(stage.as_object().unwrap(), &given, &BTreeMap::new());
         let expected = "[train]\nbatch = 80\ndevice = \"cuda:0\"\nlearning_rate = 1\nalpha_c = 1.0\n\n[own]\nx = [1]\n";
         assert_eq!(table.to_string(), expected);
     }

@@ -26,6 +26,10 @@ pub struct Stage {
     /// Kind of artifact -> the folder of this run that holds it.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
+    /// Section of the config -> its overlay: another section, whose values take the
+    /// place of the first one's for this stage alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sections: BTreeMap<String, String>,
     /// The folder of this run that it makes.
     pub output: String,
 }
@@ -79,6 +83,13 @@ impl Pipeline {
             if !is_plain(name) || !is_plain(&stage.output) {
                 return Err(format!(
                     "stage {name}: name and output must be plain words, not paths"
+                ));
+            }
+            let sections = stage.sections.iter();
+            let mut sections = sections.flat_map(|(section, overlay)| [section, overlay]);
+            if let Some(section) = sections.find(|section| !is_word(section)) {
+                return Err(format!(
+                    "stage {name}: section {section:?} must be a plain word"
                 ));
             }
             if stage.command.first().is_none_or(String::is_empty) {
@@ -139,6 +150,11 @@ pub fn is_plain(name: &str) -> bool {
         && name
             .chars()
             .all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}
+
+/// Whether `--set NAME.key=value` can mean a section of this name.
+fn is_word(name: &str) -> bool {
+    is_plain(name) && !name.contains('.')
 }
 
 /// Each stage after those whose outputs it reads; otherwise as in the file.
@@ -232,6 +248,18 @@ mod tests {
     }
 
     #[test]
+    fn sections_are_written_as_they_were_read() {
+        let text = stage("a", &[]) + &stage("b", &["a"]) + "sections = { x = \"y\" }\n";
+        let pipeline = Pipeline::parse(&text).unwrap();
+        assert!(pipeline.stages[0].sections.is_empty());
+        assert_eq!(pipeline.stages[1].sections["x"], "y");
+        let written = toml::to_string(&pipeline).unwrap();
+        assert_eq!(written.matches("sections").count(), 1, "{written}");
+        let again = Pipeline::parse(&written).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), written);
+    }
+
+    #[test]
     fn a_cycle_is_named_without_those_that_only_wait_for_it() {
         let text = [
             stage("z", &["a"]),
@@ -259,6 +287,10 @@ mod tests {
             "two stages are called a"
         );
         assert!(fault(&stage("../up", &[])).contains("plain words"));
+        assert_eq!(
+            fault(&(stage("a", &[]) + "sections = { train = \"fine.tune\" }\n")),
+            "stage a: section \"fine.tune\" must be a plain word"
+        );
         assert!(
             fault("[[stage]]\nname = \"a\"\ncommnd = [\"p\"]\noutput = \"o\"\n").contains("line 3")
         );

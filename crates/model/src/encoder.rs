@@ -180,7 +180,8 @@ impl Encoder {
         })
     }
 
-    /// Feature maps (B, C, h, w) of `images` f32 (B, 3, H, W), normalised.
+    /// Feature maps (B, C, h, w) of `images` (B, 3, H, W), normalised; of their kind,
+    /// which convolutions are computed in: f32 or lower.
     /// `batch_norm_train`: BatchNorm uses the batch's statistics and moves its
     /// own; otherwise it stays as it is.
     pub fn forward(&self, images: &Tensor, batch_norm_train: bool) -> Tensor {
@@ -256,7 +257,7 @@ impl Unit {
         let padding = self.weight.size()[2] / 2;
         let convolve = |bias: Option<&Tensor>| {
             x.conv2d(
-                &self.weight,
+                &self.weight.to_kind(x.kind()),
                 bias,
                 [self.stride; 2],
                 [padding; 2],

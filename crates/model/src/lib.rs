@@ -22,7 +22,7 @@ pub use encoder::{
 };
 pub use parallel::parallel;
 pub use search::{Hypothesis, SearchOptions, beam_search, ensemble_search};
-pub use threads::set_threads;
+pub use threads::{set_threads, threads};
 
 /// What is wrong with a file of weights or a checkpoint.
 #[derive(Debug, thiserror::Error)]

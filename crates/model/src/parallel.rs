@@ -6,8 +6,8 @@
 //! (GNU's: on Linux); elsewhere it has threads of its own.
 
 use std::ffi::{c_uint, c_void};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// `GOMP_parallel`: runs a function on a team of threads, the caller's among them.
 type Team = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint);
@@ -18,15 +18,25 @@ struct Loop<'a> {
     parts: usize,
 }
 
-/// Calls `work` with each number below `parts`, on so many threads.
+/// Calls `work` with each part and its place, each on a thread of its own.
 ///
 /// # Panics
 /// Ends the process where `work` panics.
-pub fn parallel(parts: usize, work: &(dyn Fn(usize) + Sync)) {
-    if parts <= 1 {
-        (0..parts).for_each(work);
+pub fn parallel<T: Send>(parts: Vec<T>, work: impl Fn(usize, T) + Sync) {
+    if parts.len() <= 1 {
+        parts.into_iter().for_each(|part| work(0, part));
         return;
     }
+    let parts: Vec<Mutex<Option<T>>> = (parts.into_iter())
+        .map(|part| Mutex::new(Some(part)))
+        .collect();
+    run_all(parts.len(), &|place| {
+        let part = parts[place].lock().ok().and_then(|mut part| part.take());
+        part.into_iter().for_each(|part| work(place, part));
+    });
+}
+
+fn run_all(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     let task = Loop {
         work,
         next: AtomicUsize::new(0),
@@ -61,7 +71,7 @@ impl Loop<'_> {
 
 /// An `extern "C"` function that panics ends the process.
 extern "C" fn run(task: *mut c_void) {
-    // SAFETY: `parallel` gives a `Loop` that lives until all threads are done.
+    // SAFETY: `run_all` gives a `Loop` that lives until all threads are done.
     let task = unsafe { &*task.cast::<Loop>() };
     task.run();
 }
@@ -89,7 +99,8 @@ mod tests {
     fn each_part_is_done_once() {
         for parts in [0, 1, 2, 3, 17] {
             let done: Vec<AtomicUsize> = (0..parts).map(|_| AtomicUsize::new(0)).collect();
-            parallel(parts, &|part| {
+            parallel((0..parts).collect(), |place, part: usize| {
+                assert_eq!(place, part);
                 done[part].fetch_add(1, Ordering::Relaxed);
             });
             assert!(done.iter().all(|times| times.load(Ordering::Relaxed) == 1));

@@ -86,32 +86,32 @@ pub fn ensemble_search(
     models: &[(&Decoder, &Projected)],
     options: &SearchOptions,
 ) -> Vec<Vec<Hypothesis>> {
-    let voices = models.iter().map(|(decoder, images)| Voice {
+    let members = models.iter().map(|(decoder, images)| Member {
         decoder,
         images: images.first(images.len()),
         state: decoder.init_state(images),
     });
-    no_grad(|| search(Choir(voices.collect()), options))
+    no_grad(|| search(Ensemble(members.collect()), options))
 }
 
 /// A model in the middle of a search.
-struct Voice<'a> {
+struct Member<'a> {
     decoder: &'a Decoder,
     images: Projected,
     state: State,
 }
 
 /// Models that search together.
-struct Choir<'a>(Vec<Voice<'a>>);
+struct Ensemble<'a>(Vec<Member<'a>>);
 
-impl Choir<'_> {
+impl Ensemble<'_> {
     /// Log-probabilities of the next tokens (B, V) and attention (B, P).
     fn step(&mut self, tokens: &[i64]) -> (Tensor, Tensor) {
         let steps: Vec<(Tensor, Tensor)> = (self.0.iter_mut())
-            .map(|voice| {
-                let tokens = Tensor::from_slice(tokens).to_device(voice.images.device());
-                let step = voice.decoder.step(&voice.images, &tokens, &voice.state);
-                voice.state = step.state;
+            .map(|member| {
+                let tokens = Tensor::from_slice(tokens).to_device(member.images.device());
+                let step = member.decoder.step(&member.images, &tokens, &member.state);
+                member.state = step.state;
                 (step.logits.log_softmax(-1, Kind::Float), step.alpha)
             })
             .collect();
@@ -124,26 +124,26 @@ impl Choir<'_> {
         let alike = steps
             .iter()
             .zip(&self.0)
-            .filter(|(_, voice)| voice.images.grid == grid);
+            .filter(|(_, member)| member.images.grid == grid);
         let alphas: Vec<&Tensor> = alike.map(|((_, alpha), _)| alpha).collect();
         let alpha = Tensor::stack(&alphas, 0).mean_dim(0i64, false, None);
         (sum - (steps.len() as f64).ln(), alpha)
     }
 
     fn select(&mut self, rows: &Tensor) {
-        for voice in &mut self.0 {
-            voice.state = voice.state.select(rows);
+        for member in &mut self.0 {
+            member.state = member.state.select(rows);
         }
     }
 
     fn select_images(&mut self, images: &Tensor) {
-        for voice in &mut self.0 {
-            voice.images = voice.images.select(images);
+        for member in &mut self.0 {
+            member.images = member.images.select(images);
         }
     }
 }
 
-fn search(mut models: Choir, options: &SearchOptions) -> Vec<Vec<Hypothesis>> {
+fn search(mut models: Ensemble, options: &SearchOptions) -> Vec<Vec<Hypothesis>> {
     let count = models.0[0].images.len() as usize;
     let k = options.beam.max(1);
     let mut done: Vec<Vec<Hypothesis>> = (0..count).map(|_| Vec::new()).collect();

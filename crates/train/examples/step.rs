@@ -1,9 +1,10 @@
 //! Runs training steps of the decoder when told to, for `benches/training.py`.
 //!
-//!     step BATCHES.safetensors '{"threads": 2, "native": [8, 8], "decoder": {…}, "train": {…}}'
+//!     step BATCHES.safetensors '{"threads": 2, "native": [8, 8], "encoder": {…}, "decoder": {…}, "train": {…}}'
 //!
 //! The file holds the decoder's weights (`decoder.NAME`) and batches (`N.features`
-//! (n, p, C), `N.image` (B), `N.tokens` (B, L), `N.lengths` (B)). Each line of standard
+//! (n, p, C) or `N.pixels` (n, 3, H, W), `N.image` (B), `N.tokens` (B, L), `N.lengths`
+//! (B)). With `encoder.weights` the encoder learns, too, from pixels. Each line of standard
 //! input is a number of steps; each line of output `{"seconds", "losses"}` of them.
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +26,6 @@ use tch::{Device, Kind, Tensor};
 #[derive(Deserialize)]
 struct Settings {
     threads: usize,
-    device: String,
     native: [i64; 2],
     #[serde(flatten)]
     config: Config,
@@ -36,7 +36,7 @@ fn main() {
     let file = arguments.next().unwrap();
     let settings: Settings = serde_json::from_str(&arguments.next().unwrap()).unwrap();
     attend_model::set_threads(settings.threads);
-    let device = attend_model::device(&settings.device).unwrap();
+    let device = attend_model::device(&settings.config.train.device).unwrap();
     let dict = weights::read(Path::new(&file)).unwrap();
     let of = |prefix: &str| -> StateDict {
         let of_prefix = |(name, tensor): (&String, &Tensor)| {
@@ -64,15 +64,18 @@ fn main() {
         vocabulary_blake3: String::new(),
         encoder_blake3: String::new(),
     };
-    let mut network =
-        Network::on_features(card, config, settings.native, PathBuf::new(), device).unwrap();
+    let mut network = match config.encoder.weights.as_str() {
+        "" => Network::on_features(card, config, settings.native, PathBuf::new(), device),
+        weights => Network::on_pixels(card, config, Some(Path::new(weights)), device),
+    }
+    .unwrap();
     network.start_from(&decoder).unwrap();
     let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor.to_kind(Kind::Int64)).unwrap();
     let batches: Vec<Batch> = (0..)
         .map_while(|n| {
             let batch = of(&format!("{n}."));
             Some(Batch {
-                images: batch.get("features")?.to_device(device),
+                images: (batch.get("features").or(batch.get("pixels")))?.shallow_clone(),
                 image_of_caption: numbers(&batch["image"]),
                 tokens: batch["tokens"].shallow_clone(),
                 lengths: numbers(&batch["lengths"]),
@@ -90,7 +93,8 @@ fn main() {
         let begun = Instant::now();
         for batch in next.by_ref().take(steps) {
             losses.push(network.read(batch, 1.0, reading, false).total);
-            network.step(config.train.decoder_lr, 0.0, 0.0, config.train.clip);
+            let train = &config.train;
+            network.step(train.decoder_lr, train.encoder_lr, 0.0, train.clip);
         }
         if device != Device::Cpu {
             tch::Cuda::synchronize(0);

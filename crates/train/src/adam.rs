@@ -2,14 +2,14 @@
 //! state that can be saved.
 //!
 //! On the CPU one pass over the memory does it all, on as many threads as the process
-//! may use: clipping, both moments, the step.
+//! may use: clipping, both moments, the step. Elsewhere the moments of all parameters
+//! lie one after the other, so that few operations do it.
 
 use attend_model::parallel;
 use attend_model::weights::StateDict;
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 use std::slice::{from_raw_parts, from_raw_parts_mut};
-use std::sync::Mutex;
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// Numbers that a thread updates at a time.
@@ -52,6 +52,8 @@ pub struct Clip {
 /// The optimizer of one group of parameters.
 pub struct Adam {
     parameters: Vec<Parameter>,
+    /// Mean and square of all parameters, (all their numbers).
+    moments: Option<[Tensor; 2]>,
     options: Options,
     threads: usize,
     /// Steps taken.
@@ -72,17 +74,31 @@ impl Adam {
         options: Options,
         threads: usize,
     ) -> Adam {
-        let parameters = parameters
-            .into_iter()
-            .map(|(name, value)| Parameter {
-                mean: value.detach().zeros_like(),
-                square: value.detach().zeros_like(),
-                name,
-                value,
+        let parameters: Vec<(String, Tensor)> = parameters.into_iter().collect();
+        let numbers: usize = parameters.iter().map(|(_, value)| value.numel()).sum();
+        let moments = parameters.first().map(|(_, value)| {
+            let options = (value.kind(), value.device());
+            [(); 2].map(|()| Tensor::zeros([numbers as i64], options))
+        });
+        let mut first = 0;
+        let parameters = (parameters.into_iter())
+            .zip(moments.iter().cycle())
+            .map(|((name, value), moments)| {
+                let count = value.numel() as i64;
+                let of = |all: &Tensor| all.narrow(0, first, count).view_as(&value);
+                let [mean, square] = moments.each_ref().map(of);
+                first += count;
+                Parameter {
+                    name,
+                    value,
+                    mean,
+                    square,
+                }
             })
             .collect();
         Adam {
             parameters,
+            moments,
             options,
             threads: threads.max(1),
             steps: 0,
@@ -91,6 +107,41 @@ impl Adam {
 
     /// One step along the gradients that have a parameter here.
     pub fn step(&mut self, gradients: &[(String, Tensor)], lr: f64, clip: Clip) {
+        let update = self.update(lr, clip);
+        let gradient_of = |parameter: &Parameter| {
+            let named = gradients.iter().find(|(name, _)| *name == parameter.name);
+            named.map(|(_, gradient)| gradient)
+        };
+        let found: Vec<Option<&Tensor>> = self.parameters.iter().map(gradient_of).collect();
+        let all: Option<Vec<&Tensor>> = found.iter().copied().collect();
+        if let (Some(gradients), Some(moments)) = (all, &self.moments)
+            && moments[0].device() != Device::Cpu
+        {
+            no_grad(|| self.together(moments, &gradients, &update));
+            return;
+        }
+        let mut chunks = Vec::new();
+        for (parameter, gradient) in self.parameters.iter().zip(found) {
+            let Some(gradient) = gradient else {
+                continue;
+            };
+            if parameter.fits(gradient) {
+                chunks.extend(parameter.chunks(gradient));
+            } else {
+                no_grad(|| {
+                    let moments = [&parameter.mean, &parameter.square];
+                    parameter.take_off(&update.plain(moments, gradient), &update);
+                });
+            }
+        }
+        let share = chunks.len().div_ceil(self.threads).max(1);
+        parallel(chunks.chunks_mut(share).collect(), |_, share| {
+            share.iter_mut().for_each(|chunk| fused(update, chunk));
+        });
+    }
+
+    /// Counts a step; what it does to each number.
+    fn update(&mut self, lr: f64, clip: Clip) -> Update {
         self.steps += 1;
         let step = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let Options {
@@ -99,7 +150,7 @@ impl Adam {
             epsilon,
             weight_decay,
         } = self.options;
-        let update = Update {
+        Update {
             factor: clip.factor as f32,
             limit: if clip.value > 0.0 {
                 clip.value as f32
@@ -113,28 +164,18 @@ impl Adam {
             epsilon: epsilon as f32,
             step: (lr / (1.0 - beta1.powi(step))) as f32,
             keep: (1.0 - lr * weight_decay) as f32,
-        };
-        let mut chunks = Vec::new();
-        for parameter in &self.parameters {
-            let gradient = gradients.iter().find(|(name, _)| *name == parameter.name);
-            let Some((_, gradient)) = gradient else {
-                continue;
-            };
-            if parameter.fits(gradient) {
-                chunks.extend(parameter.chunks(gradient));
-            } else {
-                no_grad(|| parameter.plain(gradient, &update));
-            }
         }
-        let chunks: Vec<Mutex<Chunk>> = chunks.into_iter().map(Mutex::new).collect();
-        let share = chunks.len().div_ceil(self.threads).max(1);
-        parallel(chunks.len().div_ceil(share), &|part| {
-            for chunk in chunks.iter().skip(part * share).take(share) {
-                if let Ok(mut chunk) = chunk.lock() {
-                    update.fused(&mut chunk);
-                }
-            }
-        });
+    }
+
+    /// The step in tensor operations on all parameters' numbers at once.
+    fn together(&self, [mean, square]: &[Tensor; 2], gradients: &[&Tensor], update: &Update) {
+        let flat: Vec<Tensor> = gradients.iter().map(|g| g.flatten(0, -1)).collect();
+        let steps = update.plain([mean, square], &Tensor::cat(&flat, 0));
+        let counts: Vec<i64> = gradients.iter().map(|g| g.numel() as i64).collect();
+        let each = steps.split_with_sizes(&counts, 0);
+        for (parameter, step) in self.parameters.iter().zip(each) {
+            parameter.take_off(&step.view_as(&parameter.value), update);
+        }
     }
 
     /// Names and values of the parameters.
@@ -229,31 +270,36 @@ impl Parameter {
             })
     }
 
-    /// The same in tensor operations, for other devices.
-    fn plain(&self, gradient: &Tensor, update: &Update) {
-        let [mut value, mut mean, mut square] =
-            [&self.value, &self.mean, &self.square].map(Tensor::shallow_clone);
-        let limit = f64::from(update.limit);
-        let gradient =
-            (gradient.to_kind(value.kind()) * f64::from(update.factor)).clamp(-limit, limit);
-        let _ = mean.lerp_(&gradient, f64::from(update.gain1));
-        let _ = square.g_mul_scalar_(f64::from(update.beta2));
-        square += gradient.square() * f64::from(update.gain2);
-        let denominator = square.sqrt() / f64::from(update.root) + f64::from(update.epsilon);
-        value *= f64::from(update.keep);
-        value -= &mean / denominator * f64::from(update.step);
+    fn take_off(&self, step: &Tensor, update: &Update) {
+        let mut value = self.value.shallow_clone();
+        if update.keep != 1.0 {
+            value *= f64::from(update.keep);
+        }
+        value -= step;
     }
 }
 
 impl Update {
-    fn fused(&self, chunk: &mut Chunk) {
-        fused(*self, chunk.value, chunk.mean, chunk.square, chunk.gradient);
+    /// In tensor operations: moves the moments, and answers what is to be taken off the
+    /// value.
+    fn plain(&self, moments: [&Tensor; 2], gradient: &Tensor) -> Tensor {
+        let [mut mean, mut square] = moments.map(Tensor::shallow_clone);
+        let limit = f64::from(self.limit);
+        let gradient =
+            (gradient.to_kind(mean.kind()) * f64::from(self.factor)).clamp(-limit, limit);
+        let _ = mean.lerp_(&gradient, f64::from(self.gain1));
+        let _ = square.g_mul_scalar_(f64::from(self.beta2));
+        square += gradient.square() * f64::from(self.gain2);
+        let denominator = square.sqrt() / f64::from(self.root) + f64::from(self.epsilon);
+        mean / denominator * f64::from(self.step)
     }
 }
 
 #[multiversion(targets("x86_64+avx2", "x86_64+avx512f"))]
-fn fused(by: Update, value: &mut [f32], mean: &mut [f32], square: &mut [f32], gradient: &[f32]) {
-    let numbers = (value.iter_mut().zip(mean)).zip(square.iter_mut().zip(gradient));
+fn fused(by: Update, chunk: &mut Chunk) {
+    let first = chunk.value.iter_mut().zip(&mut *chunk.mean);
+    let second = chunk.square.iter_mut().zip(chunk.gradient);
+    let numbers = first.zip(second);
     for ((value, mean), (square, gradient)) in numbers {
         let scaled = gradient * by.factor;
         // Not `clamp` and not `min`: a gradient that is no number shall stay none.
@@ -279,12 +325,13 @@ mod tests {
         Tensor::from_slice(&numbers)
     }
 
-    /// Against `tests/fixtures/adam.py`; `fused` or in tensor operations.
-    fn agrees(case: &str, options: Options, norm: f64, value: f64, fused: bool) {
+    /// Against `tests/fixtures/adam.py`; `fused`, or in tensor operations on each
+    /// parameter or on all `together`.
+    fn agrees(case: &str, options: Options, norm: f64, value: f64, how: &str) {
         let fixture = include_str!("../tests/fixtures/adam.json");
         let fixture: Value = serde_json::from_str(fixture).unwrap();
         let mut parameter = floats(|i| (i * 0.11).cos());
-        if !fused {
+        if how == "each" {
             // What the loop does not take: numbers that don't lie one after the other.
             parameter = Tensor::stack(&[&parameter, &parameter], 1).select(1, 0);
         }
@@ -295,8 +342,15 @@ mod tests {
                 0.0 => 1.0,
                 norm => norm / (gradient.norm().double_value(&[]) + 1e-6),
             };
-            assert_eq!(adam.parameters[0].fits(&gradient), fused);
-            adam.step(&[("p".to_owned(), gradient)], 0.05, Clip { factor, value });
+            assert_eq!(adam.parameters[0].fits(&gradient), how != "each");
+            let clip = Clip { factor, value };
+            if how == "together" {
+                let update = adam.update(0.05, clip);
+                let moments = adam.moments.as_ref().unwrap();
+                adam.together(moments, &[&gradient], &update);
+            } else {
+                adam.step(&[("p".to_owned(), gradient)], 0.05, clip);
+            }
             for (place, expected) in expected.as_array().unwrap().iter().enumerate() {
                 let is = parameter.double_value(&[place as i64 * EVERY]);
                 let off = (is - expected.as_f64().unwrap()).abs();
@@ -318,11 +372,11 @@ mod tests {
             weight_decay: 0.1,
             ..plain
         };
-        for fused in [true, false] {
-            agrees("adam", plain, 0.0, 5.0, fused);
-            agrees("betas", betas, 0.0, 0.0, fused);
-            agrees("adamw", decay, 0.0, 0.0, fused);
-            agrees("norm", plain, 20.0, 0.1, fused);
+        for how in ["fused", "each", "together"] {
+            agrees("adam", plain, 0.0, 5.0, how);
+            agrees("betas", betas, 0.0, 0.0, how);
+            agrees("adamw", decay, 0.0, 0.0, how);
+            agrees("norm", plain, 20.0, 0.1, how);
         }
     }
 

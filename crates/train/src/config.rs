@@ -4,6 +4,7 @@ use crate::adam;
 use attend_artifact::{Error, Result};
 use attend_model::EncoderConfig;
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 /// The sections of the config that the trainer reads.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -88,6 +89,30 @@ pub enum Schedule {
     Step,
     /// Down to nothing at the last epoch along half a cosine.
     Cosine,
+}
+
+/// What matrix products and convolutions are computed in. Weights, optimizer, softmax
+/// and loss are f32 always.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32 bits.
+    F32,
+    /// 16 bits with the range of f32; on CUDA.
+    Bf16,
+    /// 16 bits with a small range, so that the loss is scaled; on CUDA.
+    F16,
+}
+
+impl Precision {
+    /// The kind of such tensors.
+    pub fn kind(self) -> Kind {
+        match self {
+            Precision::F32 => Kind::Float,
+            Precision::Bf16 => Kind::BFloat16,
+            Precision::F16 => Kind::Half,
+        }
+    }
 }
 
 /// What is done about a step whose loss is no finite number.
@@ -203,6 +228,9 @@ pub struct Train {
     pub verify: bool,
     /// `cpu`, `cuda:0`, or `auto`.
     pub device: String,
+    /// What products and convolutions of training are computed in: `f32`, or on CUDA
+    /// `bf16` or `f16`. Validation is in f32.
+    pub precision: Precision,
 }
 
 impl Default for Train {
@@ -242,6 +270,7 @@ impl Default for Train {
             log_steps: 10,
             verify: true,
             device: "auto".into(),
+            precision: Precision::F32,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod network;
 pub mod order;
 pub mod run;
+pub mod scale;
 pub mod start;
 pub mod tensorboard;
 pub mod validate;

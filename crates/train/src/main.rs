@@ -14,7 +14,7 @@ use attend_metrics::meteor::Data as MeteorData;
 use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
 use attend_train::average;
 use attend_train::checkpoint::State;
-use attend_train::config::{Config, EncoderTraining, StopMetric};
+use attend_train::config::{Config, EncoderTraining, Precision, StopMetric};
 use attend_train::data::{Data, Source};
 use attend_train::embeddings;
 use attend_train::network::Network;
@@ -25,6 +25,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
+use tch::Device;
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-train",
@@ -41,6 +42,10 @@ const SPEC: StageSpec = StageSpec {
         },
         InputSpec {
             kind: "features",
+            required: false,
+        },
+        InputSpec {
+            kind: "model",
             required: false,
         },
     ],
@@ -71,56 +76,39 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let config = &stage.config;
     config.check()?;
     let device = attend_model::device(&config.train.device).map_err(Error::usage)?;
+    if device == Device::Cpu && config.train.precision != Precision::F32 {
+        return Err(Error::usage(
+            "train.precision: on a CPU it is \"f32\"; 16 bits are for train.device = \"cuda\"",
+        ));
+    }
     // The only number of threads that sums of floats may depend on.
     attend_model::set_threads(stage.jobs);
     let (dataset, vocabulary) = (stage.input("dataset")?, stage.input("vocabulary")?);
     let features = stage.optional_input("features");
+    let model = stage.optional_input("model");
     for made_from_dataset in [Some(vocabulary), features].into_iter().flatten() {
         check_origin(made_from_dataset, dataset)?;
     }
+    let start = Start::find(&config.train.start, model)?;
+    let weights = &config.encoder.weights;
     let mut extra = Vec::new();
-    if features.is_none() && !config.encoder.weights.is_empty() {
-        let path = Path::new(&config.encoder.weights);
-        if !path.is_file() {
-            return Err(Error::input(format!(
-                "encoder.weights = {}: no such file",
-                path.display()
-            )));
-        }
-        extra.push((
-            "weights",
-            Input {
-                kind: "weights".into(),
-                digest: digest_file(path)?,
-            },
-        ));
+    if features.is_none() && model.is_none() && !weights.is_empty() {
+        extra.push(("weights", file("encoder.weights", weights, "weights")?));
     }
-    let start = Start::find(&config.train.start)?;
-    if let Some(start) = &start {
+    if let (Some(start), None) = (&start, model) {
         extra.push(("start", start.input()?));
     }
     if !config.decoder.embeddings.is_empty() {
-        let path = Path::new(&config.decoder.embeddings);
-        if !path.is_file() {
-            return Err(Error::input(format!(
-                "decoder.embeddings = {}: no such file",
-                path.display()
-            )));
-        }
-        let input = Input {
-            kind: "embeddings".into(),
-            digest: digest_file(path)?,
-        };
+        let path = &config.decoder.embeddings;
+        let input = file("decoder.embeddings", path, "embeddings")?;
         extra.push(("embeddings", input));
     }
     let Some(staging) = stage.begin(&extra)? else {
         return Ok(());
     };
     if config.train.verify {
-        for artifact in [Some(dataset), Some(vocabulary), features]
-            .into_iter()
-            .flatten()
-        {
+        let inputs = [Some(dataset), Some(vocabulary), features, model];
+        for artifact in inputs.into_iter().flatten() {
             artifact.verify()?;
         }
     }
@@ -140,12 +128,23 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         vocabulary_blake3: digest_file(&vocabulary_file)?,
         encoder_blake3: String::new(),
     };
+    // A model's encoder is what its decoder has learnt to look at, whatever [encoder] says.
+    let begun = start.as_ref().filter(|_| model.is_some());
+    let begun = begun.map(Start::card).transpose()?;
     let mut network = match (features, data.grid()) {
         (Some(features), Some(grid)) => {
             card.encoder = read_encoder(features)?;
             card.decoder.channels = features.count("channels") as i64;
             let file = features.file("encoder.safetensors")?;
             card.encoder_blake3 = digest_file(&file)?;
+            if let Some(begun) = begun
+                && begun.encoder_blake3 != card.encoder_blake3
+            {
+                return Err(Error::refused(format!(
+                    "{}: features of another encoder than that of the model to begin with; leave one of the two out",
+                    features.root.display()
+                )));
+            }
             if config.train.encoder != EncoderTraining::Frozen {
                 return Err(Error::usage(
                     "train.encoder: features come from a frozen encoder; to train it, run a pipeline without the features stage (end-to-end)",
@@ -154,11 +153,14 @@ fn train(stage: &Stage<Config>) -> Result<()> {
             Network::on_features(card, config, grid, file, device)?
         }
         _ => {
-            card.decoder.channels = card.encoder.channels();
-            let weights = match config.encoder.weights.as_str() {
-                "" => start.as_ref().map(Start::encoder),
-                path => Some(path.into()),
+            let weights = match begun.is_none() && !weights.is_empty() {
+                true => Some(weights.into()),
+                false => start.as_ref().map(Start::encoder),
             };
+            if let Some(begun) = begun {
+                card.encoder = begun.encoder;
+            }
+            card.decoder.channels = card.encoder.channels();
             Network::on_pixels(card, config, weights.as_deref(), device)?
         }
     };
@@ -235,6 +237,21 @@ fn read_encoder(features: &Artifact) -> Result<EncoderConfig> {
     let path = features.file("encoder.json")?;
     let text = std::fs::read(&path).at(&path)?;
     serde_json::from_slice(&text).map_err(|e| Error::refused(format!("{}: {e}", path.display())))
+}
+
+/// What the manifest says of a file that a parameter names.
+fn file(parameter: &str, path: &str, kind: &str) -> Result<Input> {
+    let path = Path::new(path);
+    if !path.is_file() {
+        return Err(Error::input(format!(
+            "{parameter} = {}: no such file",
+            path.display()
+        )));
+    }
+    Ok(Input {
+        kind: kind.into(),
+        digest: digest_file(path)?,
+    })
 }
 
 /// An artifact that was made from another data set is not for this one.

@@ -2,13 +2,14 @@
 
 use crate::adam::{Adam, Clip};
 use crate::checkpoint::EncoderWeights;
-use crate::config::{Config, EncoderTraining};
+use crate::config::{Config, EncoderTraining, Precision};
 use crate::data::Batch;
+use crate::scale::LossScale;
 use attend_artifact::{Error, Result};
 use attend_model::weights::{self, StateDict};
 use attend_model::{
     Captions, Decoder, Encoder, Gradients, ModelCard, Objective, Projected, Reading, Teacher,
-    cells, normalise,
+    cells, normalise, threads,
 };
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
@@ -25,6 +26,9 @@ pub struct Network {
     images: Images,
     device: Device,
     objective: Objective,
+    /// What a step's products are computed in.
+    kind: Kind,
+    loss_scale: Option<LossScale>,
 }
 
 /// What a batch came to.
@@ -146,6 +150,8 @@ impl Network {
             decoder_adam,
             images,
             device,
+            kind: config.train.precision.kind(),
+            loss_scale: (config.train.precision == Precision::F16).then(LossScale::default),
             objective: Objective {
                 alpha_c: config.train.alpha_c,
                 smoothing: config.train.label_smoothing,
@@ -177,18 +183,18 @@ impl Network {
     /// Features of images, projected for the decoder; without a gradient.
     pub fn look(&self, images: &Tensor) -> Projected {
         tch::no_grad(|| {
-            let (cells, grid) = self.cells(images, false);
+            let (cells, grid) = self.cells(images, false, Kind::Float);
             self.decoder.project(&cells, grid)
         })
     }
 
-    /// Cells (n, p, C) and their grid.
-    fn cells(&self, images: &Tensor, train: bool) -> (Tensor, [i64; 2]) {
+    /// Cells (n, p, C), of that kind, and their grid.
+    fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> (Tensor, [i64; 2]) {
         let images = images.to_device(self.device);
         match &self.images {
-            Images::Features { grid, .. } => (images.to_kind(Kind::Float), *grid),
+            Images::Features { grid, .. } => (images.to_kind(kind), *grid),
             Images::Encoder(part) => {
-                let map = part.look(&images, train);
+                let map = part.look(&images, train, kind);
                 let size = map.size();
                 (cells(&map), [size[2], size[3]])
             }
@@ -198,7 +204,7 @@ impl Network {
     /// Reads a batch, with dropout, and adds the gradient of `scale` times its loss to
     /// what [`Network::step`] takes. None is added where the loss is no finite number.
     pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
-        let (cells, grid) = self.cells(&batch.images, true);
+        let (cells, grid) = self.cells(&batch.images, true, self.kind);
         let learns = cells.requires_grad();
         let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
         let tokens = batch.tokens.to_device(self.device);
@@ -216,10 +222,11 @@ impl Network {
             top5: if top5 { share_of_top5(&out) } else { 0.0 },
         };
         if outcome.total.is_finite() {
+            let scale = scale * self.loss_scale.map_or(1.0, |scale| scale.factor());
             let of_cells = out.backward(&self.decoder, loss, scale, &mut self.gradients, learns);
             if let Some(of_cells) = of_cells {
                 // The chain rule as a scalar: autograd goes on from here.
-                (cells * of_cells).sum(None).backward();
+                (cells * of_cells).sum(Kind::Float).backward();
             }
         }
         outcome
@@ -227,8 +234,9 @@ impl Network {
 
     /// One step of both optimizers along the gradients that were gathered; they are
     /// clipped to a norm of `norm` all together (0: not), then each number to ±
-    /// `value` (0: not).
-    pub fn step(&mut self, decoder_lr: f64, encoder_lr: f64, norm: f64, value: f64) {
+    /// `value` (0: not). Answers whether it was taken: it is not where a gradient is too
+    /// large for f16; the next ones are computed on a smaller scale.
+    pub fn step(&mut self, decoder_lr: f64, encoder_lr: f64, norm: f64, value: f64) -> bool {
         let of_decoder: Vec<(String, Tensor)> = (self.gradients.named().into_iter())
             .map(|(name, tensor)| (name.to_owned(), tensor))
             .collect();
@@ -239,16 +247,28 @@ impl Network {
                 .collect(),
             Images::Features { .. } => Vec::new(),
         };
-        let factor = match norm > 0.0 {
-            true => factor_to(norm, of_decoder.iter().chain(&of_encoder)),
-            false => 1.0,
-        };
+        let mut factor = 1.0;
+        if let Some(scale) = &mut self.loss_scale {
+            factor /= scale.factor();
+            let finite = norm_of(of_decoder.iter().chain(&of_encoder)).is_finite();
+            scale.note(finite);
+            if !finite {
+                self.forget();
+                return false;
+            }
+        }
+        if norm > 0.0 {
+            // As PyTorch's `clip_grad_norm_`.
+            let is = factor * norm_of(of_decoder.iter().chain(&of_encoder));
+            factor *= (norm / (is + 1e-6)).min(1.0);
+        }
         let clip = Clip { factor, value };
         self.decoder_adam.step(&of_decoder, decoder_lr, clip);
         if let Images::Encoder(part) = &mut self.images {
             part.adam.step(&of_encoder, encoder_lr, clip);
         }
         self.forget();
+        true
     }
 
     /// Forgets the gradients.
@@ -306,6 +326,10 @@ impl Network {
         if let Images::Encoder(part) = &self.images {
             add("encoder", &part.adam);
         }
+        all.extend(
+            self.loss_scale
+                .map(|scale| ("loss_scale".to_owned(), scale.state())),
+        );
         all
     }
 
@@ -321,6 +345,11 @@ impl Network {
         })
         .map_err(|e| refused(e.to_string()))?;
         let optimizer = read("optimizer.safetensors")?;
+        if let Some(scale) = &mut self.loss_scale {
+            let saved = optimizer.get("loss_scale").and_then(LossScale::restore);
+            *scale = saved
+                .ok_or_else(|| refused("optimizer.safetensors has no loss_scale".to_owned()))?;
+        }
         let mut adams = vec![("decoder", &mut self.decoder_adam)];
         if let Images::Encoder(part) = &mut self.images {
             weights::assign(&part.vars, &read("encoder.safetensors")?, &|_| false)
@@ -355,11 +384,11 @@ impl Network {
 }
 
 impl EncoderPart {
-    fn look(&self, images: &Tensor, train: bool) -> Tensor {
+    fn look(&self, images: &Tensor, train: bool, kind: Kind) -> Tensor {
         let frozen = self.training == EncoderTraining::Frozen;
         let forward = || {
             self.encoder.forward(
-                &normalise(images),
+                &normalise(images).to_kind(kind),
                 train && self.training == EncoderTraining::Whole,
             )
         };
@@ -383,16 +412,10 @@ fn named(vars: &nn::VarStore) -> StateDict {
     vars.variables().into_iter().collect()
 }
 
-fn threads() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1)
-}
-
-/// What makes the norm of all gradients together `norm` where it is more; PyTorch's
-/// `clip_grad_norm_`.
-fn factor_to<'a>(norm: f64, gradients: impl Iterator<Item = &'a (String, Tensor)>) -> f64 {
+/// The norm of all gradients together.
+fn norm_of<'a>(gradients: impl Iterator<Item = &'a (String, Tensor)>) -> f64 {
     let squares = gradients.map(|(_, gradient)| gradient.norm().double_value(&[]).powi(2));
-    let is = squares.sum::<f64>().sqrt();
-    (norm / (is + 1e-6)).min(1.0)
+    squares.sum::<f64>().sqrt()
 }
 
 fn share_of_top5(out: &Teacher) -> f64 {

@@ -161,14 +161,17 @@ impl Run<'_> {
         }
         let rate = self.rate(epochs);
         let (decoder_lr, encoder_lr) = (self.train.decoder_lr * rate, self.train.encoder_lr * rate);
-        self.network.step(
-            decoder_lr,
-            encoder_lr,
-            self.train.clip_norm,
-            self.train.clip,
-        );
+        let Train {
+            clip_norm, clip, ..
+        } = *self.train;
+        let taken = (self.network).step(decoder_lr, encoder_lr, clip_norm, clip);
         self.state.step += 1;
         self.state.step_of_epoch += 1;
+        if !taken {
+            return self.count_skipped(format!(
+                "the gradients of step {step} are too large for f16"
+            ));
+        }
         self.state.loss_sum += mean.cross_entropy;
         self.state.losses += 1;
         self.state.skipped = 0;
@@ -203,14 +206,20 @@ impl Run<'_> {
         let what = format!("the loss of step {step} is {loss}, on images {images:?}");
         self.state.step += 1;
         self.state.step_of_epoch += 1;
-        self.state.skipped += 1;
-        if self.train.not_finite == NotFinite::Stop || self.state.skipped == MOST_SKIPPED {
-            return Err(Error::internal(format!(
-                "{what}; the last checkpoint is whole: lower train.decoder_lr, set train.clip_norm, or look at these images (train.not_finite = \"skip\" leaves such steps out)"
-            )));
+        if self.train.not_finite == NotFinite::Skip {
+            tracing::warn!("{what}: left out");
+            return self.count_skipped(what);
         }
-        tracing::warn!("{what}: left out");
-        Ok(())
+        Err(diverged(&what))
+    }
+
+    /// Too many steps left out, one after the other, end the run.
+    fn count_skipped(&mut self, what: String) -> Result<()> {
+        self.state.skipped += 1;
+        match self.state.skipped {
+            MOST_SKIPPED => Err(diverged(&what)),
+            _ => Ok(()),
+        }
     }
 
     /// The learning rates' factor at a time counted in epochs.
@@ -346,6 +355,12 @@ impl Run<'_> {
         };
         checkpoint.save(&self.folder.join("checkpoints").join(name))
     }
+}
+
+fn diverged(what: &str) -> Error {
+    Error::internal(format!(
+        "{what}; the last checkpoint is whole: lower train.decoder_lr, set train.clip_norm, or look at these images (train.not_finite = \"skip\" leaves such steps out)"
+    ))
 }
 
 fn count(plan: &[Vec<Group>]) -> u64 {

@@ -1,8 +1,8 @@
 //! Weights of an earlier run to begin with.
 
 use crate::network::Network;
-use attend_artifact::{At, Error, Input, Result, digest_file};
-use attend_model::weights;
+use attend_artifact::{Artifact, At, Error, Input, Result, digest_file};
+use attend_model::{ModelCard, weights};
 use std::path::{Path, PathBuf};
 
 /// A checkpoint's folder.
@@ -11,12 +11,25 @@ pub struct Start {
 }
 
 impl Start {
-    /// Finds the checkpoint that `train.start` means: a model artifact's best one, or
-    /// the folder itself. None where it is empty.
+    /// The best checkpoint of `model`, the stage's input; without one, what
+    /// `train.start` means: a model artifact's best checkpoint, or the folder itself.
+    /// None where that is empty.
     ///
     /// # Errors
-    /// [`Error::Input`] where there is none.
-    pub fn find(start: &str) -> Result<Option<Start>> {
+    /// [`Error::Usage`] where both are given, [`Error::Input`] where the second is
+    /// nowhere, [`Error::Refused`] where the first has no such checkpoint.
+    pub fn find(start: &str, model: Option<&Artifact>) -> Result<Option<Start>> {
+        if let Some(model) = model {
+            if !start.is_empty() {
+                return Err(Error::usage(format!(
+                    "train.start = {start} and --input model={}: two models to begin with; give one",
+                    model.root.display()
+                )));
+            }
+            model.file("checkpoints/best/model.json")?;
+            let folder = model.root.join("checkpoints/best");
+            return Ok(Some(Start { folder }));
+        }
         if start.is_empty() {
             return Ok(None);
         }
@@ -31,6 +44,17 @@ impl Start {
             ))
         })?;
         Ok(Some(Start { folder }))
+    }
+
+    /// What it is.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where its `model.json` says nothing of the kind.
+    pub fn card(&self) -> Result<ModelCard> {
+        let path = self.folder.join("model.json");
+        let text = std::fs::read(&path).at(&path)?;
+        serde_json::from_slice(&text)
+            .map_err(|e| Error::refused(format!("{}: {e}", path.display())))
     }
 
     /// The file of the encoder's weights.

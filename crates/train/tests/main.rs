@@ -2,13 +2,15 @@
 //! goes on after being killed, it refuses what doesn't belong together.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, cells, normalise, weights};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use tch::{Device, Kind, Tensor, nn, no_grad};
 
 const SIZE: usize = 32;
 const COLOURS: [(&str, [u8; 3]); 3] = [
@@ -122,6 +124,55 @@ fn write_vocabulary(folder: &Path, dataset: &str, words: &Vocabulary, encoded: &
     EncodedRecord::write(&staging.path("encoded.parquet").unwrap(), encoded).unwrap();
     staging.done("encoded.parquet", None).unwrap();
     staging.commit(&[]).unwrap();
+}
+
+/// Features of the pictures, by an encoder of drawn weights up to layer2.
+fn write_features(folder: &Path, dataset: &Path) {
+    let dataset = Artifact::open(dataset).unwrap();
+    let mut draft = Manifest::draft("features", "test", "1");
+    draft.inputs.insert(
+        "dataset".into(),
+        Input {
+            kind: "dataset".into(),
+            digest: dataset.manifest.digest.clone(),
+        },
+    );
+    let staging = Staging::open(folder, draft).unwrap();
+    let config = EncoderConfig {
+        arch: Arch::Resnet18,
+        last_stage: LastStage::Layer2,
+        ..EncoderConfig::default()
+    };
+    let vars = nn::VarStore::new(Device::Cpu);
+    let encoder = Encoder::new(&vars.root(), &config);
+    let dataset = Dataset::open(&dataset).unwrap();
+    for split in ["train", "val"] {
+        let name = format!("shards/{split}-00000.arrow");
+        let path = staging.path(&name).unwrap();
+        let names = ["cell", "channel"];
+        let mut writer =
+            TensorShardWriter::create(&path, "features", Dtype::F32, &[16, 128], &names).unwrap();
+        for image in dataset.split(split).unwrap() {
+            let size = [1, 3, SIZE as i64, SIZE as i64];
+            let pixels = dataset.pixels(image).unwrap();
+            let pixels = normalise(&Tensor::from_data_size(pixels, &size, Kind::Uint8));
+            let features = no_grad(|| cells(&encoder.forward(&pixels, false)));
+            let numbers = Vec::<f32>::try_from(features.reshape([-1])).unwrap();
+            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_ne_bytes()).collect();
+            writer.push(image.image_id, &bytes).unwrap();
+        }
+        let rows = writer.finish().unwrap().rows;
+        staging.done(&name, Some(rows)).unwrap();
+    }
+    let json = serde_json::to_string(&config).unwrap();
+    std::fs::write(staging.path("encoder.json").unwrap(), json).unwrap();
+    let path = staging.path("encoder.safetensors").unwrap();
+    weights::write(&path, &vars.variables().into_iter().collect()).unwrap();
+    for name in ["encoder.json", "encoder.safetensors"] {
+        staging.done(name, None).unwrap();
+    }
+    let counts = [("grid_height", 4), ("grid_width", 4), ("channels", 128)];
+    staging.commit(&counts).unwrap();
 }
 
 const CONFIG: &str = r#"
@@ -472,6 +523,66 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
         3,
         "vectors.txt, line 1",
     );
+}
+
+#[test]
+fn a_model_trained_on_features_goes_on_from_pixels_with_its_encoder() {
+    let trainer = Trainer::new();
+    write_features(&trainer.path("features"), &trainer.dataset);
+    let train = |output: &str, inputs: &[&str], set: &[&str]| {
+        let mut command = trainer.command(output, set);
+        for kind in inputs {
+            let path = trainer.path(kind);
+            command.arg(format!("--input={kind}={}", path.display()));
+        }
+        let result = command.output().unwrap();
+        (result.status.code(), log_of(&result))
+    };
+    let frozen = ["train.encoder=frozen", "train.epochs=2"];
+    let (code, log) = train("model", &["features"], &frozen);
+    assert_eq!(code, Some(0), "{log}");
+
+    // [encoder] goes up to layer1 and names weights: the model's own count.
+    let still = [
+        "train.encoder=fine-tune",
+        "train.epochs=1",
+        "train.decoder_lr=0",
+        "train.encoder_lr=0",
+        "encoder.weights=/no/such.pth",
+    ];
+    let (code, log) = train("tuned", &["model"], &still);
+    assert_eq!(code, Some(0), "{log}");
+    let best = |run: &str, file: &str| trainer.path(run).join("checkpoints/best").join(file);
+    for file in ["decoder.safetensors", "encoder.safetensors"] {
+        let [first, second] = ["model", "tuned"].map(|run| weights::read(&best(run, file)));
+        assert_eq!(second.unwrap(), first.unwrap(), "{file}");
+    }
+    let manifest = |run: &str| Artifact::open(&trainer.path(run)).unwrap().manifest;
+    let inputs = manifest("tuned").inputs;
+    let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
+    assert_eq!(names, ["dataset", "model", "vocabulary"]);
+    assert_eq!(inputs["model"].digest, manifest("model").digest);
+
+    // With other learning rates it learns, from layer2 on.
+    let learning = ["train.encoder=fine-tune", "train.epochs=1"];
+    let (code, log) = train("learnt", &["model"], &learning);
+    assert_eq!(code, Some(0), "{log}");
+    let encoder = |run: &str| weights::read(&best(run, "encoder.safetensors")).unwrap();
+    let (before, after) = (encoder("model"), encoder("learnt"));
+    for (layer, learns) in [("layer1", false), ("layer2", true)] {
+        let name = format!("{layer}.0.conv1.weight");
+        assert_eq!(before[&name] != after[&name], learns, "{name}");
+    }
+
+    let start = format!("train.start={}", trainer.path("model").display());
+    let (code, log) = train("refused", &["model"], &[&start]);
+    assert_eq!(code, Some(2), "{log}");
+    assert!(log.contains("two models to begin with"), "{log}");
+    std::fs::rename(trainer.path("model"), trainer.path("frozen")).unwrap();
+    std::fs::rename(trainer.path("learnt"), trainer.path("model")).unwrap();
+    let (code, log) = train("refused", &["features", "model"], &frozen);
+    assert_eq!(code, Some(4), "{log}");
+    assert!(log.contains("features of another encoder"), "{log}");
 }
 
 #[test]

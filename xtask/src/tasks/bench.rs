@@ -15,7 +15,11 @@ use std::process::Command;
 #[derive(clap::Args)]
 pub struct Args {
     /// What to measure
-    what: What,
+    #[arg(required_unless_present = "device")]
+    what: Option<What>,
+    /// Training on a CUDA device, beside PyTorch on the same one
+    #[arg(long, conflicts_with = "what")]
+    device: Option<OnDevice>,
     /// A Python that has the other programs' packages; without it they are brought
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
@@ -34,6 +38,14 @@ enum What {
     Training,
     /// Whole epochs with a frozen encoder, beside the PyTorch tutorial's way
     Epoch,
+    /// Memory of the trainer at two sizes of the data set
+    Memory,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum OnDevice {
+    /// The first CUDA device
+    Cuda,
 }
 
 /// Packages of the other programs, and the folder of the cache that holds them; with
@@ -50,6 +62,10 @@ const IMAGES: Peers = Peers {
         "numpy==2.4.6",
         "opencv-python-headless==5.0.0.93",
     ],
+};
+const NONE: Peers = Peers {
+    folder: "",
+    packages: &[],
 };
 const TORCH: Peers = Peers {
     folder: "bench-torch-1",
@@ -76,32 +92,39 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Ok(command.get_program().into())
     };
     let (script, programs, peers) = match args.what {
-        What::Ingest => {
+        None => {
+            let step = example(workspace, "attend-train", "step")?;
+            ("cuda.py", vec![step], TORCH)
+        }
+        Some(What::Ingest) => {
             let floor = example(workspace, "attend-image", "decode")?;
             ("ingest.py", vec![program("attend-ingest")?, floor], IMAGES)
         }
-        What::Features => {
+        Some(What::Features) => {
             let programs = vec![program("attend-ingest")?, program("attend-features")?];
             ("features.py", programs, TORCH)
         }
-        What::Epoch => {
+        Some(What::Epoch) => {
             let step = example(workspace, "attend-train", "step")?;
             let programs = vec![program("attend-ingest")?, program("attend-features")?, step];
             ("epoch.py", programs, TORCH)
         }
-        What::Training => {
+        Some(What::Memory) => {
+            let names = ["scenes", "ingest", "vocab", "train"];
+            let programs = names.map(|name| program(&format!("attend-{name}")));
+            let programs: Result<Vec<PathBuf>> = programs.into_iter().collect();
+            ("memory.py", programs?, NONE)
+        }
+        Some(What::Training) => {
             let step = example(workspace, "attend-train", "step")?;
             ("training.py", vec![step], TORCH)
         }
     };
-    let mut python = match &args.python {
-        Some(python) => Command::new(python),
-        None => {
-            let mut python = Command::new("python3");
-            python.env("PYTHONPATH", bring(&peers)?);
-            python
-        }
-    };
+    let python = args.python.as_deref();
+    let mut python = Command::new(python.unwrap_or("python3".as_ref()));
+    if args.python.is_none() && !peers.packages.is_empty() {
+        python.env("PYTHONPATH", bring(&peers)?);
+    }
     python
         .arg(workspace.root.join("benches").join(script))
         .args(programs)

@@ -4,7 +4,7 @@ use crate::child;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::programs::Programs;
-use crate::runs::{Entry, list};
+use crate::runs::{Entry, list, name};
 use crate::workspace::{Workspace, shown};
 use std::path::PathBuf;
 
@@ -85,13 +85,8 @@ fn model_of(artifacts: &std::path::Path, config: &std::path::Path) -> Result<Pat
 }
 
 fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
-    let entries = list(artifacts)?
-        .into_iter()
-        .flat_map(|(_, entries)| entries);
-    let models: Vec<PathBuf> = entries
-        .filter(Entry::is_model)
-        .map(|entry| entry.path)
-        .collect();
+    let runs = list(artifacts)?.into_iter();
+    let models: Vec<PathBuf> = runs.flat_map(|(_, entries)| models(entries)).collect();
     match models.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Error::usage(
@@ -105,4 +100,12 @@ fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
             )))
         }
     }
+}
+
+/// The models of a run; where one is called `model`, the others led to it.
+fn models(entries: Vec<Entry>) -> Vec<PathBuf> {
+    let models = entries.into_iter().filter(Entry::is_model);
+    let models: Vec<PathBuf> = models.map(|entry| entry.path).collect();
+    let last = models.iter().find(|path| name(path) == "model").cloned();
+    last.map_or(models, |last| vec![last])
 }

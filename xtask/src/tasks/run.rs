@@ -4,7 +4,7 @@ use crate::child;
 use crate::config::Config;
 use crate::describe::{Description, Parts, describe};
 use crate::error::{At, Error, Result};
-use crate::parameters::{Schema, effective};
+use crate::parameters::{effective, schema};
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
 use crate::workspace::{Workspace, shown};
@@ -113,7 +113,7 @@ pub fn prepare(
     for (stage, description) in &stages {
         check(stage, description, &stages)?;
     }
-    let given = config.given(&schema(&stages))?;
+    let given = config.given(&schema(&stages)?)?;
     Ok(Prepared {
         folder,
         programs,
@@ -184,30 +184,6 @@ fn check(stage: &Stage, description: &Description, all: &[(Stage, Description)])
         return refuse(format!("{program} needs an input of kind {}", input.kind));
     }
     Ok(())
-}
-
-/// What all stages together know, and our own section.
-fn schema(stages: &[(Stage, Description)]) -> Schema {
-    let mut schema = Schema::new();
-    for key in ["name", "pipeline"] {
-        schema
-            .entry("run".to_owned())
-            .or_default()
-            .insert(key.to_owned(), String::new().into());
-    }
-    for (section, keys) in stages
-        .iter()
-        .flat_map(|(_, description)| &description.parameters)
-    {
-        let known = schema.entry(section.clone()).or_default();
-        known.extend(
-            keys.as_object()
-                .into_iter()
-                .flatten()
-                .map(|(key, default)| (key.clone(), default.clone())),
-        );
-    }
-    schema
 }
 
 impl Prepared {
@@ -305,7 +281,7 @@ impl Prepared {
     /// `config/STAGE.toml`: every parameter of a stage, with the value that it
     /// has in this run. With it the stage can be run alone.
     fn write_config(&self, stage: &Stage, description: &Description) -> Result<PathBuf> {
-        let table = effective(&description.parameters, &self.given);
+        let table = effective(&description.parameters, &self.given, &stage.sections);
         let text = format!(
             "# {} of {}, with its defaults\n\n{table}",
             stage.command.join(" "),

@@ -52,17 +52,17 @@ fn line(entry: &Entry) -> String {
                 format!(" ({})", manifest.kind)
             };
             format!(
-                "  {:<14}{digest:<14}{size:>10}  {}",
+                "  {:<16}{digest:<14}{size:>10}  {}",
                 name + &kind,
                 counts.join(", ")
             )
         }
-        State::Staging { busy: true } => format!("  {name:<28}{size:>10}  being written"),
+        State::Staging { busy: true } => format!("  {name:<30}{size:>10}  being written"),
         State::Staging { busy: false } => format!(
-            "  {name:<28}{size:>10}  unfinished: its stage goes on from it, `clean --staging` deletes it"
+            "  {name:<30}{size:>10}  unfinished: its stage goes on from it, `clean --staging` deletes it"
         ),
         State::Damaged(why) => format!(
-            "  {name:<14}{:<14}{size:>10}  manifest.json: {why}",
+            "  {name:<16}{:<14}{size:>10}  manifest.json: {why}",
             "DAMAGED"
         ),
     }

@@ -212,6 +212,71 @@ fn faults_of_a_pipeline() {
     assert_eq!(place.log(), [""; 0]);
 }
 
+/// A place whose pipeline runs `second` twice: the other time as stage `again`, for
+/// which `overlay` lies over [learn].
+fn twice(overlay: &str) -> Place {
+    let place = Place::new();
+    let pipeline = place.read("pipelines/two.toml");
+    place.write(
+        "pipelines/two.toml",
+        &format!(
+            "{pipeline}\n[[stage]]\nname = \"again\"\ncommand = [\"second\"]\ninputs = {{ alpha = \"alpha\" }}\n\
+             sections = {{ learn = \"{overlay}\" }}\noutput = \"gamma\"\n"
+        ),
+    );
+    place
+}
+
+#[test]
+fn a_program_runs_twice_with_two_sections() {
+    let place = twice("more");
+    place.write(
+        "c.toml",
+        "[run]\nname = \"r\"\n\n[learn]\nepochs = 9\n\n[more]\nrate = 0.25\n",
+    );
+    let config = |stage: &str| {
+        let text = place.read(&format!("artifacts/r/config/{stage}.toml"));
+        text.parse::<toml::Table>().unwrap().to_string()
+    };
+    assert_eq!(place.xtask(&RUN).code, Some(0));
+    assert_eq!(config("learn"), "[learn]\nrate = 0.5\nepochs = 9\n");
+    assert_eq!(config("again"), "[learn]\nrate = 0.25\nepochs = 9\n");
+    let set = ["--set", "more.epochs=1", "--set", "learn.rate=1.0"];
+    assert_eq!(place.xtask(&[&RUN[..], &set].concat()).code, Some(0));
+    assert_eq!(config("learn"), "[learn]\nrate = 1.0\nepochs = 9\n");
+    assert_eq!(config("again"), "[learn]\nrate = 0.25\nepochs = 1\n");
+    let written = config("pipeline");
+    assert!(written.contains("more"), "{written}");
+}
+
+#[test]
+fn faults_of_an_overlay() {
+    let place = twice("more");
+    place.write("c.toml", "[run]\nname = \"r\"\n\n[more]\nrat = 0.25\n");
+    refused(
+        &place.xtask(&RUN),
+        2,
+        "c.toml:5: [more] has no key `rat`; the nearest is `rate`",
+    );
+    place.write("c.toml", "[run]\nname = \"r\"\n\n[mor]\nrate = 0.25\n");
+    refused(
+        &place.xtask(&RUN),
+        2,
+        "c.toml:4: no stage of this pipeline has a section [mor]; the nearest is [more]",
+    );
+    refused(
+        &twice("draw").xtask(&RUN),
+        2,
+        "stage again: [draw] can't lie over [learn]: it is a section of its own",
+    );
+    refused(
+        &twice("../up").xtask(&RUN),
+        2,
+        "pipelines/two.toml: stage again: section \"../up\" must be a plain word",
+    );
+    assert_eq!(place.log(), [""; 0]);
+}
+
 /// Sends `signal` to `target` (of xtask's process id) once the first stage
 /// works; the stage needs a moment to put things in order.
 fn interrupted(signal: &str, target: impl Fn(u32) -> String) {

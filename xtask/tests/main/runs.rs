@@ -109,6 +109,17 @@ fn caption_finds_the_model() {
         "{}",
         one.stdout
     );
+    // One that led to the model is none to describe with.
+    place.write(
+        "artifacts/r/frozen/manifest.json",
+        r#"{"kind": "model", "digest": "0"}"#,
+    );
+    let still_one = place.xtask(&["caption", "a.jpg"]);
+    assert!(
+        still_one.stdout.ends_with("artifacts/r/model a.jpg\n"),
+        "{}",
+        still_one.stderr
+    );
     place.write(
         "artifacts/s/model/manifest.json",
         r#"{"kind": "model", "digest": "0"}"#,

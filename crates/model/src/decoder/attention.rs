@@ -5,10 +5,10 @@
 //! share its cells. Elsewhere they are tensor operations over one copy of the cells
 //! for each caption.
 
+use super::product::sum_by;
 use super::{Captions, Projected};
-use crate::parallel;
+use crate::{parallel, threads};
 use multiversion::multiversion;
-use std::sync::Mutex;
 use tch::{Device, Kind, Tensor};
 
 /// Numbers that are summed side by side; the order of a sum depends on nothing else.
@@ -16,12 +16,18 @@ const LANES: usize = 16;
 
 /// The images as a batch of captions sees them.
 pub(super) struct Cells<'a> {
-    images: &'a Projected,
+    pub images: &'a Projected,
+    pub captions: Captions<'a>,
     full_att: Tensor, // (1, A)
-    image: &'a [i64], // of each caption
-    /// features (B, p, C) and projected (B, P, A) of each caption, where the loops
-    /// are not fused.
-    gathered: Option<(Tensor, Tensor)>,
+    gathered: Option<Gathered>,
+}
+
+/// A copy of the cells for each caption, where the loops are not fused. All are of the
+/// kind that products are computed in; what comes in and goes out is of the weights'.
+struct Gathered {
+    features: Tensor,  // (B, p, C)
+    projected: Tensor, // (B, P, A)
+    full_att: Tensor,  // (A)
 }
 
 /// What the backward pass gathers, step by step.
@@ -35,21 +41,22 @@ pub(super) struct CellGradients {
 impl<'a> Cells<'a> {
     pub(super) fn new(
         images: &'a Projected,
-        captions: &Captions<'a>,
+        captions: Captions<'a>,
         full_att: &Tensor,
     ) -> Cells<'a> {
         let fused = images.device() == Device::Cpu && images.features.kind() == Kind::Float;
         let gathered = (!fused).then(|| {
             let index = captions.index(images.device());
-            (
-                images.features.index_select(0, &index),
-                images.projected.index_select(0, &index),
-            )
+            Gathered {
+                features: images.features.index_select(0, &index),
+                projected: images.projected.index_select(0, &index),
+                full_att: full_att.detach().squeeze_dim(0).to_kind(images.kind()),
+            }
         });
         Cells {
             images,
+            captions,
             full_att: full_att.detach(),
-            image: captions.image,
             gathered,
         }
     }
@@ -57,15 +64,15 @@ impl<'a> Cells<'a> {
     /// `w . relu(W_e f + query)`: `query` (b, A), of the first b captions -> (b, P).
     pub(super) fn scores(&self, query: &Tensor) -> Tensor {
         let b = query.size()[0];
-        if let Some((_, projected)) = &self.gathered {
-            let seen = (projected.narrow(0, 0, b) + query.unsqueeze(1)).relu(); // (b, P, A)
-            return seen.matmul(&self.full_att.squeeze_dim(0));
+        if let Some(gathered) = &self.gathered {
+            let scores = gathered.seen(query).matmul(&gathered.full_att);
+            return scores.to_kind(query.kind());
         }
         let [_, cells, width] = sizes(&self.images.projected);
         let scores = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
         let query = query.contiguous();
         let (projected, w) = (view(&self.images.projected), view(&self.full_att));
-        let (queries, images) = (view(&query), self.image);
+        let (queries, images) = (view(&query), self.captions.image);
         by_rows(view_mut(&scores), cells, &|row, scores| {
             let projected = of(projected, images[row], cells * width);
             score(projected, &queries[row * width..][..width], w, scores);
@@ -81,22 +88,22 @@ impl<'a> Cells<'a> {
         into: &mut CellGradients,
     ) -> Tensor {
         let b = query.size()[0];
-        if let Some((_, projected)) = &self.gathered {
-            let seen = (projected.narrow(0, 0, b) + query.unsqueeze(1)).relu(); // (b, P, A)
-            let scores = scores.unsqueeze(-1); // (b, P, 1)
-            into.full_att += (&seen * &scores)
-                .sum_dim_intlist([0i64, 1].as_slice(), false, None)
-                .unsqueeze(0);
-            let seen = seen.sign() * (scores * &self.full_att); // (b, P, A)
+        if let Some(gathered) = &self.gathered {
+            let (seen, wide) = (gathered.seen(query), query.kind()); // (b, P, A)
+            let scores = scores.to_kind(seen.kind());
+            let of_w = scores.view([1, -1]).mm(&seen.flatten(0, 1)); // (1, A)
+            into.full_att += of_w.to_kind(wide);
+            let of_seen = scores.unsqueeze(-1) * &gathered.full_att; // (b, P, A)
+            let passed = seen.threshold_backward(&of_seen, 0.0);
             let mut of_first = into.projected.narrow(0, 0, b);
-            of_first += &seen;
-            return seen.sum_dim_intlist(1i64, false, None);
+            of_first += &passed;
+            return passed.sum_dim_intlist(1i64, false, wide);
         }
         let [_, cells, width] = sizes(&self.images.projected);
         let (query, scores) = (query.contiguous(), scores.contiguous());
         let (queries, scores) = (view(&query), view(&scores));
         let (projected, w) = (view(&self.images.projected), view(&self.full_att));
-        let images = self.image;
+        let images = self.captions.image;
         // Each thread has some cells of all images; what they have in common is added
         // up afterwards, in the order of the cells.
         let range = cells.div_ceil(threads());
@@ -112,12 +119,7 @@ impl<'a> Cells<'a> {
                 part.of_projected.push(of_projected);
             }
         }
-        let parts: Vec<Mutex<BackPart>> = parts.into_iter().map(Mutex::new).collect();
-        parallel(parts.len(), &|n| {
-            let Ok(mut part) = parts[n].lock() else {
-                return;
-            };
-            let part = &mut *part;
+        parallel(parts.iter_mut().collect(), |n, part| {
             let rows = (queries.chunks_exact(width).zip(scores.chunks_exact(cells)))
                 .zip(part.of_query.chunks_exact_mut(width));
             for (((query, scores), of_query), image) in rows.zip(images) {
@@ -126,12 +128,12 @@ impl<'a> Cells<'a> {
                 let scores = &scores[first..][..of_projected.len() / width];
                 let projected = of(projected, *image, cells * width);
                 let projected = &projected[first * width..][..of_projected.len()];
-                let gradients = (of_query, of_projected, &mut *part.of_w);
+                let gradients = (of_query, of_projected, &mut part.of_w[..]);
                 score_back(projected, query, w, scores, gradients);
             }
         });
         let of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
-        for part in parts.into_iter().flat_map(Mutex::into_inner) {
+        for part in &parts {
             add(view_mut(&of_query), &part.of_query);
             add(view_mut(&into.full_att), &part.of_w);
         }
@@ -140,15 +142,20 @@ impl<'a> Cells<'a> {
 
     /// `sum_i weights_i f_i`: (b, p) -> (b, C), into `context`.
     pub(super) fn context(&self, weights: &Tensor, context: &Tensor) {
-        if let Some((features, _)) = &self.gathered {
+        if let Some(Gathered { features, .. }) = &self.gathered {
             let features = features.narrow(0, 0, weights.size()[0]);
-            let mut context = context.shallow_clone();
-            context.copy_(&weights.unsqueeze(1).bmm(&features).squeeze_dim(1));
+            let weights = weights.to_kind(features.kind()).unsqueeze(1); // (b, 1, p)
+            let mut context = context.unsqueeze(1);
+            if context.kind() == features.kind() {
+                let _ = weights.bmm_out(&context, &features);
+            } else {
+                context.copy_(&weights.bmm(&features));
+            }
             return;
         }
         let [_, cells, width] = sizes(&self.images.features);
         let (features, weights) = (view(&self.images.features), view(weights));
-        let images = self.image;
+        let images = self.captions.image;
         by_rows(view_mut(context), width, &|row, context| {
             let features = of(features, images[row], cells * width);
             sum(features, &weights[row * cells..][..cells], context);
@@ -158,16 +165,15 @@ impl<'a> Cells<'a> {
     /// Gradient of the weights of [`Cells::context`]: (b, C) -> (b, p).
     pub(super) fn context_back(&self, context: &Tensor) -> Tensor {
         let b = context.size()[0];
-        if let Some((features, _)) = &self.gathered {
-            return features
-                .narrow(0, 0, b)
-                .bmm(&context.unsqueeze(-1))
-                .squeeze_dim(-1);
+        if let Some(Gathered { features, .. }) = &self.gathered {
+            let narrow = context.to_kind(features.kind()).unsqueeze(-1); // (b, C, 1)
+            let weights = features.narrow(0, 0, b).bmm(&narrow).squeeze_dim(-1);
+            return weights.to_kind(context.kind());
         }
         let [_, cells, width] = sizes(&self.images.features);
         let weights = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
         let (features, context) = (view(&self.images.features), view(context));
-        let images = self.image;
+        let images = self.captions.image;
         by_rows(view_mut(&weights), cells, &|row, weights| {
             let features = of(features, images[row], cells * width);
             dots(features, &context[row * width..][..width], weights);
@@ -177,9 +183,11 @@ impl<'a> Cells<'a> {
 
     /// Room for the gradients, 0.
     pub(super) fn gradients(&self) -> CellGradients {
-        let projected = self.gathered.as_ref().map(|(_, projected)| projected);
+        let gathered = self.gathered.as_ref().map(|gathered| &gathered.projected);
+        let size = gathered.unwrap_or(&self.images.projected).size();
+        let options = (self.full_att.kind(), self.full_att.device());
         CellGradients {
-            projected: projected.unwrap_or(&self.images.projected).zeros_like(),
+            projected: Tensor::zeros(size, options),
             full_att: self.full_att.zeros_like(),
         }
     }
@@ -187,11 +195,7 @@ impl<'a> Cells<'a> {
     /// The gradient of `projected`, (n, P, A).
     pub(super) fn of_projected(&self, gradients: CellGradients) -> Tensor {
         match self.gathered {
-            Some(_) => {
-                let index = Tensor::from_slice(self.image).to_device(self.images.device());
-                let mut sum = self.images.projected.zeros_like();
-                sum.index_add_(0, &index, &gradients.projected)
-            }
+            Some(_) => sum_by(self.captions.image, self.images.len(), &gradients.projected),
             None => gradients.projected,
         }
     }
@@ -202,6 +206,14 @@ fn of(numbers: &[f32], image: i64, count: usize) -> &[f32] {
     &numbers[image as usize * count..][..count]
 }
 
+impl Gathered {
+    /// `relu(W_e f + query)`: `query` (b, A) -> (b, P, A).
+    fn seen(&self, query: &Tensor) -> Tensor {
+        let projected = self.projected.narrow(0, 0, query.size()[0]);
+        (projected + query.to_kind(self.projected.kind()).unsqueeze(1)).relu_()
+    }
+}
+
 /// What one thread writes to in [`Cells::scores_back`].
 struct BackPart<'a> {
     /// Its cells of each image.
@@ -210,19 +222,10 @@ struct BackPart<'a> {
     of_w: Vec<f32>,
 }
 
-fn threads() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
-}
-
 /// Calls `of_row` with each row of `out`, some rows on each thread.
 fn by_rows(out: &mut [f32], width: usize, of_row: &(dyn Fn(usize, &mut [f32]) + Sync)) {
     let rows = (out.len() / width).div_ceil(threads()).max(1);
-    let parts = out.chunks_mut(rows * width).map(Mutex::new);
-    let parts: Vec<Mutex<&mut [f32]>> = parts.collect();
-    parallel(parts.len(), &|part| {
-        let Ok(mut out) = parts[part].lock() else {
-            return;
-        };
+    parallel(out.chunks_mut(rows * width).collect(), |part, out| {
         for (row, out) in out.chunks_exact_mut(width).enumerate() {
             of_row(part * rows + row, out);
         }
@@ -328,7 +331,7 @@ fn sizes(tensor: &Tensor) -> [usize; 3] {
 }
 
 /// The numbers of a contiguous f32 tensor on the CPU.
-fn view(tensor: &Tensor) -> &[f32] {
+pub(super) fn view(tensor: &Tensor) -> &[f32] {
     assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float);
     // SAFETY: contiguous f32 in this process's memory, alive as long as the tensor.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }

@@ -6,10 +6,10 @@
 //! held before their sigmoids, `context` as its own gradient.
 
 use super::attention::CellGradients;
-use super::product::{add_product, is_own};
+use super::product::{add_product, is_own, product, sum_by};
 use super::teacher::{Loss, Objective, Teacher, steps};
 use super::{Decoder, DecoderConfig};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// The gradient of each of a decoder's parameters.
 pub struct Gradients {
@@ -21,12 +21,14 @@ pub struct Gradients {
     encoder_att: Tensor,      // (A, C)
     encoder_att_bias: Tensor, // (A)
     full_att: Tensor,         // (1, A)
-    full_att_bias: Tensor,    // (1)
+    full_att_bias: Tensor,    // (1): 0, softmax does not feel it
     embedding: Tensor,        // (V, E)
     fc: Tensor,               // (V, H)
     fc_bias: Tensor,          // (V)
     /// Whether a backward pass has written here since [`Gradients::clear`].
     written: bool,
+    /// What products are computed in.
+    kind: Kind,
 }
 
 impl Gradients {
@@ -57,6 +59,7 @@ impl Gradients {
             fc: of(&decoder.fc.ws),
             fc_bias: zeros(&[decoder.config.vocabulary]),
             written: false,
+            kind: decoder.weight_hh.kind(),
         }
     }
 
@@ -108,6 +111,10 @@ impl Gradients {
 
     /// `into (+)= a^T b`.
     fn product(&self, into: &Tensor, a: &Tensor, b: &Tensor) {
+        if self.kind != into.kind() {
+            self.add(into, &product(&a.tr(), &b.to_kind(self.kind)));
+            return;
+        }
         let _ = match self.written {
             true => into.shallow_clone().addmm_(&a.tr(), b),
             false => a.tr().mm_out(into, b),
@@ -146,9 +153,10 @@ impl Teacher<'_> {
         into: &mut Gradients,
         wanted: bool,
     ) -> Option<Tensor> {
+        into.kind = self.cells.images.kind();
         tch::no_grad(|| {
             let of_alphas = self.of_alphas(&loss.objective, scale); // (B, P)
-            let of_hidden = self.through_words(decoder, loss, scale, into); // (N, H)
+            let of_hidden = self.through_words(loss, scale, into); // (N, H)
             let mut of_cells = self.cells.gradients();
             let of_init = self.through_steps(&of_hidden, &of_alphas, &mut of_cells, decoder);
             let of_images = self.of_weights(decoder, of_cells, &of_init, into);
@@ -164,7 +172,7 @@ impl Teacher<'_> {
     }
 
     /// Through the last layer: the gradient of h_t (N, H).
-    fn through_words(&self, decoder: &Decoder, loss: Loss, scale: f64, into: &Gradients) -> Tensor {
+    fn through_words(&self, loss: Loss, scale: f64, into: &Gradients) -> Tensor {
         let smoothing = loss.objective.smoothing;
         let size = loss.log_probs.size();
         let (n, words) = (size[0] as f64, size[1] as f64);
@@ -184,7 +192,7 @@ impl Teacher<'_> {
         logits *= scale / n;
         into.product(&into.fc, &logits, &self.kept.dropped);
         into.add_rows(&into.fc_bias, &logits);
-        let of_dropped = logits.mm(&decoder.fc.ws); // (N, H)
+        let of_dropped = through(&logits, &self.joined.fc, &None); // (N, H)
         match &self.kept.mask {
             Some(mask) => of_dropped * mask,
             None => of_dropped,
@@ -216,7 +224,7 @@ impl Teacher<'_> {
         let mut after = Tensor::zeros([0, hidden], options);
         let mut after_c = Tensor::zeros([0, hidden], options);
         let mut later = 0;
-        let firsts: Vec<(i64, i64)> = steps(&self.counts).collect();
+        let firsts = steps(&self.counts);
         for (t, (at, b)) in firsts.iter().copied().enumerate().rev() {
             let of = |all: &Tensor| all.narrow(0, at, b);
             let before = match t {
@@ -245,19 +253,19 @@ impl Teacher<'_> {
             let gate = heads.narrow(1, attention, channels);
             let of_gated = through(&gates, &self.joined.context, &context_across); // (b, C)
             let of_gate = Tensor::sigmoid_backward(&(&of_gated * of(&kept.context)), &gate);
-            let of_context = of_gated * &gate;
+            let of_context = of(&kept.context);
+            let _ = of_gated.mul_out(&of_context, &gate);
             // attention
             let weights = self.cells.context_back(&of_context); // (b, p)
-            let weights = match &self.images.resample {
+            let weights = match &self.cells.images.resample {
                 Some(r) => weights.mm(&r.tr()),
                 None => weights,
             };
             let of_alpha = weights + of_alphas.narrow(0, 0, b); // (b, P)
             let alpha = of(&self.alphas);
-            let inner = (&of_alpha * &alpha).sum_dim_intlist(-1i64, true, None);
-            let of_scores = alpha * (of_alpha - inner);
+            let of_scores =
+                Tensor::internal_softmax_backward_data(&of_alpha, &alpha, -1, alpha.kind());
             let of_query = self.cells.scores_back(&query, &of_scores, of_cells); // (b, A)
-            of(&kept.context).copy_(&of_context);
             let _ = Tensor::cat_out(&heads, &[&of_query, &of_gate, &gates], 1);
             after = through(&heads, &self.joined.heads, &heads_across); // (b, H)
             later = b;
@@ -288,17 +296,15 @@ impl Teacher<'_> {
         into.product(&of_word, gates, &kept.embedded);
         let of_context = into.weight_ih.narrow(1, embedding, channels);
         into.product(&of_context, gates, &kept.gated);
-        let of_embedded = gates.mm(&self.joined.word); // (N, E)
+        let of_embedded = through(gates, &self.joined.word, &None); // (N, E)
         let of_embedding =
             Tensor::embedding_dense_backward(&of_embedded, &kept.inputs, vocabulary, -1, false);
         into.add(&into.embedding, &of_embedding);
         into.product(&into.init, of_init, &kept.mean);
         into.add_rows(&into.init_bias, of_init);
         into.add(&into.full_att, &of_cells.full_att);
-        // Softmax does not feel a number that is added to all scores.
-        into.add(&into.full_att_bias, &into.full_att_bias.zeros_like());
         let projected = self.cells.of_projected(of_cells); // (n, P, A)
-        let projected = match &self.images.resample {
+        let projected = match &self.cells.images.resample {
             Some(r) => r.tr().matmul(&projected), // (n, p, A)
             None => projected,
         };
@@ -306,7 +312,7 @@ impl Teacher<'_> {
         into.product(
             &into.encoder_att,
             &rows,
-            &self.images.features.view([-1, channels]),
+            &self.cells.images.features.view([-1, channels]),
         );
         into.add_rows(&into.encoder_att_bias, &rows);
         OfImages {
@@ -317,28 +323,19 @@ impl Teacher<'_> {
 
     /// The gradient of the cells that went into [`Decoder::project`].
     fn of_features(&self, decoder: &Decoder, of: &OfImages) -> Tensor {
-        let features = &self.images.features; // (n, p, C)
+        let features = &self.cells.images.features; // (n, p, C)
         let size = features.size();
         let mut sum = of.projected.matmul(&decoder.encoder_att.ws); // (n, p, C)
-        let index = self.captions.index(features.device());
-        let mean = self
-            .images
-            .mean
-            .zeros_like()
-            .index_add_(0, &index, &of.mean); // (n, C)
-        let share = match &self.images.resample {
+        let mean = sum_by(self.cells.captions.image, size[0], &of.mean); // (n, C)
+        let share = match &self.cells.images.resample {
             Some(r) => r.mean_dim(0i64, false, None), // (p)
-            None => Tensor::full(
-                [size[1]],
-                1.0 / size[1] as f64,
-                (features.kind(), features.device()),
-            ),
+            None => Tensor::full([size[1]], 1.0 / size[1] as f64, (sum.kind(), sum.device())),
         };
         sum += mean.unsqueeze(1) * share.view([1, -1, 1]);
         for image in 0..size[0] {
-            let rows: Vec<i64> = (steps(&self.counts))
+            let rows: Vec<i64> = (steps(&self.counts).into_iter())
                 .flat_map(|(at, b)| (0..b).map(move |caption| (at, caption)))
-                .filter(|(_, caption)| self.captions.image[*caption as usize] == image)
+                .filter(|(_, caption)| self.cells.captions.image[*caption as usize] == image)
                 .map(|(at, caption)| at + caption)
                 .collect();
             let rows = Tensor::from_slice(&rows).to_device(features.device());
@@ -346,8 +343,8 @@ impl Teacher<'_> {
             let context = self.kept.context.index_select(0, &rows); // (m, C)
             let _ = sum.get(image).addmm_(&weights.tr(), &context);
         }
-        match &self.images.pooled {
-            Some(r) => r.tr().matmul(&sum),
+        match &self.cells.images.pooled {
+            Some(r) => r.tr().to_kind(sum.kind()).matmul(&sum),
             None => sum,
         }
     }
@@ -361,6 +358,6 @@ fn through(y: &Tensor, w: &Tensor, across: &Option<Tensor>) -> Tensor {
             add_product(&out, y, across);
             out
         }
-        None => y.mm(w),
+        None => product(y, w),
     }
 }

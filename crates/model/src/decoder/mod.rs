@@ -109,6 +109,12 @@ impl Projected {
         self.features.device()
     }
 
+    /// What matrix products are computed in; sums, softmax and the LSTM's state are of
+    /// the weights' kind.
+    pub(crate) fn kind(&self) -> Kind {
+        self.features.kind()
+    }
+
     /// Some of the images, in the order of `index` (i64).
     pub fn select(&self, index: &Tensor) -> Projected {
         let index = index.to_device(self.device());
@@ -208,35 +214,37 @@ impl Decoder {
         }
     }
 
-    /// Prepares images: `cells` f32 (n, p, C) of the encoder's `native` grid.
+    /// Prepares images: `cells` (n, p, C) of the encoder's `native` grid. Where they are
+    /// of another kind than the weights, bf16 say, [`Decoder::teacher_forcing`] computes
+    /// its matrix products in that kind (mixed precision); searching takes the weights'.
     pub fn project(&self, cells: &Tensor, native: [i64; 2]) -> Projected {
         let grid = if self.config.grid == [0, 0] {
             native
         } else {
             self.config.grid
         };
+        let (kind, wide) = (cells.kind(), self.encoder_att.ws.kind());
         let resample =
-            (grid != native).then(|| pooling_matrix(native, grid, (cells.kind(), cells.device()))); // (P, p)
+            (grid != native).then(|| pooling_matrix(native, grid, cells.device()).to_kind(wide)); // (P, p)
+        let pool = |r: &Tensor, cells: &Tensor| r.to_kind(kind).matmul(cells);
         // The wide products run over whichever grid has fewer cells.
         let (cells, resample, pooled) = match resample {
-            Some(r) if r.size()[0] < r.size()[1] => (r.matmul(cells), None, Some(r)), // (n, P, C): p = P from here
+            Some(r) if r.size()[0] < r.size()[1] => (pool(&r, cells), None, Some(r)), // (n, P, C): p = P from here
             other => (cells.contiguous(), other, None),
         };
-        let projected = self.encoder_att.forward(&cells); // (n, p, A)
+        let bias = self.encoder_att.bs.as_ref().map(|bias| bias.to_kind(kind));
+        let projected = cells.linear(&self.encoder_att.ws.to_kind(kind), bias); // (n, p, A)
         let (projected, mean) = match &resample {
-            Some(r) => (
-                r.matmul(&projected), // (n, P, A)
-                r.mean_dim(0i64, false, None)
-                    .unsqueeze(0)
-                    .matmul(&cells)
-                    .squeeze_dim(1), // (n, C)
-            ),
+            Some(r) => {
+                let share = r.mean_dim(0i64, true, None); // (1, p)
+                (pool(r, &projected), pool(&share, &cells).squeeze_dim(1)) // (n, P, A), (n, C)
+            }
             None => (projected, cells.mean_dim(1i64, false, None)),
         };
         Projected {
             features: cells,
             projected,
-            mean,
+            mean: mean.to_kind(wide),
             resample,
             pooled,
             grid,
@@ -323,9 +331,10 @@ impl Decoder {
 }
 
 /// R (P, p): adaptive average pooling from one grid to another as a matrix.
-fn pooling_matrix(native: [i64; 2], grid: [i64; 2], like: (Kind, Device)) -> Tensor {
+fn pooling_matrix(native: [i64; 2], grid: [i64; 2], device: Device) -> Tensor {
     let cells = native[0] * native[1];
-    let identity = Tensor::eye(cells, like).view([cells, 1, native[0], native[1]]); // (p, 1, h, w)
+    let identity =
+        Tensor::eye(cells, (Kind::Double, device)).view([cells, 1, native[0], native[1]]); // (p, 1, h, w)
     identity
         .adaptive_avg_pool2d(grid)
         .view([cells, grid[0] * grid[1]])

@@ -4,9 +4,31 @@
 //! multiplying it with twenty rows does, and does so again at each step. Here the
 //! matrix is read as it lies: its rows and the vectors both run along the sum.
 
-use crate::parallel;
-use std::sync::Mutex;
+use super::attention::view;
+use crate::{parallel, threads};
 use tch::{Device, Kind, Tensor};
+
+/// `x w`, computed in w's kind, as numbers of x's.
+pub(super) fn product(x: &Tensor, w: &Tensor) -> Tensor {
+    let narrow = x.to_kind(w.kind());
+    if x.kind() == w.kind() {
+        narrow.mm(w)
+    } else if x.device() == Device::Cpu {
+        narrow.mm(w).to_kind(x.kind())
+    } else {
+        narrow.mm_dtype(w, x.kind())
+    }
+}
+
+/// Sums of rows (m, …) that have the same `place`, of n: (n, …). In the same order each
+/// time, unlike `index_add_` on CUDA.
+pub(super) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
+    let place = Tensor::from_slice(place).to_device(rows.device());
+    let which = place.one_hot(n).tr().to_kind(rows.kind()); // (n, m)
+    let mut size = rows.size();
+    size[0] = n;
+    which.mm(&rows.flatten(1, -1)).view(size.as_slice())
+}
 
 /// More rows than this are a BLAS's business.
 const MOST_ROWS: i64 = 64;
@@ -19,30 +41,27 @@ pub(super) fn is_own(rows: i64, like: &Tensor) -> bool {
         && kernel::is_there()
 }
 
-/// `out (b, n) += x (b, k) w^T`, w (n, k).
+/// `out (b, n) += x (b, k) w^T`, w (n, k); the product is of w's kind.
 pub(super) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
-    let [b, k] = [x.size()[0], x.size()[1]];
-    if !is_own(b, x) {
-        let _ = out.shallow_clone().addmm_(x, &w.tr());
+    let mut sum = out.shallow_clone();
+    if w.kind() != out.kind() {
+        sum += product(x, &w.tr());
+        return;
+    }
+    if !is_own(x.size()[0], x) {
+        let _ = sum.addmm_(x, &w.tr());
         return;
     }
     let x = x.contiguous();
-    let (w, n) = (Rows::of(w), w.size()[0] as usize);
-    let k = k as usize;
-    // SAFETY: contiguous numbers of a tensor that lives on.
-    let x = unsafe { std::slice::from_raw_parts(x.data_ptr().cast::<f32>(), b as usize * k) };
+    let [n, k] = [w.size()[0] as usize, w.size()[1] as usize];
+    let (x, w) = (view(&x), Rows::of(w));
     // Each thread has some columns of `out`, whole tiles of them.
-    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
-    let columns = n.div_ceil(threads).next_multiple_of(kernel::COLUMNS);
-    let mut parts = Vec::new();
-    for first in (0..n).step_by(columns) {
-        parts.push(Mutex::new(Columns::of(out, first, columns.min(n - first))));
-    }
-    parallel(parts.len(), &|part| {
-        if let Ok(mut out) = parts[part].lock() {
-            let first = out.first;
-            kernel::add(&mut out, x, k, &w.from(first));
-        }
+    let columns = n.div_ceil(threads()).next_multiple_of(kernel::COLUMNS);
+    let parts = (0..n).step_by(columns);
+    let parts = parts.map(|first| Columns::of(out, first, columns.min(n - first)));
+    parallel(parts.collect(), |_, mut out| {
+        let first = out.first;
+        kernel::add(&mut out, x, k, &w.from(first));
     });
 }
 
@@ -130,6 +149,7 @@ mod kernel {
     #[target_feature(enable = "avx2,fma")]
     fn blocks(out: &mut Columns, x: &[f32], k: usize, w: &Rows) {
         let columns = out.rows.first().map_or(0, |row| row.len());
+        let stride = w.stride;
         let mut block = Vec::with_capacity(out.rows.len() * BLOCK.min(k));
         for first in (0..k).step_by(BLOCK) {
             let length = BLOCK.min(k - first);
@@ -144,7 +164,7 @@ mod kernel {
                     let w = [weights(0), weights(1), weights(2)];
                     for (n, (out, x)) in rows.enumerate() {
                         // The next tile's weights are on their way meanwhile.
-                        let ahead = if n == 0 { 3 * w_stride(w) } else { 0 };
+                        let ahead = if n == 0 { COLUMNS * stride } else { 0 };
                         tiles(out, column, x, w, ahead);
                     }
                 } else {
@@ -156,11 +176,6 @@ mod kernel {
                 }
             }
         }
-    }
-
-    /// How far the rows of a tile lie apart.
-    fn w_stride(w: [&[f32]; COLUMNS]) -> usize {
-        (w[1].as_ptr() as usize - w[0].as_ptr() as usize) / size_of::<f32>()
     }
 
     #[target_feature(enable = "avx2,fma")]

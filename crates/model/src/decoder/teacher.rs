@@ -7,7 +7,7 @@
 //! `backward.rs`.
 
 use super::attention::Cells;
-use super::product::add_product;
+use super::product::{add_product, product, sum_by};
 use super::{Decoder, DecoderConfig, Projected};
 use tch::nn::Module;
 use tch::{Device, Kind, Tensor};
@@ -52,14 +52,13 @@ pub struct Teacher<'a> {
     pub alphas: Tensor,
     /// b of each step: captions that have a token t + 1.
     pub counts: Vec<i64>,
-    pub(super) captions: Captions<'a>,
-    pub(super) images: &'a Projected,
     pub(super) cells: Cells<'a>,
     pub(super) joined: Joined,
     pub(super) kept: Kept,
 }
 
-/// Weights that one vector is multiplied with, as one.
+/// Weights that one vector is multiplied with, as one; all but `init` of the kind that
+/// products are computed in.
 pub(super) struct Joined {
     /// (A + C + 4H, H): `decoder_att`, `f_beta`, `weight_hh`.
     pub heads: Tensor,
@@ -69,6 +68,8 @@ pub(super) struct Joined {
     pub word: Tensor,
     /// (4H, C): the context's part.
     pub context: Tensor,
+    /// (V, H)
+    pub fc: Tensor,
 }
 
 /// What the backward pass needs, rows of all steps.
@@ -149,11 +150,11 @@ impl Decoder {
         let counts: Vec<i64> = (0..lengths.first().map_or(0, |length| length - 1))
             .map(|t| lengths.partition_point(|length| length - 1 > t) as i64)
             .collect();
-        let options = (images.features.kind(), images.device());
+        let options = (images.mean.kind(), images.device());
         let n: i64 = counts.iter().sum();
         let rows = |width: i64| Tensor::empty([n, width], options);
 
-        let joined = self.joined();
+        let joined = self.joined(images.kind());
         let heads_bias = Tensor::cat(
             &[
                 bias(&self.decoder_att),
@@ -168,22 +169,22 @@ impl Decoder {
             .index_select(0, &captions.index(images.device())); // (B, C)
         let init = mean.linear(&joined.init, Some(&init_bias)); // (B, 2H)
         let first_cell = init.narrow(1, hidden, hidden);
-        let (mut h, mut c) = (init.narrow(1, 0, hidden), first_cell.shallow_clone());
+        let first = init.narrow(1, 0, hidden);
+        let (mut h, mut c) = (first.shallow_clone(), first_cell.shallow_clone());
 
         let inputs = captions.packed(&counts, 0);
         let embedded = self.embedding.forward(&inputs); // (N, E)
-        let gates = embedded.linear(&joined.word, Some(&self.bias_ih)); // (N, 4H)
+        let of_words = |embedded: &Tensor| linear(embedded, &joined.word, &self.bias_ih);
+        let gates = of_words(&embedded); // (N, 4H)
         let alphas = rows(images.grid[0] * images.grid[1]);
         let weights = match images.resample {
             Some(_) => rows(images.features.size()[1]),
             None => alphas.shallow_clone(),
         };
-        let previous = rows(hidden);
         let heads = heads_bias.expand([n, -1], false).contiguous();
         let (context, gated) = (rows(channels), rows(channels));
         let (hiddens, cell, tanh) = (rows(hidden), rows(hidden), rows(hidden));
-        let alphas_sum = Tensor::zeros([captions.len(), alphas.size()[1]], options);
-        let cells = Cells::new(images, &captions, &self.full_att.ws);
+        let cells = Cells::new(images, captions, &self.full_att.ws);
 
         for (at, b) in steps(&counts) {
             let of = |all: &Tensor| all.narrow(0, at, b);
@@ -194,16 +195,13 @@ impl Decoder {
                 let words = drawn.where_self(&own, &of(&inputs));
                 of(&inputs).copy_(&words);
                 of(&embedded).copy_(&self.embedding.forward(&words));
-                gates.copy_(&of(&embedded).linear(&joined.word, Some(&self.bias_ih)));
+                gates.copy_(&of_words(&of(&embedded)));
             }
-            of(&previous).copy_(&h.narrow(0, 0, b));
-            add_product(&of(&heads), &of(&previous), &joined.heads);
+            add_product(&of(&heads), &h.narrow(0, 0, b), &joined.heads);
             let query = of(&heads).narrow(1, 0, attention);
             let mut gate = of(&heads).narrow(1, attention, channels);
-            let alpha = cells.scores(&query).softmax(-1, None); // (b, P)
-            of(&alphas).copy_(&alpha);
-            let mut sum = alphas_sum.narrow(0, 0, b);
-            sum += &alpha;
+            let alpha = of(&alphas);
+            let _ = cells.scores(&query).softmax_int_out(&alpha, -1, None); // (b, P)
             if let Some(r) = &images.resample {
                 let _ = alpha.mm_out(&of(&weights), r); // R^T a
             }
@@ -223,6 +221,16 @@ impl Decoder {
             let _ = gate(3).mul_out(&of(&hiddens), &of(&tanh));
             (h, c) = (of(&hiddens), next);
         }
+        // Of each row, its caption, and the place of h_{t-1} among h_0 and all later ones.
+        let (mut caption, mut before, mut place) = (Vec::new(), Vec::new(), 0);
+        for (at, b) in steps(&counts) {
+            caption.extend(0..b);
+            before.extend(place..place + b);
+            place = captions.len() + at;
+        }
+        let before = Tensor::from_slice(&before).to_device(images.device());
+        let previous = Tensor::cat(&[&first, &hiddens], 0).index_select(0, &before);
+        let alphas_sum = sum_by(&caption, captions.len(), &alphas);
         let mask = (reading.dropout && dropout > 0.0)
             .then(|| hiddens.empty_like().bernoulli_float_(1.0 - dropout) / (1.0 - dropout));
         let dropped = match &mask {
@@ -230,12 +238,10 @@ impl Decoder {
             None => hiddens,
         };
         Teacher {
-            logits: self.fc.forward(&dropped), // (N, V)
+            logits: linear(&dropped, &joined.fc, &bias(&self.fc)), // (N, V)
             targets: captions.packed(&counts, 1),
             alphas,
             counts,
-            captions,
-            images,
             cells,
             joined,
             kept: Kept {
@@ -264,14 +270,15 @@ impl Decoder {
         probabilities.multinomial(1, true).squeeze_dim(1)
     }
 
-    fn joined(&self) -> Joined {
+    fn joined(&self, kind: Kind) -> Joined {
         let (word, context) = self.input_weights();
         let heads = [&self.decoder_att.ws, &self.f_beta.ws, &self.weight_hh];
         Joined {
-            heads: Tensor::cat(&heads, 0),
+            heads: Tensor::cat(&heads, 0).to_kind(kind),
             init: Tensor::cat(&[&self.init_h.ws, &self.init_c.ws], 0),
-            word,
-            context,
+            word: word.to_kind(kind),
+            context: context.to_kind(kind),
+            fc: self.fc.ws.to_kind(kind),
         }
     }
 }
@@ -301,12 +308,20 @@ impl Teacher<'_> {
 }
 
 /// Each step's first row and number of rows.
-pub(super) fn steps(counts: &[i64]) -> impl DoubleEndedIterator<Item = (i64, i64)> {
+pub(super) fn steps(counts: &[i64]) -> Vec<(i64, i64)> {
     let ends = counts.iter().scan(0, |end, b| {
         *end += b;
         Some((*end - b, *b))
     });
-    ends.collect::<Vec<_>>().into_iter()
+    ends.collect()
+}
+
+/// `x w^T + bias`, of x's kind; the product is of w's.
+fn linear(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
+    match x.kind() == w.kind() {
+        true => x.linear(w, Some(bias)),
+        false => product(x, &w.tr()) + bias,
+    }
 }
 
 fn bias(linear: &tch::nn::Linear) -> Tensor {

@@ -204,6 +204,39 @@ fn gradients_add_up_and_begin_anew() {
 }
 
 #[test]
+fn products_of_16_bits_come_near_those_of_32() {
+    let (_, decoder) = decoder([14, 14]);
+    let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
+    let tokens = &expected("decoder")["tokens"];
+    let gradients = |kind: Kind| -> Vec<(&'static str, Tensor)> {
+        let cells = cells(&maps).to_kind(kind);
+        let images = tch::no_grad(|| decoder.project(&cells, [8, 8]));
+        let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
+        let loss = out.loss(Objective::default());
+        let mut gradients = Gradients::of(&decoder);
+        let of_cells = out.backward(&decoder, loss, 1.0, &mut gradients, true);
+        let mut named = gradients.named();
+        named.push(("features", of_cells.unwrap()));
+        named
+    };
+    let exact = gradients(Kind::Float);
+    for (kind, most) in [(Kind::BFloat16, 0.06), (Kind::Half, 0.01)] {
+        let off_by: Vec<f64> = (gradients(kind).iter().zip(&exact))
+            .filter(|((name, _), _)| *name != "attention.full_att.bias") // 0
+            .map(|((name, is), (_, wanted))| {
+                assert_eq!(is.kind(), Kind::Float, "{name}");
+                let off = (is - wanted).norm() / wanted.norm();
+                let off = off.double_value(&[]);
+                assert!(off < most, "{kind:?} {name}: {off}");
+                off
+            })
+            .collect();
+        // It was indeed computed in 16 bits.
+        assert!(off_by.iter().any(|off| *off > most / 100.0), "{off_by:?}");
+    }
+}
+
+#[test]
 fn smoothing_is_libtorchs() {
     let (_, decoder) = decoder([0, 0]);
     let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
