@@ -29,24 +29,34 @@ PIXELS = 256
 PRECISIONS = {"f32": None, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
+def pinned(data):
+    return [{name: tensor.pin_memory() for name, tensor in batch.items()} for batch in data]
+
+
+def on_its_way(batch):
+    there = {name: tensor.cuda(non_blocking=True) for name, tensor in batch.items() if name != "lengths"}
+    return there | {"lengths": batch["lengths"]}
+
+
 class Peer(training.Peer):
     """On the device, in mixed precision where that is asked for."""
 
     def __init__(self, loss, weights, data, dtype=None):
         def on_device(model, batch):
-            batch = {name: tensor.cuda() for name, tensor in batch.items()}
+            batch = on_its_way(batch)
             with torch.autocast("cuda", dtype, enabled=dtype is not None):
                 return loss(model, batch | {"features": batch["features"].float()})
 
-        super().__init__(on_device, weights, data, True)
+        super().__init__(on_device, weights, pinned(data), True)
 
 
 class FineTuning:
     """torchvision's encoder and the good decoder, one caption an image."""
 
     def __init__(self, encoder, weights, data, dtype):
-        self.data, self.dtype, self.next = data, dtype, 0
-        self.encoder = nn.Sequential(*list(encoder.children())[:-2]).cuda().eval()
+        self.data, self.dtype, self.next = pinned(data), dtype, 0
+        self.encoder = nn.Sequential(*list(encoder.children())[:-2]).cuda().eval().to(memory_format=torch.channels_last)
+        self.scaler = torch.amp.GradScaler(enabled=dtype == torch.float16)
         for name, parameter in self.encoder.named_parameters():
             parameter.requires_grad = int(name.split(".")[0]) >= 5  # layer2 is the sixth child
         self.decoder = training.Decoder()
@@ -59,15 +69,18 @@ class FineTuning:
         losses, begun = [], time.perf_counter()
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
         for _ in range(steps):
-            batch = {name: tensor.cuda() for name, tensor in self.data[self.next % len(self.data)].items()}
+            batch = on_its_way(self.data[self.next % len(self.data)])
             with torch.autocast("cuda", self.dtype, enabled=self.dtype is not None):
-                maps = self.encoder((batch["pixels"].float() / 255 - mean) / std)
+                pixels = (batch["pixels"].float() / 255 - mean) / std
+                maps = self.encoder(pixels.contiguous(memory_format=torch.channels_last))
                 batch["features"] = maps.flatten(2).transpose(1, 2).float()
                 loss = training.good(self.decoder, batch)
             self.adam.zero_grad()
-            loss.backward()
+            self.scaler.scale(loss).backward()
+            self.scaler.unscale_(self.adam)
             nn.utils.clip_grad_value_(self.parameters, training.CLIP)
-            self.adam.step()
+            self.scaler.step(self.adam)
+            self.scaler.update()
             self.next += 1
             losses.append(loss.item())
         return time.perf_counter() - begun, losses
@@ -150,8 +163,8 @@ def main():
     parser.add_argument("step", help="the example `step` of attend-train")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40, help="in a round")
-    parser.add_argument("--losses", type=int, default=20, help="steps whose losses are compared")
-    parser.add_argument("--batches", type=int, nargs="+", default=(32, 80, 320))
+    parser.add_argument("--losses", type=int, default=10, help="steps whose losses are compared")
+    parser.add_argument("--batches", type=int, nargs="+", default=(32, 80, 320, 640))
     parser.add_argument("--images", type=int, default=32, help="in a step of fine-tuning")
     args = parser.parse_args()
     if not torch.cuda.is_available():

@@ -13,7 +13,7 @@ use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int64Array, RecordBatch,
     UInt8Array, make_array,
 };
-use arrow::buffer::Buffer;
+use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::{FileDecoder, read_footer_length};
@@ -73,7 +73,7 @@ pub struct TensorShardWriter {
     dtype: Dtype,
     row_bytes: usize,
     ids: Vec<i64>,
-    values: Vec<u8>,
+    values: MutableBuffer,
     rows: u64,
 }
 
@@ -110,7 +110,7 @@ impl TensorShardWriter {
             dtype,
             row_bytes,
             ids: Vec::new(),
-            values: Vec::new(),
+            values: MutableBuffer::new(0),
             rows: 0,
         })
     }
@@ -159,9 +159,8 @@ impl TensorShardWriter {
 
     fn flush(&mut self) -> Result<()> {
         let ids: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.ids)));
-        // The buffer is copied once, into memory that Arrow aligns.
-        let values = Buffer::from_slice_ref(&self.values);
-        self.values.clear();
+        let next = MutableBuffer::new(self.values.len());
+        let values = Buffer::from(std::mem::replace(&mut self.values, next));
         let schema = self.writer.schema().clone();
         let DataType::FixedSizeList(item, size) = schema.field(1).data_type().clone() else {
             return Err(Error::internal("a tensor column is a fixed size list"));
@@ -249,6 +248,22 @@ impl TensorShard {
         let start = (row - first) * self.row_bytes;
         buffer.as_slice().get(start..start + self.row_bytes)
     }
+}
+
+/// Tells the system that these bytes of a map will be read soon, so that it reads all
+/// that a caller names at once, not page by page when each is looked at.
+pub fn will_need(bytes: &[u8]) {
+    #[cfg(unix)]
+    // SAFETY: advice changes no memory; the range is of a slice, from its page's start.
+    unsafe {
+        let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
+        let first = bytes.as_ptr().addr();
+        let before = first % page;
+        let start = bytes.as_ptr().wrapping_sub(before).cast_mut().cast();
+        libc::posix_madvise(start, bytes.len() + before, libc::POSIX_MADV_WILLNEED);
+    }
+    #[cfg(not(unix))]
+    let _ = bytes;
 }
 
 fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {

@@ -1,7 +1,7 @@
 //! Where tensors are computed.
 
 use crate::{Error, Result};
-use std::sync::Once;
+use std::sync::OnceLock;
 use tch::{Cuda, Device};
 
 /// The device of a name: `cpu`, `cuda`, `cuda:N`, or `auto` for a CUDA device
@@ -15,13 +15,17 @@ pub fn device(name: &str) -> Result<Device> {
         "auto" | "cuda" => Some(0),
         _ => name.strip_prefix("cuda:").and_then(|n| n.parse().ok()),
     };
-    load_cuda();
+    let loaded = load_cuda();
     let count = Cuda::device_count();
     match number {
         Some(n) if (n as i64) < count => Ok(Device::Cuda(n)),
         _ if name == "auto" => Ok(Device::Cpu),
+        Some(_) if count > 0 => Err(Error::Device(format!(
+            "device {name:?}: libtorch sees {count} CUDA devices here"
+        ))),
         Some(_) => Err(Error::Device(format!(
-            "device {name:?}: libtorch sees {count} CUDA devices here; use \"cpu\", or a libtorch with CUDA: its folder in LD_LIBRARY_PATH is enough"
+            "device {name:?}: libtorch sees no CUDA device here{}; use \"cpu\", or run with a libtorch 2.11 that has CUDA: its lib folder in LD_LIBRARY_PATH is enough",
+            loaded.map_or_else(|why| format!(" ({why})"), |()| String::new()),
         ))),
         None => Err(Error::Device(format!(
             "device {name:?}: must be \"auto\", \"cpu\", \"cuda\" or \"cuda:N\""
@@ -31,18 +35,27 @@ pub fn device(name: &str) -> Result<Device> {
 
 /// libtorch's part for CUDA registers itself when it is loaded. A program that was
 /// linked with a libtorch for CPUs loads it here, where the libtorch that it runs with
-/// has one.
-fn load_cuda() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        #[cfg(target_os = "linux")]
-        // SAFETY: a part of the libtorch that is loaded already; its initialisers are
-        // those that run in any program that is linked with it.
-        unsafe {
-            libc::dlopen(
-                c"libtorch_cuda.so".as_ptr(),
-                libc::RTLD_NOW | libc::RTLD_GLOBAL,
-            );
-        }
-    });
+/// has one; else this says why not.
+fn load_cuda() -> std::result::Result<(), String> {
+    static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
+    LOADED.get_or_init(load).clone()
+}
+
+#[cfg(target_os = "linux")]
+fn load() -> std::result::Result<(), String> {
+    let flags = libc::RTLD_NOW | libc::RTLD_GLOBAL;
+    // SAFETY: it is found where libtorch itself was found, and its initialisers are
+    // those that run in any program that is linked with it.
+    let library = unsafe { libc::dlopen(c"libtorch_cuda.so".as_ptr(), flags) };
+    if !library.is_null() {
+        return Ok(());
+    }
+    // SAFETY: after a failure it is a string, until the next call of this family.
+    let why = unsafe { std::ffi::CStr::from_ptr(libc::dlerror()) };
+    Err(why.to_string_lossy().into_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn load() -> std::result::Result<(), String> {
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Runs training steps of the decoder when told to, for `benches/training.py`.
+//! Runs training steps when told to, for `benches/{training,epoch,cuda}.py`.
 //!
 //!     step BATCHES.safetensors '{"threads": 2, "native": [8, 8], "encoder": {…}, "decoder": {…}, "train": {…}}'
 //!
@@ -74,12 +74,13 @@ fn main() {
     let batches: Vec<Batch> = (0..)
         .map_while(|n| {
             let batch = of(&format!("{n}."));
-            Some(Batch {
+            let batch = Batch {
                 images: (batch.get("features").or(batch.get("pixels")))?.shallow_clone(),
                 image_of_caption: numbers(&batch["image"]),
                 tokens: batch["tokens"].shallow_clone(),
                 lengths: numbers(&batch["lengths"]),
-            })
+            };
+            Some(batch.pinned_for(device).unwrap())
         })
         .collect();
     let reading = Reading {
@@ -96,8 +97,8 @@ fn main() {
             let train = &config.train;
             network.step(train.decoder_lr, train.encoder_lr, 0.0, train.clip);
         }
-        if device != Device::Cpu {
-            tch::Cuda::synchronize(0);
+        if let Device::Cuda(number) = device {
+            tch::Cuda::synchronize(number as i64);
         }
         let seconds = begun.elapsed().as_secs_f64();
         println!(

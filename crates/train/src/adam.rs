@@ -2,8 +2,8 @@
 //! state that can be saved.
 //!
 //! On the CPU one pass over the memory does it all, on as many threads as the process
-//! may use: clipping, both moments, the step. Elsewhere the moments of all parameters
-//! lie one after the other, so that few operations do it.
+//! may use: clipping, both moments, the step. Elsewhere few tensor operations do it: the
+//! moments of all parameters lie one after the other.
 
 use attend_model::parallel;
 use attend_model::weights::StateDict;
@@ -254,8 +254,8 @@ impl Parameter {
     fn chunks<'a>(&'a self, gradient: &'a Tensor) -> impl Iterator<Item = Chunk<'a>> {
         let numbers = self.value.numel();
         let [value, mean, square] = [&self.value, &self.mean, &self.square].map(|tensor| {
-            // SAFETY: `fits` says that these are f32 numbers in our memory; they are
-            // different tensors, and nobody else looks at them during the step.
+            // SAFETY: `fits` says that these are f32 numbers in our memory; no two of
+            // them overlap, and nobody else looks at them during the step.
             unsafe { from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), numbers) }
         });
         // SAFETY: as above, and the gradient is only read.
@@ -295,7 +295,7 @@ impl Update {
     }
 }
 
-#[multiversion(targets("x86_64+avx2", "x86_64+avx512f"))]
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn fused(by: Update, chunk: &mut Chunk) {
     let first = chunk.value.iter_mut().zip(&mut *chunk.mean);
     let second = chunk.square.iter_mut().zip(chunk.gradient);

@@ -11,7 +11,8 @@ use tch::Kind;
 #[serde(default)]
 pub struct Config {
     /// The encoder, where it is trained (or run) here; with a features artifact
-    /// the encoder is the one that made the features.
+    /// the encoder is the one that made the features, with a model to begin with that
+    /// one's.
     pub encoder: Encoder,
     /// The decoder's sizes.
     pub decoder: Decoder,

@@ -4,12 +4,12 @@
 use crate::order::Group;
 use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord};
 use attend_artifact::features::Features;
-use attend_artifact::shard::Dtype;
+use attend_artifact::shard::{Dtype, will_need};
 use attend_artifact::vocabulary::EncodedRecord;
 use attend_artifact::{Error, Result};
 use attend_image::Photograph;
 use std::collections::HashMap;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Where an image's numbers come from.
 pub enum Source {
@@ -42,6 +42,21 @@ pub struct Batch {
     pub tokens: Tensor,
     /// Tokens of each caption, `<start>` and `<end>` included.
     pub lengths: Vec<i64>,
+}
+
+impl Batch {
+    /// The same, in memory that a CUDA device reads while the processor goes on.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the system has no such memory left.
+    pub fn pinned_for(self, device: Device) -> Result<Batch> {
+        if !device.is_cuda() {
+            return Ok(self);
+        }
+        let images = self.images.f_internal_pin_memory(device);
+        let images = images.map_err(Error::internal)?;
+        Ok(Batch { images, ..self })
+    }
 }
 
 impl Data {
@@ -157,7 +172,7 @@ impl Data {
     /// # Errors
     /// [`Error::Internal`] where an image is missing.
     pub fn gather(&self, images: &[usize]) -> Result<Tensor> {
-        let mut bytes = Vec::new();
+        let mut rows = Vec::with_capacity(images.len());
         for index in images {
             let image = self.image(*index);
             let row = match &self.source {
@@ -167,9 +182,10 @@ impl Data {
             let row = row.ok_or_else(|| {
                 Error::internal(format!("no features of image {}", image.image_id))
             })?;
-            bytes.reserve(row.len() * (images.len() - bytes.len() / row.len().max(1)));
-            bytes.extend_from_slice(row);
+            will_need(row);
+            rows.push(row);
         }
+        let bytes = rows.concat();
         let n = images.len() as i64;
         let (shape, kind) = match &self.source {
             Source::Features(features) => {

@@ -24,7 +24,8 @@ pub struct Network {
     decoder_adam: Adam,
     gradients: Gradients,
     images: Images,
-    device: Device,
+    /// Where it is computed.
+    pub device: Device,
     objective: Objective,
     /// What a step's products are computed in.
     kind: Kind,
@@ -190,7 +191,7 @@ impl Network {
 
     /// Cells (n, p, C), of that kind, and their grid.
     fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> (Tensor, [i64; 2]) {
-        let images = images.to_device(self.device);
+        let images = images.to_device_(self.device, images.kind(), true, false);
         match &self.images {
             Images::Features { grid, .. } => (images.to_kind(kind), *grid),
             Images::Encoder(part) => {
@@ -248,19 +249,21 @@ impl Network {
             Images::Features { .. } => Vec::new(),
         };
         let mut factor = 1.0;
-        if let Some(scale) = &mut self.loss_scale {
-            factor /= scale.factor();
-            let finite = norm_of(of_decoder.iter().chain(&of_encoder)).is_finite();
-            scale.note(finite);
-            if !finite {
-                self.forget();
-                return false;
+        if self.loss_scale.is_some() || norm > 0.0 {
+            let mut is = norm_of(of_decoder.iter().chain(&of_encoder));
+            if let Some(scale) = &mut self.loss_scale {
+                factor /= scale.factor();
+                is *= factor;
+                scale.note(is.is_finite());
+                if !is.is_finite() {
+                    self.forget();
+                    return false;
+                }
             }
-        }
-        if norm > 0.0 {
-            // As PyTorch's `clip_grad_norm_`.
-            let is = factor * norm_of(of_decoder.iter().chain(&of_encoder));
-            factor *= (norm / (is + 1e-6)).min(1.0);
+            if norm > 0.0 {
+                // As PyTorch's `clip_grad_norm_`.
+                factor *= (norm / (is + 1e-6)).min(1.0);
+            }
         }
         let clip = Clip { factor, value };
         self.decoder_adam.step(&of_decoder, decoder_lr, clip);
@@ -414,8 +417,9 @@ fn named(vars: &nn::VarStore) -> StateDict {
 
 /// The norm of all gradients together.
 fn norm_of<'a>(gradients: impl Iterator<Item = &'a (String, Tensor)>) -> f64 {
-    let squares = gradients.map(|(_, gradient)| gradient.norm().double_value(&[]).powi(2));
-    squares.sum::<f64>().sqrt()
+    let norms: Vec<Tensor> = gradients.map(|(_, gradient)| gradient.norm()).collect();
+    let norms = Tensor::stack(&norms, 0).to_kind(Kind::Double);
+    norms.norm().double_value(&[])
 }
 
 fn share_of_top5(out: &Teacher) -> f64 {

@@ -99,18 +99,19 @@ impl Run<'_> {
         let done = self.state.step_of_epoch as usize * of_step;
         let todo = plan.get(done..).unwrap_or_default();
         bar.skip(count(&plan[..done.min(plan.len())]));
-        let data = self.data;
+        let (data, device) = (self.data, self.network.device);
         std::thread::scope(|scope| {
             let (sender, receiver) = bounded(AHEAD);
             scope.spawn(move || {
                 // Ends early when the receiver is gone.
-                todo.iter()
-                    .all(|groups| sender.send(data.batch(groups)).is_ok())
+                let batch = |groups| data.batch(groups)?.pinned_for(device);
+                todo.iter().all(|groups| sender.send(batch(groups)).is_ok())
             });
             for groups in todo.chunks(of_step) {
                 let part = (self.state.step_of_epoch as usize * of_step) as f64 / plan.len() as f64;
                 let batches = receiver.iter().take(groups.len());
                 self.step(batches, groups, epoch as f64 + part, metrics, &bar)?;
+                bar.inc(count(groups));
                 self.between_steps(metrics)?;
             }
             Ok::<(), Error>(())
@@ -168,9 +169,9 @@ impl Run<'_> {
         self.state.step += 1;
         self.state.step_of_epoch += 1;
         if !taken {
-            return self.count_skipped(format!(
-                "the gradients of step {step} are too large for f16"
-            ));
+            let what = format!("the gradients of step {step} are too large for f16");
+            tracing::debug!("{what}: left out");
+            return self.count_skipped(&what, "set train.precision = \"bf16\" or \"f32\"");
         }
         self.state.loss_sum += mean.cross_entropy;
         self.state.losses += 1;
@@ -192,7 +193,6 @@ impl Run<'_> {
                 100.0 * mean.top5
             ));
         }
-        bar.inc(count(groups));
         Ok(())
     }
 
@@ -206,18 +206,22 @@ impl Run<'_> {
         let what = format!("the loss of step {step} is {loss}, on images {images:?}");
         self.state.step += 1;
         self.state.step_of_epoch += 1;
+        let way_out = "lower train.decoder_lr, set train.clip_norm, or look at these images";
         if self.train.not_finite == NotFinite::Skip {
             tracing::warn!("{what}: left out");
-            return self.count_skipped(what);
+            return self.count_skipped(&what, way_out);
         }
-        Err(diverged(&what))
+        Err(diverged(
+            &what,
+            &format!("{way_out} (train.not_finite = \"skip\" leaves such steps out)"),
+        ))
     }
 
     /// Too many steps left out, one after the other, end the run.
-    fn count_skipped(&mut self, what: String) -> Result<()> {
+    fn count_skipped(&mut self, what: &str, way_out: &str) -> Result<()> {
         self.state.skipped += 1;
         match self.state.skipped {
-            MOST_SKIPPED => Err(diverged(&what)),
+            MOST_SKIPPED => Err(diverged(what, way_out)),
             _ => Ok(()),
         }
     }
@@ -357,10 +361,8 @@ impl Run<'_> {
     }
 }
 
-fn diverged(what: &str) -> Error {
-    Error::internal(format!(
-        "{what}; the last checkpoint is whole: lower train.decoder_lr, set train.clip_norm, or look at these images (train.not_finite = \"skip\" leaves such steps out)"
-    ))
+fn diverged(what: &str, way_out: &str) -> Error {
+    Error::internal(format!("{what}; the last checkpoint is whole: {way_out}"))
 }
 
 fn count(plan: &[Vec<Group>]) -> u64 {

@@ -33,7 +33,7 @@ impl LossScale {
         self.steps = if finite { self.steps + 1 } else { 0 };
         if !finite {
             self.exponent -= 1;
-        } else if self.steps == PATIENCE {
+        } else if self.steps >= PATIENCE {
             (self.exponent, self.steps) = (self.exponent + 1, 0);
         }
     }

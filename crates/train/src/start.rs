@@ -26,7 +26,14 @@ impl Start {
                     model.root.display()
                 )));
             }
-            model.file("checkpoints/best/model.json")?;
+            for file in [
+                "model.json",
+                "vocab.json",
+                "encoder.safetensors",
+                "decoder.safetensors",
+            ] {
+                model.file(&format!("checkpoints/best/{file}"))?;
+            }
             let folder = model.root.join("checkpoints/best");
             return Ok(Some(Start { folder }));
         }

@@ -28,7 +28,7 @@ pub struct Args {
     more: Vec<String>,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
 enum What {
     /// Photographs to shards, beside libjpeg-turbo, Pillow and OpenCV
     Ingest,
@@ -63,10 +63,6 @@ const IMAGES: Peers = Peers {
         "opencv-python-headless==5.0.0.93",
     ],
 };
-const NONE: Peers = Peers {
-    folder: "",
-    packages: &[],
-};
 const TORCH: Peers = Peers {
     folder: "bench-torch-1",
     packages: &[
@@ -81,7 +77,7 @@ const TORCH: Peers = Peers {
 
 /// Builds, brings the packages, measures.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if std::env::var_os("ATTEND_DATA").is_none() {
+    if args.what != Some(What::Memory) && std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
             "ATTEND_DATA is not set: it must name a folder with coco-mini/{train2014,val2014}/ of full-size photographs and coco-mini/dataset_coco.json",
         ));
@@ -94,36 +90,40 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let (script, programs, peers) = match args.what {
         None => {
             let step = example(workspace, "attend-train", "step")?;
-            ("cuda.py", vec![step], TORCH)
+            ("cuda.py", vec![step], Some(TORCH))
         }
         Some(What::Ingest) => {
             let floor = example(workspace, "attend-image", "decode")?;
-            ("ingest.py", vec![program("attend-ingest")?, floor], IMAGES)
+            (
+                "ingest.py",
+                vec![program("attend-ingest")?, floor],
+                Some(IMAGES),
+            )
         }
         Some(What::Features) => {
             let programs = vec![program("attend-ingest")?, program("attend-features")?];
-            ("features.py", programs, TORCH)
+            ("features.py", programs, Some(TORCH))
         }
         Some(What::Epoch) => {
             let step = example(workspace, "attend-train", "step")?;
             let programs = vec![program("attend-ingest")?, program("attend-features")?, step];
-            ("epoch.py", programs, TORCH)
+            ("epoch.py", programs, Some(TORCH))
         }
         Some(What::Memory) => {
             let names = ["scenes", "ingest", "vocab", "train"];
             let programs = names.map(|name| program(&format!("attend-{name}")));
             let programs: Result<Vec<PathBuf>> = programs.into_iter().collect();
-            ("memory.py", programs?, NONE)
+            ("memory.py", programs?, None)
         }
         Some(What::Training) => {
             let step = example(workspace, "attend-train", "step")?;
-            ("training.py", vec![step], TORCH)
+            ("training.py", vec![step], Some(TORCH))
         }
     };
     let python = args.python.as_deref();
     let mut python = Command::new(python.unwrap_or("python3".as_ref()));
-    if args.python.is_none() && !peers.packages.is_empty() {
-        python.env("PYTHONPATH", bring(&peers)?);
+    if let (None, Some(peers)) = (&args.python, &peers) {
+        python.env("PYTHONPATH", bring(peers)?);
     }
     python
         .arg(workspace.root.join("benches").join(script))

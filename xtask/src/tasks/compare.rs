@@ -91,11 +91,18 @@ impl Column {
                 continue;
             }
             let manifest = read(&manifest)?;
-            flatten("", &manifest["config"], &mut column.parameters);
             let kind = manifest["kind"].as_str().unwrap_or_default();
+            // One that led to the model was trained with parameters of its own.
+            let prefix = match (kind, self::name(&artifact).as_str()) {
+                ("model", name) if name != "model" => format!("{name}: "),
+                _ => String::new(),
+            };
+            flatten(&prefix, &manifest["config"], &mut column.parameters);
             if kind == "model" {
-                flatten("", &manifest["counts"], &mut column.scores);
-                column.validation(&artifact.join("metrics.jsonl"))?;
+                flatten(&prefix, &manifest["counts"], &mut column.scores);
+                let metric = manifest["config"]["train"]["stop_metric"].as_str();
+                let metrics = artifact.join("metrics.jsonl");
+                column.validation(&prefix, &metrics, metric.unwrap_or("cider"))?;
             }
             let scores = artifact.join("scores.json");
             if kind == "evaluation" && scores.is_file() {
@@ -121,25 +128,20 @@ impl Column {
     }
 
     /// The best score of each epoch's validation.
-    fn validation(&mut self, metrics: &Path) -> Result<()> {
+    fn validation(&mut self, prefix: &str, metrics: &Path, metric: &str) -> Result<()> {
         let text = std::fs::read_to_string(metrics).at(metrics)?;
-        let metric = self
-            .parameters
-            .get("train.stop_metric")
-            .and_then(Value::as_str);
-        let metric = metric.unwrap_or("cider").to_owned();
         let lines = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let scores = lines.filter_map(|line| {
             let split = line["split"].as_str()?.to_owned();
-            Some((line.get(&metric)?.as_f64()?, line["epoch"].as_u64()?, split))
+            Some((line.get(metric)?.as_f64()?, line["epoch"].as_u64()?, split))
         });
         let best = scores.reduce(|best, score| if score.0 > best.0 { score } else { best });
         if let Some((score, epoch, split)) = best {
-            self.scores
-                .insert(format!("{split}, best {metric}"), score.into());
-            self.scores.insert("best epoch".into(), (epoch + 1).into());
+            let best = format!("{prefix}{split}, best {metric}");
+            self.scores.insert(best, score.into());
+            (self.scores).insert(format!("{prefix}best epoch"), (epoch + 1).into());
         }
         Ok(())
     }

@@ -217,7 +217,7 @@ impl Teacher<'_> {
         let options = (of_hidden.kind(), of_hidden.device());
         // The weights lie across the sums here: a copy lies along them.
         let most = self.counts.first().copied().unwrap_or(0);
-        let across = |w: &Tensor| is_own(most, of_hidden).then(|| w.tr().contiguous());
+        let across = |w: &Tensor| is_own(most, w).then(|| w.tr().contiguous());
         let (heads_across, context_across) =
             (across(&self.joined.heads), across(&self.joined.context));
         // Of h and c, from the step that was last done.
@@ -325,7 +325,8 @@ impl Teacher<'_> {
     fn of_features(&self, decoder: &Decoder, of: &OfImages) -> Tensor {
         let features = &self.cells.images.features; // (n, p, C)
         let size = features.size();
-        let mut sum = of.projected.matmul(&decoder.encoder_att.ws); // (n, p, C)
+        let encoder_att = decoder.encoder_att.ws.to_kind(features.kind()); // (A, C)
+        let mut sum = product(&of.projected.flatten(0, 1), &encoder_att).view_(&size); // (n, p, C)
         let mean = sum_by(self.cells.captions.image, size[0], &of.mean); // (n, C)
         let share = match &self.cells.images.resample {
             Some(r) => r.mean_dim(0i64, false, None), // (p)
@@ -344,7 +345,7 @@ impl Teacher<'_> {
             let _ = sum.get(image).addmm_(&weights.tr(), &context);
         }
         match &self.cells.images.pooled {
-            Some(r) => r.tr().to_kind(sum.kind()).matmul(&sum),
+            Some(r) => r.tr().matmul(&sum),
             None => sum,
         }
     }

@@ -17,6 +17,7 @@
 
 mod attention;
 mod backward;
+mod kernel;
 mod product;
 mod teacher;
 
@@ -239,7 +240,7 @@ impl Decoder {
                 let share = r.mean_dim(0i64, true, None); // (1, p)
                 (pool(r, &projected), pool(&share, &cells).squeeze_dim(1)) // (n, P, A), (n, C)
             }
-            None => (projected, cells.mean_dim(1i64, false, None)),
+            None => (projected, cells.mean_dim(1i64, false, wide)),
         };
         Projected {
             features: cells,

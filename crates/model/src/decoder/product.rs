@@ -5,6 +5,7 @@
 //! matrix is read as it lies: its rows and the vectors both run along the sum.
 
 use super::attention::view;
+use super::kernel;
 use crate::{parallel, threads};
 use tch::{Device, Kind, Tensor};
 
@@ -67,9 +68,10 @@ pub(super) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
 
 /// Rows of a matrix, each contiguous.
 #[derive(Clone, Copy)]
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     numbers: &'a [f32],
-    stride: usize,
+    /// Numbers from a row's first to the next one's.
+    pub stride: usize,
 }
 
 impl<'a> Rows<'a> {
@@ -93,15 +95,18 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn row(&self, row: usize) -> &'a [f32] {
+    /// From the first number of a row on.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub fn row(&self, row: usize) -> &'a [f32] {
         &self.numbers[row * self.stride..]
     }
 }
 
 /// Some columns of a matrix, of one thread.
-struct Columns<'a> {
+pub(super) struct Columns<'a> {
     first: usize,
-    rows: Vec<&'a mut [f32]>,
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    pub rows: Vec<&'a mut [f32]>,
 }
 
 impl Columns<'_> {
@@ -118,162 +123,6 @@ impl Columns<'_> {
             .collect();
         Columns { first, rows }
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod kernel {
-    use super::{Columns, Rows};
-    use std::arch::x86_64::{
-        __m256, _MM_HINT_T0, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_prefetch,
-        _mm_shuffle_ps, _mm256_castps256_ps128, _mm256_extractf128_ps, _mm256_fmadd_ps,
-        _mm256_loadu_ps, _mm256_setzero_ps,
-    };
-
-    /// Columns and rows of a tile: its sums fill twelve of sixteen registers.
-    pub const COLUMNS: usize = 3;
-    const ROWS: usize = 4;
-    /// Numbers of a sum that are added before the next tile: those of all rows stay
-    /// in the second cache.
-    const BLOCK: usize = 512;
-    const LANES: usize = 8;
-
-    pub fn is_there() -> bool {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-
-    pub fn add(out: &mut Columns, x: &[f32], k: usize, w: &Rows) {
-        // SAFETY: callers have asked `is_there`.
-        unsafe { blocks(out, x, k, w) }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    fn blocks(out: &mut Columns, x: &[f32], k: usize, w: &Rows) {
-        let columns = out.rows.first().map_or(0, |row| row.len());
-        let stride = w.stride;
-        let mut block = Vec::with_capacity(out.rows.len() * BLOCK.min(k));
-        for first in (0..k).step_by(BLOCK) {
-            let length = BLOCK.min(k - first);
-            block.clear();
-            for row in x.chunks_exact(k) {
-                block.extend_from_slice(&row[first..][..length]);
-            }
-            for column in (0..columns).step_by(COLUMNS) {
-                let weights = |n: usize| &w.row(column + n)[first..][..length];
-                let rows = (out.rows.chunks_mut(ROWS)).zip(block.chunks(ROWS * length));
-                if column + COLUMNS <= columns {
-                    let w = [weights(0), weights(1), weights(2)];
-                    for (n, (out, x)) in rows.enumerate() {
-                        // The next tile's weights are on their way meanwhile.
-                        let ahead = if n == 0 { COLUMNS * stride } else { 0 };
-                        tiles(out, column, x, w, ahead);
-                    }
-                } else {
-                    for (out, x) in rows {
-                        for n in 0..columns - column {
-                            tiles(out, column + n, x, [weights(n)], 0);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    fn tiles<const N: usize>(
-        out: &mut [&mut [f32]],
-        column: usize,
-        x: &[f32],
-        w: [&[f32]; N],
-        ahead: usize,
-    ) {
-        let length = w[0].len();
-        let row = |m: usize| &x[m * length..][..length];
-        match out.len() {
-            4 => put(
-                out,
-                column,
-                tile([row(0), row(1), row(2), row(3)], w, ahead),
-            ),
-            3 => put(out, column, tile([row(0), row(1), row(2)], w, ahead)),
-            2 => put(out, column, tile([row(0), row(1)], w, ahead)),
-            _ => put(out, column, tile([row(0)], w, ahead)),
-        }
-    }
-
-    fn put<const M: usize, const N: usize>(
-        out: &mut [&mut [f32]],
-        column: usize,
-        sums: [[f32; N]; M],
-    ) {
-        for (out, sums) in out.iter_mut().zip(sums) {
-            for (out, sum) in out[column..].iter_mut().zip(sums) {
-                *out += sum;
-            }
-        }
-    }
-
-    /// The scalar products of M with N vectors of the same length.
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn tile<const M: usize, const N: usize>(
-        x: [&[f32]; M],
-        w: [&[f32]; N],
-        ahead: usize,
-    ) -> [[f32; N]; M] {
-        let length = w[0].len();
-        assert!(x.iter().chain(&w).all(|row| row.len() == length));
-        let mut sums = [[_mm256_setzero_ps(); N]; M];
-        let whole = length / LANES * LANES;
-        for k in (0..whole).step_by(LANES) {
-            if ahead > 0 && k.is_multiple_of(2 * LANES) {
-                for row in w {
-                    // A hint: where it points need not be there.
-                    _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(ahead + k).cast());
-                }
-            }
-            // SAFETY: eight numbers from k on are inside each row.
-            let eight = |row: &[f32]| unsafe { _mm256_loadu_ps(row.as_ptr().add(k)) };
-            let w = w.map(eight);
-            for (x, sums) in x.iter().zip(&mut sums) {
-                let x = eight(x);
-                for (w, sum) in w.iter().zip(sums) {
-                    *sum = _mm256_fmadd_ps(x, *w, *sum);
-                }
-            }
-        }
-        let mut out = [[0.0; N]; M];
-        for m in 0..M {
-            for n in 0..N {
-                let tail = x[m][whole..].iter().zip(&w[n][whole..]);
-                out[m][n] = total(sums[m][n]) + tail.map(|(x, w)| x * w).sum::<f32>();
-            }
-        }
-        out
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    fn total(eight: __m256) -> f32 {
-        let four = _mm_add_ps(
-            _mm256_castps256_ps128(eight),
-            _mm256_extractf128_ps::<1>(eight),
-        );
-        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-mod kernel {
-    use super::{Columns, Rows};
-
-    pub const COLUMNS: usize = 1;
-
-    pub fn is_there() -> bool {
-        false
-    }
-
-    pub fn add(_: &mut Columns, _: &[f32], _: usize, _: &Rows) {}
 }
 
 #[cfg(test)]
