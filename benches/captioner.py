@@ -78,6 +78,9 @@ def train(model, run, args):
             adam.step()
             losses.append(loss.item())
             step += 1
+            if step % 100 == 0:
+                rate = len(losses) * args.batch / (time.perf_counter() - begun)
+                print(f"step {step}: loss {losses[-1]:.4f}, {rate:.0f} captions/s", flush=True)
         seconds = time.perf_counter() - begun
         print(f"epoch {epoch + 1}: loss {sum(losses) / len(losses):.4f}, {len(run.captions) / seconds:.0f} captions/s", flush=True)
 
