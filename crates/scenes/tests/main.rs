@@ -53,11 +53,13 @@ fn killed_at_any_instant_it_ends_the_same() {
     let whole = scenes(&folder.path().join("whole"), &[]).manifest;
     let took = begun.elapsed();
     let killed = folder.path().join("killed");
-    let mut kills = 0;
-    for n in 0..50u32 {
+    // Until fifty were killed: how many end before it depends on the machine's load.
+    let (mut kills, mut n) = (0, 0);
+    while kills < 50 {
         let mut child = command(&killed, &[]);
         let mut child = child.stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(took * (n * 37 % 50) / 50);
+        n += 1;
         child.kill().unwrap(); // SIGKILL
         kills += u32::from(child.wait().unwrap().code().is_none());
         let artifact = scenes(&killed, &[]);
@@ -65,7 +67,6 @@ fn killed_at_any_instant_it_ends_the_same() {
         assert_eq!(artifact.manifest, whole);
         std::fs::remove_dir_all(&killed).unwrap();
     }
-    assert!(kills > 25, "{kills} of 50 runs were killed");
 }
 
 #[test]

@@ -195,12 +195,14 @@ fn killed_at_any_instant_it_ends_the_same() {
     vocab(&dataset, &whole, &set).assert().success();
     let took = begun.elapsed();
     let whole = Artifact::open(&whole).unwrap().manifest;
-    let mut kills = 0;
-    for n in 0..50u32 {
+    // Until fifty were killed: how many end before it depends on the machine's load.
+    let (mut kills, mut n) = (0, 0);
+    while kills < 50 {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_attend-vocab"));
         child.args(vocab(&dataset, &killed, &set).get_args());
         let mut child = child.stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(took * (n * 37 % 50) / 50);
+        n += 1;
         child.kill().unwrap(); // SIGKILL
         kills += u32::from(child.wait().unwrap().code().is_none());
         vocab(&dataset, &killed, &set).assert().success();
@@ -209,7 +211,6 @@ fn killed_at_any_instant_it_ends_the_same() {
         assert_eq!(artifact.manifest, whole);
         std::fs::remove_dir_all(&killed).unwrap();
     }
-    assert!(kills > 25, "{kills} of 50 runs were killed");
 }
 
 #[test]

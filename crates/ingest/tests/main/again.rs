@@ -66,8 +66,9 @@ fn killed_at_any_instant_it_goes_on_to_the_same_end() {
     let begun = Instant::now();
     run(&folder, "whole", "2", &[]).success();
     let whole = begun.elapsed();
-    let mut killed = 0;
-    for instant in 0..50u32 {
+    // Until fifty were killed: how many end before it depends on the machine's load.
+    let (mut killed, mut instant) = (0, 0);
+    while killed < 50 {
         let output = format!("out-{instant}");
         // Not only the first kill: the run that goes on is killed, too.
         for part in [instant * 37 % 50, instant * 11 % 50] {
@@ -84,8 +85,8 @@ fn killed_at_any_instant_it_goes_on_to_the_same_end() {
         assert_eq!(digests(&folder, &output), digests(&folder, "whole"));
         open(&folder, &output);
         std::fs::remove_dir_all(folder.path().join(&output)).unwrap();
+        instant += 1;
     }
-    assert!(killed > 25, "{killed} of 100 runs were killed");
 }
 
 #[test]
