@@ -254,13 +254,13 @@ impl TensorShard {
 /// that a caller names at once, not page by page when each is looked at.
 pub fn will_need(bytes: &[u8]) {
     #[cfg(unix)]
-    // SAFETY: advice changes no memory; the range is of a slice, from its page's start.
-    unsafe {
-        let page = usize::try_from(libc::sysconf(libc::_SC_PAGESIZE)).unwrap_or(4096);
-        let first = bytes.as_ptr().addr();
-        let before = first % page;
+    {
+        let before = bytes.as_ptr().addr() % rustix::param::page_size();
         let start = bytes.as_ptr().wrapping_sub(before).cast_mut().cast();
-        libc::posix_madvise(start, bytes.len() + before, libc::POSIX_MADV_WILLNEED);
+        let advice = rustix::mm::Advice::WillNeed;
+        // SAFETY: advice changes no memory; the range is of a slice, from its page's start.
+        // A system that doesn't take it reads later.
+        let _ = unsafe { rustix::mm::madvise(start, bytes.len() + before, advice) };
     }
     #[cfg(not(unix))]
     let _ = bytes;

@@ -23,10 +23,9 @@ impl Checkpoint {
     /// [`Error::Refused`] where something is missing or doesn't fit.
     pub fn open(model: &Artifact, name: &str, vocabulary: Option<&Artifact>) -> Result<Checkpoint> {
         let file = |file: &str| model.file(&format!("checkpoints/{name}/{file}"));
-        let card_file = file("model.json")?;
-        let text = std::fs::read(&card_file).at(&card_file)?;
-        let card: ModelCard = serde_json::from_slice(&text)
-            .map_err(|e| Error::refused(format!("{}: {e}", card_file.display())))?;
+        file("model.json")?;
+        let folder = model.root.join("checkpoints").join(name);
+        let card = ModelCard::read(&folder).map_err(Error::refused)?;
         let words = file("vocab.json")?;
         let digest = digest_file(&words)?;
         if let Some(other) = vocabulary {
@@ -51,7 +50,7 @@ impl Checkpoint {
             )));
         }
         Ok(Checkpoint {
-            folder: model.root.join("checkpoints").join(name),
+            folder,
             card,
             vocabulary,
         })
@@ -74,9 +73,7 @@ impl Checkpoint {
             ))
         })?;
         let file = folder.join("model.json");
-        let text = std::fs::read(&file).at(&file)?;
-        let card: ModelCard = serde_json::from_slice(&text)
-            .map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
+        let card = ModelCard::read(&folder).map_err(Error::refused)?;
         let views = |card: &ModelCard| (card.image_size, card.encoder_blake3.clone());
         let why = match () {
             () if card.vocabulary_blake3 != self.card.vocabulary_blake3 => "another vocabulary",

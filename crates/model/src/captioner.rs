@@ -27,6 +27,22 @@ pub struct ModelCard {
     pub encoder_blake3: String,
 }
 
+impl ModelCard {
+    /// The card in a checkpoint's folder.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the file and what is wrong: it can't be read, it holds
+    /// what this version doesn't know or lacks what it must not guess, or sizes that no
+    /// model has.
+    pub fn read(folder: &Path) -> Result<ModelCard> {
+        let path = folder.join("model.json");
+        let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
+        let text = std::fs::read(&path)
+            .map_err(|e| wrong(format!("{e}; a checkpoint folder has this file")))?;
+        parse(&text).map_err(wrong)
+    }
+}
+
 /// A model that describes photographs.
 pub struct Captioner {
     /// What it is.
@@ -64,11 +80,7 @@ impl Captioner {
     /// # Errors
     /// [`Error::File`] or [`Error::Mismatch`] naming the file and what is wrong.
     pub fn load(folder: &Path, device: Device) -> Result<Captioner> {
-        let path = folder.join("model.json");
-        let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
-        let text = std::fs::read(&path)
-            .map_err(|e| wrong(format!("{e}; a checkpoint folder has this file")))?;
-        let card = parse(&text).map_err(wrong)?;
+        let card = ModelCard::read(folder)?;
         let vocabulary = folder.join("vocab.json");
         let bytes = std::fs::read(&vocabulary)
             .map_err(|e| Error::File(format!("{}: {e}", vocabulary.display())))?;

@@ -39,7 +39,7 @@ pub fn average(args: &Args) -> Result<()> {
             args.checkpoints[0].display()
         )));
     };
-    let mut card = card(first)?;
+    let mut card = ModelCard::read(first).map_err(Error::refused)?;
     let mut decoder = Mean::default();
     let mut encoder = Mean::default();
     let mut draft = Manifest::draft("model", "attend-train", env!("CARGO_PKG_VERSION"));
@@ -51,7 +51,7 @@ pub fn average(args: &Args) -> Result<()> {
         draft.inputs = run.manifest.inputs;
     }
     for (n, folder) in folders.iter().enumerate() {
-        let other = self::card(folder)?;
+        let other = ModelCard::read(folder).map_err(Error::refused)?;
         let same = |card: &ModelCard| {
             (
                 card.encoder.clone(),
@@ -126,17 +126,6 @@ fn checkpoints(path: &Path) -> Result<Vec<PathBuf>> {
         ))),
         false => Ok(epochs),
     }
-}
-
-fn card(folder: &Path) -> Result<ModelCard> {
-    let path = folder.join("model.json");
-    let text = std::fs::read(&path).map_err(|e| {
-        Error::input(format!(
-            "{}: {e}; a checkpoint has this file",
-            path.display()
-        ))
-    })?;
-    serde_json::from_slice(&text).map_err(|e| Error::refused(format!("{}: {e}", path.display())))
 }
 
 /// The mean of files of weights, in f64.

@@ -56,12 +56,9 @@ impl Start {
     /// What it is.
     ///
     /// # Errors
-    /// [`Error::Refused`] where its `model.json` says nothing of the kind.
+    /// [`Error::Refused`] where its `model.json` doesn't say.
     pub fn card(&self) -> Result<ModelCard> {
-        let path = self.folder.join("model.json");
-        let text = std::fs::read(&path).at(&path)?;
-        serde_json::from_slice(&text)
-            .map_err(|e| Error::refused(format!("{}: {e}", path.display())))
+        ModelCard::read(&self.folder).map_err(Error::refused)
     }
 
     /// The file of the encoder's weights.
