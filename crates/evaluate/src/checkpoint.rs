@@ -1,7 +1,7 @@
 //! The checkpoint that is evaluated.
 
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, At, Error, Input, Result, digest_file};
+use attend_artifact::{Artifact, Error, Input, Result, digest_file};
 use attend_model::ModelCard;
 use std::path::PathBuf;
 
