@@ -164,8 +164,9 @@ pub struct Train {
     pub batch: usize,
     /// Batches whose gradients one step follows together.
     pub accumulate: usize,
-    /// Captions of one image that share a step and its features; 1 is the
-    /// tutorial's order.
+    /// Captions of one image that share a step and its features, which is faster; 1 is
+    /// the tutorial's order. Where an image's captions are much alike, a batch of shared
+    /// ones holds few different examples (`docs/results.md`, RSICD).
     pub captions_per_image: usize,
     /// What happens to the encoder (always `frozen` on a features artifact).
     pub encoder: EncoderTraining,
