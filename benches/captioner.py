@@ -1,13 +1,13 @@
 """A captioner trained by plain PyTorch on the artifacts of a run of ours.
 
     cargo xtask preprocess --config configs/rsicd.toml
-    python benches/captioner.py artifacts/rsicd results
+    cargo xtask bench captioner -- artifacts/rsicd results
     cargo run --release -p attend-score -- --references dataset_rsicd.json --results results-beam-3.json
 
 The same features, captions and hyper-parameters as `configs/rsicd.toml`: good PyTorch
 (`training.py`) with dropout, cosine schedule with warm-up, clipping and the doubly
-stochastic term; captions in any order instead of by image. After the last epoch the
-test images are described with beams, as the tutorial searches: `results-beam-K.json`.
+stochastic term. After the last epoch the test images are described with beams, as the
+tutorial searches: `results-beam-K.json`.
 """
 
 import argparse

@@ -36,6 +36,8 @@ enum What {
     Features,
     /// A training step of the decoder, beside PyTorch
     Training,
+    /// A captioner that PyTorch trains on a run's features: `-- artifacts/rsicd RESULTS`
+    Captioner,
     /// Whole epochs with a frozen encoder, beside the PyTorch tutorial's way
     Epoch,
     /// Memory of the trainer at two sizes of the data set
@@ -77,7 +79,8 @@ const TORCH: Peers = Peers {
 
 /// Builds, brings the packages, measures.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if args.what != Some(What::Memory) && std::env::var_os("ATTEND_DATA").is_none() {
+    let with_photographs = !matches!(args.what, Some(What::Captioner | What::Memory));
+    if with_photographs && std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
             "ATTEND_DATA is not set: it must name a folder with coco-mini/{train2014,val2014}/ of full-size photographs and coco-mini/dataset_coco.json",
         ));
@@ -115,6 +118,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             let programs: Result<Vec<PathBuf>> = programs.into_iter().collect();
             ("memory.py", programs?, None)
         }
+        Some(What::Captioner) => ("captioner.py", Vec::new(), Some(TORCH)),
         Some(What::Training) => {
             let step = example(workspace, "attend-train", "step")?;
             ("training.py", vec![step], Some(TORCH))
