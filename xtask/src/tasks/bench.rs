@@ -28,7 +28,7 @@ pub struct Args {
     more: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum What {
     /// Photographs to shards, beside libjpeg-turbo, Pillow and OpenCV
     Ingest,
