@@ -15,6 +15,8 @@
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
+//! - [`whole`]: single files, written whole or not at all; [`text`]: text from
+//!   outside, for the terminal.
 //!
 //! Nothing here knows what any stage does.
 
@@ -33,7 +35,9 @@ pub mod shard;
 pub mod signal;
 pub mod stage;
 pub mod staging;
+pub mod text;
 pub mod vocabulary;
+pub mod whole;
 
 pub use error::{At, Error, Result};
 pub use manifest::{Input, Manifest};

@@ -1,0 +1,106 @@
+//! Single files that are written whole or not at all.
+
+use crate::{At, Result};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Writes the file at `path` whole or not at all: a reader never sees half of
+/// it, and of several processes that write it at once the last one wins, whole.
+///
+/// The new file has a name of its own beside `path` until it is renamed, and the
+/// permissions that the umask leaves. A link is followed, not replaced; what is
+/// no regular file (a pipe, `/dev/stdout`) is written to as it is.
+///
+/// # Errors
+/// [`crate::Error::Internal`] where the disk refuses, or what `write` returns; an
+/// old file stays as it was then.
+pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    let target = followed(path);
+    if target.metadata().is_ok_and(|meta| !meta.is_file()) {
+        let mut file = OpenOptions::new().write(true).open(&target).at(path)?;
+        return write(&mut file);
+    }
+    let folder = match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut new = tempfile::Builder::new()
+        .prefix(".part-")
+        // Less what the umask takes away.
+        .permissions(PermissionsExt::from_mode(0o666))
+        .tempfile_in(folder)
+        .at(path)?;
+    write(new.as_file_mut())?;
+    new.as_file().sync_all().at(path)?;
+    new.persist(&target).map_err(|e| e.error).at(path)?;
+    Ok(())
+}
+
+/// Where a link leads, also where nothing is there yet.
+fn followed(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    // As many as Linux follows.
+    for _ in 0..40 {
+        let Ok(to) = std::fs::read_link(&path) else {
+            break;
+        };
+        path = path.parent().unwrap_or(Path::new("")).join(to);
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use std::io::Write;
+
+    fn put(path: &Path, text: &str) -> Result<()> {
+        write(path, |file| file.write_all(text.as_bytes()).at(path))
+    }
+
+    #[test]
+    fn many_at_once_leave_one_whole_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scores.json");
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let path = &path;
+                scope.spawn(move || put(path, &n.to_string().repeat(100_000)).unwrap());
+            }
+        });
+        let text = std::fs::read(&path).unwrap();
+        assert_eq!(text.len(), 100_000);
+        assert!(text.iter().all(|byte| *byte == text[0]));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_file_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        put(&path, "old").unwrap();
+        let failed = write(&path, |file| {
+            file.write_all(b"half").at(&path)?;
+            Err(Error::internal("no more"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_followed_and_the_umask_obeyed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, target) = (folder.path().join("link"), folder.path().join("target"));
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        put(&link, "text").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "text");
+        let plain = folder.path().join("plain");
+        File::create(&plain).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&target), mode(&plain));
+    }
+}
