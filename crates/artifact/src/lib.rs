@@ -17,6 +17,7 @@
 //! - [`record`]: typed rows of Parquet tables.
 //! - [`whole`]: single files, written whole or not at all; [`text`]: text from
 //!   outside, for the terminal.
+//! - [`verify`]: what can be wrong with an artifact's content.
 //!
 //! Nothing here knows what any stage does.
 
@@ -35,7 +36,9 @@ pub mod shard;
 pub mod signal;
 pub mod stage;
 pub mod staging;
+mod terminal;
 pub mod text;
+pub mod verify;
 pub mod vocabulary;
 pub mod whole;
 

@@ -12,6 +12,7 @@ mod questions;
 mod render;
 
 use artifact::{Artifact, Vocabulary};
+use attend_program::{end, say};
 use clap::Parser;
 use polars::prelude::{DataFrame, PolarsError};
 use serde_json::{Value, json};
@@ -49,19 +50,20 @@ enum Error {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let args = Args::parse();
+    end::with(|| match run(&args) {
+        Ok(()) => 0,
         // `attend-stats … | head` has seen enough.
-        Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(if matches!(error, Error::Input(_)) {
+            say!("error: {error}");
+            if matches!(error, Error::Input(_)) {
                 3
             } else {
                 1
-            })
+            }
         }
-    }
+    })
 }
 
 fn run(args: &Args) -> Result<(), Error> {

@@ -14,10 +14,15 @@ pub mod test;
 pub mod verify;
 
 use crate::error::{Error, Result};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 /// Writes a line of a task's result to standard output.
 pub fn print(line: impl std::fmt::Display) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}")
-        .map_err(|e| Error::failed(format!("standard output: {e}")))
+    match writeln!(std::io::stdout(), "{line}") {
+        // `cargo xtask status | head` has seen enough.
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("standard output: {e}")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -149,6 +149,9 @@ fn clean_takes_only_its_own_from_the_cache() {
     let place = Place::new();
     for name in [
         "libtorch-2.11.0-x/build-version",
+        "bench-torch-1/torch/version.py",
+        "bench-torch-1.part/torch/version.py",
+        "meteor-1.5/meteor-1.5.jar",
         "downloads/a.whl",
         "ci-target/keep",
         "own-file",
