@@ -2,8 +2,8 @@
 //! it with the manifest, and opens what has a typed view.
 
 use attend_artifact::features::Features;
-use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, Error, Record, Result, dataset::Dataset, stage};
+use attend_artifact::vocabulary::Vocabulary;
+use attend_artifact::{Artifact, Error, Result, dataset::Dataset, stage};
 use clap::Parser;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,10 +42,7 @@ fn verify(path: &Path) -> Result<()> {
     match artifact.manifest.kind.as_str() {
         "dataset" => drop(Dataset::open(&artifact)?),
         "features" => drop(Features::open(&artifact)?),
-        "vocabulary" => {
-            Vocabulary::open(&artifact)?;
-            EncodedRecord::read(&artifact.file("encoded.parquet")?)?;
-        }
+        "vocabulary" => drop(Vocabulary::open_encoded(&artifact)?),
         _ => {}
     }
     let bytes: u64 = artifact.manifest.files.iter().map(|file| file.bytes).sum();
