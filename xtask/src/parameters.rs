@@ -126,8 +126,10 @@ pub fn fits(default: &Json, value: &Value) -> std::result::Result<(), String> {
         Json::Bool(_) => (value.is_bool(), "true or false"),
         Json::Number(n) if n.is_f64() => (value.is_float() || value.is_integer(), "a number"),
         Json::Number(_) => (value.is_integer(), "a whole number"),
-        Json::String(_) => (value.is_str(), "a string"),
-        Json::Array(_) => (value.is_array(), "a list"),
+        // Some keys take one string or a list of them, some a list or a table; which
+        // these are, the stage knows.
+        Json::String(_) => (value.is_str() || value.is_array(), "a string"),
+        Json::Array(_) => (value.is_array() || value.is_table(), "a list"),
         Json::Object(_) => (value.is_table(), "a table"),
     };
     if fits {
@@ -145,7 +147,7 @@ pub fn typed(default: &Json, text: &str) -> std::result::Result<Value, String> {
         .ok()
         .and_then(|mut table| table.remove("v"));
     let value = match parsed {
-        Some(value) if !default.is_string() || value.is_str() => value,
+        Some(value) if !default.is_string() || value.is_str() || value.is_array() => value,
         _ => Value::String(text.to_owned()),
     };
     fits(default, &value).map(|()| value)

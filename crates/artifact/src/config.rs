@@ -40,10 +40,10 @@ pub(crate) fn load<C: Serialize + DeserializeOwned + Default>(
         None => Default::default(),
     };
     let name = path.map_or_else(|| "--set".to_owned(), |path| path.display().to_string());
-    for item in overrides {
-        set(&mut table, item)?;
-    }
     let defaults = defaults::<C>()?;
+    for item in overrides {
+        set(&mut table, item, &defaults)?;
+    }
     let sections = keys(&defaults);
     for (section, content) in &table {
         let Some(known) = defaults.get(section) else {
@@ -107,16 +107,22 @@ fn keys(value: &serde_json::Value) -> Vec<&str> {
         .unwrap_or_default()
 }
 
-fn set(table: &mut Table, item: &str) -> Result<()> {
+fn set(table: &mut Table, item: &str, defaults: &serde_json::Value) -> Result<()> {
     let wrong = || Error::usage(format!("--set {item}: expected section.key=value"));
     let (path, value) = item.split_once('=').ok_or_else(wrong)?;
     let (section, key) = path.trim().split_once('.').ok_or_else(wrong)?;
-    // What is no TOML value is a string: `--set train.schedule=cosine`.
-    let value = format!("v = {value}")
+    let parsed = format!("v = {value}")
         .parse::<Table>()
         .ok()
-        .and_then(|mut parsed| parsed.remove("v"))
-        .unwrap_or_else(|| Value::String(value.to_owned()));
+        .and_then(|mut parsed| parsed.remove("v"));
+    // What is no TOML value is a string (`--set train.schedule=cosine`), and so is a
+    // bare one where the default is a string (`--set dataset.year=2017`).
+    let string = defaults.get(section).and_then(|keys| keys.get(key));
+    let bare = |value: &Value| !(value.is_str() || value.is_array() || value.is_table());
+    let value = match parsed {
+        Some(parsed) if !(string.is_some_and(|it| it.is_string()) && bare(&parsed)) => parsed,
+        _ => Value::String(value.to_owned()),
+    };
     let content = table
         .entry(section)
         .or_insert_with(|| Value::Table(Table::new()));
@@ -243,6 +249,22 @@ mod tests {
                 weights: Some("w".into())
             }
         );
+    }
+
+    /// `--set dataset.year=2017` was refused, though the runner takes it.
+    #[test]
+    fn what_is_to_be_a_string_needs_no_quotes() {
+        let schedule = |text: &str| {
+            let set = [format!("train.schedule={text}")];
+            load::<Config>(None, &set).map(|config| config.train.schedule)
+        };
+        for text in ["2017", "007", "true", "1e-3", "2017-01-01", "cosine"] {
+            assert_eq!(schedule(text).unwrap(), text);
+        }
+        assert_eq!(schedule("\"a b\"").unwrap(), "a b");
+        assert!(schedule("[1]").is_err());
+        let epochs: Config = load(None, &["train.epochs=7".into()]).unwrap();
+        assert_eq!(epochs.train.epochs, 7);
     }
 
     #[test]

@@ -24,6 +24,7 @@
 mod begin;
 pub mod config;
 pub mod dataset;
+mod encoded;
 pub mod error;
 pub mod features;
 mod hashed;

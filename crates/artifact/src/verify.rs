@@ -4,7 +4,7 @@
 use crate::dataset::Dataset;
 use crate::features::Features;
 use crate::record::record;
-use crate::vocabulary::{EncodedRecord, Vocabulary};
+use crate::vocabulary::Vocabulary;
 use crate::{Artifact, At, Error, Record, Result};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -22,10 +22,7 @@ pub fn faults(artifact: &Artifact) -> Result<Vec<Error>> {
     };
     match artifact.manifest.kind.as_str() {
         "dataset" => dataset(&mut faults)?,
-        "vocabulary" => {
-            Vocabulary::open(artifact)?;
-            EncodedRecord::read(&artifact.file("encoded.parquet")?)?;
-        }
+        "vocabulary" => drop(Vocabulary::open_encoded(artifact)?),
         "features" => features(&mut faults)?,
         "model" => model(&mut faults)?,
         "evaluation" => evaluation(&mut faults)?,

@@ -2,21 +2,19 @@
 //! tokeniser's rules, the special tokens and the words, and
 //! `encoded.parquet`, the captions as ids.
 
-use crate::record::column;
+pub use crate::encoded::EncodedRecord;
+
 use crate::{Artifact, At, Error, Record, Result};
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Name and version of the format of `vocab.json`.
 const FORMAT: &str = "attend.vocabulary/1";
-const SPECIALS: [&str; 4] = ["<pad>", "<unk>", "<start>", "<end>"];
+const SPECIALS: [&str; 4] = ["<pad>", UNK, "<start>", "<end>"];
+/// What stands for a word that is not in the vocabulary.
+pub const UNK: &str = "<unk>";
 
 /// How captions are split into words; stands in `vocab.json` by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,13 +31,31 @@ pub enum Tokenizer {
 }
 
 impl Tokenizer {
-    /// Calls `take` with each word of a caption.
-    pub fn each_word(self, caption: &str, take: impl FnMut(&str)) {
+    /// Calls `take` with each word of a caption. A special token that is spelled out in
+    /// the caption is never taken for a word: `<unk>`, as captions out of the tutorial's
+    /// HDF5 files have it, comes as [`UNK`]; `<start>`, `<end>` and `<pad>` say nothing
+    /// about the image and are left out.
+    pub fn each_word(self, caption: &str, mut take: impl FnMut(&str)) {
         // As a whole: a sigma at a word's end is another than within.
         let mut text = caption.to_lowercase();
+        if self == Tokenizer::LowercaseAlphanumeric {
+            text.retain(|c| c != '\'');
+        }
+        let mut rest = text.as_str();
+        while let Some((at, special)) = find_special(rest) {
+            self.plain_words(&rest[..at], &mut take);
+            if special == UNK {
+                take(UNK);
+            }
+            rest = &rest[at + special.len()..];
+        }
+        self.plain_words(rest, take);
+    }
+
+    /// The words of a text in lower case.
+    fn plain_words(self, text: &str, take: impl FnMut(&str)) {
         match self {
             Tokenizer::LowercaseAlphanumeric => {
-                text.retain(|c| c != '\'');
                 let words = text.split(|c: char| !c.is_alphanumeric());
                 words.filter(|word| !word.is_empty()).for_each(take);
             }
@@ -53,6 +69,13 @@ impl Tokenizer {
         self.each_word(caption, |word| words.push(word.to_owned()));
         words
     }
+}
+
+/// The first special token that is spelled out in a text, and where.
+fn find_special(text: &str) -> Option<(usize, &'static str)> {
+    let begins = |at: usize| SPECIALS.iter().find(|name| text[at..].starts_with(*name));
+    let mut brackets = text.match_indices('<');
+    brackets.find_map(|(at, _)| Some((at, *begins(at)?)))
 }
 
 /// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
@@ -130,10 +153,29 @@ impl Vocabulary {
         Vocabulary::read(&artifact.file("vocab.json")?)
     }
 
+    /// Reads a vocabulary artifact whole: the words, and the captions as ids, each of
+    /// them checked. Whether the images are those of a data set,
+    /// [`EncodedRecord::check_images`] says.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the file, and the row and the id in it.
+    pub fn open_encoded(artifact: &Artifact) -> Result<(Vocabulary, Vec<EncodedRecord>)> {
+        let vocabulary = Vocabulary::open(artifact)?;
+        let path = artifact.file("encoded.parquet")?;
+        let encoded = EncodedRecord::read(&path)?;
+        for (row, caption) in encoded.iter().enumerate() {
+            caption
+                .check(&vocabulary)
+                .map_err(|why| caption.refused(&path, row, &why))?;
+        }
+        Ok((vocabulary, encoded))
+    }
+
     /// Reads a `vocab.json`.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not one, or its ids don't run as they must.
+    /// [`Error::Refused`] where it is not one, naming the word whose id is not what it
+    /// must be.
     pub fn read(path: &Path) -> Result<Vocabulary> {
         let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
         let text = std::fs::read(path).at(path)?;
@@ -151,13 +193,31 @@ impl Vocabulary {
             .map(|word| (word.word.clone(), word.count));
         let vocabulary =
             Vocabulary::new(words, file.min_count, file.max_length).with_tokenizer(file.tokenizer);
-        if vocabulary.words != file.words
-            || vocabulary.specials() != file.specials
-            || vocabulary.ids.len() != file.words.len()
-        {
-            return Err(refused("ids must be 0 for <pad>, 1.. for distinct words in order, then <unk>, <start>, <end>".into()));
-        }
+        vocabulary.check(&file).map_err(|why| {
+            refused(format!(
+                "{why}; ids are 0 for <pad>, 1 and so on for the words in order, then those of <unk>, <start> and <end>"
+            ))
+        })?;
         Ok(vocabulary)
+    }
+
+    /// Why the file is none of a vocabulary. The ids of `self` are as they must be.
+    fn check(&self, file: &VocabFile) -> Result<(), String> {
+        for (word, given) in self.words.iter().zip(&file.words) {
+            if word.id != given.id {
+                return Err(format!("word {:?} has id {}", given.word, given.id));
+            }
+            if self.ids.get(&word.word) != Some(&word.id) {
+                return Err(format!("word {:?} stands there twice", word.word));
+            }
+            if word.word.is_empty() || SPECIALS.contains(&word.word.as_str()) {
+                return Err(format!("id {}: {:?} is no word", word.id, word.word));
+            }
+        }
+        match self.specials() == file.specials {
+            true => Ok(()),
+            false => Err(format!("the specials are {:?}", file.specials)),
+        }
     }
 
     /// Writes `vocab.json`.
@@ -253,72 +313,5 @@ impl Vocabulary {
             .filter_map(|id| self.word(*id))
             .collect();
         words.join(" ")
-    }
-}
-
-/// One caption as ids: a row of `encoded.parquet`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EncodedRecord {
-    /// The caption.
-    pub caption_id: i64,
-    /// The image that it describes.
-    pub image_id: i64,
-    /// The image's split.
-    pub split: String,
-    /// `<start>`, the words, `<end>`.
-    pub tokens: Vec<i32>,
-}
-
-impl Record for EncodedRecord {
-    fn schema() -> Schema {
-        Schema::new(vec![
-            Field::new("caption_id", DataType::Int64, false),
-            Field::new("image_id", DataType::Int64, false),
-            Field::new("split", DataType::Utf8, false),
-            Field::new(
-                "tokens",
-                DataType::List(Arc::new(Field::new("item", DataType::Int32, true))),
-                false,
-            ),
-        ])
-    }
-
-    fn columns(rows: &[Self]) -> Vec<ArrayRef> {
-        let tokens = rows
-            .iter()
-            .map(|row| Some(row.tokens.iter().map(|id| Some(*id))));
-        vec![
-            Arc::new(
-                rows.iter()
-                    .map(|row| row.caption_id)
-                    .collect::<Int64Array>(),
-            ),
-            Arc::new(rows.iter().map(|row| row.image_id).collect::<Int64Array>()),
-            Arc::new(
-                rows.iter()
-                    .map(|row| Some(&row.split))
-                    .collect::<StringArray>(),
-            ),
-            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(tokens)),
-        ]
-    }
-
-    fn rows(batch: &RecordBatch) -> Option<Vec<Self>> {
-        let caption_ids = column::<Int64Array>(batch, 0)?;
-        let image_ids = column::<Int64Array>(batch, 1)?;
-        let splits = column::<StringArray>(batch, 2)?;
-        let tokens = column::<ListArray>(batch, 3)?;
-        (0..batch.num_rows())
-            .map(|row| {
-                let ids = tokens.value(row);
-                let ids: &Int32Array = ids.as_primitive_opt::<Int32Type>()?;
-                (ids.null_count() == 0).then(|| EncodedRecord {
-                    caption_id: caption_ids.value(row),
-                    image_id: image_ids.value(row),
-                    split: splits.value(row).to_owned(),
-                    tokens: ids.values().to_vec(),
-                })
-            })
-            .collect()
     }
 }

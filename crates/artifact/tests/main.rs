@@ -2,10 +2,11 @@
 //! refused, what is interrupted goes on.
 #![allow(clippy::unwrap_used)]
 
-use attend_artifact::Record;
 use attend_artifact::dataset::{CaptionRecord, ImageRecord};
+use attend_artifact::manifest::FileEntry;
 use attend_artifact::shard::{Dtype, TensorShard, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
+use attend_artifact::{Artifact, Manifest, Record, digest_file};
 
 #[test]
 fn a_shard_gives_back_every_row() {
@@ -111,14 +112,97 @@ fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
     vocabulary.write(&path).unwrap();
     assert_eq!(Vocabulary::read(&path).unwrap(), vocabulary);
     let text = std::fs::read_to_string(&path).unwrap();
-    for (old, new) in [
-        ("\"id\": 2", "\"id\": 5"),
-        ("\"<end>\": 5", "\"<end>\": 9"),
-        ("vocabulary/1", "vocabulary/2"),
-        ("\"dog\"", "\"a\""),
+    for (old, new, why) in [
+        ("\"id\": 2", "\"id\": 5", "\"dog\" has id 5"),
+        ("\"<end>\": 5", "\"<end>\": 9", "the specials are"),
+        ("vocabulary/1", "vocabulary/2", "vocabulary/2"),
+        ("\"dog\"", "\"a\"", "\"a\" stands there twice"),
+        ("\"dog\"", "\"<unk>\"", "\"<unk>\" is no word"),
+        ("\"dog\"", "\"\"", "\"\" is no word"),
     ] {
         std::fs::write(&path, text.replace(old, new)).unwrap();
-        assert_eq!(Vocabulary::read(&path).unwrap_err().exit_code(), 4, "{new}");
+        let error = Vocabulary::read(&path).unwrap_err();
+        assert_eq!(error.exit_code(), 4, "{new}");
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
+/// `<unk>` of the tutorial's files was counted, trained and said as the word "unk".
+#[test]
+fn a_special_token_stays_special() {
+    for tokenizer in [Tokenizer::LowercaseAlphanumeric, Tokenizer::UnicodeWords] {
+        let words = [("a".to_owned(), 9), ("unk".to_owned(), 7)];
+        let vocabulary = Vocabulary::new(words, 6, 50).with_tokenizer(tokenizer);
+        for (caption, ids) in [
+            ("a <unk> a", &[4, 1, 3, 1, 5][..]),
+            ("<UNK>,a", &[4, 3, 1, 5]),
+            ("unk < unk> <unk", &[4, 2, 2, 2, 5]),
+            ("<start> a <<unk>> <end> <pad> <pad>", &[4, 1, 3, 5]),
+        ] {
+            assert_eq!(vocabulary.encode(caption), ids, "{caption}");
+        }
+    }
+}
+
+/// They went to libtorch as they were, and it ended in a panic.
+#[test]
+fn token_ids_of_other_programs_are_checked_when_opened() {
+    let words = [("a".to_owned(), 9), ("dog".to_owned(), 7)];
+    let vocabulary = Vocabulary::new(words, 6, 3); // <unk> 3, <start> 4, <end> 5
+    let open = |tokens: &[i32]| {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let caption = |caption_id, tokens: &[i32]| EncodedRecord {
+            caption_id,
+            image_id: 70,
+            split: "val".into(),
+            tokens: tokens.into(),
+        };
+        let rows = [caption(11, &[4, 1, 3, 2, 5]), caption(12, tokens)];
+        EncodedRecord::write(&root.join("encoded.parquet"), &rows).unwrap();
+        vocabulary.write(&root.join("vocab.json")).unwrap();
+        let mut manifest = Manifest::draft("vocabulary", "another", "1");
+        manifest.files = ["encoded.parquet", "vocab.json"]
+            .map(|name| FileEntry {
+                name: name.into(),
+                bytes: root.join(name).metadata().unwrap().len(),
+                rows: None,
+                blake3: digest_file(&root.join(name)).unwrap(),
+            })
+            .into();
+        manifest.digest = manifest.compute_digest();
+        let text = serde_json::to_string(&manifest).unwrap();
+        std::fs::write(root.join("manifest.json"), text).unwrap();
+        let verify = std::process::Command::new(env!("CARGO_BIN_EXE_attend-verify"))
+            .arg(root)
+            .output()
+            .unwrap();
+        let opened = Vocabulary::open_encoded(&Artifact::open(root).unwrap());
+        assert_eq!(
+            verify.status.code(),
+            Some(if opened.is_ok() { 0 } else { 4 })
+        );
+        opened.map(|(_, encoded)| encoded.len())
+    };
+    assert_eq!(open(&[4, 2, 5]).unwrap(), 2);
+    for (tokens, why) in [
+        (&[4, 99999, 5][..], "99999 is the id of no word"),
+        (&[4, -5, 5], "-5 is the id of no word"),
+        (&[4, 1, 0, 5], "0 is the id of no word"),
+        (&[4, 4, 1, 5], "4 is the id of no word"),
+        (&[], "0 tokens"),
+        (&[4, 5], "has 0 words"),
+        (&[4, 1, 1, 1, 1, 5], "has 4 words"),
+        (&[1, 2, 1], "begins with 1 and ends with 1"),
+    ] {
+        let error = open(tokens).unwrap_err();
+        assert_eq!(error.exit_code(), 4);
+        let message = error.to_string();
+        assert!(
+            message.contains("encoded.parquet: row 1 (caption 12"),
+            "{message}"
+        );
+        assert!(message.contains(why), "{message}");
     }
 }
 

@@ -6,8 +6,8 @@ use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{
-    Artifact, At, Error, Input, InputSpec, Parts, Record, Result, Stage, StageSpec, Staging,
-    digest_file, stage,
+    Artifact, At, Error, Input, InputSpec, Parts, Result, Stage, StageSpec, Staging, digest_file,
+    stage,
 };
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
@@ -112,13 +112,13 @@ fn train(stage: &Stage<Config>) -> Result<()> {
             artifact.verify()?;
         }
     }
-    let words = Vocabulary::open(vocabulary)?;
+    let (words, encoded) = Vocabulary::open_encoded(vocabulary)?;
     let vocabulary_file = vocabulary.file("vocab.json")?;
     let source = features.map_or(Ok(Source::Pixels), |features| {
         Features::open(features).map(Source::Features)
     })?;
-    let encoded = EncodedRecord::read(&vocabulary.file("encoded.parquet")?)?;
     let opened = Dataset::open(dataset)?;
+    EncodedRecord::check_images(&encoded, vocabulary, &opened)?;
     let size = opened.image_size().map(|n| n as i64);
     let data = Data::new(opened, source, encoded, &config.train.validation_split)?;
     let mut card = ModelCard {

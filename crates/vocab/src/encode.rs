@@ -1,7 +1,10 @@
 //! Captions as ids, and what became of them.
 
-use arrow::array::{ArrayRef, BooleanArray, Int32Builder, ListBuilder, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int32Builder, Int64Array, ListBuilder, RecordBatch, StringArray,
+};
 use arrow::compute::filter;
+use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::record::column;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Result};
@@ -23,15 +26,19 @@ pub(crate) struct SplitTally {
     pub(crate) wordless: u64,
 }
 
-/// Sums by split.
+/// Sums by split, and the captions that were left out.
 #[derive(Default)]
-pub(crate) struct Tally(pub(crate) BTreeMap<String, SplitTally>);
+pub(crate) struct Tally {
+    splits: BTreeMap<String, SplitTally>,
+    /// With the reason `too-long` or `wordless`.
+    pub(crate) rejected: Vec<RejectedRecord>,
+}
 
 /// Encodes captions of any split: from the columns of
 /// [`CaptionRecord`](attend_artifact::dataset::CaptionRecord) to those of
 /// [`EncodedRecord`](attend_artifact::vocabulary::EncodedRecord). A caption of more
 /// than the vocabulary's `max_length` words is left out, and so is one without any
-/// word (" . "): there is nothing to learn from it.
+/// word (" . "): there is nothing to learn from it. `tally` has the ledger.
 pub(crate) fn encode(
     captions: &RecordBatch,
     vocabulary: &Vocabulary,
@@ -39,13 +46,14 @@ pub(crate) fn encode(
 ) -> Result<Vec<ArrayRef>> {
     let mut tokens = ListBuilder::new(Int32Builder::new());
     let mut kept = Vec::with_capacity(captions.num_rows());
-    for (split, caption) in texts(captions)? {
+    for (row, (split, caption)) in texts(captions)?.enumerate() {
         let ids = vocabulary.encode(caption);
         let words = ids.len() - 2; // <start> and <end>
         let oov = ids.iter().filter(|id| **id == vocabulary.unk()).count();
         let keep = tally.count(split, words, oov, vocabulary.max_length);
-        if keep {
-            tokens.append_value(ids.iter().map(|id| Some(*id as i32)));
+        match keep {
+            true => tokens.append_value(ids.iter().map(|id| Some(*id as i32))),
+            false => tally.reject(captions, row, words, vocabulary.max_length)?,
         }
         kept.push(keep);
     }
@@ -71,7 +79,7 @@ pub(crate) fn texts(captions: &RecordBatch) -> Result<impl Iterator<Item = (&str
 impl Tally {
     /// Counts a caption, and says whether it is kept.
     fn count(&mut self, split: &str, words: usize, oov: usize, max_length: usize) -> bool {
-        let split = self.0.entry(split.to_owned()).or_default();
+        let split = self.splits.entry(split.to_owned()).or_default();
         match words {
             0 => split.wordless += 1,
             _ if words > max_length => split.too_long += 1,
@@ -85,11 +93,41 @@ impl Tally {
         false
     }
 
+    /// Enters a caption that is not kept in the ledger.
+    fn reject(
+        &mut self,
+        captions: &RecordBatch,
+        row: usize,
+        words: usize,
+        max_length: usize,
+    ) -> Result<()> {
+        let id = |at| column::<Int64Array>(captions, at).map(|ids| ids.value(row));
+        let (Some(id), Some(image_id)) = (id(0), id(1)) else {
+            return Err(Error::internal("captions have other columns"));
+        };
+        let (reason, detail) = match words {
+            0 => ("wordless", "no word in it".to_owned()),
+            _ => (
+                "too-long",
+                format!("{words} words, more than vocab.max_length = {max_length}"),
+            ),
+        };
+        self.rejected.push(RejectedRecord {
+            kind: "caption".into(),
+            id,
+            image_id,
+            file_name: String::new(),
+            reason: reason.into(),
+            detail,
+        });
+        Ok(())
+    }
+
     /// Counts for the manifest: `words`, `captions`, `dropped` (of it
     /// `dropped_too_long` and `dropped_wordless`), and per split
     /// `captions_SPLIT`, `tokens_SPLIT`, `oov_SPLIT` (tokens out of vocabulary).
     pub(crate) fn counts(&self, vocabulary: &Vocabulary) -> Vec<(String, u64)> {
-        let sum = |of: fn(&SplitTally) -> u64| self.0.values().map(of).sum();
+        let sum = |of: fn(&SplitTally) -> u64| self.splits.values().map(of).sum();
         let mut counts: Vec<(String, u64)> = vec![
             ("words".into(), vocabulary.words.len() as u64),
             ("captions".into(), sum(|t| t.captions)),
@@ -97,7 +135,7 @@ impl Tally {
             ("dropped_too_long".into(), sum(|t| t.too_long)),
             ("dropped_wordless".into(), sum(|t| t.wordless)),
         ];
-        for (split, t) in &self.0 {
+        for (split, t) in &self.splits {
             counts.push((format!("captions_{split}"), t.captions));
             counts.push((format!("tokens_{split}"), t.tokens));
             counts.push((format!("oov_{split}"), t.oov));
@@ -112,7 +150,7 @@ impl Tally {
             vocabulary.words.len(),
             vocabulary.min_count
         );
-        for (split, t) in &self.0 {
+        for (split, t) in &self.splits {
             let oov = 100.0 * t.oov as f64 / t.tokens.max(1) as f64;
             let mut line = format!(
                 "{split}: {} captions, {} tokens, {oov:.2} % of them out of vocabulary",
@@ -167,6 +205,9 @@ mod tests {
             .collect();
         assert_eq!(ids, [(1, &[4, 1, 2, 5][..]), (3, &[4, 1, 3, 2, 5])]);
         assert_eq!(encoded[1].split, "val");
+        let rejected = tally.rejected.iter();
+        let rejected: Vec<_> = rejected.map(|r| (r.id, r.image_id, &*r.reason)).collect();
+        assert_eq!(rejected, [(2, 9, "wordless"), (4, 9, "too-long")]);
         let counts: BTreeMap<String, u64> = tally.counts(&vocabulary).into_iter().collect();
         let expected = [
             ("captions", 2),

@@ -9,7 +9,7 @@
 mod encode;
 mod words;
 
-use attend_artifact::dataset::CaptionRecord;
+use attend_artifact::dataset::{CaptionRecord, RejectedRecord};
 use attend_artifact::record::Table;
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{
@@ -102,6 +102,11 @@ fn run(stage: &Stage<Config>) -> Result<()> {
         encoded.write(encode::encode(&batch?, &vocabulary, &mut tally)?)?;
     }
     staging.done("encoded.parquet", Some(encoded.finish()?))?;
+    // Where nothing was left out, the artifact is what it was before it had a ledger.
+    if !tally.rejected.is_empty() {
+        RejectedRecord::write(&staging.path("rejected.parquet")?, &tally.rejected)?;
+        staging.done("rejected.parquet", Some(tally.rejected.len() as u64))?;
+    }
     tally.log(&vocabulary);
     let counts = tally.counts(&vocabulary);
     let counts: Vec<(&str, u64)> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();

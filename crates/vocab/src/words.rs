@@ -1,6 +1,6 @@
 //! Which words the vocabulary holds.
 
-use attend_artifact::vocabulary::Tokenizer;
+use attend_artifact::vocabulary::{Tokenizer, UNK};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,6 +26,7 @@ impl WordCounts {
         }
         if split == TRAIN {
             tokenizer.each_word(caption, |word| match self.words.get_mut(word) {
+                _ if word == UNK => {}
                 Some(count) => *count += 1,
                 None => drop(self.words.insert(word.to_owned(), 1)),
             });

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use assert_cmd::Command;
-use attend_artifact::dataset::CaptionRecord;
+use attend_artifact::dataset::{CaptionRecord, RejectedRecord};
 use attend_artifact::manifest::{FileEntry, Producer, SCHEMA};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Manifest, Record, digest_file};
@@ -122,6 +122,58 @@ fn makes_words_and_encoded_captions() {
         ("oov_val", 2),
     ] {
         assert_eq!(artifact.count(name), count, "{name}");
+    }
+}
+
+/// They were a number in the manifest alone.
+#[test]
+fn captions_that_are_left_out_stand_in_a_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("vocabulary");
+    let make = |captions: &[(&str, &str)]| {
+        let set = ["vocab.min_count=1", "vocab.max_length=8"];
+        vocab(&dataset(folder.path(), captions), &output, &set)
+            .assert()
+            .success();
+        Artifact::open(&output).unwrap()
+    };
+    let ledger = make(&CAPTIONS).file("rejected.parquet").unwrap();
+    let rejected = RejectedRecord::read(&ledger).unwrap();
+    let rejected: Vec<_> = (rejected.iter())
+        .map(|row| (&*row.kind, row.id, row.image_id, &*row.reason, &*row.detail))
+        .collect();
+    let too_long = "9 words, more than vocab.max_length = 8";
+    let expected = [
+        ("caption", 3, 103, "wordless", "no word in it"),
+        ("caption", 5, 105, "too-long", too_long),
+    ];
+    assert_eq!(rejected, expected);
+    // An artifact from which nothing was left out is what it was before.
+    assert!(make(&CAPTIONS[..2]).file("rejected.parquet").is_err());
+}
+
+/// `<unk>` of the tutorial's HDF5 files became the word "unk".
+#[test]
+fn a_special_token_is_not_counted_as_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let captions = [
+        ("train", "<start> a <unk> runs <end>"),
+        ("train", "<unk> runs <pad>"),
+    ];
+    let dataset = dataset(folder.path(), &captions);
+    for tokenizer in ["lowercase-alphanumeric", "unicode-words"] {
+        let output = folder.path().join(tokenizer);
+        let set = format!("vocab.tokenizer={tokenizer}");
+        vocab(&dataset, &output, &["vocab.min_count=1", &set])
+            .assert()
+            .success();
+        let artifact = Artifact::open(&output).unwrap();
+        let (vocabulary, encoded) = Vocabulary::open_encoded(&artifact).unwrap();
+        let words: Vec<&str> = vocabulary.words.iter().map(|w| w.word.as_str()).collect();
+        assert_eq!(words, ["runs", "a"]);
+        assert_eq!(encoded[0].tokens, [4, 2, 3, 1, 5]);
+        assert_eq!(encoded[1].tokens, [4, 3, 1, 5]);
+        assert_eq!(artifact.count("oov_train"), 2);
     }
 }
 

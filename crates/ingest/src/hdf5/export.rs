@@ -3,7 +3,7 @@
 use super::{ImagesWriter, SPLITS};
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, At, Error, Progress, Record, Result, check_interrupt, progress};
+use attend_artifact::{Artifact, At, Error, Progress, Result, check_interrupt, progress};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -63,9 +63,9 @@ pub fn export(args: &Args) -> Result<()> {
         )));
     }
     let captions_per_image = usize::from(args.captions_per_image);
-    let words = Vocabulary::open(&vocabulary)?;
-    let encoded = EncodedRecord::read(&vocabulary.file("encoded.parquet")?)?;
+    let (words, encoded) = Vocabulary::open_encoded(&vocabulary)?;
     let dataset = Dataset::open(&dataset)?;
+    EncodedRecord::check_images(&encoded, &vocabulary, &dataset)?;
     let base = format!(
         "{}_{captions_per_image}_cap_per_img_{}_min_word_freq",
         args.name,
