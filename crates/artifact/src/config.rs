@@ -256,14 +256,14 @@ mod tests {
     fn what_is_to_be_a_string_needs_no_quotes() {
         let schedule = |text: &str| {
             let set = [format!("train.schedule={text}")];
-            load::<Config>(None, &set).map(|config| config.train.schedule)
+            load::<Config>(None, &set, &[]).map(|(config, _)| config.train.schedule)
         };
         for text in ["2017", "007", "true", "1e-3", "2017-01-01", "cosine"] {
             assert_eq!(schedule(text).unwrap(), text);
         }
         assert_eq!(schedule("\"a b\"").unwrap(), "a b");
         assert!(schedule("[1]").is_err());
-        let epochs: Config = load(None, &["train.epochs=7".into()]).unwrap();
+        let (epochs, _) = load::<Config>(None, &["train.epochs=7".into()], &[]).unwrap();
         assert_eq!(epochs.train.epochs, 7);
     }
 
