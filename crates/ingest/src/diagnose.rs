@@ -8,6 +8,8 @@ use std::fmt;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
+const UTF_16: &str = "UTF-16; save it as UTF-8";
+
 /// What a JSON file is instead of `what`, as far as it is one of the usual mistakes.
 pub fn json(path: &Path, what: &str) -> Option<String> {
     let mut begin = Vec::new();
@@ -32,9 +34,8 @@ pub fn json(path: &Path, what: &str) -> Option<String> {
 /// What a file is that is no text, by its first bytes.
 pub fn no_text(begin: &[u8]) -> Option<&'static str> {
     match begin {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..] => {
-            Some("UTF-16 (or no text at all); save it as UTF-8")
-        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(UTF_16),
+        [0, other, ..] | [other, 0, ..] if *other != 0 => Some(UTF_16),
         [0x1f, 0x8b, ..] => Some("gzip; unpack it"),
         [b'P', b'K', 3, 4, ..] => Some("a zip archive; unpack it"),
         _ if begin.starts_with(b"version https://git-lfs") => {
