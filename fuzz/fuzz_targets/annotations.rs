@@ -5,7 +5,8 @@
 
 use attend_artifact::Error;
 use attend_ingest::annotations::Annotations;
-use attend_ingest::config::{Files, Normalise, Section};
+use attend_ingest::config::{Files, Normalise, Section, Splits};
+use attend_ingest::ids::Id;
 use attend_ingest::select::{Candidate, select};
 use attend_ingest::source::plain;
 use attend_ingest::{coco, flickr8k, karpathy, objects};
@@ -34,7 +35,7 @@ static FOLDER: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 static SECTION: LazyLock<Section> = LazyLock::new(|| Section {
     annotations: KARPATHY.into(),
     objects: Files::One(OBJECTS.into()),
-    splits: vec!["train".into()],
+    splits: Splits::Names(vec!["train".into()]),
     ..Section::default()
 });
 
@@ -89,7 +90,7 @@ fn sort(annotations: Option<Annotations>) {
         listed.caption = Normalise::Nfkc.apply(std::mem::take(&mut listed.caption));
     }
     let (images, captions) = (annotations.images.len(), annotations.captions.len());
-    let (candidates, rejected) = select(annotations);
+    let (candidates, rejected) = select(annotations, &SECTION);
     let of = |kind: &str| rejected.iter().filter(|row| row.kind == kind).count();
     assert_eq!(images, candidates.len() + of("image"));
     let kept: usize = candidates.iter().map(|image| image.captions.len()).sum();
@@ -107,12 +108,14 @@ fn sort(annotations: Option<Annotations>) {
 fn boxes(root: &Path) {
     let candidates = [0, 1, -1].map(|image_id| Candidate {
         image_id,
+        source_id: Id::Number(image_id),
         split: "val".into(),
         file_name: "a.jpg".into(),
         captions: vec![(0, "a".into())],
     });
     let files = objects::files(root, &SECTION).expect("just written");
-    for object in read(objects::read(&files, &candidates)).unwrap_or_default() {
+    let found = read(objects::read(&files, &candidates, &mut Vec::new()));
+    for object in found.unwrap_or_default().into_iter().map(|found| found.object) {
         let edges = [
             object.x,
             object.y,

@@ -255,6 +255,16 @@ mod tests {
         );
     }
 
+    /// `dataset.objects` takes one string or several, `dataset.splits` a list or a table.
+    #[test]
+    fn a_key_may_take_more_than_its_default_shows() {
+        let text = "[train]\ngrid = { dev = \"val\" }\ndevice = [\"a\", \"b\"]\n";
+        let table = given(text, &["train.device=[\"c\"]", "train.batch=1"]).unwrap();
+        assert_eq!(table["train"]["grid"]["dev"].as_str(), Some("val"));
+        assert_eq!(table["train"]["device"].as_array().map(Vec::len), Some(1));
+        assert_eq!(table.to_string().parse::<Table>().unwrap(), table);
+    }
+
     #[test]
     fn unknown_names_with_line_and_nearest() {
         refused(

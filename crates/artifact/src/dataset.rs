@@ -246,7 +246,7 @@ impl Dataset {
                 .collect();
             splits.dedup();
             return Err(Error::input(format!(
-                "the data set has no image in split {split:?}; it has {}",
+                "the data set has no image in split {split:?} (dataset.splits can call one so); it has {}",
                 if splits.is_empty() {
                     "none at all".to_owned()
                 } else {

@@ -5,6 +5,8 @@
 //! pair (`\ud800`). Memory is taken in proportion to the file's size; JSON may be
 //! nested 128 levels deep, and any number in keys that are not read.
 
+use crate::diagnose;
+use crate::ids::Id;
 use attend_artifact::{At, Error, Result};
 use rustix::fs::OFlags;
 use serde::de::DeserializeOwned;
@@ -25,6 +27,8 @@ pub struct Annotations {
     pub files: Vec<AnnotationFile>,
     /// Folders under the root that hold the photographs and must exist.
     pub folders: Vec<String>,
+    /// Whether captions stand with their image, and don't name it by its id.
+    pub nested: bool,
 }
 
 /// An annotation file and the role it has.
@@ -40,9 +44,9 @@ pub struct AnnotationFile {
 #[derive(Clone, Debug)]
 pub struct ListedImage {
     /// Identity in the source.
-    pub image_id: i64,
-    /// Its split.
-    pub split: String,
+    pub image_id: Id,
+    /// Its split, as the source calls it; none where it is in no split's list.
+    pub split: Option<String>,
     /// Folder under the root, empty or ours to trust.
     pub folder: String,
     /// File name under `folder` as the annotations have it: not to be trusted.
@@ -53,9 +57,11 @@ pub struct ListedImage {
 #[derive(Clone, Debug)]
 pub struct ListedCaption {
     /// Identity in the source.
-    pub caption_id: i64,
-    /// The image that it is said to describe.
-    pub image_id: i64,
+    pub caption_id: Id,
+    /// The id of the image that it is said to describe.
+    pub image_id: Id,
+    /// That image, by its index among the listed ones; none where it is not listed.
+    pub image: Option<usize>,
     /// The text.
     pub caption: String,
 }
@@ -105,14 +111,20 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
         if e.classify() == Category::Io {
             return Error::internal(format!("{}: {e}", path.display()));
         }
+        if let Some(kind) = diagnose::json(path, what) {
+            return Error::input(format!("{}: {kind}; expected: {what}", path.display()));
+        }
         let text = e.to_string();
         let message = text
             .rsplit_once(" at line ")
             .map_or(text.as_str(), |(message, _)| message);
         let hint = match e.classify() {
-            Category::Eof => ": the file ends too early, copy or download it again",
-            Category::Syntax => ": no valid JSON",
-            _ => "",
+            Category::Eof => ": the file ends too early, copy or download it again".to_owned(),
+            Category::Syntax if text.starts_with("invalid unicode") => {
+                ": not UTF-8 (Latin-1?), save it as UTF-8".to_owned()
+            }
+            Category::Syntax => ": no valid JSON".to_owned(),
+            _ => diagnose::key::<T>(path).map_or(String::new(), |key| format!(" ({key})")),
         };
         let place = format!("{}:{}:{}", path.display(), e.line(), e.column());
         Error::input(format!("{place}: {message}{hint}; expected: {what}"))
@@ -126,11 +138,15 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
 pub fn read_text(path: &Path, what: &str) -> Result<String> {
     let mut bytes = Vec::new();
     open(path, what)?.read_to_end(&mut bytes).at(path)?;
+    if let Some(kind) = diagnose::no_text(&bytes) {
+        let path = path.display();
+        return Err(Error::input(format!("{path}: {kind}; expected: {what}")));
+    }
     String::from_utf8(bytes).map_err(|e| {
         let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
         Error::input(format!(
-            "{}:{line}: not UTF-8; expected: {what}",
+            "{}:{line}: not UTF-8; save it as UTF-8; expected: {what}",
             path.display()
         ))
     })

@@ -2,6 +2,7 @@
 
 use attend_artifact::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
 
 /// The sections that this stage reads.
@@ -27,14 +28,18 @@ pub struct Section {
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
-    /// `Flicker8k_Dataset`; `coco` has its own folders. Any of these may be a
-    /// zip or tar archive instead, named here or standing in the folder's place.
+    /// `Flicker8k_Dataset`; for `coco` empty means `{split}{year}`, and of another
+    /// folder that one in it, where it is there (`images/train2017/`), or itself.
+    /// Any of these may be a zip or tar archive instead, named here or standing in
+    /// the folder's place.
     pub image_dir: String,
     /// The year in the file and folder names of format `coco`.
     pub year: String,
     /// The splits of format `coco` to read. The official set has captions for
-    /// `train` and `val` alone, hence no `test`.
-    pub splits: Vec<String>,
+    /// `train` and `val` alone, hence no `test`. Of any format, splits with other
+    /// names than `train`, `val` and `test`: a table of what to call them, such as
+    /// `{ Train = "train", dev = "val" }`; `coco` then reads those alone.
+    pub splits: Splits,
     /// What Karpathy's `restval` (the part of COCO's validation images that he
     /// left over) counts as.
     pub restval: Restval,
@@ -71,7 +76,7 @@ impl Default for Section {
             annotations: "dataset_coco.json".into(),
             image_dir: String::new(),
             year: "2014".into(),
-            splits: vec!["train".into(), "val".into()],
+            splits: Splits::Names(vec!["train".into(), "val".into()]),
             restval: Restval::Train,
             normalise: Normalise::None,
             objects: Files::One(String::new()),
@@ -135,6 +140,26 @@ impl Normalise {
     }
 }
 
+/// The splits to read, and what to call them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Splits {
+    /// By their own names.
+    Names(Vec<String>),
+    /// The source's name to the artifact's.
+    Renamed(BTreeMap<String, String>),
+}
+
+impl Splits {
+    /// The source's names.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Splits::Names(names) => names.iter().map(String::as_str).collect(),
+            Splits::Renamed(names) => names.keys().map(String::as_str).collect(),
+        }
+    }
+}
+
 /// One file or several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -157,6 +182,23 @@ impl Files {
 }
 
 impl Section {
+    /// What the artifact calls a split of the source.
+    ///
+    /// # Errors
+    /// Why its images are left out.
+    pub fn split(&self, name: &str) -> Result<String, &'static str> {
+        if let Splits::Renamed(names) = &self.splits
+            && let Some(name) = names.get(name)
+        {
+            return Ok(name.clone());
+        }
+        match (self.format, name, self.restval) {
+            (Format::Karpathy, "restval", Restval::Drop) => Err("dataset.restval = \"drop\""),
+            (Format::Karpathy, "restval", Restval::Train) => Ok("train".to_owned()),
+            _ => Ok(name.to_owned()),
+        }
+    }
+
     /// Refuses values that make no sense.
     ///
     /// # Errors
@@ -173,7 +215,7 @@ impl Section {
         if !(0.0..=1.0).contains(&self.max_rejected_fraction) {
             return refuse("max_rejected_fraction", "between 0 and 1");
         }
-        if self.format == Format::Coco && self.splits.is_empty() {
+        if self.format == Format::Coco && self.splits.names().is_empty() {
             return refuse(
                 "splits",
                 "a list of at least one split, such as [\"train\", \"val\"]",

@@ -3,6 +3,7 @@
 
 use crate::annotations::{AnnotationFile, Annotations, ListedCaption, ListedImage, read_text};
 use crate::config::Section;
+use crate::ids::Id;
 use attend_artifact::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -18,7 +19,7 @@ const LISTS: [(&str, &str); 3] = [
 /// Reads captions and lists. The files have no ids: an image's id is its place
 /// among the images of the token file, from 0 (as Karpathy's `imgid`), a
 /// caption's id its line, from 0. Images of the token file that are in no list
-/// are not part of the data set, as its authors meant it.
+/// are in no split, as its authors meant it.
 ///
 /// # Errors
 /// `Error::Input` naming the file and the line.
@@ -29,6 +30,7 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
     };
     let mut all = Annotations {
         folders: vec![folder.to_owned()],
+        nested: true,
         ..Annotations::default()
     };
 
@@ -50,8 +52,9 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         let next = ids.len() as i64;
         let image_id = *ids.entry(name.to_owned()).or_insert(next);
         all.captions.push(ListedCaption {
-            caption_id: line as i64,
-            image_id,
+            caption_id: Id::Number(line as i64),
+            image_id: Id::Number(image_id),
+            image: None,
             caption: caption.to_owned(),
         });
     }
@@ -60,6 +63,12 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         path,
     });
 
+    let image = |name: &str, id: i64, split: Option<&str>| ListedImage {
+        image_id: Id::Number(id),
+        split: split.map(str::to_owned),
+        folder: folder.to_owned(),
+        name: name.to_owned(),
+    };
     for (split, list) in LISTS {
         let path = root.join(list);
         let what = format!("the names of Flickr8k's {split} images (dataset.root)");
@@ -70,19 +79,29 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         {
             let next = ids.len() as i64;
             let image_id = *ids.entry(name.to_owned()).or_insert(next);
-            all.images.push(ListedImage {
-                image_id,
-                split: split.to_owned(),
-                folder: folder.to_owned(),
-                name: name.to_owned(),
-            });
+            all.images.push(image(name, image_id, Some(split)));
         }
         all.files.push(AnnotationFile {
             role: format!("images_{split}"),
             path,
         });
     }
-    keep_listed(&mut all);
+    let mut index: HashMap<Id, usize> = HashMap::new();
+    for (at, image) in all.images.iter().enumerate() {
+        index.entry(image.image_id.clone()).or_insert(at);
+    }
+    let unlisted = ids
+        .iter()
+        .filter(|(_, id)| !index.contains_key(&Id::Number(**id)));
+    let mut unlisted: Vec<(i64, &str)> = unlisted.map(|(name, id)| (*id, name.as_str())).collect();
+    unlisted.sort_unstable();
+    for (id, name) in unlisted {
+        index.insert(Id::Number(id), all.images.len());
+        all.images.push(image(name, id, None));
+    }
+    for caption in &mut all.captions {
+        caption.image = index.get(&caption.image_id).copied();
+    }
     Ok(all)
 }
 
@@ -92,16 +111,4 @@ fn parse(line: &str) -> Option<(&str, &str)> {
     let (name, number) = key.rsplit_once('#')?;
     let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     (numbered && !name.is_empty()).then_some((name, caption))
-}
-
-fn keep_listed(all: &mut Annotations) {
-    let listed: std::collections::HashSet<i64> =
-        all.images.iter().map(|image| image.image_id).collect();
-    let before = all.captions.len();
-    all.captions
-        .retain(|caption| listed.contains(&caption.image_id));
-    if all.captions.len() < before {
-        let unused = before - all.captions.len();
-        tracing::info!("{unused} captions of images that are in no split's list are not used");
-    }
 }

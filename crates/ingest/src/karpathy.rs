@@ -3,7 +3,8 @@
 //! split and sentences in one file.
 
 use crate::annotations::{AnnotationFile, Annotations, ListedCaption, ListedImage, read_json};
-use crate::config::{Restval, Section};
+use crate::config::Section;
+use crate::ids::Id;
 use attend_artifact::Result;
 use serde::Deserialize;
 use std::path::Path;
@@ -19,17 +20,21 @@ struct Image {
     #[serde(default)]
     filepath: String,
     filename: String,
-    imgid: i64,
+    #[serde(default)]
+    imgid: Id,
     /// COCO alone: COCO's own image id.
-    cocoid: Option<i64>,
+    #[serde(default)]
+    cocoid: Id,
     split: String,
     sentences: Vec<Sentence>,
 }
 
 #[derive(Deserialize)]
 struct Sentence {
-    raw: String,
-    sentid: i64,
+    #[serde(deserialize_with = "Option::deserialize")]
+    raw: Option<String>,
+    #[serde(default)]
+    sentid: Id,
 }
 
 /// Reads the file. The image's id is its `cocoid`, or `imgid` where it has none.
@@ -40,29 +45,32 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
     let path = root.join(&section.annotations);
     let what = "Karpathy's dataset_*.json (dataset.root, dataset.annotations)";
     let file: DatasetFile = read_json(&path, what)?;
-    let mut all = Annotations::default();
+    let mut all = Annotations {
+        nested: true,
+        ..Annotations::default()
+    };
     for image in file.images {
-        let split = match (image.split.as_str(), section.restval) {
-            ("restval", Restval::Drop) => continue,
-            ("restval", Restval::Train) => "train".to_owned(),
-            _ => image.split,
+        let image_id = match image.cocoid {
+            Id::None => image.imgid,
+            id => id,
         };
-        let image_id = image.cocoid.unwrap_or(image.imgid);
+        let index = all.images.len();
         let name = match image.filepath.as_str() {
             "" => image.filename,
             folder => format!("{folder}/{}", image.filename),
         };
         all.images.push(ListedImage {
-            image_id,
-            split,
+            image_id: image_id.clone(),
+            split: Some(image.split),
             folder: section.image_dir.clone(),
             name,
         });
         all.captions
             .extend(image.sentences.into_iter().map(|sentence| ListedCaption {
                 caption_id: sentence.sentid,
-                image_id,
-                caption: sentence.raw,
+                image_id: image_id.clone(),
+                image: Some(index),
+                caption: sentence.raw.unwrap_or_default(),
             }));
     }
     all.files.push(AnnotationFile {

@@ -1,6 +1,6 @@
 //! What was left out, why, and how that is told.
 //!
-//! Every image and caption that the annotations list and the artifact has not is
+//! Every image, caption and box that the annotations list and the artifact has not is
 //! one row of `rejected.parquet`, with one of these reasons:
 //!
 //! | reason | of | meaning |
@@ -13,11 +13,15 @@
 //! | `too-large` | image | more than `dataset.max_pixels`, or a file of more than 256 MiB |
 //! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`, a link) |
 //! | `bad-split` | image | its split's name can't be part of a file name |
-//! | `duplicate-id` | image, caption | an earlier one has the same id |
+//! | `no-split` | image | it is in no split's list, or `dataset.restval` drops it; not counted by `dataset.max_rejected_fraction` |
+//! | `duplicate-id` | image, caption | an earlier one (of captions: of the same image) has the same id |
 //! | `no-caption` | image | it has no caption that can be used |
 //! | `empty-caption` | caption | nothing but white space and characters that don't show |
-//! | `no-image` | caption | its image is not listed |
-//! | `image-rejected` | caption | it could be used, but its image can't |
+//! | `too-many` | caption | of an HDF5 export: more than `--captions-per-image` of its image |
+//! | `no-image` | caption, box | its image is not listed, or several are |
+//! | `image-rejected` | caption, box | it could be used, but its image can't |
+//! | `bad-box` | box | not four numbers, or nothing of it lies within the image |
+//! | `no-category` | box | its category is not listed |
 
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::{Error, Result};
@@ -56,8 +60,23 @@ pub fn caption(
     }
 }
 
-/// Fails where more than `limit` (a fraction) of `listed` images under `root` were
-/// rejected.
+/// Row of a rejected box, of the annotation with this id.
+pub fn of_box(
+    id: i64,
+    image_id: i64,
+    file_name: &str,
+    reason: &str,
+    detail: impl Into<String>,
+) -> RejectedRecord {
+    RejectedRecord {
+        kind: "box".into(),
+        id,
+        ..image(image_id, file_name, reason, detail)
+    }
+}
+
+/// Fails where all or more than `limit` (a fraction) of `listed` images under `root`
+/// were rejected.
 ///
 /// # Errors
 /// [`Error::Input`] with the sums and the first few; `table` is where all are.
@@ -68,41 +87,46 @@ pub fn check(
     root: &Path,
     table: &Path,
 ) -> Result<()> {
-    let images: Vec<&RejectedRecord> = rejected.iter().filter(|row| row.kind == "image").collect();
-    let fraction = images.len() as f64 / listed.max(1) as f64;
-    if fraction <= limit {
-        return Ok(());
+    let images = || rejected.iter().filter(|row| row.kind == "image");
+    // What is left out on purpose is no loss.
+    let lost = || images().filter(|row| row.reason != "no-split");
+    let wanted = listed - (images().count() - lost().count());
+    let (many, root, table) = (lost().count(), root.display(), table.display());
+    if many as f64 / wanted.max(1) as f64 > limit {
+        return Err(Error::input(format!(
+            "{many} of {wanted} images under {root} can't be used ({}): more than dataset.max_rejected_fraction = {limit} allows. First:{}\n\
+             All are in {table}. Mend them, or allow more: the finished shards are kept.",
+            sums(lost()),
+            first(lost()),
+        )));
     }
-    let first: String = images
-        .iter()
-        .take(3)
-        .map(|row| format!("\n  {}", line(row)))
-        .collect();
-    Err(Error::input(format!(
-        "{} of {listed} images under {} can't be used ({}): more than dataset.max_rejected_fraction = {limit} allows. First:{first}\n\
-         All are in {}. Mend them, or allow more: the finished shards are kept.",
-        images.len(),
-        root.display(),
-        sums(images.iter().copied()),
-        table.display()
-    )))
+    if wanted == 0 && images().next().is_none() {
+        return Err(Error::input(format!("{root}: no image is listed")));
+    }
+    if many == wanted {
+        return Err(Error::input(format!(
+            "{root}: not one image can be used ({}). First:{}\nAll are in {table}",
+            sums(images()),
+            first(images()),
+        )));
+    }
+    Ok(())
 }
 
 /// Says in a few lines what was left out.
 pub fn report(rejected: &[RejectedRecord]) {
-    for kind in ["image", "caption"] {
+    for (kind, kinds) in [
+        ("image", "images"),
+        ("caption", "captions"),
+        ("box", "boxes"),
+    ] {
         let rows = || {
             rejected
                 .iter()
                 .filter(|row| row.kind == kind && row.reason != "image-rejected")
         };
         let Some(first) = rows().next() else { continue };
-        tracing::warn!(
-            "left out {}s: {}; first: {}",
-            kind,
-            sums(rows()),
-            line(first)
-        );
+        tracing::warn!("left out {kinds}: {}; first: {}", sums(rows()), line(first));
     }
 }
 
@@ -129,6 +153,13 @@ pub fn sums<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
         .map(|(reason, n)| format!("{n} {reason}"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// A line each of the first three.
+fn first<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
+    rows.take(3)
+        .map(|row| format!("\n  {}", line(row)))
+        .collect()
 }
 
 fn line(row: &RejectedRecord) -> String {

@@ -3,9 +3,11 @@
 //!
 //! - [`config`]: the section `[dataset]`.
 //! - [`coco`], [`karpathy`], [`flickr8k`]: annotation files to one common form,
-//!   [`annotations::Annotations`]; [`objects`]: boxes of COCO instances.
+//!   [`annotations::Annotations`]; [`objects`]: boxes of COCO instances;
+//!   [`diagnose`]: what a file is that is none of these.
 //! - [`hdf5`]: the files of the PyTorch tutorial, in and out.
-//! - [`select`]: which images and captions can be used, by their annotations.
+//! - [`select`]: which images and captions can be used, by their annotations;
+//!   [`ids`]: the numbers that they get.
 //! - [`source`]: a file name to bytes, out of a folder or an [`archive`].
 //! - [`photograph`]: those to pixels or to a reason; [`pipeline`] does it in
 //!   threads, [`shards`] writes what comes out.
@@ -19,8 +21,10 @@ pub mod annotations;
 pub mod archive;
 pub mod coco;
 pub mod config;
+pub mod diagnose;
 pub mod flickr8k;
 pub mod hdf5;
+pub mod ids;
 pub mod karpathy;
 pub mod ledger;
 pub mod objects;

@@ -3,10 +3,13 @@
 
 use crate::annotations::{AnnotationFile, open, read_json};
 use crate::config::Section;
+use crate::ids::Id;
+use crate::ledger;
 use crate::select::Candidate;
 use attend_artifact::Result;
-use attend_artifact::dataset::ObjectRecord;
+use attend_artifact::dataset::{ObjectRecord, RejectedRecord};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -19,26 +22,55 @@ struct InstanceFile {
 
 #[derive(Deserialize)]
 struct Image {
-    id: i64,
-    width: f64,
-    height: f64,
+    id: Id,
+    #[serde(default)]
+    file_name: Option<String>,
+    #[serde(default)]
+    width: Option<f64>,
+    #[serde(default)]
+    height: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct Instance {
-    image_id: i64,
-    category_id: i64,
+    #[serde(default)]
+    id: Id,
+    image_id: Id,
+    category_id: Id,
+    #[serde(default)]
+    bbox: Bbox,
+}
+
+/// One box that is none is no reason to read no other.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Bbox {
     /// Left, top, width, height in pixels.
-    bbox: [f64; 4],
+    Numbers([f64; 4]),
+    Other(IgnoredAny),
+}
+
+impl Default for Bbox {
+    fn default() -> Bbox {
+        Bbox::Other(IgnoredAny)
+    }
 }
 
 #[derive(Deserialize)]
 struct Category {
-    id: i64,
+    id: Id,
     name: String,
 }
 
-const WHAT: &str = "COCO instances (dataset.root, dataset.objects)";
+const WHAT: &str = "COCO's instances (dataset.root, dataset.objects)";
+
+/// A box that was read, and the id of its annotation.
+pub struct Found {
+    /// The annotation's id, or its place in the file where that is no number.
+    pub id: i64,
+    /// The box.
+    pub object: ObjectRecord,
+}
 
 /// The files that `dataset.objects` names.
 ///
@@ -63,66 +95,137 @@ pub fn files(root: &Path, section: &Section) -> Result<Vec<AnnotationFile>> {
 }
 
 /// Reads the boxes of the candidates, in their order and then that of the files,
-/// cut to the image. Boxes of other images are none of the data set's; boxes
-/// without area or with an unknown category are left out.
+/// cut to the image. Boxes that can't be used are rows in `rejected`, which has the
+/// rejected images.
 ///
 /// # Errors
 /// `Error::Input` naming the file and the place in it.
-pub fn read(files: &[AnnotationFile], candidates: &[Candidate]) -> Result<Vec<ObjectRecord>> {
-    let order: HashMap<i64, usize> = candidates
-        .iter()
-        .enumerate()
-        .map(|(index, image)| (image.image_id, index))
-        .collect();
-    let mut objects: Vec<(usize, ObjectRecord)> = Vec::new();
-    let mut left_out = 0;
+pub fn read(
+    files: &[AnnotationFile],
+    candidates: &[Candidate],
+    rejected: &mut Vec<RejectedRecord>,
+) -> Result<Vec<Found>> {
+    let mut order: HashMap<&Id, Vec<usize>> = HashMap::new();
+    for (index, image) in candidates.iter().enumerate() {
+        order.entry(&image.source_id).or_default().push(index);
+    }
+    let mut objects: Vec<(usize, Found)> = Vec::new();
+    let mut rows = Vec::new();
     for AnnotationFile { path, .. } in files {
         let file: InstanceFile = read_json(path, WHAT)?;
-        let sizes: HashMap<i64, (f64, f64)> = file
-            .images
-            .into_iter()
-            .map(|image| (image.id, (image.width, image.height)))
-            .collect();
-        let names: HashMap<i64, String> = file
+        let images: HashMap<&Id, &Image> = file.images.iter().map(|it| (&it.id, it)).collect();
+        let names: HashMap<&Id, &str> = file
             .categories
-            .into_iter()
-            .map(|category| (category.id, category.name))
+            .iter()
+            .map(|category| (&category.id, category.name.as_str()))
             .collect();
-        for instance in &file.annotations {
-            let Some(&index) = order.get(&instance.image_id) else {
+        for (place, instance) in (0..).zip(&file.annotations) {
+            let id = match instance.id {
+                Id::Number(id) => id,
+                _ => place,
+            };
+            let image = images.get(&instance.image_id).copied();
+            let found = order.get(&instance.image_id).map_or(&[][..], Vec::as_slice);
+            let Some(index) = one_of(found, candidates, image) else {
+                let image_id = instance.image_id.number();
+                let (reason, detail) = match found.len() {
+                    0 => ("no-image", "no image with this image_id is listed"),
+                    _ => ("no-image", "images of several splits have this image_id"),
+                };
+                rows.push(ledger::of_box(id, image_id, "", reason, detail));
                 continue;
             };
-            match object(
-                instance,
-                sizes.get(&instance.image_id),
-                names.get(&instance.category_id),
-            ) {
-                Some(object) => objects.push((index, object)),
-                None => left_out += 1,
+            let Candidate {
+                image_id,
+                file_name,
+                ..
+            } = &candidates[index];
+            let name = names.get(&instance.category_id).copied();
+            match object(*image_id, &instance.bbox, image, name) {
+                Ok(object) => objects.push((index, Found { id, object })),
+                Err((reason, detail)) => {
+                    rows.push(ledger::of_box(id, *image_id, file_name, reason, detail));
+                }
             }
         }
     }
-    if left_out > 0 {
-        tracing::warn!("left out {left_out} boxes: no area, no category or no size of the image");
-    }
+    let of_images = rejected_images(rejected);
+    let of_image = |row: &RejectedRecord| of_images.get(&row.image_id).copied();
+    let rows = rows.into_iter().map(|row| match of_image(&row) {
+        Some(image) if row.reason == "no-image" => of_rejected(row.id, image),
+        _ => row,
+    });
+    let rows: Vec<RejectedRecord> = rows.collect();
+    rejected.extend(rows);
     objects.sort_by_key(|(index, _)| *index);
     Ok(objects.into_iter().map(|(_, object)| object).collect())
 }
 
+/// The candidate that a box is of: of several with its image's id, the one whose file
+/// has the image's name.
+fn one_of(found: &[usize], candidates: &[Candidate], image: Option<&Image>) -> Option<usize> {
+    let [one] = found else {
+        let name = image?.file_name.as_deref()?;
+        let named = |index: &&usize| candidates[**index].file_name.ends_with(name);
+        let mut named = found.iter().filter(named);
+        return named.next().filter(|_| named.next().is_none()).copied();
+    };
+    Some(*one)
+}
+
+/// The rejected images, by id. That of a `duplicate-id` is an earlier image's.
+fn rejected_images(rejected: &[RejectedRecord]) -> HashMap<i64, &RejectedRecord> {
+    let images = rejected
+        .iter()
+        .filter(|row| row.kind == "image" && row.reason != "duplicate-id");
+    images.map(|row| (row.image_id, row)).collect()
+}
+
+/// Row of a box whose image was rejected.
+fn of_rejected(id: i64, image: &RejectedRecord) -> RejectedRecord {
+    let (reason, detail) = ("image-rejected", &*image.reason);
+    ledger::of_box(id, image.image_id, &image.file_name, reason, detail)
+}
+
+/// Takes the boxes of rejected images out, into the ledger.
+pub fn keep(found: Vec<Found>, rejected: &mut Vec<RejectedRecord>) -> Vec<ObjectRecord> {
+    let of_images = rejected_images(rejected);
+    let mut rows = Vec::new();
+    let mut objects = Vec::with_capacity(found.len());
+    for Found { id, object } in found {
+        match of_images.get(&object.image_id) {
+            Some(image) => rows.push(of_rejected(id, image)),
+            None => objects.push(object),
+        }
+    }
+    rejected.extend(rows);
+    objects
+}
+
+/// The box in fractions of its image; else the reason and what exactly is wrong.
 fn object(
-    instance: &Instance,
-    size: Option<&(f64, f64)>,
-    name: Option<&String>,
-) -> Option<ObjectRecord> {
-    let &(width, height) = size.filter(|(width, height)| *width > 0.0 && *height > 0.0)?;
-    let [x, y, w, h] = instance.bbox;
+    image_id: i64,
+    bbox: &Bbox,
+    image: Option<&Image>,
+    name: Option<&str>,
+) -> Result<ObjectRecord, (&'static str, &'static str)> {
+    let name = name.ok_or(("no-category", "no category with this category_id is listed"))?;
+    let Bbox::Numbers([x, y, w, h]) = *bbox else {
+        return Err(("bad-box", "bbox: not four numbers"));
+    };
+    let size = image.and_then(|image| Some((image.width?, image.height?)));
+    let (width, height) = size
+        .filter(|(width, height)| *width > 0.0 && *height > 0.0)
+        .ok_or(("bad-box", "its image has no width and height there"))?;
     let edge = |at: f64, length: f64| (at / length).clamp(0.0, 1.0);
     let (left, right) = (edge(x, width), edge(x + w, width));
     let (top, bottom) = (edge(y, height), edge(y + h, height));
-    (right > left && bottom > top).then_some(())?;
-    Some(ObjectRecord {
-        image_id: instance.image_id,
-        name: name?.clone(),
+    if !(right > left && bottom > top) {
+        return Err(("bad-box", "bbox: no area within the image"));
+    }
+    Ok(ObjectRecord {
+        image_id,
+        name: name.to_owned(),
         x: left as f32,
         y: top as f32,
         width: (right - left) as f32,

@@ -216,6 +216,11 @@ fn locate(mut path: PathBuf, below: &str) -> io::Result<(PathBuf, Option<[String
     }
 }
 
+/// Whether a folder is at `path`, or an archive in its place.
+pub fn is_there(path: PathBuf) -> bool {
+    locate(path, "").is_ok()
+}
+
 /// The archive at `path`, or beside it.
 fn archive_at(path: &Path) -> Option<PathBuf> {
     let itself = is_archive(path).then(|| path.to_owned());

@@ -4,7 +4,7 @@ use crate::annotations::{AnnotationFile, Annotations};
 use crate::archive::is_archive;
 use crate::config::{Config, Format, Section};
 use crate::photograph::Refusal;
-use crate::select::{Candidate, select};
+use crate::select::{Candidate, select, usual_names};
 use crate::shards::{self, Outcome, Run};
 use crate::source::Source;
 use crate::{coco, flickr8k, hdf5, karpathy, ledger, objects};
@@ -12,7 +12,6 @@ use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, Rejecte
 use attend_artifact::{
     Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec, Staging, digest_file,
 };
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// What the stage is.
@@ -55,7 +54,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let mut files = std::mem::take(&mut annotations.files);
     files.extend(boxes.iter().cloned());
     let folders = std::mem::take(&mut annotations.folders);
-    let (candidates, rejected) = select(annotations);
+    let (candidates, mut rejected) = select(annotations, section);
 
     // An artifact's digest says all about the photographs in it.
     let source = Source::open(&root, &folders, &candidates)?;
@@ -69,7 +68,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
         return Ok(());
     };
     let to_make = staging.to_make(&pieces)?;
-    let objects = objects::read(&boxes, &candidates)?;
+    let objects = objects::read(&boxes, &candidates, &mut rejected)?;
     let outcomes = shards::write(&staging, &source, &runs, &to_make, section, stage.jobs)?;
     let Some(outcomes) = outcomes else {
         tracing::info!(
@@ -85,6 +84,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     for ((run, _), outcomes) in runs.iter().zip(outcomes) {
         tables.add(run, outcomes);
     }
+    tables.objects = objects::keep(objects, &mut tables.rejected);
     let ledger = staging.path("rejected.parquet")?;
     RejectedRecord::write(&ledger, &tables.rejected)?;
     ledger::check(
@@ -94,24 +94,13 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
         &root,
         &ledger,
     )?;
-    if tables.images.is_empty() {
-        let rows = tables.rejected.iter().filter(|row| row.kind == "image");
-        let why = match ledger::sums(rows).as_str() {
-            "" => "none is listed".to_owned(),
-            sums => sums.to_owned(),
-        };
-        return Err(Error::input(format!(
-            "{}: not one image can be used ({why}); all are in {}",
-            root.display(),
-            ledger.display()
-        )));
+    tables.commit(staging, section)?;
+    if let Some(names) = usual_names(&candidates) {
+        tracing::warn!(
+            "other stages look for splits train, val and test; dataset.splits = {names} calls them so"
+        );
     }
-    let kept: HashSet<i64> = tables.images.iter().map(|image| image.image_id).collect();
-    tables.objects = objects;
-    tables
-        .objects
-        .retain(|object| kept.contains(&object.image_id));
-    tables.commit(staging, section)
+    Ok(())
 }
 
 /// The folder of the data set: the scenes artifact, or `dataset.root`.
@@ -219,6 +208,7 @@ impl Tables {
             split,
             file_name,
             captions,
+            ..
         } = candidate;
         self.images.push(ImageRecord {
             image_id: *image_id,

@@ -629,6 +629,31 @@ fn what_does_not_belong_together_is_refused() {
     let digest = Artifact::open(&trainer.dataset).unwrap().manifest.digest;
     write_vocabulary(&other, &digest, &words, &[]);
     trainer.refused(&[], 3, "nothing to train on");
+    // Ids of another program went to libtorch as they were, which ended in a panic.
+    let artifact = Artifact::open(&trainer.dataset).unwrap();
+    let images = ImageRecord::read(&artifact.file("images.parquet").unwrap()).unwrap();
+    let known = images.iter().find(|image| image.split == "train").unwrap();
+    let (start, end) = (words.start() as i32, words.end() as i32);
+    for (image_id, split, id, why) in [
+        (
+            known.image_id,
+            "train",
+            99_999,
+            "99999 is the id of no word",
+        ),
+        (known.image_id, "train", -5, "-5 is the id of no word"),
+        (-7, "train", 1, "the data set has no such image"),
+        (known.image_id, "val", 1, "but its image is in \"train\""),
+    ] {
+        let caption = EncodedRecord {
+            caption_id: 1,
+            image_id,
+            split: split.into(),
+            tokens: vec![start, id, end],
+        };
+        write_vocabulary(&other, &digest, &words, &[caption]);
+        trainer.refused(&[], 4, why);
+    }
     trainer.vocabulary = right;
 
     let shard = trainer.dataset.join("shards/train-00000.arrow");

@@ -71,7 +71,8 @@ fn no_train_captions(captions: &BTreeMap<String, u64>) -> String {
     };
     format!(
         "there is {has}, and words are counted in split \"{TRAIN}\" alone; \
-         make a data set whose source has train captions"
+         make a data set whose source has train captions, or say which they are: \
+         dataset.splits = {{ NAME = \"{TRAIN}\" }}"
     )
 }
 

@@ -1,9 +1,10 @@
 //! A data set and its vocabulary as the tutorial's files.
 
-use super::{ImagesWriter, SPLITS};
-use attend_artifact::dataset::{Dataset, ImageRecord};
+use super::{ImagesWriter, SPLITS, order};
+use crate::ledger;
+use attend_artifact::dataset::{Dataset, ImageRecord, RejectedRecord};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, At, Error, Progress, Result, check_interrupt, progress};
+use attend_artifact::{Artifact, At, Error, Progress, Record, Result, check_interrupt, progress};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Images without a caption in the vocabulary artifact are left out. Of an image's
 /// captions the first N are taken; where it has fewer, they are repeated in turn.
+/// What is left out stands in REJECTED_….parquet. The split restval goes into TRAIN;
+/// splits of other names get files of their own names, such as DEV_IMAGES_….hdf5.
 /// Words have the ids that they have in the vocabulary. DIR gets all of the files
 /// or none.
 #[derive(Debug, clap::Parser)]
@@ -73,18 +76,23 @@ pub fn export(args: &Args) -> Result<()> {
     );
     let files = Files::begin(folder, base, args.force)?;
     let progress = progress("export", "images", dataset.images().len() as u64);
+    let (captions, mut rejected) = choose(&encoded, captions_per_image);
     let writer = Writer {
         dataset: &dataset,
-        captions: choose(&encoded, captions_per_image),
+        captions,
         captions_per_image,
         words: &words,
         files: &files,
         progress,
     };
-    for (name, ours) in SPLITS {
-        writer.split(name, ours)?;
+    for (name, images) in splits(&dataset) {
+        writer.split(&name, &images, &mut rejected)?;
     }
     writer.progress.finish();
+    if !rejected.is_empty() {
+        RejectedRecord::write(&files.path("REJECTED", "parquet"), &rejected)?;
+        ledger::report(&rejected);
+    }
     write_json(&files.path("WORDMAP", "json"), |out| {
         write_wordmap(&words, out)
     })?;
@@ -102,20 +110,46 @@ fn input(args: &Args, kind: &str) -> Result<Artifact> {
     }
 }
 
-/// Of each image that has captions, `count` of them.
-fn choose(encoded: &[EncodedRecord], count: usize) -> HashMap<i64, Vec<&[i32]>> {
+/// Of each image that has captions, `count` of them; and rows of those that are more.
+fn choose(
+    encoded: &[EncodedRecord],
+    count: usize,
+) -> (HashMap<i64, Vec<&[i32]>>, Vec<RejectedRecord>) {
     let mut captions: HashMap<i64, Vec<&[i32]>> = HashMap::new();
+    let mut rejected = Vec::new();
     for caption in encoded {
         let of_image = captions.entry(caption.image_id).or_default();
         if of_image.len() < count {
             of_image.push(&caption.tokens);
+        } else {
+            let (id, image_id) = (caption.caption_id, caption.image_id);
+            let detail = format!("its image has {count} before it (--captions-per-image)");
+            rejected.push(ledger::caption(id, image_id, "", "too-many", detail));
         }
     }
     for of_image in captions.values_mut() {
         let again = of_image.clone().into_iter().cycle();
         of_image.extend(again.take(count - of_image.len()));
     }
-    captions
+    (captions, rejected)
+}
+
+/// The images by the tutorial's name of their split: its own three, then others.
+fn splits(dataset: &Dataset) -> Vec<(String, Vec<&ImageRecord>)> {
+    let mut splits: Vec<(String, Vec<&ImageRecord>)> =
+        SPLITS.map(|name| (name.to_owned(), Vec::new())).into();
+    for image in dataset.images() {
+        let name = match image.split.as_str() {
+            "restval" => "TRAIN".to_owned(),
+            split => split.to_uppercase(),
+        };
+        match splits.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, images)) => images.push(image),
+            None => splits.push((name, vec![image])),
+        }
+    }
+    splits.sort_by_key(|(name, _)| order(name));
+    splits
 }
 
 struct Writer<'a> {
@@ -128,12 +162,24 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn split(&self, name: &str, ours: &[&str]) -> Result<()> {
-        let all = self.dataset.images().iter();
-        let images: Vec<(&ImageRecord, &Vec<&[i32]>)> = all
-            .filter(|image| ours.contains(&image.split.as_str()))
-            .filter_map(|image| Some((image, self.captions.get(&image.image_id)?)))
-            .collect();
+    fn split(
+        &self,
+        name: &str,
+        all: &[&ImageRecord],
+        rejected: &mut Vec<RejectedRecord>,
+    ) -> Result<()> {
+        let mut images: Vec<(&ImageRecord, &Vec<&[i32]>)> = Vec::new();
+        for image in all {
+            match self.captions.get(&image.image_id) {
+                Some(captions) => images.push((image, captions)),
+                None => rejected.push(ledger::image(
+                    image.image_id,
+                    &image.file_name,
+                    "no-caption",
+                    "no caption in the vocabulary artifact",
+                )),
+            }
+        }
         if images.is_empty() {
             tracing::info!("no image for {name}");
             return Ok(());

@@ -2,14 +2,20 @@
 //! are lost in them, and so are the words that are not in the word map: they stand
 //! in the captions as `<unk>`.
 
-use super::{Images, SPLITS};
+use super::{Images, order};
 use crate::annotations::{AnnotationFile, Annotations, ListedCaption, ListedImage, read_json};
 use crate::config::Section;
+use crate::ids::Id;
 use attend_artifact::{At, Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 
-const WHAT: &str = "a file that create_input_files.py of the PyTorch tutorial wrote (dataset.root)";
+const WORDMAP: &str =
+    "word -> id, as create_input_files.py of the PyTorch tutorial writes it (dataset.root)";
+const CAPTIONS: &str = "a list of captions as ids, as create_input_files.py of the PyTorch tutorial writes it (dataset.root)";
+
+/// What stands between a split's name and the base in the names of its files.
+const KINDS: [&str; 3] = ["_IMAGES_", "_CAPTIONS_", "_CAPLENS_"];
 
 /// Reads the word map and the captions. Images are numbered through the splits,
 /// captions through the images, from 0.
@@ -18,27 +24,69 @@ const WHAT: &str = "a file that create_input_files.py of the PyTorch tutorial wr
 /// `Error::Input` naming the file and the place in it.
 pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
     let wordmap = wordmap(root, section)?;
-    let base = wordmap.trim_start_matches("WORDMAP_");
+    let base = wordmap
+        .trim_start_matches("WORDMAP_")
+        .trim_end_matches(".json");
     let words = Words::read(&root.join(&wordmap))?;
-    let mut all = Annotations::default();
+    let mut all = Annotations {
+        nested: true,
+        ..Annotations::default()
+    };
     all.files.push(AnnotationFile {
         role: "wordmap".into(),
         path: root.join(&wordmap),
     });
-    for (name, ours) in SPLITS {
-        let file = format!("{name}_IMAGES_{}.hdf5", base.trim_end_matches(".json"));
-        if root.join(&file).exists() {
-            let captions = root.join(format!("{name}_CAPTIONS_{base}"));
-            let images = Images::open(&root.join(&file))?;
-            check_size(&images, &root.join(&file), section)?;
-            add_split(&mut all, ours[0], &file, &images, &captions, &words)?;
-            all.files.push(AnnotationFile {
-                role: format!("captions_{}", ours[0]),
-                path: captions,
-            });
+    for name in splits(root, base)? {
+        let file = format!("{name}_IMAGES_{base}.hdf5");
+        let captions = root.join(format!("{name}_CAPTIONS_{base}.json"));
+        if let Some(missing) = [&root.join(&file), &captions]
+            .into_iter()
+            .find(|it| !it.exists())
+        {
+            return Err(Error::input(format!(
+                "{}: no such file, but others of {name} are there; copy it, too, or to leave that split out take {name}_* away",
+                missing.display()
+            )));
         }
+        let images = Images::open(&root.join(&file))?;
+        check_size(&images, &root.join(&file), section)?;
+        let split = name.to_lowercase();
+        add_split(&mut all, &split, &file, &images, &captions, &words)?;
+        all.files.push(AnnotationFile {
+            role: format!("captions_{split}"),
+            path: captions,
+        });
     }
     Ok(all)
+}
+
+/// The splits of which any file is there, by the tutorial's names and order, then others.
+fn splits(root: &Path, base: &str) -> Result<Vec<String>> {
+    let names = names(root)?;
+    let of_splits = names
+        .iter()
+        .filter_map(|name| KINDS.iter().find_map(|kind| name.split_once(kind)));
+    let (ours, others): (Vec<_>, Vec<_>) = of_splits.partition(|(_, end)| {
+        let end = end.strip_prefix(base);
+        end.is_some_and(|end| matches!(end, ".hdf5" | ".json"))
+    });
+    if let Some((split, _)) = others.first() {
+        tracing::warn!(
+            "{}: {} files are not read, for their names don't end as the word map's; among them {split}_*",
+            root.display(),
+            others.len()
+        );
+    }
+    let mut splits: Vec<String> = ours.iter().map(|(split, _)| (*split).to_owned()).collect();
+    splits.sort_by(|a, b| (order(a), a).cmp(&(order(b), b)));
+    splits.dedup();
+    Ok(splits)
+}
+
+fn names(root: &Path) -> Result<Vec<String>> {
+    let entries = root.read_dir().at(root)?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    Ok(names.collect())
 }
 
 /// Name of the word map.
@@ -47,9 +95,7 @@ fn wordmap(root: &Path, section: &Section) -> Result<String> {
     if is_one(&section.annotations) {
         return Ok(section.annotations.clone());
     }
-    let entries = root.read_dir().at(root)?.flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let mut found: Vec<String> = names.filter(is_one).collect();
+    let mut found: Vec<String> = names(root)?.into_iter().filter(is_one).collect();
     found.sort();
     match found.as_slice() {
         [one] => Ok(one.clone()),
@@ -89,7 +135,7 @@ fn add_split(
     path: &Path,
     words: &Words,
 ) -> Result<()> {
-    let captions: Vec<Vec<i64>> = read_json(path, WHAT)?;
+    let captions: Vec<Vec<i64>> = read_json(path, CAPTIONS)?;
     // Equally many of each image; the library doesn't read the attribute that says it.
     let each = captions.len() / images.rows.max(1);
     if each == 0 || each * images.rows != captions.len() {
@@ -102,8 +148,8 @@ fn add_split(
     }
     let first = all.images.len();
     all.images.extend((0..images.rows).map(|row| ListedImage {
-        image_id: (first + row) as i64,
-        split: split.to_owned(),
+        image_id: Id::Number((first + row) as i64),
+        split: Some(split.to_owned()),
         folder: String::new(),
         name: format!("{file}/{row}"),
     }));
@@ -113,8 +159,9 @@ fn add_split(
             .text(ids)
             .map_err(|why| Error::input(format!("{}: caption {number}: {why}", path.display())))?;
         all.captions.push(ListedCaption {
-            caption_id: (first_caption + number) as i64,
-            image_id: (first + number / each) as i64,
+            caption_id: Id::Number((first_caption + number) as i64),
+            image_id: Id::Number((first + number / each) as i64),
+            image: Some(first + number / each),
             caption,
         });
     }
@@ -130,16 +177,23 @@ struct Words {
 
 impl Words {
     fn read(path: &Path) -> Result<Words> {
-        let ids: HashMap<String, i64> = read_json(path, WHAT)?;
+        let ids: HashMap<String, i64> = read_json(path, WORDMAP)?;
         let id = |word: &str| {
             let id = ids.get(word).copied();
             id.ok_or_else(|| Error::input(format!("{}: has no {word}", path.display())))
         };
-        Ok(Words {
-            start: id("<start>")?,
-            end: id("<end>")?,
-            by_id: ids.into_iter().map(|(word, id)| (id, word)).collect(),
-        })
+        let (start, end) = (id("<start>")?, id("<end>")?);
+        let mut by_id: HashMap<i64, String> = HashMap::new();
+        for (word, id) in ids {
+            if let Some(other) = by_id.insert(id, word.clone()) {
+                let (a, b) = (word.clone().min(other.clone()), word.max(other));
+                return Err(Error::input(format!(
+                    "{}: {a:?} and {b:?} have the same id {id}",
+                    path.display()
+                )));
+            }
+        }
+        Ok(Words { by_id, start, end })
     }
 
     /// The words between `<start>` and `<end>`.

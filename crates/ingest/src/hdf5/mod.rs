@@ -8,9 +8,11 @@
 //! | `{TRAIN,VAL,TEST}_CAPTIONS_{base}.json` | N x `captions_per_image` lists: `<start>`, words, `<end>`, `<pad>`…, all of one length |
 //! | `{TRAIN,VAL,TEST}_CAPLENS_{base}.json` | of each, how many there are before the first `<pad>` |
 //! | `WORDMAP_{base}.json` | word -> id |
+//! | `REJECTED_{base}.parquet` | only of an export, and only where it leaves something out: the ledger |
 //!
 //! `base` is `{name}_{captions per image}_cap_per_img_{min_word_freq}_min_word_freq`;
-//! words seen more than `min_word_freq` times are in the word map.
+//! words seen more than `min_word_freq` times are in the word map. Splits of other names
+//! have files of the same kind: `DEV_IMAGES_…` holds `dev`.
 //!
 //! [`export()`] makes them of a data set and its vocabulary; [`read`] makes a data
 //! set of them, the format `hdf5` of `[dataset]`.
@@ -26,12 +28,14 @@ pub use import::read;
 use attend_artifact::{Error, Result};
 use std::ffi::OsString;
 
-/// The tutorial's names of splits, and which of ours they hold.
-const SPLITS: [(&str, &[&str]); 3] = [
-    ("TRAIN", &["train", "restval"]),
-    ("VAL", &["val"]),
-    ("TEST", &["test"]),
-];
+/// The tutorial's names of splits.
+const SPLITS: [&str; 3] = ["TRAIN", "VAL", "TEST"];
+
+/// Place of a name among the tutorial's, and after them the others'.
+fn order(name: &str) -> usize {
+    let known = SPLITS.iter().position(|known| *known == name);
+    known.unwrap_or(SPLITS.len())
+}
 
 /// What the stage's help says about this.
 pub const HELP: &str = "\

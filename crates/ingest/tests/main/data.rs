@@ -1,8 +1,31 @@
 //! Each annotation format, and what comes out of it.
 
 use crate::{data_set, fixture, ingest, open};
+use attend_artifact::dataset::Dataset;
 
 const SMALL: &str = "dataset.image_size=16";
+
+/// Kind, id and reason of what was left out.
+fn left_out(dataset: &Dataset) -> Vec<(&str, i64, &str)> {
+    let rows = dataset.rejected().iter();
+    rows.map(|row| (&*row.kind, row.id, &*row.reason)).collect()
+}
+
+/// Image, split and file.
+fn images(dataset: &Dataset) -> Vec<(i64, &str, &str)> {
+    let images = dataset.images().iter();
+    images
+        .map(|image| (image.image_id, &*image.split, &*image.file_name))
+        .collect()
+}
+
+/// Caption, image and text.
+fn captions(dataset: &Dataset) -> Vec<(i64, i64, &str)> {
+    let captions = dataset.captions().iter();
+    captions
+        .map(|caption| (caption.caption_id, caption.image_id, &*caption.caption))
+        .collect()
+}
 
 #[test]
 fn karpathy_file_with_its_splits() {
@@ -99,7 +122,15 @@ fn karpathy_file_with_its_splits() {
     let splits: Vec<_> = apart.images().iter().map(|image| &*image.split).collect();
     assert_eq!(splits, ["train", "test", "restval"]);
     ingest(&folder, "less", &[SMALL, "dataset.restval=drop"]).success();
-    assert_eq!(open(&folder, "less").1.captions().len(), 2);
+    let (_, less) = open(&folder, "less");
+    assert_eq!(less.captions().len(), 2);
+    let dropped = [
+        ("image", 43, "no-split"),
+        ("caption", 9, "image-rejected"),
+        ("caption", 8, "image-rejected"),
+    ];
+    assert_eq!(left_out(&less), dropped);
+    assert!(less.rejected()[0].detail.contains("dataset.restval"));
 }
 
 #[test]
@@ -143,7 +174,7 @@ fn official_coco_with_boxes() {
         "annotations": [{"image_id": 3, "id": 30, "caption": "one"}, {"image_id": 3, "id": 31, "caption": "two"}]}"#;
     let val = br#"{"images": [{"id": 1, "file_name": "v.jpg"}],
         "annotations": [{"image_id": 1, "id": 10, "caption": "three"}]}"#;
-    // Image 8 is not ours; box 3 has no area, box 4 leaves the image, category 9 is unknown.
+    // Image 8 is not ours; box 2 has no area, box 3 leaves the image, category 9 is unknown.
     let instances = br#"{"images": [{"id": 3, "width": 200, "height": 100}, {"id": 8, "width": 1, "height": 1}],
         "annotations": [
             {"image_id": 3, "category_id": 1, "bbox": [50, 25, 100, 50], "segmentation": [[1, 2]], "iscrowd": 0},
@@ -188,6 +219,12 @@ fn official_coco_with_boxes() {
             (3, "tree", [0.75, 0.75, 0.25, 0.25])
         ]
     );
+    let rows = [
+        ("box", 1, "no-image"),
+        ("box", 2, "bad-box"),
+        ("box", 4, "no-category"),
+    ];
+    assert_eq!(left_out(&dataset), rows);
     let inputs: Vec<_> = artifact
         .manifest
         .inputs
@@ -196,29 +233,10 @@ fn official_coco_with_boxes() {
         .collect();
     assert_eq!(inputs, ["captions_train", "captions_val", "objects"]);
 
-    ingest(
-        &folder,
-        "val",
-        &[
-            SMALL,
-            "dataset.format=coco",
-            "dataset.year=2017",
-            "dataset.splits=[\"val\"]",
-        ],
-    )
-    .failure()
-    .code(2); // the year is a text
-    ingest(
-        &folder,
-        "val",
-        &[
-            SMALL,
-            "dataset.format=coco",
-            "dataset.year=\"2017\"",
-            "dataset.splits=[\"val\"]",
-        ],
-    )
-    .success();
+    // The year is a text, and needs no quotes.
+    let val = "dataset.splits=[\"val\"]";
+    let set = [SMALL, "dataset.format=coco", "dataset.year=2017", val];
+    ingest(&folder, "val", &set).success();
     assert_eq!(open(&folder, "val").1.images().len(), 1);
 }
 
@@ -264,5 +282,232 @@ fn flickr8k_text_files() {
             (1, 0, "Dogs , # 2 of them .")
         ]
     );
+    // In no list: they vanished without a row.
+    let rows = [("image", 1, "no-split"), ("caption", 2, "image-rejected")];
+    assert_eq!(left_out(&dataset), rows);
+}
+
+/// All of val was `duplicate-id`, though each file says which image a caption is of.
+#[test]
+fn ids_that_begin_anew_in_each_split() {
+    let file = |names: [&str; 2], captions: [&str; 2]| {
+        serde_json::json!({
+            "images": [{"id": 0, "file_name": names[0]}, {"id": 1, "file_name": names[1]}],
+            "annotations": [{"id": 0, "image_id": 0, "caption": captions[0]},
+                {"id": 1, "image_id": 1, "caption": captions[1]}]
+        })
+        .to_string()
+    };
+    let train = file(["a.jpg", "b.jpg"], ["one", "two"]);
+    let val = file(["a.jpg", "c.jpg"], ["three", "four"]);
+    let boxes = r#"{"images": [{"id": 1, "file_name": "c.jpg", "width": 10, "height": 10}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1, "bbox": [0, 0, 5, 5]},
+            {"id": 6, "image_id": 0, "category_id": 1, "bbox": [0, 0, 5, 5]}],
+        "categories": [{"id": 1, "name": "dog"}]}"#;
+    let picture = fixture("grey.jpg");
+    let folder = data_set(&[
+        ("annotations/captions_train2014.json", train.as_bytes()),
+        ("annotations/captions_val2014.json", val.as_bytes()),
+        ("boxes.json", boxes.as_bytes()),
+        ("train2014/a.jpg", &picture),
+        ("train2014/b.jpg", &picture),
+        ("val2014/a.jpg", &picture),
+        ("val2014/c.jpg", &picture),
+    ]);
+    let set = [SMALL, "dataset.format=coco", "dataset.objects=boxes.json"];
+    let log = ingest(&folder, "out", &set).success();
+    let log = String::from_utf8_lossy(&log.get_output().stderr).into_owned();
+    assert!(
+        log.contains("begin anew in split \"val\": 10 is added"),
+        "{log}"
+    );
+    let (_, dataset) = open(&folder, "out");
+    let expected = [
+        (0, "train", "train2014/a.jpg"),
+        (1, "train", "train2014/b.jpg"),
+        (10, "val", "val2014/a.jpg"),
+        (11, "val", "val2014/c.jpg"),
+    ];
+    assert_eq!(images(&dataset), expected);
+    let expected = [
+        (0, 0, "one"),
+        (1, 1, "two"),
+        (2, 10, "three"),
+        (3, 11, "four"),
+    ];
+    assert_eq!(captions(&dataset), expected);
+    // By its name, the box's image is the one in val; of the other two have the id.
+    assert_eq!(dataset.objects()[0].image_id, 11);
+    assert_eq!(left_out(&dataset), [("box", 6, "no-image")]);
+    assert!(dataset.rejected()[0].detail.contains("several splits"));
+}
+
+/// The same file in two splits is one image, whatever its ids do.
+#[test]
+fn one_image_in_two_splits_is_taken_once() {
+    let file = |id: i64| {
+        serde_json::json!({
+            "images": [{"id": 1, "file_name": "a.jpg"}],
+            "annotations": [{"id": id, "image_id": 1, "caption": "x"}]
+        })
+        .to_string()
+    };
+    let folder = data_set(&[
+        ("annotations/captions_train2014.json", file(1).as_bytes()),
+        ("annotations/captions_val2014.json", file(2).as_bytes()),
+        ("images/a.jpg", &fixture("grey.jpg")),
+    ]);
+    let set = [
+        SMALL,
+        "dataset.format=coco",
+        "dataset.image_dir=images",
+        "dataset.max_rejected_fraction=0.5",
+    ];
+    ingest(&folder, "out", &set).success();
+    let (_, dataset) = open(&folder, "out");
+    assert_eq!(images(&dataset), [(1, "train", "images/a.jpg")]);
+    let rows = [
+        ("image", 1, "duplicate-id"),
+        ("caption", 2, "image-rejected"),
+    ];
+    assert_eq!(left_out(&dataset), rows);
+}
+
+/// Sentences were `duplicate-id` from the second image on, and ids as text no ids.
+#[test]
+fn ids_that_begin_anew_in_each_image_and_ids_as_text() {
+    let image = |id: &str, name: &str, captions: [&str; 2]| {
+        serde_json::json!({"filename": name, "imgid": id, "split": "train", "sentences": [
+            {"raw": captions[0], "sentid": 0}, {"raw": captions[1], "sentid": "1"}]})
+    };
+    let list = [
+        image("0007", "a.jpg", ["one", "two"]),
+        image("img_b", "b.jpg", ["three", "four"]),
+        image("img_c", "c.jpg", ["five", "six"]),
+    ];
+    let json = serde_json::json!({ "images": list }).to_string();
+    let picture = fixture("grey.jpg");
+    let folder = data_set(&[
+        ("dataset_coco.json", json.as_bytes()),
+        ("a.jpg", &picture),
+        ("b.jpg", &picture),
+        ("c.jpg", &picture),
+    ]);
+    ingest(&folder, "out", &[SMALL]).success();
+    let (_, dataset) = open(&folder, "out");
+    let ids: Vec<i64> = dataset
+        .images()
+        .iter()
+        .map(|image| image.image_id)
+        .collect();
+    assert_eq!(ids, [7, 8, 9]);
+    let expected = [
+        (0, 7, "one"),
+        (1, 7, "two"),
+        (2, 8, "three"),
+        (3, 8, "four"),
+        (4, 9, "five"),
+        (5, 9, "six"),
+    ];
+    assert_eq!(captions(&dataset), expected);
     assert!(dataset.rejected().is_empty());
+
+    // COCO's captions name their image by the same id, however it is written.
+    let coco = br#"{"images": [{"id": "391895", "file_name": "a.jpg"}, {"id": 12.0, "file_name": "b.jpg"}],
+        "annotations": [{"id": null, "image_id": 391895, "caption": "one"},
+            {"image_id": "000000000012", "caption": "two"}, {"id": 3, "image_id": 12, "caption": null}]}"#;
+    let folder = data_set(&[
+        ("annotations/captions_train2014.json", coco),
+        ("train2014/a.jpg", &picture),
+        ("train2014/b.jpg", &picture),
+    ]);
+    let set = [SMALL, "dataset.format=coco", "dataset.splits=[\"train\"]"];
+    ingest(&folder, "out", &set).success();
+    let (_, dataset) = open(&folder, "out");
+    assert_eq!(captions(&dataset), [(4, 391_895, "one"), (5, 12, "two")]);
+    assert_eq!(left_out(&dataset), [("caption", 3, "empty-caption")]);
+}
+
+/// `Train`, `dev` and the like: a key maps them, and a message says so.
+#[test]
+fn splits_of_other_names_are_mapped_by_a_key() {
+    let image = |id: i64, split: &str| {
+        serde_json::json!({"filename": "a.jpg", "imgid": id, "split": split,
+            "sentences": [{"raw": "x", "sentid": id}]})
+    };
+    let list = [
+        image(0, "Train"),
+        image(1, "dev"),
+        image(2, "hold out"),
+        image(3, "restval"),
+    ];
+    let json = serde_json::json!({ "images": list }).to_string();
+    let folder = data_set(&[
+        ("dataset_coco.json", json.as_bytes()),
+        ("a.jpg", &fixture("grey.jpg")),
+    ]);
+    let many = "dataset.max_rejected_fraction=0.5";
+    let log = ingest(&folder, "out", &[SMALL, many]).success();
+    let log = String::from_utf8_lossy(&log.get_output().stderr).into_owned();
+    for hint in [
+        "{ train = \"train\", Train = \"train\", dev = \"val\" }",
+        "{ \"hold out\" = ",
+    ] {
+        assert!(log.contains(&format!("dataset.splits = {hint}")), "{log}");
+    }
+    let map = r#"dataset.splits={ Train = "train", dev = "val", "hold out" = "test" }"#;
+    ingest(&folder, "mapped", &[SMALL, map]).success();
+    let (_, mapped) = open(&folder, "mapped");
+    let splits: Vec<_> = images(&mapped)
+        .iter()
+        .map(|(id, split, _)| (*id, *split))
+        .collect();
+    assert_eq!(
+        splits,
+        [(0, "train"), (3, "train"), (1, "val"), (2, "test")]
+    );
+
+    let file = br#"{"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"id": 1, "image_id": 1, "caption": "x"}]}"#;
+    let folder = data_set(&[
+        ("annotations/captions_validation.json", file),
+        ("validation/a.jpg", &fixture("grey.jpg")),
+    ]);
+    let map = r#"dataset.splits={ validation = "val" }"#;
+    ingest(
+        &folder,
+        "out",
+        &[SMALL, "dataset.format=coco", "dataset.year=", map],
+    )
+    .success();
+    let expected = [(1, "val", "validation/a.jpg")];
+    assert_eq!(images(&open(&folder, "out").1), expected);
+}
+
+/// The message advised `dataset.image_dir`, which this format ignored.
+#[test]
+fn coco_photographs_in_a_folder_of_images() {
+    let file = |id: i64| {
+        serde_json::json!({"images": [{"id": id, "file_name": "a.jpg"}],
+            "annotations": [{"id": id, "image_id": id, "caption": "x"}]})
+        .to_string()
+    };
+    for (place, of_splits) in [("images", false), ("images/", true)] {
+        let (train, val) = match of_splits {
+            true => ("images/train2014/a.jpg", "images/val2014/a.jpg"),
+            false => ("images/a.jpg", "images/a.jpg"),
+        };
+        let folder = data_set(&[
+            ("annotations/captions_train2014.json", file(1).as_bytes()),
+            ("annotations/captions_val2014.json", file(2).as_bytes()),
+            (train, &fixture("grey.jpg")),
+            (val, &fixture("grey.jpg")),
+        ]);
+        let refused = ingest(&folder, "out", &[SMALL, "dataset.format=coco"]).code(3);
+        let message = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(message.contains("dataset.image_dir"), "{message}");
+        let place = format!("dataset.image_dir={place}");
+        ingest(&folder, "out", &[SMALL, "dataset.format=coco", &place]).success();
+        let expected = [(1, "train", train), (2, "val", val)];
+        assert_eq!(images(&open(&folder, "out").1), expected);
+    }
 }

@@ -3,6 +3,7 @@
 
 use crate::{ingest, open};
 use assert_cmd::Command;
+use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::manifest::{FileEntry, Manifest};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{Input, Record, digest_file};
@@ -247,6 +248,11 @@ fn wrong_files_are_named_with_the_way_out() {
     fails(&remove(&wordmap), 3, "no WORDMAP_*.json in it");
     fails(&replace("WORDMAP_b.json", "{}"), 2, "dataset.annotations");
     fails(&replace(&wordmap, r#"{"a": 1}"#), 3, "has no <start>");
+    fails(
+        &replace(&wordmap, r#"{"<start>": 1, "<end>": 2, "b": 3, "a": 3}"#),
+        3,
+        "\"a\" and \"b\" have the same id 3",
+    );
     fails(&remove(&captions), 3, &captions);
     fails(&replace(&captions, "[]"), 3, "no multiple of the 1 images");
     fails(
@@ -264,6 +270,94 @@ fn wrong_files_are_named_with_the_way_out() {
 
     let message = stderr(ingest(&copied(), "out", &["dataset.format=hdf5"]).code(2));
     assert!(message.contains("set dataset.image_size to 8"), "{message}");
+}
+
+/// With VAL_IMAGES gone, all of val went without a word.
+#[test]
+fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
+    let files = [
+        format!("VAL_IMAGES_{BASE}.hdf5"),
+        format!("VAL_CAPTIONS_{BASE}.json"),
+        format!("VAL_CAPLENS_{BASE}.json"),
+    ];
+    for gone in 1..8 {
+        let folder = copied();
+        let root = folder.path().join("root");
+        let take = |file: &str| std::fs::remove_file(root.join(file)).unwrap();
+        let gone: Vec<bool> = (0..3).map(|bit| gone >> bit & 1 == 1).collect();
+        (files.iter().zip(&gone)).for_each(|(file, gone)| gone.then(|| take(file)).unwrap_or(()));
+        let run = ingest(&folder, "out", &["dataset.format=hdf5", SIZE]);
+        match gone[..] {
+            // Lengths are not needed; of a split of which nothing is there, nothing is lost.
+            [false, false, _] | [true, true, true] => drop(run.success()),
+            _ => {
+                let message = stderr(run.code(3));
+                let missing = if gone[0] { &files[0] } else { &files[1] };
+                assert!(
+                    message.contains(&format!("{missing}: no such file")),
+                    "{message}"
+                );
+                assert!(message.contains("take VAL_* away"), "{message}");
+            }
+        }
+    }
+}
+
+/// They were neither exported nor named; and an import took TRAIN, VAL and TEST alone.
+#[test]
+fn splits_of_other_names_go_out_and_come_in() {
+    let image = |id: i64, split: &str, captions: &[&str]| {
+        let sentences = captions.iter().zip(id * 10..);
+        let sentences: Vec<Value> = sentences
+            .map(|(raw, id)| serde_json::json!({"raw": raw, "sentid": id}))
+            .collect();
+        serde_json::json!({"filename": "a.jpg", "imgid": id, "split": split, "sentences": sentences})
+    };
+    let list = [
+        image(1, "train", &["a dog", "the dog", "dog"]),
+        image(2, "dev", &["a mat"]),
+        image(3, "extra", &["the mat"]),
+        image(4, "test", &["sleeps"]),
+    ];
+    let list = serde_json::json!({ "images": list }).to_string();
+    let folder = crate::data_set(&[
+        ("dataset_coco.json", list.as_bytes()),
+        ("a.jpg", &crate::fixture("grey.jpg")),
+    ]);
+    ingest(&folder, "dataset", &[SIZE]).success();
+    let root = vocabulary(&folder);
+    // As if the vocabulary had left the caption of image 4 out.
+    let encoded = EncodedRecord::read(&root.join("encoded.parquet")).unwrap();
+    let encoded: Vec<_> = encoded.into_iter().filter(|it| it.image_id != 4).collect();
+    EncodedRecord::write(&root.join("encoded.parquet"), &encoded).unwrap();
+    let mut manifest: Manifest = serde_json::from_value(json(&root.join("manifest.json"))).unwrap();
+    for file in &mut manifest.files {
+        file.bytes = root.join(&file.name).metadata().unwrap().len();
+    }
+    manifest.digest = manifest.compute_digest();
+    let text = serde_json::to_string(&manifest).unwrap();
+    std::fs::write(root.join("manifest.json"), text).unwrap();
+
+    let log = stderr(export(&folder, &["--captions-per-image", "2"]).success());
+    assert!(log.contains("left out images: 1 no-caption"), "{log}");
+    assert!(log.contains("left out captions: 1 too-many"), "{log}");
+    let ledger = folder.path().join(format!("out/REJECTED_{BASE}.parquet"));
+    let rejected = RejectedRecord::read(&ledger).unwrap();
+    let rejected: Vec<_> = rejected.iter().map(|row| (row.id, &*row.reason)).collect();
+    assert_eq!(rejected, [(12, "too-many"), (4, "no-caption")]);
+
+    std::fs::rename(folder.path().join("out"), folder.path().join("import")).unwrap();
+    let from = format!("dataset.root={:?}", folder.path().join("import"));
+    let map = r#"dataset.splits={ dev = "val" }"#;
+    ingest(&folder, "again", &[SIZE, "dataset.format=hdf5", &from, map]).success();
+    let (_, again) = open(&folder, "again");
+    let splits: Vec<_> = again.images().iter().map(|image| &*image.split).collect();
+    assert_eq!(splits, ["train", "val", "extra"]);
+    let texts: Vec<_> = again.captions().iter().map(|it| &*it.caption).collect();
+    assert_eq!(
+        texts,
+        ["a dog", "the dog", "a mat", "a mat", "the mat", "the mat"]
+    );
 }
 
 /// A damaged file is refused or read, and nothing else.

@@ -58,7 +58,7 @@ fn every_reason_and_nothing_else() {
         })
         .collect();
     captions.push(r#"{"id": 500, "image_id": 99, "caption": "of no image"}"#.into());
-    captions.push(r#"{"id": 10, "image_id": 14, "caption": "of an id that was"}"#.into());
+    captions.push(r#"{"id": 10, "image_id": 1, "caption": "of an id that was"}"#.into());
     captions.push(r#"{"id": 501, "image_id": 14, "caption": ""}"#.into());
     let json = format!(
         r#"{{"images": [{}], "annotations": [{}]}}"#,
