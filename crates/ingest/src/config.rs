@@ -28,8 +28,12 @@ pub struct Section {
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
     /// `Flicker8k_Dataset`; `coco` has its own folders. Any of these may be a
-    /// zip or tar archive instead, named here or standing in the folder's place.
+    /// zip or tar archive instead, named here or standing in the folder's place, or a
+    /// folder in one (`photos.zip/inner`).
     pub image_dir: String,
+    /// Whether links lead to photographs outside of these folders: data sets in a
+    /// hub's cache or on shared storage may be one link per photograph. Not recorded.
+    pub follow_links: bool,
     /// The year in the file and folder names of format `coco`.
     pub year: String,
     /// The splits of format `coco` to read. The official set has captions for
@@ -70,6 +74,7 @@ impl Default for Section {
             root: String::new(),
             annotations: "dataset_coco.json".into(),
             image_dir: String::new(),
+            follow_links: false,
             year: "2014".into(),
             splits: vec!["train".into(), "val".into()],
             restval: Restval::Train,

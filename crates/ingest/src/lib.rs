@@ -23,6 +23,7 @@ pub mod flickr8k;
 pub mod hdf5;
 pub mod karpathy;
 pub mod ledger;
+mod loose;
 pub mod objects;
 pub mod photograph;
 pub mod pipeline;
