@@ -8,7 +8,7 @@
 
 use attend_artifact::Error;
 use attend_ingest::select::Candidate;
-use attend_ingest::source::{Source, plain};
+use attend_ingest::source::{Source, Where, plain};
 use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::io::{Cursor, Write};
@@ -105,8 +105,11 @@ fn read(name: &str, bytes: &[u8]) {
     }
     let archive = root.join(name);
     fs::write(&archive, bytes).expect("a file");
-    let source = match Source::open(root, &["p".into()], &CANDIDATES) {
-        Ok(source) => source,
+    let folders = ["p".into()];
+    let place = Where { root, folders: &folders, follow_links: false };
+    let source = Source::open(place, &CANDIDATES).expect("nobody interrupts");
+    match source.check(&*CANDIDATES) {
+        Ok(()) => {}
         Err(Error::Input(message)) => {
             assert!(
                 message.starts_with(&*archive.to_string_lossy()),

@@ -52,21 +52,30 @@ impl<C> Stage<C> {
         let Some((old, keep)) = self.look(&draft, pieces)? else {
             return Ok(None);
         };
-        let staging = Staging::share(&self.output, draft, self.share, lock)?;
+        let mut staging = Staging::share(&self.output, draft, self.share, lock)?;
         let Some(old) = old else {
             return Ok(Some(staging));
         };
-        staging.adopt(&old.lines, &keep)?;
-        let part = matches!(self.again, Again::Damaged | Again::Shards(_));
-        Ok(Some(staging.expect(old.manifest.filter(|_| part))))
+        if self.is_part() {
+            staging.forget(&keep);
+        }
+        staging.adopt(keep.iter().filter_map(|name| old.line(name)).collect())?;
+        let before = self.is_part().then(|| old.before());
+        Ok(Some(staging.expect(before)))
+    }
+
+    /// Whether this run makes a part of the output again (`--shards`, `--repair`): then
+    /// the rest stays as it is, whatever has become of what it was made from.
+    pub fn is_part(&self) -> bool {
+        matches!(self.again, Again::Damaged | Again::Shards(_))
     }
 
     /// What is there, and what of it stays; `None` where all of it does.
-    fn look<'a>(
+    fn look(
         &self,
         draft: &Manifest,
-        pieces: &'a [Piece],
-    ) -> Result<Option<(Option<Old>, Vec<&'a Piece>)>> {
+        pieces: &[Piece],
+    ) -> Result<Option<(Option<Old>, Vec<String>)>> {
         let old = Old::find(&self.output, &self.spec, draft)?;
         if let Some(keep) = self.keep(old.as_ref(), draft, pieces)? {
             return Ok(Some((old, keep)));
@@ -99,15 +108,15 @@ impl<C> Stage<C> {
         }
     }
 
-    /// The pieces of the old output that stay as they are, or `None` where all of
+    /// The files of the old output that stay as they are, or `None` where all of
     /// it does.
-    fn keep<'a>(
+    fn keep(
         &self,
         old: Option<&Old>,
         draft: &Manifest,
-        pieces: &'a [Piece],
-    ) -> Result<Option<Vec<&'a Piece>>> {
-        let part = matches!(self.again, Again::Damaged | Again::Shards(_));
+        pieces: &[Piece],
+    ) -> Result<Option<Vec<String>>> {
+        let part = self.is_part();
         let Some(old) = old else {
             return match self.again {
                 Again::Shards(_) => Err(Error::refused(format!(
@@ -130,18 +139,31 @@ impl<C> Stage<C> {
             Again::All => return Ok(Some(Vec::new())),
             Again::Stale => old.short(),
             Again::Damaged => old.damaged()?,
-            Again::Shards(names) => named(names, pieces)?,
+            Again::Shards(names) => {
+                // Another shard that is lost stays lost, and its sources out of it.
+                let mut bad = named(names, pieces)?;
+                let is_piece = |name: &String| pieces.iter().any(|piece| piece.name == *name);
+                bad.extend(old.short().into_iter().filter(|name| !is_piece(name)));
+                bad
+            }
         };
         let good = |piece: &&Piece| {
             // Single shards are made from what there is now, and compared.
             let fresh = part || old.sources(&piece.name) == Some(&piece.sources);
             fresh && !bad.contains(&piece.name)
         };
-        let keep: Vec<&Piece> = self.share.of(pieces).filter(good).collect();
         let tables = bad.is_empty() || matches!(self.share, Share::Task { .. });
-        let mine = self.share.of(pieces).count();
-        let all = keep.len() == mine && tables && old.manifest.is_some();
-        Ok((!all).then_some(keep))
+        if self.share.of(pieces).all(|piece| good(&piece)) && tables && old.manifest.is_some() {
+            return Ok(None);
+        }
+        let mut keep: Vec<String> = match part {
+            true => old.before().entries.into_keys().collect(),
+            false => (self.share.of(pieces).filter(good))
+                .map(|piece| piece.name.clone())
+                .collect(),
+        };
+        keep.retain(|name| !bad.contains(name));
+        Ok(Some(keep))
     }
 }
 

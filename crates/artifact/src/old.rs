@@ -1,10 +1,19 @@
 //! What stands in an output's place before its stage runs.
 
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, FileEntry, Manifest};
 use crate::staging::fingerprint;
-use crate::staging::journal::{self, JOURNAL, Lines};
+use crate::staging::journal::{self, JOURNAL, Line, Lines};
 use crate::{Error, Result, StageSpec, digest_file};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// What an artifact held that is to come out as it was.
+pub(crate) struct Before {
+    /// Its files, as far as they are known, by name.
+    pub entries: BTreeMap<String, FileEntry>,
+    /// Its counts; `None` where the manifest is damaged, and some files may not be known.
+    pub counts: Option<BTreeMap<String, u64>>,
+}
 
 /// An artifact, whole or damaged.
 pub(crate) struct Old {
@@ -30,7 +39,7 @@ impl Old {
                 output.display()
             )))
         };
-        let journal = journal::read(&output.join(JOURNAL));
+        let journal = journal::entered(&output.join(JOURNAL));
         if !output.join(manifest::FILE).exists() && journal.is_none() {
             return refuse("there is something that is no artifact".into());
         }
@@ -89,6 +98,33 @@ impl Old {
         known.or(self.manifest.as_ref()?.file(name).map(|_| NONE))
     }
 
+    /// What this artifact held, or should.
+    pub(crate) fn before(&self) -> Before {
+        let entries = self.entries().into_iter();
+        Before {
+            entries: entries.map(|e| (e.name.clone(), e.clone())).collect(),
+            counts: self
+                .manifest
+                .as_ref()
+                .map(|manifest| manifest.counts.clone()),
+        }
+    }
+
+    /// The file `name` with all that is known of it.
+    pub(crate) fn line(&self, name: &str) -> Option<Line> {
+        let entry = self
+            .entries()
+            .into_iter()
+            .find(|entry| entry.name == name)?;
+        let known = self.lines.get(name).filter(|line| line.entry == *entry);
+        Some(known.cloned().unwrap_or_else(|| Line {
+            entry: entry.clone(),
+            sources: String::new(),
+            notes: None,
+            adopted: false,
+        }))
+    }
+
     /// Files that are missing or not as long as they should be.
     pub(crate) fn short(&self) -> Vec<String> {
         self.bad(|path, bytes, _| Ok(std::fs::metadata(path).is_ok_and(|m| m.len() == bytes)))
@@ -106,15 +142,16 @@ impl Old {
         })
     }
 
+    fn entries(&self) -> Vec<&FileEntry> {
+        match &self.manifest {
+            Some(manifest) => manifest.files.iter().collect(),
+            None => self.lines.values().map(|line| &line.entry).collect(),
+        }
+    }
+
     fn bad(&self, good: impl Fn(&Path, u64, &str) -> Result<bool>) -> Result<Vec<String>> {
-        let of_manifest = self.manifest.iter().flat_map(|manifest| &manifest.files);
-        let of_journal = self.lines.values().map(|line| &line.entry);
-        let entries: Vec<_> = match self.manifest {
-            Some(_) => of_manifest.collect(),
-            None => of_journal.collect(),
-        };
         let mut bad = Vec::new();
-        for entry in entries {
+        for entry in self.entries() {
             if !good(&self.root.join(&entry.name), entry.bytes, &entry.blake3)? {
                 tracing::warn!("{}: damaged or gone", self.root.join(&entry.name).display());
                 bad.push(entry.name.clone());

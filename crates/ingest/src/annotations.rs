@@ -5,6 +5,7 @@
 //! pair (`\ud800`). Memory is taken in proportion to the file's size; JSON may be
 //! nested 128 levels deep, and any number in keys that are not read.
 
+use crate::archive;
 use crate::diagnose;
 use crate::ids::Id;
 use attend_artifact::{At, Error, Result};
@@ -83,7 +84,11 @@ pub fn open(path: &Path, what: &str) -> Result<File> {
     let mut file = match file {
         Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
         Ok(_) => return Err(refused(&"not a file")),
-        Err(e) if e.kind() == ErrorKind::NotFound => return Err(refused(&"no such file")),
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            let unpack =
+                archive::hint_beside(path).map_or(String::new(), |hint| format!(" ({hint})"));
+            return Err(refused(&format!("no such file{unpack}")));
+        }
         Err(e) => return Err(refused(&e)),
     };
     let mut begin = Vec::new();
@@ -137,7 +142,12 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
 /// [`Error::Input`] where it is not UTF-8.
 pub fn read_text(path: &Path, what: &str) -> Result<String> {
     let mut bytes = Vec::new();
-    open(path, what)?.read_to_end(&mut bytes).at(path)?;
+    match archive::member(path) {
+        Some(content) => bytes = content?,
+        None => {
+            open(path, what)?.read_to_end(&mut bytes).at(path)?;
+        }
+    }
     if let Some(kind) = diagnose::no_text(&bytes) {
         let path = path.display();
         return Err(Error::input(format!("{path}: {kind}; expected: {what}")));

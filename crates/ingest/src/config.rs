@@ -31,8 +31,11 @@ pub struct Section {
     /// `Flicker8k_Dataset`; for `coco` empty means `{split}{year}`, and of another
     /// folder that one in it, where it is there (`images/train2017/`), or itself.
     /// Any of these may be a zip or tar archive instead, named here or standing in
-    /// the folder's place.
+    /// the folder's place, or a folder in one (`photos.zip/inner`).
     pub image_dir: String,
+    /// Whether links lead to photographs outside of these folders: data sets in a
+    /// hub's cache or on shared storage may be one link per photograph. Not recorded.
+    pub follow_links: bool,
     /// The year in the file and folder names of format `coco`.
     pub year: String,
     /// The splits of format `coco` to read. The official set has captions for
@@ -75,6 +78,7 @@ impl Default for Section {
             root: String::new(),
             annotations: "dataset_coco.json".into(),
             image_dir: String::new(),
+            follow_links: false,
             year: "2014".into(),
             splits: Splits::Names(vec!["train".into(), "val".into()]),
             restval: Restval::Train,

@@ -6,7 +6,7 @@ use crate::config::Section;
 use crate::ids::Id;
 use attend_artifact::{Error, Result};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const TOKENS: &str = "Flickr8k.token.txt";
 /// The data set calls its validation images `dev`.
@@ -34,7 +34,7 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         ..Annotations::default()
     };
 
-    let path = root.join(TOKENS);
+    let path = text_at(root, TOKENS);
     let text = read_text(&path, "Flickr8k's captions (dataset.root)")?;
     let mut ids: HashMap<String, i64> = HashMap::new();
     for (line, content) in text
@@ -70,7 +70,7 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         name: name.to_owned(),
     };
     for (split, list) in LISTS {
-        let path = root.join(list);
+        let path = text_at(root, list);
         let what = format!("the names of Flickr8k's {split} images (dataset.root)");
         for name in read_text(&path, &what)?
             .lines()
@@ -103,6 +103,15 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         caption.image = index.get(&caption.image_id).copied();
     }
     Ok(all)
+}
+
+/// Where a text is: in `root`, or in the archive that it comes in.
+fn text_at(root: &Path, name: &str) -> PathBuf {
+    let (loose, archive) = (root.join(name), root.join("Flickr8k_text.zip"));
+    match !loose.exists() && archive.is_file() {
+        true => archive.join(name),
+        false => loose,
+    }
 }
 
 /// `NAME.jpg#0<tab>caption` to name and caption.

@@ -6,12 +6,12 @@
 //! | reason | of | meaning |
 //! |---|---|---|
 //! | `missing` | image | there is no such file, or its archive has none |
-//! | `unreadable` | image | the operating system refuses to read it, or it is no regular file (a folder, a named pipe; in an archive a link) |
+//! | `unreadable` | image | the operating system refuses to read it, or it is no regular file (a folder, a named pipe; in an archive a link to what it has not) |
 //! | `truncated` | image | the file ends before the picture does, or is empty |
 //! | `corrupt` | image | the file's content breaks its format, or its checksum in the archive |
-//! | `unsupported` | image | no known image format, or a rare variant of one; in an archive encrypted, or packed otherwise than by deflate |
+//! | `unsupported` | image | no known image format, or a rare variant of one; in an archive encrypted, sparse, or packed otherwise than by deflate |
 //! | `too-large` | image | more than `dataset.max_pixels`, or a file of more than 256 MiB |
-//! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`, a link) |
+//! | `outside-root` | image | its file name leads out of the image root (`..`, `/…`, a link without `dataset.follow_links`) |
 //! | `bad-split` | image | its split's name can't be part of a file name |
 //! | `no-split` | image | it is in no split's list, or `dataset.restval` drops it; not counted by `dataset.max_rejected_fraction` |
 //! | `duplicate-id` | image, caption | an earlier one (of captions: of the same image) has the same id |
@@ -24,6 +24,7 @@
 //! | `no-category` | box | its category is not listed |
 
 use attend_artifact::dataset::RejectedRecord;
+use attend_artifact::text::escaped;
 use attend_artifact::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -162,14 +163,12 @@ fn first<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
         .collect()
 }
 
+/// A row in one line, whatever its names are made of; the table has them as they are.
 fn line(row: &RejectedRecord) -> String {
-    let name = if row.file_name.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", row.file_name)
+    let name = match &*row.file_name {
+        "" => String::new(),
+        name => format!(" ({})", escaped(name)),
     };
-    format!(
-        "{} {}{name}: {}: {}",
-        row.kind, row.id, row.reason, row.detail
-    )
+    let detail = escaped(&row.detail);
+    format!("{} {}{name}: {}: {detail}", row.kind, row.id, row.reason)
 }

@@ -27,6 +27,7 @@ pub mod hdf5;
 pub mod ids;
 pub mod karpathy;
 pub mod ledger;
+mod loose;
 pub mod objects;
 pub mod photograph;
 pub mod pipeline;

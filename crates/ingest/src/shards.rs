@@ -11,6 +11,7 @@ use crate::pipeline;
 use crate::select::Candidate;
 use crate::source::Source;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::text::escaped;
 use attend_artifact::{Error, Piece, Progress, Result, Staging, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -86,8 +87,8 @@ fn sources(source: &Source, candidates: &[Candidate]) -> String {
 }
 
 /// Writes the shards that this run has to make; says of each what came of its
-/// candidates, of those that were there, too. `None` from a task, which leaves
-/// the rest to others.
+/// candidates, of those that were there, too. `None` where nobody needs to know: from
+/// a task, which leaves the rest to others, and where the tables stay as they are.
 ///
 /// # Errors
 /// From the disk, or [`Error::Interrupted`]; finished shards are kept.
@@ -108,10 +109,11 @@ pub fn write(
             false => noted(staging.notes(&piece.name), run),
         })
         .collect();
+    let tables = !staging.is_task() && !staging.lacks_only(pieces);
     let mut todo = Vec::new();
     for ((run, piece), outcomes) in runs.iter().zip(&finished) {
-        // A task's neighbours are none of its business.
-        if mine.contains(piece.name.as_str()) || (outcomes.is_none() && !staging.is_task()) {
+        // Without tables to write, neighbours are none of this run's business.
+        if mine.contains(piece.name.as_str()) || (outcomes.is_none() && tables) {
             todo.push((run, piece));
         }
     }
@@ -132,7 +134,7 @@ pub fn write(
     );
     progress.finish();
     let mut made = made?.into_iter();
-    if staging.is_task() {
+    if !tables {
         return Ok(None);
     }
     let all = finished
@@ -214,6 +216,6 @@ fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &Run<'_>) -> Result<
         "{}: {} of its photographs changed since it was made; the first: {} {how}. The data set is left as it is. Put the old files back, or run without --shards and --repair to make a new data set of the new ones",
         run.file(),
         changed.len(),
-        first.file_name
+        escaped(&first.file_name)
     )))
 }

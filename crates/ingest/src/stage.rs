@@ -1,12 +1,12 @@
 //! The stage itself.
 
 use crate::annotations::{AnnotationFile, Annotations};
-use crate::archive::is_archive;
+use crate::archive::{self, is_archive};
 use crate::config::{Config, Format, Section};
 use crate::photograph::Refusal;
 use crate::select::{Candidate, select, usual_names};
 use crate::shards::{self, Outcome, Run};
-use crate::source::Source;
+use crate::source::{Source, Where};
 use crate::{coco, flickr8k, hdf5, karpathy, ledger, objects};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::{
@@ -30,6 +30,7 @@ pub const SPEC: StageSpec = StageSpec {
         "dataset.root",
         "dataset.annotations",
         "dataset.objects",
+        "dataset.follow_links",
         "dataset.max_rejected_fraction",
     ],
 };
@@ -57,7 +58,15 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let (candidates, mut rejected) = select(annotations, section);
 
     // An artifact's digest says all about the photographs in it.
-    let source = Source::open(&root, &folders, &candidates)?;
+    let place = Where {
+        root: &root,
+        folders: &folders,
+        follow_links: section.follow_links,
+    };
+    let source = Source::open(place, &candidates)?;
+    if !stage.is_part() {
+        source.check(&candidates)?;
+    }
     let loose = scenes.is_none().then_some(&source);
     let runs: Vec<(Run<'_>, Piece)> = shards::plan(&candidates, section.shard_size)
         .into_iter()
@@ -69,7 +78,15 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     };
     let to_make = staging.to_make(&pieces)?;
     let objects = objects::read(&boxes, &candidates, &mut rejected)?;
+    let made = runs.iter().filter(|(_, piece)| to_make.contains(&piece));
+    source.check(made.flat_map(|(run, _)| run.candidates))?;
     let outcomes = shards::write(&staging, &source, &runs, &to_make, section, stage.jobs)?;
+    if outcomes.is_none() && !staging.is_task() {
+        let manifest = staging.commit_as_before()?;
+        let digest = attend_artifact::manifest::short(&manifest.digest);
+        tracing::info!("{} shards made again, {digest} as before", to_make.len());
+        return Ok(());
+    }
     let Some(outcomes) = outcomes else {
         tracing::info!(
             "{} shards are done; --finalize makes the data set of all",
@@ -123,8 +140,12 @@ fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
     }
     let root = PathBuf::from(&section.root);
     if !root.is_dir() && !is_archive(&root) {
+        let name = root.file_name().unwrap_or_default().to_string_lossy();
+        let unpack = archive::hint_beside(&root)
+            .filter(|hint| hint.starts_with(&format!("there is {name}")));
+        let unpack = unpack.map_or(String::new(), |hint| format!("; {hint}"));
         return Err(Error::input(format!(
-            "{}: no such folder (dataset.root); it must hold {holds}",
+            "{}: no such folder (dataset.root); it must hold {holds}{unpack}",
             root.display()
         )));
     }
@@ -151,7 +172,10 @@ fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
     files
         .iter()
         .map(|file| {
-            let digest = digest_file(&file.path)?;
+            let digest = match archive::member(&file.path) {
+                Some(content) => blake3::hash(&content?).to_hex().to_string(),
+                None => digest_file(&file.path)?,
+            };
             Ok((
                 file.role.as_str(),
                 Input {

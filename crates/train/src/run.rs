@@ -104,7 +104,7 @@ impl Run<'_> {
             let (sender, receiver) = bounded(AHEAD);
             scope.spawn(move || {
                 // Ends early when the receiver is gone.
-                let batch = |groups| data.batch(groups)?.pinned_for(device);
+                let batch = |groups| data.batch(groups).map(|batch| batch.pinned_for(device));
                 todo.iter().all(|groups| sender.send(batch(groups)).is_ok())
             });
             for groups in todo.chunks(of_step) {

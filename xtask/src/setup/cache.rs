@@ -57,7 +57,10 @@ impl Cache {
                 );
                 file.lock().at(&path)?;
             }
-            Err(TryLockError::Error(e)) => return Err(e).at(&path),
+            Err(TryLockError::Error(e)) => eprintln!(
+                "{}: no lock to be had ({e}); going on without",
+                path.display()
+            ),
         }
         Ok(file)
     }

@@ -4,11 +4,23 @@ use super::disk::{remove, write_synced};
 use super::journal::JOURNAL;
 use super::{SCRATCH, Staging, disk, fingerprint, notes_of};
 use crate::manifest::{FILE, FileEntry, Manifest};
+use crate::old::Before;
 use crate::{At, Error, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 impl Staging {
+    /// Commits an artifact of which [`Staging::lacks_only`] pieces had to be made.
+    ///
+    /// # Errors
+    /// As [`Staging::commit`].
+    pub fn commit_as_before(self) -> Result<Manifest> {
+        let counts = self.must_equal.as_ref().and_then(|old| old.counts.clone());
+        let counts = counts.unwrap_or_default();
+        let counts: Vec<_> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        self.commit(&counts)
+    }
+
     /// Writes the manifest, syncs, and puts the artifact in its place, instead
     /// of an older one if there is one.
     ///
@@ -40,7 +52,8 @@ impl Staging {
             })
             .collect();
         let mut journal = format!("{}\n", fingerprint(&self.draft));
-        for line in lines.values() {
+        for line in lines.values_mut() {
+            line.adopted = false;
             journal += &serde_json::to_string(line).map_err(Error::internal)?;
             journal.push('\n');
         }
@@ -58,14 +71,21 @@ impl Staging {
 }
 
 /// Refuses an artifact that was to come out as it was, and didn't.
-fn same(before: &Manifest, now: &Manifest, place: &Path) -> Result<()> {
-    if before.digest == now.digest {
-        return Ok(());
-    }
-    let differs = |file: &&FileEntry| before.file(&file.name) != Some(*file);
+fn same(before: &Before, now: &Manifest, place: &Path) -> Result<()> {
+    let differs = |file: &&FileEntry| match before.entries.get(&file.name) {
+        Some(entry) => entry != *file,
+        None => before.counts.is_some(),
+    };
     let names: Vec<&str> = (now.files.iter().filter(differs))
         .map(|file| file.name.as_str())
         .collect();
+    let counts = before
+        .counts
+        .as_ref()
+        .is_none_or(|counts| *counts == now.counts);
+    if names.is_empty() && counts {
+        return Ok(());
+    }
     Err(Error::refused(format!(
         "{}: {} would not come out as before: what it is made from, or what makes it, has changed; the artifact is left as it is. Run the stage without --shards and --repair to take the change",
         place.display(),

@@ -73,6 +73,14 @@ pub(super) fn make_parent(path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// As [`make_parent`], and no file is at `path`.
+pub(super) fn fresh(path: PathBuf) -> Result<PathBuf> {
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e).at(&path),
+        _ => make_parent(path),
+    }
+}
+
 /// Removes a folder, if there is one.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
@@ -81,12 +89,9 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// The same file under another name; a copy where the disk knows no such thing.
+/// The same file under another name, which is free; a copy where the disk knows no
+/// such thing.
 pub(super) fn link(from: &Path, to: &Path) -> Result<()> {
-    match std::fs::remove_file(to) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).at(to),
-        _ => {}
-    }
     if std::fs::hard_link(from, to).is_err() {
         std::fs::copy(from, to).at(from)?;
         File::open(to).and_then(|file| file.sync_all()).at(to)?;
@@ -109,9 +114,15 @@ pub(super) fn sync_folders(folder: &Path) -> Result<()> {
             sync_folders(&entry.path())?;
         }
     }
-    File::open(folder)
-        .and_then(|file| file.sync_all())
-        .at(folder)
+    sync_folder(folder)
+}
+
+/// Syncs the names in a folder, where the disk can.
+fn sync_folder(folder: &Path) -> Result<()> {
+    match File::open(folder).and_then(|file| file.sync_all()) {
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced.at(folder),
+    }
 }
 
 /// Puts `folder` in the place of `destination`: at once where the system can
@@ -131,9 +142,7 @@ pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
         std::fs::rename(folder, destination).at(destination)?;
     }
     match destination.parent().filter(|p| !p.as_os_str().is_empty()) {
-        Some(parent) => File::open(parent)
-            .and_then(|file| file.sync_all())
-            .at(parent),
+        Some(parent) => sync_folder(parent),
         None => Ok(()),
     }
 }

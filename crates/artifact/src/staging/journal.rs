@@ -6,7 +6,7 @@ use crate::manifest::FileEntry;
 use crate::{At, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +24,16 @@ pub(crate) struct Line {
     /// BLAKE3 of its notes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
+    /// Whether it was taken over from the artifact that is to be replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+}
+
+impl Line {
+    /// Whether this is the same file, of the same sources.
+    pub(super) fn is_same(&self, other: &Line) -> bool {
+        (&self.entry, &self.sources) == (&other.entry, &other.sources)
+    }
 }
 
 /// Finished files by name.
@@ -49,10 +59,20 @@ pub(super) fn is_journal(name: &str) -> bool {
     name.starts_with(".journal") && name.ends_with(".jsonl")
 }
 
-/// What a journal says: the fingerprint of the run, the files whose size is still
-/// the one entered, and how much of it is whole.
+/// What a journal says of files whose size is still the one entered, as [`entered`].
 pub(crate) fn read(path: &Path) -> Option<(String, Lines, u64)> {
     let folder = path.parent()?;
+    let (fingerprint, mut entries, good) = entered(path)?;
+    entries.retain(|name, line| {
+        let size = std::fs::metadata(folder.join(name)).map(|meta| meta.len());
+        size.is_ok_and(|size| size == line.entry.bytes)
+    });
+    Some((fingerprint, entries, good))
+}
+
+/// What a journal says: the fingerprint of the run, the files, whether they are still
+/// there or not, and how much of it is whole.
+pub(crate) fn entered(path: &Path) -> Option<(String, Lines, u64)> {
     let mut text = Vec::new();
     File::open(path).ok()?.read_to_end(&mut text).ok()?;
     let mut lines = text.split_inclusive(|&byte| byte == b'\n');
@@ -63,11 +83,7 @@ pub(crate) fn read(path: &Path) -> Option<(String, Lines, u64)> {
     // A line that a crash has cut is the last; one that is damaged loses its file.
     for line in lines.filter(|line| line.ends_with(b"\n")) {
         good += line.len();
-        let Ok(line) = serde_json::from_slice::<Line>(line) else {
-            continue;
-        };
-        let size = std::fs::metadata(folder.join(&line.entry.name)).map(|meta| meta.len());
-        if size.is_ok_and(|size| size == line.entry.bytes) {
+        if let Ok(line) = serde_json::from_slice::<Line>(line) {
             entries.insert(line.entry.name.clone(), line);
         }
     }
@@ -91,7 +107,8 @@ impl Journal {
             .truncate(false)
             .open(&path)
             .at(&path)?;
-        if lock && file.try_lock().is_err() {
+        // A disk that knows no locks (then `disk::lock` has said so) gives none here either.
+        if lock && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             tracing::info!("another run writes {}; waiting for it", path.display());
             file.lock().at(&path)?;
         }

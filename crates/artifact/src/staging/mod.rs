@@ -14,9 +14,10 @@ mod disk;
 pub(crate) mod journal;
 
 use crate::manifest::{FileEntry, Manifest};
+use crate::old::Before;
 use crate::shard::WrittenShard;
 use crate::{At, Error, Result, digest_file};
-use disk::{link, make_parent, remove, sibling, write_synced};
+use disk::{fresh, link, make_parent, remove, sibling, write_synced};
 use journal::{JOURNAL, Journal, Line, Lines};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,8 @@ pub struct Staging {
     /// What is finished by others: tasks, or an interrupted run.
     others: Lines,
     journal: Mutex<Journal>,
-    must_equal: Option<Manifest>,
+    /// The files that this run must end with, where it makes a part again.
+    must_equal: Option<Before>,
     _lock: Lock,
 }
 
@@ -174,12 +176,13 @@ impl Staging {
         &self.folder
     }
 
-    /// Where to write the file `name` (with `/`); its folder is made.
+    /// Where to write the file `name` (with `/`) anew; its folder is made. What was
+    /// there is gone: it may be a link to the old artifact's file, which stays as it is.
     ///
     /// # Errors
-    /// [`Error::Internal`] where its folder can't be made.
+    /// [`Error::Internal`] where its folder can't be made, or the disk refuses.
     pub fn path(&self, name: &str) -> Result<PathBuf> {
-        make_parent(self.folder.join(name))
+        fresh(self.folder.join(name))
     }
 
     /// A file that outlives an interruption but is no part of the artifact.
@@ -207,10 +210,14 @@ impl Staging {
             .collect();
         match missing.first() {
             Some(first) if self.share == Share::Finalize => Err(Error::refused(format!(
-                "{}: {} of {} files are not made yet (the first: {}); run the tasks that make them, then finalize",
+                "{}: {} of {} files are {} (the first: {}); run the tasks that make them, then finalize",
                 self.folder.display(),
                 missing.len(),
                 pieces.len(),
+                match self.line(&first.name) {
+                    Some(_) => "out of date: what they were made from has changed since",
+                    None => "not made yet",
+                },
                 first.name
             ))),
             _ => Ok(missing),
@@ -227,9 +234,32 @@ impl Staging {
         self.must_equal.is_some()
     }
 
+    /// Whether this run makes a part of an artifact again, and all but `pieces` is as
+    /// it was: they are all that has to be made before [`Staging::commit_as_before`].
+    pub fn lacks_only(&self, pieces: &[&Piece]) -> bool {
+        let Some(before) = &self.must_equal else {
+            return false;
+        };
+        let made = |name: &str| pieces.iter().any(|piece| piece.name == name);
+        let known = |entry: &FileEntry| {
+            self.line(&entry.name)
+                .is_some_and(|line| line.entry == *entry)
+        };
+        before.counts.is_some()
+            && before
+                .entries
+                .values()
+                .all(|entry| made(&entry.name) || known(entry))
+    }
+
+    /// Whether a piece is finished. In a run that makes a part again it is what it was,
+    /// whatever has become of its sources: they are other shards' business.
     fn has(&self, piece: &Piece) -> bool {
-        self.line(&piece.name)
-            .is_some_and(|line| line.sources == piece.sources)
+        let expected = (self.must_equal.as_ref()).and_then(|old| old.entries.get(&piece.name));
+        self.line(&piece.name).is_some_and(|line| match expected {
+            Some(expected) => line.entry == *expected,
+            None => line.sources == piece.sources,
+        })
     }
 
     fn line(&self, name: &str) -> Option<Line> {
@@ -244,7 +274,7 @@ impl Staging {
 
     /// What was noted about a piece of the artifact that this run replaces.
     pub fn notes_before(&self, name: &str) -> Option<Vec<u8>> {
-        let (_, lines, _) = journal::read(&self.destination.join(JOURNAL))?;
+        let (_, lines, _) = journal::entered(&self.destination.join(JOURNAL))?;
         notes(&self.destination, lines.get(name)?)
     }
 
@@ -300,37 +330,50 @@ impl Staging {
             entry,
             sources: piece.sources.clone(),
             notes: None,
+            adopted: false,
         };
         if let Some(notes) = notes {
-            let path = make_parent(notes_of(&self.folder, &piece.name))?;
+            let path = fresh(notes_of(&self.folder, &piece.name))?;
             write_synced(&path, notes)?;
             line.notes = Some(blake3::hash(notes).to_hex().to_string());
         }
         self.journal().enter(vec![line])
     }
 
-    /// Takes pieces of the artifact that this run replaces over as they are.
-    pub(crate) fn adopt(&self, old: &Lines, pieces: &[&Piece]) -> Result<()> {
-        for piece in pieces.iter().filter(|piece| !self.has(piece)) {
-            let Some(line) = old.get(&piece.name) else {
-                continue;
-            };
-            link(
-                &self.destination.join(&piece.name),
-                &self.path(&piece.name)?,
-            )?;
-            if line.notes.is_some() {
-                let from = notes_of(&self.destination, &piece.name);
-                link(&from, &make_parent(notes_of(&self.folder, &piece.name))?)?;
-            }
-            self.journal().enter(vec![line.clone()])?;
-        }
-        Ok(())
+    /// Forgets what an interrupted run took over, but for `keep`: it may be damaged since.
+    pub(crate) fn forget(&mut self, keep: &[String]) {
+        let stays = |name: &String, line: &mut Line| !line.adopted || keep.contains(name);
+        self.others.retain(stays);
+        self.journal().lines.retain(stays);
     }
 
-    /// Lets this run end with this manifest or not at all.
-    pub(crate) fn expect(mut self, manifest: Option<Manifest>) -> Staging {
-        self.must_equal = manifest;
+    /// Takes files of the artifact that this run replaces over as they are.
+    pub(crate) fn adopt(&self, lines: Vec<Line>) -> Result<()> {
+        let mut adopted = Vec::with_capacity(lines.len());
+        for mut line in lines {
+            let name = line.entry.name.clone();
+            if self.line(&name).is_some_and(|known| known.is_same(&line)) {
+                continue;
+            }
+            let (from, to) = (self.destination.join(&name), self.path(&name)?);
+            if from.exists() {
+                link(&from, &to)?;
+            }
+            if line.notes.is_some() {
+                let from = notes_of(&self.destination, &name);
+                if link(&from, &fresh(notes_of(&self.folder, &name))?).is_err() {
+                    line.notes = None;
+                }
+            }
+            line.adopted = true;
+            adopted.push(line);
+        }
+        self.journal().enter(adopted)
+    }
+
+    /// Lets this run end with these files or not at all.
+    pub(crate) fn expect(mut self, before: Option<Before>) -> Staging {
+        self.must_equal = before;
         self
     }
 
@@ -360,6 +403,7 @@ impl Staging {
             entry,
             sources: String::new(),
             notes: None,
+            adopted: false,
         };
         self.journal()
             .enter(entries.into_iter().flatten().map(line).collect())

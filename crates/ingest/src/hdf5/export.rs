@@ -6,7 +6,7 @@ use attend_artifact::dataset::{Dataset, ImageRecord, RejectedRecord};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{Artifact, At, Error, Progress, Record, Result, check_interrupt, progress};
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -269,7 +269,7 @@ impl Files {
         let staging = folder.join(".export");
         std::fs::create_dir_all(&staging).at(&staging)?;
         let lock = File::open(&staging).at(&staging)?;
-        if lock.try_lock().is_err() {
+        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(Error::usage(format!(
                 "{}: another export writes to it; wait for its end",
                 folder.display()

@@ -206,6 +206,188 @@ fn a_photograph_that_changed_is_named() {
     assert_ne!(digests(&folder, "out"), first);
 }
 
+/// Loses a shard of the artifact.
+fn lose(folder: &TempDir, name: &str) {
+    let shards = folder.path().join("out/shards");
+    std::fs::remove_file(shards.join(name)).unwrap();
+}
+
+type Digests = (String, std::collections::BTreeMap<String, String>);
+
+/// Photographs of `train-00000` and `train-00001`, numbers 10 and 13, are no longer what
+/// they were, one of `val-00000` is gone, and one of `val-00001` is there at last.
+fn fifty_that_changed() -> (TempDir, Digests) {
+    let folder = fifty();
+    let photograph = |name: &str| folder.path().join("root").join(name);
+    std::fs::rename(photograph("30-rgb420.jpg"), photograph("kept")).unwrap();
+    made(&folder, &[]);
+    let first = digests(&folder, "out");
+    write(&photograph("10-rgb420.jpg"), &fixture("rgb422.jpg"));
+    write(&photograph("13-progressive.jpg"), &fixture("cut.jpg"));
+    std::fs::remove_file(photograph("3-progressive.jpg")).unwrap();
+    std::fs::rename(photograph("kept"), photograph("30-rgb420.jpg")).unwrap();
+    (folder, first)
+}
+
+#[test]
+fn photographs_of_other_shards_stand_in_no_repairs_way() {
+    let (folder, first) = fifty_that_changed();
+    let files = shards(&folder);
+    for more in [&["--repair"][..], &["--shards", "train-00003"]] {
+        lose(&folder, "train-00003.arrow");
+        made(&folder, more);
+        assert_eq!(remade(&folder, &files), ["train-00003.arrow"]);
+        open(&folder, "out");
+    }
+    made(&folder, &["--shards", "train-00002,val-00002"]);
+    let files = shards(&folder);
+    // Tables are made of what was noted.
+    for name in ["images.parquet", "rejected.parquet", "manifest.json"] {
+        flip(&folder, name);
+        made(&folder, &["--repair"]);
+        open(&folder, "out");
+    }
+    let mut expected = vec![];
+    for (shard, photograph) in [
+        ("train-00000", "10-rgb420.jpg is another picture"),
+        ("train-00001", "13-progressive.jpg is truncated"),
+        ("val-00000", "3-progressive.jpg is missing"),
+        ("val-00001", "30-rgb420.jpg was missing"),
+    ] {
+        let (log, code) = says(&folder, "out", &["--shards", shard]);
+        assert!(
+            code == 3 && log.contains(photograph) && log.contains(shard),
+            "{log}"
+        );
+        // What was made in vain is in nobody's way, and the artifact whole.
+        assert!(made(&folder, &["--repair"]).contains("up to date"));
+        open(&folder, "out");
+        expected.push(format!("{shard}.arrow"));
+    }
+    assert!(remade(&folder, &files).is_empty());
+    assert_eq!(digests(&folder, "out"), first);
+    // Without --shards the changes are taken, in their own shards alone.
+    made(&folder, &["--set", "dataset.max_rejected_fraction=0.1"]);
+    assert_eq!(remade(&folder, &files), expected);
+}
+
+#[test]
+fn a_lost_shard_whose_photograph_changed_is_named_and_the_others_come_back() {
+    let (folder, first) = fifty_that_changed();
+    lose(&folder, "train-00000.arrow");
+    lose(&folder, "train-00003.arrow");
+    let (log, code) = says(&folder, "out", &["--repair"]);
+    assert!(
+        code == 3 && log.contains("10-rgb420.jpg is another picture"),
+        "{log}"
+    );
+    made(&folder, &["--shards", "train-00003"]);
+    let shards: Vec<String> = shards(&folder).into_iter().map(|(name, _)| name).collect();
+    assert!(shards.contains(&"train-00003.arrow".into()) && shards.len() == 7);
+    write(
+        &folder.path().join("root/10-rgb420.jpg"),
+        &fixture("rgb420.jpg"),
+    );
+    made(&folder, &["--repair"]);
+    open(&folder, "out");
+    assert_eq!(digests(&folder, "out"), first);
+}
+
+/// A run that was broken off has made a shard of what there is now; `--repair` of
+/// another one takes the shard that was.
+#[test]
+fn an_interrupted_run_stands_in_no_repairs_way() {
+    let (folder, first) = fifty_that_changed();
+    let (log, code) = says(
+        &folder,
+        "out",
+        &["--set", "dataset.max_rejected_fraction=0.0"],
+    );
+    assert!(
+        code == 3 && folder.path().join("out.staging").exists(),
+        "{log}"
+    );
+    lose(&folder, "train-00003.arrow");
+    made(&folder, &["--repair"]);
+    open(&folder, "out");
+    assert_eq!(digests(&folder, "out"), first);
+}
+
+/// Copied without its hidden files, which are no content.
+#[test]
+fn without_notes_a_shard_comes_back_though_others_photographs_changed() {
+    let (folder, first) = fifty_that_changed();
+    let out = folder.path().join("out");
+    std::fs::remove_file(out.join(".journal.jsonl")).unwrap();
+    std::fs::remove_dir_all(out.join(".notes")).unwrap();
+    lose(&folder, "train-00003.arrow");
+    made(&folder, &["--repair"]);
+    open(&folder, "out");
+    assert_eq!(digests(&folder, "out"), first);
+    let (log, code) = says(&folder, "out", &["--shards", "train-00000"]);
+    assert!(code == 4 && log.contains("train-00000"), "{log}");
+    assert_eq!(digests(&folder, "out"), first);
+}
+
+/// What a run takes over is linked: made again, it must not be the old artifact's file.
+#[test]
+fn a_shard_that_is_made_again_leaves_the_old_artifact_whole() {
+    let folder = fifty();
+    made(&folder, &[]);
+    let whole = digests(&folder, "out");
+    // Shards 0, 2, 4 and 6 are the first task's.
+    for name in ["10-rgb420.jpg", "32-rgb444.jpg"] {
+        write(&folder.path().join("root").join(name), &fixture("grey.jpg"));
+        made(&folder, &["--task", "1/2"]);
+        open(&folder, "out");
+    }
+    assert_eq!(digests(&folder, "out"), whole);
+    // What changes once its task is done is not taken for missing.
+    made(&folder, &["--task", "2/2"]);
+    write(
+        &folder.path().join("root/10-rgb420.jpg"),
+        &fixture("rgb422.jpg"),
+    );
+    let (log, code) = says(&folder, "out", &["--finalize"]);
+    assert!(
+        code == 4 && log.contains("1 of 8 files are out of date") && log.contains("train-00000"),
+        "{log}"
+    );
+    made(&folder, &["--task", "1/2"]);
+    made(&folder, &["--finalize"]);
+    run(&folder, "fresh", "2", &[]).success();
+    assert_eq!(digests(&folder, "out"), digests(&folder, "fresh"));
+}
+
+#[test]
+fn an_archive_that_is_gone_stands_in_no_other_ones_way() {
+    let image = |id: usize, split: &str| {
+        serde_json::json!({"filepath": split, "filename": "a.jpg", "imgid": id, "split": split,
+            "sentences": [{"raw": "x", "sentid": id}]})
+    };
+    let list = serde_json::json!({"images": [image(0, "train"), image(1, "val")]});
+    let folder = crate::data_set(&[("dataset_coco.json", list.to_string().as_bytes())]);
+    let root = folder.path().join("root");
+    for split in ["train", "val"] {
+        crate::archives::zip(
+            &root.join(split).with_extension("zip"),
+            "",
+            &[("a.jpg".into(), fixture("grey.jpg"))],
+        );
+    }
+    made(&folder, &[]);
+    let first = digests(&folder, "out");
+    write(&root.join("val.zip"), b"<html>");
+    lose(&folder, "train-00000.arrow");
+    made(&folder, &["--repair"]);
+    assert_eq!(digests(&folder, "out"), first);
+    let (log, code) = says(&folder, "out", &["--shards", "val-00000"]);
+    assert!(code == 3 && log.contains("val.zip"), "{log}");
+    std::fs::remove_file(root.join("val.zip")).unwrap();
+    made(&folder, &["--shards", "train-00000"]);
+    assert_eq!(digests(&folder, "out"), first);
+}
+
 #[test]
 fn a_rejected_photograph_is_tried_again_when_it_changed() {
     let folder = fifty();
@@ -254,4 +436,63 @@ fn tasks_in_any_order_make_the_same_data_set() {
     made(&folder, &["--finalize"]);
     assert_eq!(digests(&folder, "out"), digests(&folder, "whole"));
     open(&folder, "out");
+}
+
+/// What a system may refuse without harm: advice, locks, links, exchange of names.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_system_that_can_do_less_makes_the_same_data_set() {
+    let refusals = "fadvise64:error=EINVAL flock:error=ENOLCK linkat,link:error=EPERM \
+        renameat2:error=EINVAL madvise:error=EINVAL";
+    let refuse = refusals
+        .split_whitespace()
+        .map(|call| format!("--inject={call}"));
+    let refuse: Vec<String> = refuse.collect();
+    let can = |command: &mut Command| command.output().is_ok_and(|out| out.status.success());
+    if !can(Command::new("strace").args(["-f", "-o", "/dev/null", "true"])) {
+        eprintln!("skipped: no strace");
+        return;
+    }
+    let folder = fifty();
+    let large = [
+        "--set=dataset.image_size=512",
+        "--set=dataset.shard_size=25",
+    ]; // of 18 MiB
+    let (log, code) = says(&folder, "whole", &large);
+    assert_eq!(code, 0, "{log}");
+    let (log, code) = says(&folder, "out", &large);
+    assert_eq!(code, 0, "{log}");
+    std::fs::remove_file(folder.path().join("out/shards/train-00000.arrow")).unwrap();
+    // First what takes the place of an old artifact, then a new one.
+    for more in [&["--repair"][..], &[]] {
+        let stage = stage(&folder, "out", &[&large, more].concat());
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "-o", "/dev/null"]).args(&refuse);
+        let output = traced
+            .arg(stage.get_program())
+            .args(stage.get_args())
+            .output()
+            .unwrap();
+        let log = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{log}");
+        assert!(log.contains("no lock to be had"), "{log}");
+        open(&folder, "out");
+        assert_eq!(digests(&folder, "out"), digests(&folder, "whole"));
+        std::fs::remove_dir_all(folder.path().join("out")).unwrap();
+    }
+}
+
+/// What an interrupted repair took over is a link: damaged since, it is made again.
+#[test]
+fn a_shard_that_a_repair_took_over_and_that_was_damaged_since_is_repaired() {
+    let (folder, first) = fifty_that_changed();
+    let (log, code) = says(&folder, "out", &["--shards", "train-00000"]);
+    assert!(
+        code == 3 && folder.path().join("out.staging").exists(),
+        "{log}"
+    );
+    flip(&folder, "shards/train-00003.arrow");
+    made(&folder, &["--repair"]);
+    open(&folder, "out");
+    assert_eq!(digests(&folder, "out"), first);
 }

@@ -8,6 +8,7 @@ mod data;
 mod errors;
 mod hdf5;
 mod hostile;
+mod layouts;
 mod ledger;
 mod real;
 mod reproducible;

@@ -1,0 +1,231 @@
+//! Photographs inside zip, tar and HDF5 files, read in place.
+//!
+//! An archive's index is read once; a member is then read at its own offset, by
+//! any number of threads at once. Nothing that an archive says of itself is
+//! trusted: sizes are limits and no reason to take memory, names are looked up and
+//! never turned into paths, links lead to other members and nowhere else.
+
+mod names;
+mod packed;
+mod tar;
+mod zip;
+
+pub use names::folded;
+pub use packed::{hint, hint_beside};
+
+use crate::hdf5::Images;
+use crate::photograph::{Refusal, refuse};
+use crate::source::State;
+use attend_artifact::{Error, Result};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// No more bytes than texts in archives have.
+const TEXT: u64 = 1 << 30;
+
+/// An archive whose members can be read.
+pub struct Archive {
+    index: Index,
+}
+
+enum Index {
+    Zip(zip::Zip),
+    Tar(tar::Tar),
+    /// Images by their rows.
+    Hdf5(Images),
+}
+
+/// Whether a file of this name is taken for an archive.
+pub fn is_archive(path: &Path) -> bool {
+    matches!(&*extension(path), "zip" | "tar" | "hdf5")
+}
+
+fn extension(path: &Path) -> String {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_string_lossy().to_ascii_lowercase()
+}
+
+impl Archive {
+    /// Reads the index of the archive at `path`: an `.hdf5`, or else a zip or a tar by
+    /// its name and content.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it is damaged, or something else; [`Error::Interrupted`].
+    pub fn open(path: &Path) -> Result<Archive> {
+        let wrong =
+            |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
+        let damaged = |e: &dyn std::fmt::Display| {
+            let way_out = "copy or download it again, or unpack it to a folder beside it";
+            wrong(&format!("{e}; {way_out}"))
+        };
+        let file = Arc::new(File::open(path).map_err(|e| damaged(&e))?);
+        let extension = extension(path);
+        if extension == "hdf5" {
+            let index = Index::Hdf5(Images::open(path)?);
+            return Ok(Archive { index });
+        }
+        let mut begin = Vec::new();
+        let read = At::start(&file).take(packed::BEGIN).read_to_end(&mut begin);
+        read.map_err(|e| damaged(&e))?;
+        let (is_tar, is_zip) = (
+            begin.get(257..262) == Some(b"ustar"),
+            begin.starts_with(b"PK"),
+        );
+        if !is_tar
+            && !is_zip
+            && let Some(what) = packed::by_content(&begin)
+        {
+            return Err(wrong(&what));
+        }
+        let index = match is_zip || (extension == "zip" && !is_tar) {
+            true => Index::Zip(zip::Zip::open(&file).map_err(|e| damaged(&zip::why(&e)))?),
+            false => Index::Tar(tar::Tar::open(&file, path, &damaged)?),
+        };
+        Ok(Archive { index })
+    }
+
+    /// The content of the first of `names` that there is, if it has no more than
+    /// `limit` bytes. Names are such as [`crate::source::plain`] gives.
+    ///
+    /// # Errors
+    /// The reason why there is none.
+    pub fn read(&self, names: &[String], limit: u64) -> Result<Vec<u8>, Refusal> {
+        let found = match &self.index {
+            Index::Zip(zip) => (zip.names.find(names))
+                .map(|number| number.and_then(|number| zip.content(*number, limit))),
+            Index::Tar(tar) => (tar.names.find(names))
+                .map(|member| member.and_then(|member| tar.content(member, limit))),
+            Index::Hdf5(images) => names.last().map(|row| images.read_named(row)),
+        };
+        found.unwrap_or_else(|| Err(refuse("missing", self.missing(names))))
+    }
+
+    fn missing(&self, names: &[String]) -> String {
+        let similar = match &self.index {
+            Index::Zip(zip) => zip.names.similar(names),
+            Index::Tar(tar) => tar.names.similar(names),
+            Index::Hdf5(_) => None,
+        };
+        match similar {
+            Some(name) => format!("not in the archive, which has {name}"),
+            None => "not in the archive".to_owned(),
+        }
+    }
+
+    /// What tells one state of a member from another, if there is one.
+    pub fn state(&self, names: &[String]) -> Option<State> {
+        /// Of a link that leads to no member.
+        const NOWHERE: State = [0; 3];
+        match &self.index {
+            Index::Zip(zip) => match zip.names.find(names)? {
+                Ok(number) => zip.state(*number),
+                Err(_) => Some(NOWHERE),
+            },
+            Index::Tar(tar) => Some(match tar.names.find(names)? {
+                Ok(member) => tar.state(member),
+                Err(_) => NOWHERE,
+            }),
+            Index::Hdf5(images) => Some(images.state()),
+        }
+    }
+
+    /// Whether there is anything below `folder`.
+    pub fn holds(&self, folder: &str) -> bool {
+        match &self.index {
+            Index::Zip(zip) => zip.names.holds(folder),
+            Index::Tar(tar) => tar.names.holds(folder),
+            Index::Hdf5(_) => folder.is_empty(),
+        }
+    }
+
+    /// The folder that all members lie in; empty where they don't lie in one.
+    pub fn inner(&self) -> String {
+        match &self.index {
+            Index::Zip(zip) => zip.names.inner(),
+            Index::Tar(tar) => tar.names.inner(),
+            Index::Hdf5(_) => String::new(),
+        }
+    }
+
+    /// A few of the names at the top, for messages.
+    pub fn top(&self) -> String {
+        let names = match &self.index {
+            Index::Zip(zip) => zip.names.top(),
+            Index::Tar(tar) => tar.names.top(),
+            Index::Hdf5(_) => Vec::new(),
+        };
+        names.join(", ")
+    }
+}
+
+/// The content of the file at `path`, if it lies in an archive: `texts.zip/captions.txt`.
+///
+/// # Errors
+/// [`Error::Input`] where there is none, or the archive is damaged.
+pub fn member(path: &Path) -> Option<Result<Vec<u8>>> {
+    let archive = path
+        .parent()
+        .filter(|archive| is_archive(archive) && archive.is_file())?;
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    Some(Archive::open(archive).and_then(|archive| {
+        let names = [name.clone(), format!("{}/{name}", archive.inner())];
+        let refused = |refusal: Refusal| {
+            Error::input(format!(
+                "{}: {}: {}",
+                path.display(),
+                refusal.reason,
+                refusal.detail
+            ))
+        };
+        archive.read(&names, TEXT).map_err(refused)
+    }))
+}
+
+/// A place of its own in a file that others read, too.
+struct At {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl At {
+    fn start(file: &Arc<File>) -> At {
+        At {
+            file: file.clone(),
+            at: 0,
+        }
+    }
+}
+
+impl Read for At {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for At {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = place.ok_or(ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+fn io_refusal(error: io::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => refuse("truncated", "cut in its archive"),
+        ErrorKind::Unsupported => refuse("unsupported", error),
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => {
+            refuse("corrupt", format!("in its archive: {error}"))
+        }
+        _ => refuse("unreadable", error),
+    }
+}

@@ -1,0 +1,235 @@
+//! The names in an archive, and what each leads to.
+
+use crate::photograph::{Refusal, refuse};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
+use unicode_normalization::UnicodeNormalization;
+
+/// As many links as Linux follows for one name.
+const HOPS: usize = 40;
+
+/// What a name in an archive is.
+enum Named<T> {
+    Member(T),
+    /// A link to this name; `None` where it leads out of the archive.
+    Link(Option<String>),
+    Folder,
+}
+
+/// The members of an archive by name, such as [`crate::source::plain`] gives.
+pub(super) struct Names<T> {
+    all: BTreeMap<String, Named<T>>,
+    similar: OnceLock<HashMap<String, String>>,
+}
+
+impl<T: Clone> Names<T> {
+    pub(super) fn new() -> Names<T> {
+        Names {
+            all: BTreeMap::new(),
+            similar: OnceLock::new(),
+        }
+    }
+
+    /// Enters a member. Of several of one name the last counts, as when they are
+    /// unpacked.
+    pub(super) fn insert(&mut self, name: String, member: T) {
+        self.all.insert(name, Named::Member(member));
+    }
+
+    /// Enters a folder.
+    pub(super) fn folder(&mut self, name: String) {
+        self.all.insert(name, Named::Folder);
+    }
+
+    /// Enters a symbolic link, which is relative to where it lies.
+    pub(super) fn link(&mut self, name: String, target: &str) {
+        let target = beside(&name, target);
+        self.all.insert(name, Named::Link(target));
+    }
+
+    /// Enters a hard link: what `target` is by now has another name. Says whether
+    /// `target` is there.
+    pub(super) fn same(&mut self, name: &str, target: &str) -> bool {
+        let same = match self.all.get(target) {
+            Some(Named::Member(member)) => Named::Member(member.clone()),
+            Some(Named::Link(to)) => Named::Link(to.clone()),
+            Some(Named::Folder) | None => return false,
+        };
+        self.all.insert(name.to_owned(), same);
+        true
+    }
+
+    /// Whether a name is taken.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.all.contains_key(name)
+    }
+
+    /// What the first of `names` that there is leads to.
+    pub(super) fn find(&self, names: &[String]) -> Option<Result<&T, Refusal>> {
+        let (name, _) = names.iter().find_map(|name| self.all.get_key_value(name))?;
+        Some(self.follow(name))
+    }
+
+    fn follow<'a>(&'a self, mut name: &'a str) -> Result<&'a T, Refusal> {
+        for _ in 0..HOPS {
+            name = match self.all.get(name) {
+                Some(Named::Member(member)) => return Ok(member),
+                Some(Named::Folder) => return Err(refuse("unreadable", "not a regular file")),
+                Some(Named::Link(Some(target))) => target,
+                Some(Named::Link(None)) => {
+                    return Err(refuse("outside-root", "a link leads out of its archive"));
+                }
+                None => {
+                    let detail = format!("a link to {name}, which is not in its archive");
+                    return Err(refuse("unreadable", detail));
+                }
+            }
+        }
+        Err(refuse("unreadable", "too many links"))
+    }
+
+    /// Whether there is anything below `folder`.
+    pub(super) fn holds(&self, folder: &str) -> bool {
+        let below = format!("{folder}/");
+        let first = self.all.range(below.clone()..).next();
+        folder.is_empty() || first.is_some_and(|(name, _)| name.starts_with(&below))
+    }
+
+    /// The folder that all members lie in, if it is one: archives of a folder have it,
+    /// under whatever name.
+    pub(super) fn inner(&self) -> String {
+        let parent = |name: &String| -> Vec<String> {
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let parts = folder.split('/').filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let files = self
+            .all
+            .iter()
+            .filter(|(name, named)| !matches!(named, Named::Folder) && !is_litter(name));
+        let common = files.map(|(name, _)| parent(name)).reduce(|mut a, b| {
+            let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+            a.truncate(same);
+            a
+        });
+        common.unwrap_or_default().join("/")
+    }
+
+    /// The folders (and files) at the top, a few.
+    pub(super) fn top(&self) -> Vec<&str> {
+        let names = self
+            .all
+            .keys()
+            .filter(|name| !name.is_empty() && !is_litter(name));
+        let mut top: Vec<&str> = names.filter_map(|name| name.split('/').next()).collect();
+        top.dedup();
+        top.truncate(8);
+        top
+    }
+
+    /// A name that one of `names` may stand for, see [`folded`].
+    pub(super) fn similar(&self, names: &[String]) -> Option<&String> {
+        let similar = self.similar.get_or_init(|| {
+            let names = self.all.keys().rev();
+            names.map(|name| (folded(name), name.clone())).collect()
+        });
+        names.iter().find_map(|name| similar.get(&folded(name)))
+    }
+}
+
+/// A name as people take it: without differences of case, and of the ways to write é.
+pub fn folded(name: &str) -> String {
+    name.nfc().collect::<String>().to_lowercase()
+}
+
+/// What macOS and Windows put beside the files: `__MACOSX/photos/._a.jpg` is no
+/// photograph.
+fn is_litter(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or_default();
+    name == "__MACOSX"
+        || name.starts_with("__MACOSX/")
+        || last.starts_with("._")
+        || matches!(last, ".DS_Store" | "Thumbs.db" | "desktop.ini")
+}
+
+/// Where a link in the place of `name` leads; `None` where that is outside.
+fn beside(name: &str, target: &str) -> Option<String> {
+    if target.starts_with('/') || target.contains('\0') {
+        return None;
+    }
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = folder.split('/').collect();
+    for part in target.split('/') {
+        match part {
+            ".." => {
+                parts.retain(|part| !part.is_empty());
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.retain(|part| !matches!(*part, "" | "."));
+    Some(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(names: &Names<u8>, name: &str) -> Result<u8, String> {
+        match names.find(&[name.to_owned()]) {
+            Some(Ok(member)) => Ok(*member),
+            Some(Err(refusal)) => Err(refusal.reason),
+            None => Err("missing".into()),
+        }
+    }
+
+    #[test]
+    fn links_stay_in_their_archive() {
+        let mut names = Names::new();
+        names.insert("p/a".into(), 7);
+        names.folder("p".into());
+        for (name, target) in [
+            ("p/b", "a"),
+            ("c", "./p//a"),
+            ("p/q/d", "../../p/b"),
+            ("p/out", "../../p/a"),
+            ("p/root", "/p/a"),
+            ("p/gone", "nothing"),
+            ("p/loop", "loop"),
+            ("p/folder", "../p"),
+        ] {
+            names.link(name.into(), target);
+        }
+        assert!(names.same("e", "p/b") && !names.same("f", "nothing"));
+        for name in ["p/a", "p/b", "c", "p/q/d", "e"] {
+            assert_eq!(found(&names, name), Ok(7), "{name}");
+        }
+        for name in ["p/out", "p/root"] {
+            assert_eq!(found(&names, name), Err("outside-root".into()), "{name}");
+        }
+        for name in ["p/gone", "p/loop", "p/folder"] {
+            assert_eq!(found(&names, name), Err("unreadable".into()), "{name}");
+        }
+        assert_eq!(found(&names, "f"), Err("missing".into()));
+    }
+
+    #[test]
+    fn the_inner_folder_is_the_one_that_all_members_lie_in() {
+        let inner = |list: &[&str]| {
+            let mut names = Names::new();
+            list.iter()
+                .for_each(|name| names.insert((*name).into(), ()));
+            names.folder("x".into());
+            names.inner()
+        };
+        assert_eq!(
+            inner(&["x/y/a", "x/y/b", "__MACOSX/x/y/._a", ".DS_Store"]),
+            "x/y"
+        );
+        assert_eq!(inner(&["x/y/a", "x/z/b"]), "x");
+        assert_eq!(inner(&["x/y/a", "b"]), "");
+        assert_eq!(inner(&["x/ya", "x/yb"]), "x");
+        assert_eq!(inner(&[]), "");
+    }
+}

@@ -1,0 +1,209 @@
+//! Tar archives.
+
+use super::names::Names;
+use super::{At, io_refusal};
+use crate::photograph::{Refusal, refuse};
+use crate::source::{State, check, plain};
+use attend_artifact::{Result, check_interrupt};
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+use std::sync::Arc;
+use tar::EntryType;
+
+/// Bytes of headers that a tar may have before one member.
+const HEADERS: u64 = 1 << 20;
+
+pub(super) struct Tar {
+    file: Arc<File>,
+    pub(super) names: Names<Member>,
+    /// When the archive changed, in nanoseconds.
+    changed: i64,
+}
+
+/// A member of a tar.
+#[derive(Clone)]
+pub(super) struct Member {
+    at: u64,
+    size: u64,
+    /// What it is instead of a regular file, all of whose bytes are in the archive.
+    strange: Option<&'static str>,
+}
+
+const SPARSE: &str = "a sparse file in its tar; unpack that (`tar -xf`)";
+
+impl Tar {
+    /// # Errors
+    /// [`attend_artifact::Error::Interrupted`], or what `damaged` makes of a reason.
+    pub(super) fn open(
+        file: &Arc<File>,
+        path: &Path,
+        damaged: &dyn Fn(&dyn std::fmt::Display) -> attend_artifact::Error,
+    ) -> Result<Tar> {
+        let headers = Headers::default();
+        let mut archive = tar::Archive::new(Reader {
+            at: At::start(file),
+            headers: &headers,
+        });
+        // Archives that were put one behind the other (`cat`).
+        archive.set_ignore_zeros(true);
+        let (mut names, mut ended) = (Names::new(), false);
+        for entry in archive.entries_with_seek().map_err(|e| damaged(&e))? {
+            check_interrupt()?;
+            match entry {
+                Ok(mut entry) => {
+                    headers.left.set(HEADERS);
+                    enter(&mut names, &mut entry).map_err(|e| damaged(&e))?;
+                }
+                // As other programs do, which read no further than to the end marker.
+                Err(e) if headers.behind_the_end() && e.raw_os_error().is_none() => {
+                    let path = path.display();
+                    tracing::warn!("{path}: what follows its end marker is not read ({e})");
+                    ended = true;
+                }
+                Err(e) => return Err(damaged(&e)),
+            }
+        }
+        if !ended && headers.zeros.get() == 0 {
+            return Err(damaged(&"ends before its end marker"));
+        }
+        let meta = file.metadata().map_err(|e| damaged(&e))?;
+        let changed = meta.mtime().wrapping_mul(1_000_000_000) + meta.mtime_nsec();
+        Ok(Tar {
+            file: file.clone(),
+            names,
+            changed,
+        })
+    }
+
+    pub(super) fn content(&self, member: &Member, limit: u64) -> Result<Vec<u8>, Refusal> {
+        if let Some(strange) = member.strange {
+            let reason = if strange == SPARSE {
+                "unsupported"
+            } else {
+                "unreadable"
+            };
+            return Err(refuse(reason, strange));
+        }
+        check(true, member.size, limit)?;
+        let mut bytes = vec![0; member.size as usize];
+        let read = self.file.read_exact_at(&mut bytes, member.at);
+        read.map(|()| bytes).map_err(io_refusal)
+    }
+
+    pub(super) fn state(&self, member: &Member) -> State {
+        [member.size as i64, member.at as i64, self.changed]
+    }
+}
+
+fn enter(names: &mut Names<Member>, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
+    let kind = entry.header().entry_type();
+    let mut path = entry.path_bytes().into_owned();
+    let mut strange = match kind {
+        EntryType::Regular | EntryType::Continuous | EntryType::Link => None,
+        EntryType::GNUSparse => Some(SPARSE),
+        _ => Some("not a regular file"),
+    };
+    if kind == EntryType::Regular
+        && let Some(extensions) = entry.pax_extensions()?
+    {
+        for extension in extensions.flatten() {
+            let key = extension.key_bytes();
+            if key.starts_with(b"GNU.sparse.") {
+                strange = Some(SPARSE);
+            }
+            if key == b"GNU.sparse.name" {
+                path = extension.value_bytes().to_owned();
+            }
+        }
+    }
+    let name = std::str::from_utf8(&path).ok();
+    let Some(name) = name.and_then(plain) else {
+        return Ok(());
+    };
+    let target = entry.link_name_bytes().unwrap_or_default();
+    let target = std::str::from_utf8(&target).unwrap_or_default();
+    match kind {
+        EntryType::Directory => {
+            names.folder(name);
+            return Ok(());
+        }
+        EntryType::Symlink => {
+            names.link(name, target);
+            return Ok(());
+        }
+        EntryType::Link => {
+            if plain(target).is_some_and(|target| names.same(&name, &target)) {
+                return Ok(());
+            }
+            strange = Some("a hard link to what is not in its archive before it");
+        }
+        _ => {}
+    }
+    let member = Member {
+        at: entry.raw_file_position(),
+        size: entry.size(),
+        strange,
+    };
+    names.insert(name, member);
+    Ok(())
+}
+
+/// What was read of a tar's headers.
+struct Headers {
+    /// Bytes that may be read until the next member.
+    left: Cell<u64>,
+    /// Blocks of zeros that the last reads found one after the other. Two are the end
+    /// marker. An archive without one was cut, be it in a member or between two.
+    zeros: Cell<u64>,
+    /// As many before the last read.
+    zeros_before: Cell<u64>,
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Headers {
+            left: Cell::new(HEADERS),
+            zeros: Cell::new(0),
+            zeros_before: Cell::new(0),
+        }
+    }
+}
+
+impl Headers {
+    fn behind_the_end(&self) -> bool {
+        self.zeros.get().max(self.zeros_before.get()) >= 2
+    }
+}
+
+/// The headers of a tar, without what lies between them.
+struct Reader<'a> {
+    at: At,
+    headers: &'a Headers,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.at.read(bytes)?;
+        let headers = self.headers;
+        if read > 0 {
+            headers.zeros_before.set(headers.zeros.get());
+            let zeros = bytes[..read].iter().all(|byte| *byte == 0);
+            headers
+                .zeros
+                .set(if zeros { headers.zeros.get() + 1 } else { 0 });
+        }
+        let left = headers.left.get().checked_sub(read as u64);
+        let left = left.ok_or_else(|| io::Error::other("a member's headers are too long"))?;
+        headers.left.set(left);
+        Ok(read)
+    }
+}
+
+impl Seek for Reader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.at.seek(to)
+    }
+}
