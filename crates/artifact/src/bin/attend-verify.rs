@@ -3,7 +3,7 @@
 
 use attend_artifact::features::Features;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, Error, Record, Result, dataset::Dataset, stage};
+use attend_artifact::{Artifact, Error, Record, Result, dataset::Dataset, model, stage};
 use clap::Parser;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,12 +41,17 @@ fn verify(path: &Path) -> Result<()> {
     artifact.verify()?;
     match artifact.manifest.kind.as_str() {
         "dataset" => drop(Dataset::open(&artifact)?),
-        "features" => drop(Features::open(&artifact)?),
+        "features" => Features::open(&artifact)?.check_finite()?,
         "vocabulary" => {
             Vocabulary::open(&artifact)?;
             EncodedRecord::read(&artifact.file("encoded.parquet")?)?;
         }
         _ => {}
+    }
+    for file in &artifact.manifest.files {
+        if file.name.ends_with(".safetensors") {
+            model::check_finite(&artifact.root.join(&file.name))?;
+        }
     }
     let bytes: u64 = artifact.manifest.files.iter().map(|file| file.bytes).sum();
     writeln!(
