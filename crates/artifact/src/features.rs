@@ -8,12 +8,15 @@
 //! Counts: `images`, `grid_height`, `grid_width`, `channels`.
 
 use crate::shard::{Dtype, TensorShard};
-use crate::{Artifact, Error, Result};
+use crate::{Artifact, Error, Result, check_interrupt};
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 /// A features artifact, opened: memory-mapped.
 pub struct Features {
-    shards: Vec<TensorShard>,
+    root: PathBuf,
+    /// With their names.
+    shards: Vec<(String, TensorShard)>,
     /// image -> (shard, row)
     rows: HashMap<i64, (usize, usize)>,
     grid: [usize; 2],
@@ -22,56 +25,121 @@ pub struct Features {
 }
 
 impl Features {
-    /// Maps all shards.
+    /// Maps all shards, and compares them with the manifest.
     ///
     /// # Errors
     /// [`Error::Refused`] where a file is not what the contract says.
     pub fn open(artifact: &Artifact) -> Result<Features> {
-        let grid = [
-            artifact.count("grid_height") as usize,
-            artifact.count("grid_width") as usize,
-        ];
-        let channels = artifact.count("channels") as usize;
+        let count = |name| artifact.count(name) as usize;
+        let grid = [count("grid_height"), count("grid_width")];
+        let channels = count("channels");
+        let cells = grid[0].checked_mul(grid[1]).unwrap_or_default();
         let mut features = Features {
+            root: artifact.root.clone(),
             shards: Vec::new(),
             rows: HashMap::new(),
             grid,
             channels,
             dtype: Dtype::F32,
         };
+        if cells == 0 || channels == 0 {
+            return Err(features.wrong(
+                crate::manifest::FILE,
+                &format!("features of {grid:?} cells and {channels} channels"),
+            ));
+        }
+        let promised = artifact.manifest.config.pointer("/features/dtype");
+        let promised = promised.and_then(|dtype| dtype.as_str());
+        let promised = promised.filter(|dtype| ["f16", "f32"].contains(dtype));
         for file in artifact
             .manifest
             .files
             .iter()
             .filter(|file| file.name.starts_with("shards/"))
         {
-            let path = artifact.root.join(&file.name);
-            let shard = TensorShard::open(&path)?;
-            let first = features.shards.is_empty();
-            if shard.shape() != [grid[0] * grid[1], channels]
-                || shard.dtype() == Dtype::U8
-                || (!first && shard.dtype() != features.dtype)
+            let shard = TensorShard::open(&artifact.root.join(&file.name))?;
+            let dtype = match shard.dtype() {
+                Dtype::U8 => "u8",
+                Dtype::F16 => "f16",
+                Dtype::F32 => "f32",
+            };
+            let other = !features.shards.is_empty() && shard.dtype() != features.dtype;
+            if shard.shape() != [cells, channels]
+                || dtype == "u8"
+                || other
+                || promised.is_some_and(|promised| promised != dtype)
             {
-                return Err(Error::refused(format!(
-                    "{}: features {:?} of {:?}, expected [{}, {channels}] of one float type; make the artifact again",
-                    path.display(),
-                    shard.shape(),
-                    shard.dtype(),
-                    grid[0] * grid[1]
-                )));
+                return Err(features.wrong(
+                    &file.name,
+                    &format!(
+                        "features {:?} of {dtype}, expected [{cells}, {channels}] of {}",
+                        shard.shape(),
+                        promised.unwrap_or("one float type"),
+                    ),
+                ));
+            }
+            if file.rows.is_some_and(|rows| rows != shard.rows() as u64) {
+                let why = format!("{} rows, the manifest says {:?}", shard.rows(), file.rows);
+                return Err(features.wrong(&file.name, &why));
             }
             features.dtype = shard.dtype();
             let index = features.shards.len();
-            features.rows.extend(
-                shard
-                    .ids()
-                    .iter()
-                    .enumerate()
-                    .map(|(row, id)| (*id, (index, row))),
-            );
-            features.shards.push(shard);
+            for (row, id) in shard.ids().iter().enumerate() {
+                if features.rows.insert(*id, (index, row)).is_some() {
+                    return Err(
+                        features.wrong(&file.name, &format!("image {id} has features twice"))
+                    );
+                }
+            }
+            features.shards.push((file.name.clone(), shard));
         }
         Ok(features)
+    }
+
+    /// Compares the features with what an encoder makes: height and width of its grid,
+    /// and its channels.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where they are of another encoder.
+    pub fn check_shape(&self, grid: [i64; 2], channels: i64) -> Result<()> {
+        let found = (self.grid.map(|n| n as i64), self.channels as i64);
+        if found == (grid, channels) {
+            return Ok(());
+        }
+        let [[height, width], [h, w]] = [found.0, grid];
+        Err(self.wrong(
+            crate::manifest::FILE,
+            &format!(
+                "features of {height} x {width} cells and {} channels, but the encoder of encoder.json makes {h} x {w} cells and {channels} channels of this data set's images",
+                found.1
+            ),
+        ))
+    }
+
+    /// Reads all features, and looks for numbers that no encoder makes: infinite or NaN.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the first image that has such numbers, and its shard;
+    /// [`Error::Interrupted`].
+    pub fn check_finite(&self) -> Result<()> {
+        for (name, shard) in &self.shards {
+            for (row, id) in shard.ids().iter().enumerate() {
+                check_interrupt()?;
+                let numbers = shard.row(row).unwrap_or_default();
+                if !self.dtype.all_finite(numbers) {
+                    let why = format!("the features of image {id} are NaN or infinite");
+                    return Err(self.wrong(name, &why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, file: &str, why: &str) -> Error {
+        Error::refused(format!(
+            "{}: {why}; make the artifact again",
+            self.root.join(file).display()
+        ))
     }
 
     /// Height and width of the encoder's native grid, in cells.
@@ -108,6 +176,6 @@ impl Features {
     /// memory map.
     pub fn row(&self, image_id: i64) -> Option<&[u8]> {
         let (shard, row) = self.rows.get(&image_id)?;
-        self.shards.get(*shard)?.row(*row)
+        self.shards.get(*shard)?.1.row(*row)
     }
 }

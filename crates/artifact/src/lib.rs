@@ -11,7 +11,8 @@
 //!   arguments to exit code.
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
 //! - [`manifest`], [`reader`]: the finished artifact.
-//! - [`dataset`], [`vocabulary`], [`features`]: typed views of the artifacts.
+//! - [`dataset`], [`vocabulary`], [`features`]: typed views of the artifacts; [`model`]:
+//!   whether a checkpoint is whole.
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
@@ -27,8 +28,10 @@ pub mod dataset;
 mod encoded;
 pub mod error;
 pub mod features;
+mod finite;
 mod hashed;
 pub mod manifest;
+pub mod model;
 mod old;
 pub mod progress;
 pub mod reader;

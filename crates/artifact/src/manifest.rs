@@ -63,6 +63,32 @@ pub struct FileEntry {
     pub blake3: String,
 }
 
+impl Input {
+    /// A loose file that a parameter names.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the parameter, where there is no such file or it can't be
+    /// read.
+    pub fn of_file(parameter: &str, path: &Path, kind: &str) -> Result<Input> {
+        let wrong = |why: &str| {
+            Err(Error::input(format!(
+                "{parameter} = {:?}: {why}",
+                path.display().to_string()
+            )))
+        };
+        match path.metadata() {
+            Ok(meta) if meta.is_file() => Ok(Input {
+                kind: kind.to_owned(),
+                digest: crate::digest_file(path).map_err(Error::input)?,
+            }),
+            Ok(meta) if meta.is_dir() => wrong("a folder; name the file in it"),
+            Ok(_) => wrong("no regular file"),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => wrong("no such file"),
+            Err(e) => wrong(&e.to_string()),
+        }
+    }
+}
+
 impl Manifest {
     /// The manifest of an artifact that has not been written yet: without
     /// parameters, inputs and files.

@@ -6,6 +6,7 @@
 //! array. The file is not compressed, so that the operating system's page cache
 //! is the only cache.
 
+use crate::finite::Float;
 use crate::hashed::Hashed;
 use crate::{At, Error, Result};
 use arrow::array::ArrayData;
@@ -48,6 +49,15 @@ impl Dtype {
             Dtype::U8 => 1,
             Dtype::F16 => 2,
             Dtype::F32 => 4,
+        }
+    }
+
+    /// Whether none of these numbers, native-endian, is infinite or NaN.
+    pub fn all_finite(self, bytes: &[u8]) -> bool {
+        match self {
+            Dtype::U8 => true,
+            Dtype::F16 => Float::F16.all_finite(bytes),
+            Dtype::F32 => Float::F32.all_finite(bytes),
         }
     }
 
@@ -306,7 +316,7 @@ fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {
             .ok_or_else(|| broken("empty block"))?;
         shard
             .push(&batch)
-            .ok_or_else(|| "its columns are not image_id and a tensor".to_owned())?;
+            .ok_or_else(|| "its columns are not image_id and a tensor, without nulls".to_owned())?;
     }
     Ok(shard)
 }
@@ -322,6 +332,9 @@ fn slice(buffer: &Buffer, block: &Block) -> Option<Buffer> {
 impl TensorShard {
     fn push(&mut self, batch: &RecordBatch) -> Option<()> {
         let first = self.ids.len();
+        if batch.columns().iter().any(|column| column.null_count() > 0) {
+            return None;
+        }
         self.ids
             .extend_from_slice(crate::record::column::<Int64Array>(batch, 0)?.values());
         let tensors = crate::record::column::<FixedSizeListArray>(batch, 1)?;

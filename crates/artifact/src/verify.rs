@@ -5,7 +5,7 @@ use crate::dataset::Dataset;
 use crate::features::Features;
 use crate::record::record;
 use crate::vocabulary::Vocabulary;
-use crate::{Artifact, At, Error, Record, Result};
+use crate::{Artifact, At, Error, Record, Result, model};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
@@ -24,9 +24,14 @@ pub fn faults(artifact: &Artifact) -> Result<Vec<Error>> {
         "dataset" => dataset(&mut faults)?,
         "vocabulary" => drop(Vocabulary::open_encoded(artifact)?),
         "features" => features(&mut faults)?,
-        "model" => model(&mut faults)?,
+        "model" => checkpoints(&mut faults)?,
         "evaluation" => evaluation(&mut faults)?,
         _ => {}
+    }
+    for file in &artifact.manifest.files {
+        if file.name.ends_with(".safetensors") {
+            faults.add(model::check_finite(&artifact.root.join(&file.name)))?;
+        }
     }
     Ok(faults.found)
 }
@@ -52,6 +57,15 @@ impl Faults<'_> {
         let path = self.artifact.root.join(file);
         self.found
             .push(Error::refused(format!("{}: {what}", path.display())));
+    }
+
+    /// Notes what a check finds.
+    fn add(&mut self, checked: Result<()>) -> Result<()> {
+        match checked {
+            Err(Error::Refused(why)) => self.found.push(Error::Refused(why)),
+            other => other?,
+        }
+        Ok(())
     }
 
     /// A count of the manifest, where it has one of this name, against what is there.
@@ -186,14 +200,12 @@ fn dataset(faults: &mut Faults) -> Result<()> {
 
 fn features(faults: &mut Faults) -> Result<()> {
     let features = Features::open(faults.artifact)?;
-    let ids: Vec<i64> = features.ids().collect();
-    faults.all("shards", "image ids come twice", twice(ids.iter().copied()));
-    faults.count("shards", "images", ids.len());
+    faults.count("shards", "images", features.ids().count());
     faults.object("encoder.json");
-    Ok(())
+    faults.add(features.check_finite())
 }
 
-fn model(faults: &mut Faults) -> Result<()> {
+fn checkpoints(faults: &mut Faults) -> Result<()> {
     let files = &faults.artifact.manifest.files;
     let inside = |name: &str| -> Option<String> {
         let (folder, _) = name.strip_prefix("checkpoints/")?.split_once('/')?;
@@ -218,6 +230,9 @@ fn model(faults: &mut Faults) -> Result<()> {
             .collect();
         let (words, encoder) = (digest("vocab.json"), digest("encoder.safetensors"));
         let has_state = digest("state.json").is_some();
+        if missing.is_empty() {
+            faults.add(model::check(&faults.artifact.root.join(&folder), &model::DESCRIBING))?;
+        }
         faults.all(&folder, "files are missing", &missing);
         if !missing.contains(&"model.json") {
             let file = format!("{folder}/model.json");
