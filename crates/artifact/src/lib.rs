@@ -16,7 +16,7 @@
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
 //! - [`whole`]: single files, written whole or not at all; [`text`]: text from
-//!   outside, for the terminal.
+//!   outside, for the terminal; [`output`]: results on standard output.
 //!
 //! Nothing here knows what any stage does.
 
@@ -28,6 +28,7 @@ pub mod features;
 mod hashed;
 pub mod manifest;
 mod old;
+pub mod output;
 pub mod progress;
 pub mod reader;
 pub mod record;

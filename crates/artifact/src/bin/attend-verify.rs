@@ -3,9 +3,8 @@
 
 use attend_artifact::features::Features;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, Error, Record, Result, dataset::Dataset, stage};
+use attend_artifact::{Artifact, Record, Result, dataset::Dataset, output, stage, text};
 use clap::Parser;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -49,13 +48,12 @@ fn verify(path: &Path) -> Result<()> {
         _ => {}
     }
     let bytes: u64 = artifact.manifest.files.iter().map(|file| file.bytes).sum();
-    writeln!(
-        std::io::stdout(),
+    output::print(format_args!(
         "{}: {} {}, {} files, {bytes} bytes, all as the manifest says",
-        path.display(),
+        text::escaped(&path.display().to_string()),
         artifact.manifest.kind,
         artifact.short_digest(),
         artifact.manifest.files.len()
-    )
-    .map_err(Error::internal)
+    ))
+    .map(drop)
 }
