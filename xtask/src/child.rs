@@ -1,17 +1,26 @@
 //! Programs that a task runs, and what Ctrl-C does to them.
 
 use crate::error::{Error, Result};
+use attend_program::{end, say, signal};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, Once};
+use std::time::Duration;
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-/// Process id of the running child; 0 where there is none.
-static CHILD: AtomicU32 = AtomicU32::new(0);
+static STATE: Mutex<State> = Mutex::new(State {
+    interrupted: false,
+    child: None,
+});
 
-/// Runs a command to its end with our terminal. Ctrl-C reaches it as it reaches
-/// us, and we wait for what it still has to put in order.
+struct State {
+    interrupted: bool,
+    /// The running child.
+    child: Option<Pid>,
+}
+
+/// Runs a command to its end with our terminal. A signal that ends us ends it, and we
+/// wait for what it still has to put in order.
 pub fn run(command: &mut Command) -> Result<ExitStatus> {
     watched(command, |_| Ok(())).map(|(status, ())| status)
 }
@@ -47,18 +56,30 @@ fn watched<T>(
 ) -> Result<(ExitStatus, T)> {
     install_handler();
     let name = name(command);
-    let mut child = command
-        .spawn()
-        .map_err(|e| Error::failed(format!("{name} can't be started: {e}")))?;
-    CHILD.store(child.id(), Ordering::SeqCst);
+    let mut child = {
+        let mut state = state();
+        if state.interrupted {
+            return Err(Error::exit(130));
+        }
+        let child = command
+            .spawn()
+            .map_err(|e| Error::failed(format!("{name} can't be started: {e}")))?;
+        state.child = Some(Pid::from_child(&child));
+        child
+    };
     let result = meanwhile(&mut child);
     let status = child.wait();
-    CHILD.store(0, Ordering::SeqCst);
-    if INTERRUPTED.load(Ordering::SeqCst) {
+    let mut state = state();
+    state.child = None;
+    if state.interrupted {
         return Err(Error::exit(130));
     }
     let failed = |e: std::io::Error| Error::failed(format!("{name}: {e}"));
     Ok((status.map_err(failed)?, result.map_err(failed)?))
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(|e| e.into_inner())
 }
 
 /// File name of a command's program.
@@ -73,20 +94,60 @@ pub fn name(command: &Command) -> String {
 fn install_handler() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // A terminal sends Ctrl-C to the child as well; a SIGTERM comes to us
-        // alone. The two can't be told apart here, so it is passed on only
-        // where no terminal is around that could have sent a Ctrl-C.
-        let result = ctrlc::set_handler(|| {
-            INTERRUPTED.store(true, Ordering::SeqCst);
-            let child = CHILD.load(Ordering::SeqCst);
-            if child != 0 && !std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-                let _ = Command::new("kill")
-                    .args(["-TERM", &child.to_string()])
-                    .status();
+        let watched = signal::watch(|signal, new| {
+            {
+                let mut state = state();
+                state.interrupted = true;
+                if state.child.is_none() {
+                    end::now(130);
+                }
+            }
+            // The same wish again has reached the child as it has reached us, or not.
+            if !new || came_to_all() {
+                return;
+            }
+            if let (Some(child), Some(signal)) = (state().child, Signal::from_named_raw(signal)) {
+                let _ = kill_process(child, signal);
             }
         });
-        if let Err(e) = result {
-            eprintln!("Ctrl-C will end this program before the running stage: {e}");
+        match watched {
+            Ok(()) => *witness() = start_witness(),
+            Err(e) => say!("Ctrl-C will end this program before the running stage: {e}"),
         }
     });
+}
+
+/// A process beside the child that does nothing. A terminal sends Ctrl-C to all of our
+/// group, `timeout` and schedulers do so too; others signal us alone. Nothing tells these
+/// apart but what happens to a neighbour, and a child must not have its signal twice:
+/// for many programs the second one means "at once".
+static WITNESS: Mutex<Option<Child>> = Mutex::new(None);
+
+fn witness() -> MutexGuard<'static, Option<Child>> {
+    WITNESS.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// It ends when we do: its standard input is then closed.
+fn start_witness() -> Option<Child> {
+    let mut cat = Command::new("cat");
+    cat.stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    cat.spawn().ok()
+}
+
+/// Whether the signal that has just come to us came to our neighbours, too.
+fn came_to_all() -> bool {
+    let mut witness = witness();
+    let Some(process) = witness.as_mut() else {
+        return false;
+    };
+    for _ in 0..40 {
+        if matches!(process.try_wait(), Ok(Some(_))) {
+            *witness = start_witness();
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
 }

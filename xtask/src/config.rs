@@ -1,7 +1,7 @@
 //! The config file of a run: read once, checked against what all stages of the
 //! pipeline say that they know, and handed to each as far as it concerns it.
 
-use crate::error::{At, Error, Result};
+use crate::error::{Error, Result};
 use crate::parameters::{Schema, fits, known_key, known_section, typed};
 use crate::workspace::shown;
 use std::collections::BTreeMap;
@@ -27,16 +27,7 @@ struct Override {
 impl Config {
     /// Reads a config file.
     pub fn read(path: &Path, overrides: &[String]) -> Result<Config> {
-        if !path.is_file() {
-            return Err(Error::usage(format!(
-                "--config {}: no such file",
-                path.display()
-            )));
-        }
-        let text = std::fs::read_to_string(path).at(path)?;
-        let table: Table = text.parse().map_err(|e: toml::de::Error| {
-            Error::usage(format!("{}: {}", shown(path), e.to_string().trim_end()))
-        })?;
+        let (text, table) = attend_program::config::read(path).map_err(Error::usage)?;
         let overrides = overrides
             .iter()
             .map(|item| Override::parse(item))

@@ -1,6 +1,8 @@
 //! The runner: `cargo xtask TASK`. Links neither libtorch nor arrow, so that it
 //! is there before they are; the stages are programs that it starts.
 
+#![deny(clippy::print_stderr)]
+
 mod child;
 mod config;
 mod describe;
@@ -13,6 +15,7 @@ mod setup;
 mod tasks;
 mod workspace;
 
+use attend_program::{end, say};
 use clap::{CommandFactory, Parser, Subcommand};
 use error::Result;
 use std::process::ExitCode;
@@ -67,21 +70,18 @@ enum Task {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let Some(task) = cli.task else {
-        return match Cli::command().print_help() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+    end::with(|| {
+        let Some(task) = cli.task else {
+            // `cargo xtask | head` has seen enough.
+            let _ = Cli::command().print_help();
+            return 0;
         };
-    };
-    match run(task) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            if !error.message.is_empty() {
-                eprintln!("error: {}", error.message);
-            }
-            ExitCode::from(error.code)
+        let Err(error) = run(task) else { return 0 };
+        if !error.message.is_empty() {
+            say!("error: {}", error.message);
         }
-    }
+        error.code
+    })
 }
 
 fn run(task: Task) -> Result<()> {

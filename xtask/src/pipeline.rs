@@ -43,12 +43,12 @@ impl Pipeline {
         } else {
             folder.join(format!("{name}.toml"))
         };
-        let text = std::fs::read_to_string(&path).map_err(|e| {
-            Error::usage(format!(
-                "pipeline {name}: {}: {e}; there are: {}",
-                shown(&path),
+        let (text, _) = attend_program::config::read(&path).map_err(|why| match path.exists() {
+            true => Error::usage(why),
+            false => Error::usage(format!(
+                "pipeline {name}: {why}; there are: {}",
                 names(&folder).join(", ")
-            ))
+            )),
         })?;
         Pipeline::parse(&text).map_err(|why| Error::usage(format!("{}: {why}", shown(&path))))
     }

@@ -6,6 +6,7 @@
 use attend_artifact::{At, Parts, Piece, Result, Stage, StageSpec, check_interrupt, stage};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
+use std::time::Duration;
 
 const SPEC: StageSpec = StageSpec {
     name: "count",
@@ -14,7 +15,7 @@ const SPEC: StageSpec = StageSpec {
     inputs: &[],
     output: "numbers",
     parts: Parts::Shards,
-    unrecorded: &["count.crash_at", "count.plus"],
+    unrecorded: &["count.crash_at", "count.plus", "count.sleep"],
 };
 
 #[derive(Serialize, Deserialize, Default)]
@@ -32,6 +33,8 @@ struct Count {
     crash_at: Option<u64>,
     /// Added to the last number: a source that changes.
     plus: u64,
+    /// Seconds that the first number takes, during which nobody looks for signals.
+    sleep: f64,
 }
 
 impl Default for Count {
@@ -40,6 +43,7 @@ impl Default for Count {
             to: 3,
             crash_at: None,
             plus: 0,
+            sleep: 0.0,
         }
     }
 }
@@ -67,6 +71,10 @@ fn count(stage: &Stage<Config>) -> Result<()> {
         if !to_make.contains(&piece) {
             tracing::info!("kept {n}");
             continue;
+        }
+        if n == 0 {
+            tracing::info!("began");
+            std::thread::sleep(Duration::from_secs_f64(numbers.sleep));
         }
         let path = staging.path(&piece.name)?;
         std::fs::write(&path, (n + plus(n)).to_string()).at(&path)?;

@@ -4,35 +4,42 @@
 //! refused with the nearest that they do have. Sections of other stages are
 //! none of ours.
 
-use crate::{At, Error, Result};
+use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 use toml::{Table, Value};
 
+/// Variables of the environment that are not set, and that no work has needed yet.
+#[derive(Default)]
+pub(crate) struct Unset(Vec<(String, String)>);
+
+impl Unset {
+    /// An error about a path that holds such a variable is about the variable.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let message = error.to_string();
+        let unset = self.0.iter().find(|(text, _)| message.contains(text));
+        unset.map_or(error, |(_, why)| Error::usage(why))
+    }
+}
+
 /// Reads the sections that `C` has from `path`, applies `overrides`
-/// (`section.key=value`), expands `${VAR}` and fills in defaults.
+/// (`section.key=value`), expands `${VAR}` and fills in defaults. Values of `lazy` keys
+/// (`section.key`) stay as they are where the variable is not set: the work may not need
+/// them.
 ///
 /// # Errors
 /// [`Error::Usage`] naming the file and the line of what is wrong.
-pub fn load<C: Serialize + DeserializeOwned + Default>(
+pub(crate) fn load<C: Serialize + DeserializeOwned + Default>(
     path: Option<&Path>,
     overrides: &[String],
-) -> Result<C> {
-    let text = match path {
-        Some(path) if !path.exists() => {
-            return Err(Error::usage(format!(
-                "--config {}: no such file",
-                path.display()
-            )));
-        }
-        Some(path) => std::fs::read_to_string(path).at(path)?,
-        None => String::new(),
+    lazy: &[&str],
+) -> Result<(C, Unset)> {
+    let (text, mut table) = match path {
+        Some(path) => attend_program::config::read(path).map_err(Error::usage)?,
+        None => Default::default(),
     };
     let name = path.map_or_else(|| "--set".to_owned(), |path| path.display().to_string());
-    let mut table: Table = text
-        .parse()
-        .map_err(|e| Error::usage(format!("{name}: {e}")))?;
     for item in overrides {
         set(&mut table, item)?;
     }
@@ -68,12 +75,24 @@ pub fn load<C: Serialize + DeserializeOwned + Default>(
         }
     }
     table.retain(|section, _| sections.contains(&section));
-    for value in table.iter_mut().map(|(_, value)| value) {
-        expand(value).map_err(|e| Error::usage(format!("{name}: {e}")))?;
+    let mut unset = Unset::default();
+    for (section, content) in &mut table {
+        for (key, value) in content.as_table_mut().into_iter().flatten() {
+            let Err((variable, why)) = expand(value) else {
+                continue;
+            };
+            let line = line_of(&text, section, Some(key));
+            let why = format!("{name}{line}: {section}.{key} = {why}");
+            match lazy.contains(&format!("{section}.{key}").as_str()) {
+                true => unset.0.push((variable, why)),
+                false => return Err(Error::usage(why)),
+            }
+        }
     }
-    table
-        .try_into()
-        .map_err(|e: toml::de::Error| Error::usage(format!("{name}: {}", e.to_string().trim_end())))
+    let config = table.try_into().map_err(|e: toml::de::Error| {
+        Error::usage(format!("{name}: {}", e.to_string().trim_end()))
+    })?;
+    Ok((config, unset))
 }
 
 /// The default parameters as JSON: section -> key -> value.
@@ -136,7 +155,9 @@ fn line_of(text: &str, section: &str, key: Option<&str>) -> String {
     String::new()
 }
 
-fn expand(value: &mut Value) -> std::result::Result<(), String> {
+/// Puts the environment's values in the place of `${VAR}`; else the first `${VAR}` that
+/// is not set, and what to say of it.
+fn expand(value: &mut Value) -> std::result::Result<(), (String, String)> {
     match value {
         Value::String(text) => *text = expand_text(text)?,
         Value::Array(items) => items.iter_mut().try_for_each(expand)?,
@@ -146,20 +167,21 @@ fn expand(value: &mut Value) -> std::result::Result<(), String> {
     Ok(())
 }
 
-fn expand_text(text: &str) -> std::result::Result<String, String> {
+fn expand_text(text: &str) -> std::result::Result<String, (String, String)> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
-        let end = rest[start..]
-            .find('}')
-            .ok_or_else(|| format!("\"{text}\": ${{ without }}"))?
-            + start;
-        let variable = &rest[start + 2..end];
-        let value = std::env::var(variable)
-            .map_err(|_| format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path out"))?;
-        out.push_str(&rest[..start]);
+        let (before, from) = rest.split_at(start);
+        let Some((variable, after)) = from[2..].split_once('}') else {
+            return Err((text.to_owned(), format!("\"{text}\": ${{ without }}")));
+        };
+        let value = std::env::var(variable).map_err(|_| {
+            let why = format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path out");
+            (format!("${{{variable}}}"), why)
+        })?;
+        out.push_str(before);
         out.push_str(&value);
-        rest = &rest[end + 1..];
+        rest = after;
     }
     out.push_str(rest);
     Ok(out)
@@ -203,7 +225,7 @@ mod tests {
     fn error(text: &str, set: &[&str]) -> String {
         let file = file(text);
         let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
-        let error = load::<Config>(Some(file.path()), &set).unwrap_err();
+        let error = load::<Config>(Some(file.path()), &set, &[]).err().unwrap();
         assert_eq!(error.exit_code(), 2);
         error.to_string()
     }
@@ -211,11 +233,8 @@ mod tests {
     #[test]
     fn defaults_file_and_overrides_in_this_order() {
         let file = file("[train]\nepochs = 3\n[dataset]\nanything = 1\n");
-        let config: Config = load(
-            Some(file.path()),
-            &["train.schedule=cosine".into(), "train.weights=\"w\"".into()],
-        )
-        .unwrap();
+        let set = ["train.schedule=cosine".into(), "train.weights=\"w\"".into()];
+        let (config, _) = load::<Config>(Some(file.path()), &set, &[]).unwrap();
         assert_eq!(
             config.train,
             Train {
@@ -233,7 +252,7 @@ mod tests {
             message.contains(":3: [train] has no key `epohcs`; the nearest is `epochs`"),
             "{message}"
         );
-        assert!(error("", &["train.wieghts=1"]).contains("nearest is `weights`"));
+        assert!(error("#\n", &["train.wieghts=1"]).contains("nearest is `weights`"));
         assert!(error("[trian]\n", &[]).contains("did you mean [train]?"));
     }
 
@@ -244,6 +263,21 @@ mod tests {
             error("[train]\nschedule = \"${ATTEND_NO_SUCH}\"\n", &[]).contains("ATTEND_NO_SUCH")
         );
         assert!(error("[train\n", &[]).contains("line 1"));
-        assert!(error("", &["epochs"]).contains("section.key=value"));
+        assert!(error("#\n", &["epochs"]).contains("section.key=value"));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_needed_need_not_be_set() {
+        let file = file("[train]\n\nweights = \"${ATTEND_NO_SUCH}/w.pth\"\n");
+        let lazy = ["train.weights"];
+        let (config, unset) = load::<Config>(Some(file.path()), &[], &lazy).unwrap();
+        assert_eq!(config.train.weights.unwrap(), "${ATTEND_NO_SUCH}/w.pth");
+        let other = unset.explain(Error::input("/data/w.pth: no such file"));
+        assert_eq!(other.exit_code(), 3);
+        let needed = unset.explain(Error::input("${ATTEND_NO_SUCH}/w.pth: no such file"));
+        assert_eq!(needed.exit_code(), 2);
+        let why = needed.to_string();
+        let expected = ":3: train.weights = \"${ATTEND_NO_SUCH}/w.pth\" needs the environment variable ATTEND_NO_SUCH";
+        assert!(why.contains(expected), "{why}");
     }
 }

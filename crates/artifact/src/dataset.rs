@@ -200,6 +200,13 @@ impl Dataset {
         &self.rejected
     }
 
+    /// The shards, by name.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = (&str, &TensorShard)> {
+        self.shards
+            .iter()
+            .map(|(name, shard)| (name.as_str(), shard))
+    }
+
     /// Height and width of all images, in pixels.
     pub fn image_size(&self) -> [usize; 2] {
         self.size

@@ -20,8 +20,8 @@ pub enum Error {
     /// The machine failed us, or we did (exit code 1).
     #[error("{0}")]
     Internal(String),
-    /// Ctrl-C or SIGTERM (exit code 130). The next run goes on from here.
-    #[error("interrupted; the same command goes on from here")]
+    /// Ctrl-C, SIGTERM or SIGHUP (exit code 130). What a stage has finished is kept.
+    #[error("interrupted")]
     Interrupted,
 }
 

@@ -89,6 +89,11 @@ impl Features {
         self.dtype
     }
 
+    /// The image of each row of each shard.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
+        self.shards.iter().flat_map(|shard| shard.ids()).copied()
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.rows.len()

@@ -17,6 +17,7 @@
 //! - [`record`]: typed rows of Parquet tables.
 //! - [`whole`]: single files, written whole or not at all; [`text`]: text from
 //!   outside, for the terminal; [`output`]: results on standard output.
+//! - [`verify`]: what can be wrong with an artifact's content.
 //!
 //! Nothing here knows what any stage does.
 
@@ -36,10 +37,12 @@ pub mod shard;
 pub mod signal;
 pub mod stage;
 pub mod staging;
-pub mod text;
+mod terminal;
+pub mod verify;
 pub mod vocabulary;
 pub mod whole;
 
+pub use attend_program::text;
 pub use error::{At, Error, Result};
 pub use manifest::{Input, Manifest};
 pub use progress::{Progress, progress};

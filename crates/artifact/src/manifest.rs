@@ -3,7 +3,7 @@
 use crate::{At, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// The schema version that this code writes, for every kind of artifact.
 pub const SCHEMA: u32 = 1;
@@ -130,6 +130,16 @@ impl Manifest {
         }
         let manifest: Manifest = serde_json::from_value(value)
             .map_err(|e| refused(format!("not a manifest ({e}); make the artifact again")))?;
+        let leads_out = |file: &&FileEntry| {
+            let mut parts = Path::new(&file.name).components();
+            !parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        if let Some(file) = manifest.files.iter().find(leads_out) {
+            return Err(refused(format!(
+                "it lists {:?}, which is no file of this folder",
+                file.name
+            )));
+        }
         let digest = manifest.compute_digest();
         if digest != manifest.digest {
             return Err(refused(format!(

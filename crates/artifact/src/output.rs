@@ -1,33 +1,21 @@
-//! Standard output: what a program was asked for.
+//! [`attend_program::output`], with our errors.
 
-use crate::{Error, Result, text};
+use crate::{Error, Result};
+use attend_program::output;
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
 
-/// Prints `text` and a line break. Control characters in it are written out, see
-/// [`text::escaped`], but for line breaks and tabs.
-///
-/// False where nobody reads any more (`… | head`). That is no error; a program that
-/// has nothing else to do may end.
+/// Prints `text` and a line break; false where nobody reads any more.
 ///
 /// # Errors
-/// [`Error::Internal`] where it can't be written, such as to a full disk.
+/// [`Error::Internal`] where it can't be written.
 pub fn print(text: impl Display) -> Result<bool> {
-    write(&text::escaped_but(&text.to_string(), &['\n', '\t']))
+    output::print(text).map_err(Error::internal)
 }
 
-/// As [`print`], for JSON: its values stay exact, see [`text::json`].
+/// As [`print`], for JSON.
 ///
 /// # Errors
 /// As [`print`].
 pub fn print_json(json: impl Display) -> Result<bool> {
-    write(&text::json(&json.to_string()))
-}
-
-fn write(text: &str) -> Result<bool> {
-    match writeln!(std::io::stdout(), "{text}") {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(e) => Err(Error::internal(format!("standard output: {e}"))),
-    }
+    output::print_json(json).map_err(Error::internal)
 }

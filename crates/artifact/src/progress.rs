@@ -1,12 +1,18 @@
 //! Progress of long work: a bar on a terminal, plain lines in a log.
 
+use crate::terminal::Terminal;
 use crate::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
+    MultiProgress::with_draw_target(match std::io::stderr().is_terminal() {
+        true => ProgressDrawTarget::term_like_with_hz(Box::<Terminal>::default(), 20),
+        false => ProgressDrawTarget::hidden(),
+    })
+});
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Progress towards a known total. May be shared between threads.
@@ -91,17 +97,19 @@ impl Progress {
     }
 }
 
-/// Lets log lines pass above the bars instead of through them.
+/// Lets log lines pass above the bars instead of through them. A line that can't be
+/// written is no error: who has closed the terminal or the pipe does not want to lose
+/// the work.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct AboveBars;
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        BARS.suspend(|| std::io::stderr().write_all(bytes))?;
+        let _ = BARS.suspend(|| std::io::stderr().write_all(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        Ok(())
     }
 }

@@ -1,29 +1,43 @@
-//! Ctrl-C and SIGTERM: a flag that long work looks at between two units.
+//! Ctrl-C, SIGTERM and SIGHUP: a flag that long work looks at between two units.
 
 use crate::{Error, Result};
+use attend_program::signal::{SAME_WISH, watch};
+use attend_program::{end, say};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static WAITING: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler. A second signal ends the process at once: artifacts
-/// are safe whenever that happens.
+/// Installs the handler. A second wish to end, not the same one again, ends the process
+/// at once: artifacts are safe whenever that happens.
 pub fn install() {
-    let installed = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
+    let watched = watch(|_, new| {
+        let again = INTERRUPTED.swap(true, Ordering::SeqCst);
+        if WAITING.load(Ordering::SeqCst) {
+            say!("error: {}", Error::Interrupted);
+            end::now(Error::Interrupted.exit_code());
+        }
+        if again && new {
+            end::now(Error::Interrupted.exit_code());
+        }
+        if !again {
+            std::thread::spawn(|| {
+                std::thread::sleep(SAME_WISH);
+                tracing::warn!("ending what is begun; another Ctrl-C now ends it at once");
+            });
         }
     });
-    if let Err(error) = installed {
+    if let Err(error) = watched {
         tracing::debug!("no handler for Ctrl-C: {error}");
     }
 }
 
-/// Whether Ctrl-C or SIGTERM has come.
+/// Whether Ctrl-C, SIGTERM or SIGHUP has come.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Ends the work if Ctrl-C or SIGTERM has come.
+/// Ends the work if Ctrl-C, SIGTERM or SIGHUP has come.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
@@ -33,4 +47,16 @@ pub fn check_interrupt() -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Does `work` that only waits, for a lock or for somebody's input, and that loses
+/// nothing when it is left: a signal ends the process at once.
+///
+/// # Errors
+/// [`Error::Interrupted`] where a signal has come before.
+pub fn waiting<T>(work: impl FnOnce() -> T) -> Result<T> {
+    WAITING.store(true, Ordering::SeqCst);
+    let done = check_interrupt().map(|()| work());
+    WAITING.store(false, Ordering::SeqCst);
+    done
 }

@@ -2,6 +2,7 @@
 //! arguments to exit code.
 
 use crate::begin::Again;
+use crate::config::Unset;
 use crate::staging::Share;
 use crate::{Artifact, Error, Result, config, output, signal, text};
 use clap::Parser;
@@ -157,18 +158,28 @@ where
         Ok(args) => args,
         Err(e) => e.exit(),
     };
-    program(|| {
+    let run = || {
         if args.describe {
             return describe::<C>(spec);
         }
-        body(&Stage::new(*spec, args)?)
-    })
+        let (stage, unset) = Stage::new(*spec, args)?;
+        body(&stage).map_err(|error| unset.explain(error))
+    };
+    ended(
+        run,
+        "; what is finished is kept, and the same command makes the rest",
+    )
 }
 
 /// Runs a program's `body` with log lines on standard error and the handler of
-/// Ctrl-C in place, and turns its error into a message and an exit code.
-/// `RUST_LOG` sets how much is logged (default `info`).
+/// Ctrl-C in place, and turns its error, or its panic, into a message and an exit code,
+/// with which the process ends here. `RUST_LOG` sets how much is logged (default `info`).
 pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
+    ended(body, "")
+}
+
+/// As [`program`]; `interrupted` is what there is to say of an interruption.
+fn ended(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let _ = tracing_subscriber::fmt()
@@ -180,14 +191,16 @@ pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
         .without_time()
         .try_init();
     signal::install();
-    match body() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let message = text::message(&error.to_string());
-            let _ = writeln!(crate::progress::AboveBars, "error: {message}");
-            ExitCode::from(error.exit_code())
-        }
-    }
+    attend_program::end::with(|| {
+        let Err(error) = body() else { return 0 };
+        let more = match error {
+            Error::Interrupted => interrupted,
+            _ => "",
+        };
+        let message = text::message(&format!("error: {error}{more}"));
+        let _ = writeln!(crate::progress::AboveBars, "{message}");
+        error.exit_code()
+    })
 }
 
 /// Writes a field of a log line, or its message, as one line without control
@@ -210,8 +223,9 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
 }
 
 impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
-    fn new(spec: StageSpec, args: Args) -> Result<Self> {
-        let config: C = config::load(args.config.as_deref(), &args.set)?;
+    fn new(spec: StageSpec, args: Args) -> Result<(Self, Unset)> {
+        let (config, unset) =
+            config::load::<C>(args.config.as_deref(), &args.set, spec.unrecorded)?;
         let mut recorded = serde_json::to_value(&config).map_err(Error::internal)?;
         for name in spec.unrecorded {
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
@@ -240,7 +254,7 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
         let inputs = open_inputs(&spec, &args.input)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let output = args.output.unwrap_or_default();
-        Ok(Stage {
+        let stage = Stage {
             config,
             jobs: args.jobs.unwrap_or(cores).max(1),
             spec,
@@ -249,7 +263,8 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             again,
             share,
             recorded,
-        })
+        };
+        Ok((stage, unset))
     }
 }
 

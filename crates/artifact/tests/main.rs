@@ -125,19 +125,86 @@ fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
 /// The example `count`, run as a program.
 mod stage {
     use attend_artifact::{Artifact, Manifest};
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::io::{BufRead, BufReader};
     use std::path::Path;
-    use std::process::{Command, Output};
+    use std::process::{Command, Output, Stdio};
+    use std::time::{Duration, Instant};
 
-    fn run(output: &Path, more: &[&str]) -> Output {
+    fn command(output: &Path, more: &[&str]) -> Command {
         let mut program = std::env::current_exe().unwrap();
         program.pop();
         program.set_file_name("examples");
-        Command::new(program.join("count"))
-            .arg("--output")
-            .arg(output)
-            .args(more)
-            .output()
-            .unwrap()
+        let mut command = Command::new(program.join("count"));
+        command.arg("--output").arg(output).args(more);
+        command
+    }
+
+    fn run(output: &Path, more: &[&str]) -> Output {
+        command(output, more).output().unwrap()
+    }
+
+    /// Signals come after these times while the first number is being made, which takes
+    /// some seconds. The exit code, when it came, and what was said.
+    fn signalled(seconds: &str, after: &[u64]) -> (Option<i32>, Duration, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let sleep = format!("count.sleep={seconds}");
+        let mut command = command(&folder.path().join("numbers"), &["--set", &sleep]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().ends_with("began"));
+        let begun = Instant::now();
+        for time in after {
+            std::thread::sleep(Duration::from_millis(*time).saturating_sub(begun.elapsed()));
+            kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        }
+        let code = child.wait().unwrap().code();
+        let said: Vec<String> = lines.map(|line| line.unwrap()).collect();
+        (code, begun.elapsed(), said.join("\n"))
+    }
+
+    #[test]
+    fn a_repeated_signal_is_the_same_wish_and_a_later_one_leaves_at_once() {
+        let (code, time, said) = signalled("1", &[0, 50, 100]);
+        assert_eq!(code, Some(130));
+        assert!(time >= Duration::from_secs(1), "what is begun is ended");
+        let end =
+            "error: interrupted; what is finished is kept, and the same command makes the rest";
+        assert!(said.contains("wrote 0") && said.ends_with(end), "{said}");
+        let (code, time, said) = signalled("60", &[0, 50, 2500]);
+        assert_eq!(code, Some(130));
+        assert!(time < Duration::from_secs(30));
+        assert!(
+            said.contains("another Ctrl-C now ends it at once"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn who_waits_for_another_run_leaves_at_the_first_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let lock = std::fs::File::create(folder.path().join("numbers.lock")).unwrap();
+        lock.lock().unwrap();
+        let mut child = command(&output, &[])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.next().unwrap().unwrap().contains("waiting for it"));
+        std::thread::sleep(Duration::from_millis(200));
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let writer = std::io::pipe().unwrap().1;
+        let status = command(&output, &[]).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0));
+        Artifact::open(&output).unwrap().verify().unwrap();
     }
 
     fn made(output: &Path, more: &[&str]) -> (Manifest, String) {
@@ -459,8 +526,189 @@ mod stage {
         let output = folder.path().join("numbers");
         refused(&output, &["--set", "count.too=3"], 2, "the nearest is `to`");
         refused(&output, &["--config", "/no/such.toml"], 2, "no such file");
+        refused(&output, &["--config", "/"], 2, "is a folder");
+        let config = folder.path().join("c.toml");
+        std::fs::write(&config, b"[count]\n# caf\xe9\n").unwrap();
+        refused(
+            &output,
+            &["--config", config.to_str().unwrap()],
+            2,
+            "c.toml:2: the byte 0xe9",
+        );
         refused(&output, &["--input", "dataset=/tmp"], 2, "takes");
         refused(&output, &["--nonsense"], 2, "--nonsense");
         assert!(!output.exists());
+    }
+}
+
+/// Artifacts as other programs may hand them over: `attend-verify` says all that is wrong.
+mod verify {
+    use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+    use attend_artifact::shard::{Dtype, TensorShardWriter};
+    use attend_artifact::vocabulary::Vocabulary;
+    use attend_artifact::{Artifact, Manifest, Record, Staging, digest_file, verify::faults};
+    use std::path::Path;
+    use std::process::Command;
+
+    /// An artifact of text files.
+    fn artifact(root: &Path, kind: &str, files: &[(&str, &str)], counts: &[(&str, u64)]) {
+        let staging = Staging::open(root, Manifest::draft(kind, "test", "1")).unwrap();
+        for (name, text) in files {
+            std::fs::write(staging.path(name).unwrap(), text).unwrap();
+            staging.done(name, None).unwrap();
+        }
+        staging.commit(counts).unwrap();
+    }
+
+    #[track_caller]
+    fn found(root: &Path, expected: &[&str]) {
+        let found = faults(&Artifact::open(root).unwrap()).unwrap();
+        let found: Vec<String> = found.iter().map(|error| error.to_string()).collect();
+        let prefix = format!("{}/", root.display());
+        let found: Vec<&str> = found
+            .iter()
+            .map(|text| text.strip_prefix(&prefix).unwrap())
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_dataset_whose_tables_contradict_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("dataset");
+        let staging = Staging::open(&root, Manifest::draft("dataset", "test", "1")).unwrap();
+        let shard = "shards/train-00000.arrow";
+        let path = staging.path(shard).unwrap();
+        let mut writer =
+            TensorShardWriter::create(&path, "image", Dtype::U8, &[3, 1, 1], &["C", "H", "W"])
+                .unwrap();
+        for id in [1, 2, 3, 3] {
+            writer.push(id, &[0; 3]).unwrap();
+        }
+        writer.finish().unwrap();
+        let image = |image_id: i64, split: &str, row: u32| ImageRecord {
+            image_id,
+            split: split.into(),
+            file_name: "a.jpg".into(),
+            width: 9,
+            height: 9,
+            shard: shard.into(),
+            row,
+        };
+        let images = [
+            image(1, "train", 0),
+            image(3, "val", 2),
+            image(3, "train", 3),
+        ];
+        let caption = |caption_id: i64, image_id: i64, split: &str, caption: &str| CaptionRecord {
+            caption_id,
+            image_id,
+            split: split.into(),
+            caption: caption.into(),
+        };
+        let captions = [
+            caption(10, 1, "train", "a dog"),
+            caption(10, 1, "val", "a cat"),
+            caption(11, 99, "train", " "),
+        ];
+        let object = ObjectRecord {
+            image_id: 99,
+            name: "dog".into(),
+            x: f32::NAN,
+            y: 0.0,
+            width: 1.0,
+            height: 1.0,
+        };
+        let table = |name: &str| staging.path(name).unwrap();
+        ImageRecord::write(&table("images.parquet"), &images).unwrap();
+        CaptionRecord::write(&table("captions.parquet"), &captions).unwrap();
+        ObjectRecord::write(&table("objects.parquet"), &[object]).unwrap();
+        RejectedRecord::write(&table("rejected.parquet"), &[]).unwrap();
+        let tables = ["images", "captions", "objects", "rejected"];
+        let mut names = tables.map(|name| format!("{name}.parquet")).to_vec();
+        names.push(shard.into());
+        staging.done_all(&names).unwrap();
+        let counts = [("image_height", 1), ("image_width", 1), ("images", 4)];
+        staging.commit(&counts).unwrap();
+        found(
+            &root,
+            &[
+                "images.parquet: 1 image ids come twice: 3",
+                "images.parquet: 1 images in a shard of another split: 3 in shards/train-00000.arrow",
+                "images.parquet: 3 images, the manifest says 4",
+                "shards/train-00000.arrow: 1 rows are of images that images.parquet does not place here: 2",
+                "shards/train-00000.arrow: 1 image ids come twice: 3",
+                "captions.parquet: 1 captions are of images that are not there: caption 11 of image 99",
+                "captions.parquet: 1 captions are in another split than their images: caption 10 of image 1",
+                "captions.parquet: 1 captions are empty: caption 11 of image 99",
+                "captions.parquet: 1 caption ids come twice: 10",
+                "objects.parquet: 1 objects are in images that are not there: 99",
+                "objects.parquet: 1 boxes are no finite numbers: dog in image 99",
+            ],
+        );
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_attend-verify"));
+        let output = verify.arg(&root).output().unwrap();
+        assert_eq!(output.status.code(), Some(4));
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap().lines().count(),
+            11
+        );
+    }
+
+    #[test]
+    fn a_model_without_its_files_or_with_another_vocabulary() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("model");
+        artifact(&root, "model", &[("metrics.jsonl", "")], &[]);
+        let missing =
+            "checkpoints/best: 4 files are missing: model.json, vocab.json, decoder.safetensors, …";
+        found(&root, &[missing]);
+        let words = folder.path().join("vocab.json");
+        Vocabulary::new([("a".to_owned(), 9)], 1, 50)
+            .write(&words)
+            .unwrap();
+        let text = std::fs::read_to_string(&words).unwrap();
+        let model = |vocabulary: &str, root: &Path| {
+            let card =
+                format!("{{\"vocabulary_blake3\": \"{vocabulary}\", \"encoder_blake3\": \"\"}}");
+            let files = [
+                ("checkpoints/best/model.json", card.as_str()),
+                ("checkpoints/best/vocab.json", &text),
+                ("checkpoints/best/decoder.safetensors", ""),
+                ("checkpoints/best/encoder.safetensors", ""),
+                ("checkpoints/best/state.json", "[]"),
+            ];
+            artifact(root, "model", &files, &[]);
+        };
+        let (good, other) = (folder.path().join("good"), folder.path().join("other"));
+        model(&digest_file(&words).unwrap(), &good);
+        found(&good, &["checkpoints/best/state.json: not a JSON object"]);
+        model("abc", &other);
+        let vocabulary = "checkpoints/best/model.json: vocabulary_blake3 is not that of the vocab.json beside it";
+        found(
+            &other,
+            &[vocabulary, "checkpoints/best/state.json: not a JSON object"],
+        );
+    }
+
+    #[test]
+    fn a_manifest_lists_files_of_its_own_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("model");
+        artifact(&root, "model", &[("a", "")], &[]);
+        for name in ["../a", "/etc/passwd", "./../../a"] {
+            let mut manifest = Manifest::read(&root).unwrap();
+            manifest.files[0].name = name.into();
+            manifest.digest = manifest.compute_digest();
+            let text = serde_json::to_string(&manifest).unwrap();
+            let strange = folder.path().join("strange");
+            let _ = std::fs::create_dir(&strange);
+            std::fs::write(strange.join("manifest.json"), text).unwrap();
+            let error = Artifact::open(&strange).unwrap_err();
+            assert!(
+                error.to_string().contains("no file of this folder"),
+                "{error}"
+            );
+        }
     }
 }

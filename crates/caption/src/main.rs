@@ -11,7 +11,7 @@ mod model;
 mod picture;
 mod read;
 
-use attend_artifact::{Error, Result, check_interrupt, output, progress, stage};
+use attend_artifact::{Error, Result, check_interrupt, output, progress, signal, stage};
 use attend_figure::Figure;
 use attend_image::{DecodeOptions, Photograph};
 use clap::Parser;
@@ -104,7 +104,8 @@ fn caption(args: &Args) -> Result<()> {
     let model = Model::load(&args.model, &args.checkpoint, device)?;
     let model = model.search(args.beam, args.max_length);
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;
-    let inputs = Inputs::expand(&args.images, args.recursive, std::io::stdin().lock())?;
+    let stdin = std::io::stdin().lock();
+    let inputs = signal::waiting(|| Inputs::expand(&args.images, args.recursive, stdin))??;
     let mut run = Run {
         args,
         options: DecodeOptions {

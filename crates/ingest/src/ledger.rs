@@ -118,7 +118,7 @@ pub fn counts(rejected: &[RejectedRecord]) -> BTreeMap<String, u64> {
 }
 
 /// `2 missing, 1 truncated`, the most frequent first.
-fn sums<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
+pub fn sums<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
     let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {
         *sums.entry(&row.reason).or_default() += 1;

@@ -95,8 +95,13 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
         &ledger,
     )?;
     if tables.images.is_empty() {
+        let rows = tables.rejected.iter().filter(|row| row.kind == "image");
+        let why = match ledger::sums(rows).as_str() {
+            "" => "none is listed".to_owned(),
+            sums => sums.to_owned(),
+        };
         return Err(Error::input(format!(
-            "{}: not one image can be used; see {}",
+            "{}: not one image can be used ({why}); all are in {}",
             root.display(),
             ledger.display()
         )));

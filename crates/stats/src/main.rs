@@ -12,10 +12,10 @@ mod questions;
 mod render;
 
 use artifact::{Artifact, Vocabulary};
+use attend_program::{end, output, say};
 use clap::Parser;
 use polars::prelude::{DataFrame, PolarsError};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,33 +44,31 @@ enum Error {
     #[error("{0}")]
     Tables(#[from] PolarsError),
     /// Standard output could not be written (1).
-    #[error("standard output: {0}")]
+    #[error("{0}")]
     Output(#[from] std::io::Error),
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // `attend-stats … | head` has seen enough.
-        Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+    let args = Args::parse();
+    end::with(|| match run(&args) {
+        Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(if matches!(error, Error::Input(_)) {
+            say!("error: {error}");
+            if matches!(error, Error::Input(_)) {
                 3
             } else {
                 1
-            })
+            }
         }
-    }
+    })
 }
 
 fn run(args: &Args) -> Result<(), Error> {
     let report = Report::of(args)?;
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", report.json())?;
+        output::print_json(format!("{:#}", report.json()))?;
     } else {
-        write!(out, "{}", report.text())?;
+        output::print(report.text().trim_end())?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The per-machine cache: what was brought once serves every checkout.
 
 use crate::error::{At, Error, Result};
+use attend_program::say;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -50,7 +51,7 @@ impl Cache {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                eprintln!(
+                say!(
                     "another set-up is at work on {}; waiting for it",
                     self.root.display()
                 );

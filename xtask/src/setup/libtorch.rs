@@ -5,6 +5,7 @@ use super::platform::{self, Platform};
 use super::{pip, wheel};
 use crate::error::{At, Error, Result};
 use crate::workspace::{self, Workspace};
+use attend_program::say;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -122,7 +123,7 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
         match inspect(&tree) {
             Ok(_) => return Ok(tree),
             Err(why) => {
-                eprintln!("{} {why}; bringing it again", tree.display());
+                say!("{} {why}; bringing it again", tree.display());
                 remove(&tree)?;
             }
         }
@@ -144,7 +145,7 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
         .iter()
         .map(|wheel| pip::fetch(cache, platform, wheel))
         .collect::<Result<Vec<_>>>()?;
-    eprintln!("unpacking libtorch {VERSION}");
+    say!("unpacking libtorch {VERSION}");
     let tree = cache.tree(&name, |part| {
         for file in &files {
             wheel::unpack(file, part, |name| place(platform, name))?;

@@ -4,6 +4,7 @@
 use super::cache::{Cache, remove};
 use super::platform::{Platform, Wheel};
 use crate::error::{At, Error, Result};
+use attend_program::say;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -40,7 +41,7 @@ pub fn fetch(cache: &Cache, platform: &Platform, wheel: &Wheel) -> Result<PathBu
         if sha256(&path)? == wheel.sha256 {
             return Ok(path);
         }
-        eprintln!("{} is damaged; downloading it again", path.display());
+        say!("{} is damaged; downloading it again", path.display());
         remove(&path)?;
     }
     version()?;
@@ -48,7 +49,7 @@ pub fn fetch(cache: &Cache, platform: &Platform, wheel: &Wheel) -> Result<PathBu
         &format!("downloading {}", wheel.requirement),
         wheel.megabytes + 50,
     )?;
-    eprintln!("downloading {} ({} MB)", wheel.requirement, wheel.megabytes);
+    say!("downloading {} ({} MB)", wheel.requirement, wheel.megabytes);
     download(&downloads, platform, wheel)?;
     if !path.exists() {
         return Err(Error::failed(format!(

@@ -4,6 +4,7 @@ use super::cache::{Cache, remove};
 use super::{pip, platform, wheel};
 use crate::error::{At, Error, Result};
 use crate::workspace::{self, Workspace};
+use attend_program::say;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -76,7 +77,7 @@ pub fn provide_nasm(workspace: &Workspace, cache: &Cache) -> Result<()> {
         ));
     }
     let tree = cache.tree(&format!("nasm-{}", platform::current()?.name), |part| {
-        eprintln!("downloading nasm (the distribution's package, unpacked without root)");
+        say!("downloading nasm (the distribution's package, unpacked without root)");
         let package = download_package(cache, part)?;
         run_quietly(Command::new("dpkg").arg("-x").arg(&package).arg(part))?;
         remove(&package)?;
@@ -160,7 +161,7 @@ pub fn deny(cache: &Cache) -> Option<PathBuf> {
 /// Builds cargo-deny into the cache. Unoptimised: that takes a minute, and its
 /// work here is a second's.
 pub fn provide_deny(cache: &Cache) -> Result<()> {
-    eprintln!("building cargo-deny {DENY_VERSION} (about a minute, once)");
+    say!("building cargo-deny {DENY_VERSION} (about a minute, once)");
     cache.tree(&format!("cargo-deny-{DENY_VERSION}"), |part| {
         let target = part.join("target");
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))

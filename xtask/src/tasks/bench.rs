@@ -7,6 +7,7 @@ use crate::programs::Programs;
 use crate::setup::cache::Cache;
 use crate::setup::pip;
 use crate::workspace::Workspace;
+use attend_program::say;
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -161,7 +162,7 @@ fn bring(peers: &Peers) -> Result<PathBuf> {
     let _lock = cache.lock()?;
     cache.tree(peers.folder, |folder| {
         pip::version()?;
-        eprintln!("bringing {}", peers.packages.join(", "));
+        say!("bringing {}", peers.packages.join(", "));
         let mut command = Command::new("python3");
         command
             .args(["-m", "pip", "--disable-pip-version-check", "install"])

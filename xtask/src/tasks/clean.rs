@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::runs::{Entry, State, entries, human, list, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
-use std::io::{BufRead, IsTerminal};
+use attend_program::text::escaped;
+use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// Its arguments.
@@ -18,7 +19,7 @@ pub struct Args {
     /// Delete what interrupted stages have left, in all runs
     #[arg(long)]
     staging: bool,
-    /// Delete libtorch and the tools from this machine's cache
+    /// Delete libtorch, tools, METEOR's data and what `bench` has brought from this machine's cache
     #[arg(long)]
     cache: bool,
     /// Do not ask before a trained model is deleted
@@ -85,7 +86,7 @@ fn confirm(what: &str) -> Result<()> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage(format!("{what}: give --yes to delete it")));
     }
-    eprint!("{what}. Delete it? [y/N] ");
+    let _ = write!(std::io::stderr(), "{}. Delete it? [y/N] ", escaped(what));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     if read.is_ok() && answer.trim().eq_ignore_ascii_case("y") {
@@ -95,7 +96,19 @@ fn confirm(what: &str) -> Result<()> {
     }
 }
 
-/// Only what a set-up has put there: the folder may be the user's own choice.
+/// What set-ups and `bench` put into the cache.
+const OURS: [&str; 8] = [
+    "libtorch-*",
+    "cmake-*",
+    "nasm-*",
+    "cargo-deny-*",
+    "bench-*",
+    "meteor-*",
+    "downloads",
+    "apt",
+];
+
+/// Only what we have put there: the folder may be the user's own choice.
 fn clean_cache() -> Result<()> {
     let cache = Cache::locate()?;
     if !cache.root.exists() {
@@ -103,10 +116,10 @@ fn clean_cache() -> Result<()> {
     }
     let _lock = cache.lock()?;
     let ours = |name: &str| {
-        ["libtorch-", "cmake-", "nasm-", "cargo-deny-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
-            || ["downloads", "apt"].contains(&name)
+        OURS.iter().any(|ours| match ours.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == *ours,
+        })
     };
     let found = cache
         .root

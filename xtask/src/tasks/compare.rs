@@ -1,9 +1,10 @@
 //! `cargo xtask compare`: runs side by side, what went in and what came out.
 
-use super::print;
+use super::{print, print_json};
 use crate::error::{At, Error, Result};
 use crate::runs::{folders, name};
 use crate::workspace::{Workspace, shown};
+use attend_program::{say, text::escaped};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,8 @@ pub struct Args {
     artifacts: Option<PathBuf>,
 }
 
-/// One run: parameters, then scores, by name.
+/// One run: parameters, then scores, by name. The parameters are those that the scores
+/// come from, whatever was made anew beside them since.
 struct Column {
     name: String,
     parameters: Map<String, Value>,
@@ -44,12 +46,15 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
                 (column.name, Value::Object(rows.collect()))
             })
             .collect();
-        return print(Value::Object(object));
+        return print_json(Value::Object(object));
     }
     let mut rows = vec![row("", columns.iter().map(|column| column.name.clone()))];
     rows.extend(table(&columns, |column| &column.parameters, !args.all));
     rows.push(Vec::new());
     rows.extend(table(&columns, |column| &column.scores, false));
+    for cell in rows.iter_mut().flatten() {
+        *cell = escaped(cell).into_owned();
+    }
     let widths: Vec<usize> = (0..=columns.len())
         .map(|n| {
             rows.iter()
@@ -85,46 +90,66 @@ impl Column {
             parameters: Map::new(),
             scores: Map::new(),
         };
+        let mut made: Vec<Made> = Vec::new();
         for artifact in folders(&folder)? {
             let manifest = artifact.join("manifest.json");
-            if artifact.extension().is_some() || !manifest.is_file() {
-                continue;
-            }
-            let manifest = read(&manifest)?;
-            let kind = manifest["kind"].as_str().unwrap_or_default();
-            // One that led to the model was trained with parameters of its own.
-            let prefix = match (kind, self::name(&artifact).as_str()) {
-                ("model", name) if name != "model" => format!("{name}: "),
-                _ => String::new(),
-            };
-            flatten(&prefix, &manifest["config"], &mut column.parameters);
-            if kind == "model" {
-                flatten(&prefix, &manifest["counts"], &mut column.scores);
-                let metric = manifest["config"]["train"]["stop_metric"].as_str();
-                let metrics = artifact.join("metrics.jsonl");
-                column.validation(&prefix, &metrics, metric.unwrap_or("cider"))?;
-            }
-            let scores = artifact.join("scores.json");
-            if kind == "evaluation" && scores.is_file() {
-                let scores = read(&scores)?;
-                let split = scores["split"].as_str().unwrap_or_default().to_owned();
-                for (beam, of_beam) in scores["beams"].as_object().into_iter().flatten() {
-                    flatten(
-                        &format!("{split}, beam {beam}: "),
-                        of_beam,
-                        &mut column.scores,
-                    );
-                }
-                flatten("grounding.", &scores["grounding"], &mut column.scores);
+            if artifact.extension().is_none() && manifest.is_file() {
+                let manifest = read(&manifest)?;
+                made.push(Made {
+                    folder: artifact,
+                    manifest,
+                });
             }
         }
-        match column.parameters.is_empty() {
+        let all = |is_it: &dyn Fn(&Made) -> bool| -> Vec<&Made> {
+            made.iter().filter(|made| is_it(made)).collect()
+        };
+        let evaluations = all(&|made| made.kind() == "evaluation");
+        let models = all(&|made| made.kind() == "model" && name(&made.folder) == "model");
+        let from = match (evaluations.is_empty(), models.is_empty()) {
+            (false, _) => evaluations,
+            (_, false) => models,
+            _ => all(&|_| true),
+        };
+        let used = used(&column.name, &from, &made);
+        for artifact in made.iter().filter(|artifact| used.contains(artifact)) {
+            column.take(artifact)?;
+        }
+        match made.is_empty() {
             true => Err(Error::usage(format!(
                 "{}: has no artifacts",
                 shown(&folder)
             ))),
             false => Ok(column),
         }
+    }
+
+    /// Takes what an artifact says: its parameters, and its scores where it has some.
+    fn take(&mut self, Made { folder, manifest }: &Made) -> Result<()> {
+        let kind = manifest["kind"].as_str().unwrap_or_default();
+        // One that led to the model was trained with parameters of its own.
+        let prefix = match (kind, name(folder).as_str()) {
+            ("model", name) if name != "model" => format!("{name}: "),
+            _ => String::new(),
+        };
+        flatten(&prefix, &manifest["config"], &mut self.parameters);
+        if kind == "model" {
+            flatten(&prefix, &manifest["counts"], &mut self.scores);
+            let metric = manifest["config"]["train"]["stop_metric"].as_str();
+            let metrics = folder.join("metrics.jsonl");
+            self.validation(&prefix, &metrics, metric.unwrap_or("cider"))?;
+        }
+        let scores = folder.join("scores.json");
+        if kind == "evaluation" && scores.is_file() {
+            let scores = read(&scores)?;
+            let split = scores["split"].as_str().unwrap_or_default().to_owned();
+            for (beam, of_beam) in scores["beams"].as_object().into_iter().flatten() {
+                let prefix = format!("{split}, beam {beam}: ");
+                flatten(&prefix, of_beam, &mut self.scores);
+            }
+            flatten("grounding.", &scores["grounding"], &mut self.scores);
+        }
+        Ok(())
     }
 
     /// The best score of each epoch's validation.
@@ -145,6 +170,51 @@ impl Column {
         }
         Ok(())
     }
+}
+
+/// An artifact of the run.
+#[derive(PartialEq)]
+struct Made {
+    folder: PathBuf,
+    manifest: Value,
+}
+
+impl Made {
+    fn kind(&self) -> &str {
+        self.manifest["kind"].as_str().unwrap_or_default()
+    }
+}
+
+/// The artifacts among `made` that `from` were made from, and themselves: by digest. Says
+/// which ones are not there any more, where others have taken their place.
+fn used<'a>(run: &str, from: &[&'a Made], made: &'a [Made]) -> Vec<&'a Made> {
+    let mut used = from.to_vec();
+    let mut gone = Vec::new();
+    let mut next = 0;
+    while let Some(artifact) = used.get(next).copied() {
+        next += 1;
+        let inputs = artifact.manifest["inputs"].as_object();
+        for (name, input) in inputs.into_iter().flatten() {
+            let is_it = |made: &&Made| made.manifest["digest"] == input["digest"];
+            match made.iter().find(is_it) {
+                Some(input) if !used.contains(&input) => used.push(input),
+                Some(_) => {}
+                None if input["kind"] == *name && !gone.contains(&input) => gone.push(input),
+                None => {}
+            }
+        }
+    }
+    let replaced = |input: &&&Value| made.iter().any(|made| input["kind"] == *made.kind());
+    for input in gone.iter().filter(replaced) {
+        let text = |key: &str| input[key].as_str().unwrap_or_default();
+        let digest = text("digest");
+        say!(
+            "{run}: the scores come from another {} ({}) than the one that is there now, whose parameters are not shown",
+            text("kind"),
+            digest.get(..12).unwrap_or(digest)
+        );
+    }
+    used
 }
 
 fn read(path: &Path) -> Result<Value> {
@@ -200,9 +270,12 @@ fn cell(value: Option<&Value>) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) if number.is_f64() => {
             let number = number.as_f64().unwrap_or_default();
+            let whole = number.to_string();
             match number.abs() {
-                0.001..1000.0 => format!("{number:.4}"),
-                _ => number.to_string(),
+                0.1..1000.0 => format!("{number:.4}"),
+                // Parameters such as 0.00025, as they were given.
+                _ if whole.len() <= 8 => whole,
+                _ => format!("{number:.3e}"),
             }
         }
         Some(other) => other.to_string(),
@@ -223,7 +296,8 @@ mod tests {
         let model = folder.join("model");
         let config = json!({"train": {"decoder_lr": lr, "batch": 32, "stop_metric": "cider"}});
         let counts = json!({"epochs": 2});
-        let manifest = json!({"kind": "model", "config": config, "counts": counts});
+        let inputs = json!({"vocabulary": {"kind": "vocabulary", "digest": "v1"}});
+        let manifest = json!({"kind": "model", "digest": "m1", "config": config, "counts": counts, "inputs": inputs});
         write(&model.join("manifest.json"), &manifest);
         let line = |epoch: u64, cider: f64| json!({"epoch": epoch, "split": "val", "cider": cider});
         let lines = format!("{}\n{}\n", line(0, cider), line(1, 0.25));
@@ -231,11 +305,54 @@ mod tests {
         let evaluation = folder.join("evaluation");
         write(
             &evaluation.join("manifest.json"),
-            &json!({"kind": "evaluation", "config": {}}),
+            &json!({"kind": "evaluation", "digest": "e1", "config": {}, "inputs": {"model": {"kind": "model", "digest": "m1"}}}),
         );
         let scores = json!({"split": "test", "beams": {"3": {"bleu4": 0.5}}});
         write(&evaluation.join("scores.json"), &scores);
+        vocabulary(folder, "v1", 5);
+        column(folder)
+    }
+
+    fn vocabulary(folder: &Path, digest: &str, min_count: u64) {
+        let config = json!({"vocab": {"min_count": min_count}});
+        let manifest = json!({"kind": "vocabulary", "digest": digest, "config": config});
+        write(&folder.join("vocabulary/manifest.json"), &manifest);
+    }
+
+    fn column(folder: &Path) -> Column {
         Column::read(Path::new("/none"), folder.to_str().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn parameters_are_those_that_the_scores_come_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |column: &Column| column.parameters.get("vocab.min_count").cloned();
+        assert_eq!(of(&example(folder.path(), 0.1, 0.75)), Some(json!(5)));
+        // The vocabulary is made anew; the model is the old one's.
+        vocabulary(folder.path(), "v2", 1);
+        let old = column(folder.path());
+        assert_eq!(of(&old), None);
+        assert_eq!(old.parameters["train.batch"], 32);
+        assert!(old.scores.contains_key("test, beam 3: bleu4"));
+        // So with a model that was trained again and not evaluated.
+        let model = folder.path().join("model/manifest.json");
+        let again = std::fs::read_to_string(&model).unwrap();
+        std::fs::write(&model, again.replace("m1", "m2").replace("32", "64")).unwrap();
+        let scores = column(folder.path());
+        assert_eq!(scores.parameters.get("train.batch"), None);
+        assert!(scores.scores.contains_key("test, beam 3: bleu4"));
+        assert!(!scores.scores.contains_key("best epoch"));
+    }
+
+    #[test]
+    fn numbers_are_for_people() {
+        let number = |number: f64| cell(Some(&json!(number)));
+        assert_eq!(number(0.0000000011136389078775627), "1.114e-9");
+        assert_eq!(number(0.0), "0");
+        assert_eq!(number(0.00025), "0.00025");
+        assert_eq!(number(0.875), "0.8750");
+        assert_eq!(number(0.012_345_678_9), "1.235e-2");
+        assert_eq!(number(5000.0), "5000");
     }
 
     #[test]
@@ -247,7 +364,7 @@ mod tests {
         ];
         let different = table(&columns, |column| &column.parameters, true);
         assert_eq!(different, [["train.decoder_lr", "0.1000", "0.2000"]]);
-        assert_eq!(columns[0].parameters.len(), 3);
+        assert_eq!(columns[0].parameters.len(), 4);
         let scores = table(&columns, |column| &column.scores, false);
         let expected = [
             ["epochs", "2", "2"],

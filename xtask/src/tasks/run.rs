@@ -8,6 +8,7 @@ use crate::parameters::{effective, schema};
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
 use crate::workspace::{Workspace, shown};
+use attend_program::say;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -191,7 +192,6 @@ impl Prepared {
     /// to themselves.
     fn run(&self, range: RangeInclusive<usize>, options: &Options, quiet: bool) -> Result<()> {
         let count = range.clone().count();
-        self.write_pipeline()?;
         for (index, (stage, description)) in self
             .stages
             .get(range)
@@ -200,9 +200,10 @@ impl Prepared {
             .enumerate()
         {
             let title = format!("[{}/{count}] {}", index + 1, stage.name);
-            eprintln!("{title}");
+            say!("{title}");
             let started = Instant::now();
-            let mut command = self.command(stage, description, options)?;
+            let config = self.write_config(stage, description)?;
+            let mut command = self.command(stage, &config, description, options)?;
             if quiet {
                 command.stdout(Stdio::null());
             }
@@ -213,9 +214,11 @@ impl Prepared {
                 } else {
                     "failed"
                 };
-                eprintln!("{title}: {how}");
+                say!("{title}: {how}");
             })?;
-            eprintln!("{title}: {}", seconds(started));
+            std::fs::rename(&config, self.config_of(stage)).at(&config)?;
+            self.write_pipeline()?;
+            say!("{title}: {}", seconds(started));
         }
         Ok(())
     }
@@ -228,13 +231,12 @@ impl Prepared {
     fn command(
         &self,
         stage: &Stage,
+        config: &Path,
         description: &Description,
         options: &Options,
     ) -> Result<Command> {
         let mut command = self.programs.command(&stage.command)?;
-        command
-            .arg("--config")
-            .arg(self.write_config(stage, description)?);
+        command.arg("--config").arg(config);
         for (kind, folder) in &stage.inputs {
             let path = self.folder.join(folder);
             if !path.join("manifest.json").is_file() {
@@ -279,7 +281,9 @@ impl Prepared {
     }
 
     /// `config/STAGE.toml`: every parameter of a stage, with the value that it
-    /// has in this run. With it the stage can be run alone.
+    /// has in this run. With it the stage can be run alone. An older file says what made
+    /// the artifact that is there: the new one stands beside it, as `STAGE.next.toml`,
+    /// until the stage has taken it.
     fn write_config(&self, stage: &Stage, description: &Description) -> Result<PathBuf> {
         let table = effective(&description.parameters, &self.given, &stage.sections);
         let text = format!(
@@ -287,12 +291,19 @@ impl Prepared {
             stage.command.join(" "),
             shown(&self.source)
         );
-        let path = self
-            .folder
-            .join("config")
-            .join(format!("{}.toml", stage.name));
+        let path = self.config_of(stage);
+        let other = std::fs::read_to_string(&path).is_ok_and(|old| old != text);
+        let path = match other {
+            true => path.with_extension("next.toml"),
+            false => path,
+        };
         write_if_new(&path, &text)?;
         Ok(path)
+    }
+
+    fn config_of(&self, stage: &Stage) -> PathBuf {
+        let name = format!("config/{}.toml", stage.name);
+        self.folder.join(name)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::setup::{Wish, ensure};
 use crate::workspace::Workspace;
+use attend_program::say;
 
 /// Its arguments.
 #[derive(clap::Args)]
@@ -29,12 +30,12 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             keep: args.keep_downloads,
         },
     )? {
-        eprintln!(
+        say!(
             "set up in {:.0} s; `cargo xtask doctor` says what is where",
             started.elapsed().as_secs_f64()
         );
     } else {
-        eprintln!("nothing to do");
+        say!("nothing to do");
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::setup::{self, cache::Cache, tools};
 use crate::tasks::run::seconds;
 use crate::workspace::Workspace;
+use attend_program::say;
 use std::process::Command;
 use std::time::Instant;
 
@@ -31,11 +32,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     )?;
     let mut results = Vec::new();
     for (name, mut command) in steps(args)? {
-        eprintln!("== {name}");
+        say!("== {name}");
         let started = Instant::now();
         let status = child::run(command.current_dir(&workspace.root))?;
         let verdict = if status.success() { "ok" } else { "FAILED" };
-        eprintln!("== {name}: {verdict} ({})", seconds(started));
+        say!("== {name}: {verdict} ({})", seconds(started));
         results.push((name, status.success()));
     }
     let failed: Vec<&str> = results

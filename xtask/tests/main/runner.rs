@@ -277,13 +277,15 @@ fn faults_of_an_overlay() {
     assert_eq!(place.log(), [""; 0]);
 }
 
-/// Sends `signal` to `target` (of xtask's process id) once the first stage
-/// works; the stage needs a moment to put things in order.
-fn interrupted(signal: &str, target: impl Fn(u32) -> String) {
+/// Sends `signals` to `target` (of xtask's process id) once the first stage works; the
+/// stage needs a moment to put things in order. Says which signals the stage had.
+fn interrupted(signals: &[&str], target: impl Fn(u32) -> String) -> String {
     let place = Place::new();
+    let note = place.path("had").display().to_string();
     let tidy = format!(
-        "trap 'sleep 0.3; echo tidy > {0}; exit 130' INT TERM; echo > {1}; while :; do sleep 0.05; done",
-        place.path("tidy").display(),
+        "trap 'echo INT >> {note}; end=1' INT; trap 'echo TERM >> {note}; end=1' TERM; \
+         trap 'echo HUP >> {note}; end=1' HUP; echo > {}; \
+         while [ -z \"$end\" ]; do sleep 0.05; done; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.1; done; exit 130",
         place.path("started").display()
     );
     place.stage("first", "alpha", "", r#"{"draw": {"count": 3}}"#, &tidy);
@@ -293,35 +295,135 @@ fn interrupted(signal: &str, target: impl Fn(u32) -> String) {
         assert!(Instant::now() < deadline, "the stage was not started");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(
-        Command::new("kill")
-            .args([signal, "--", &target(child.id())])
-            .status()
-            .unwrap()
-            .success()
-    );
+    for signal in signals {
+        let mut kill = Command::new("kill");
+        let sent = kill.args([signal, "--", &target(child.id())]).status();
+        assert!(sent.unwrap().success());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130));
-    assert_eq!(
-        place.read("tidy"),
-        "tidy\n",
-        "xtask did not wait for the stage"
-    );
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
         said.ends_with("[1/2] draw: interrupted; the same command goes on from there\n"),
         "{said}"
     );
-    assert_eq!(place.log().len(), 1);
+    assert_eq!(place.log().len(), 1, "the next stage was started");
+    place.read("had")
+}
+
+/// A terminal sends Ctrl-C to the whole foreground group; `timeout` and schedulers send
+/// their signals to all of a group, too. A second signal means "at once" to many stages.
+#[test]
+fn a_signal_of_the_group_is_not_passed_on() {
+    let group = |id| format!("-{id}");
+    assert_eq!(interrupted(&["-INT"], group), "INT\n");
+    assert_eq!(interrupted(&["-TERM"], group), "TERM\n");
+    assert_eq!(interrupted(&["-HUP"], group), "HUP\n");
 }
 
 #[test]
-fn ctrl_c_reaches_the_stage_and_is_waited_for() {
-    // A terminal sends it to the whole foreground group.
-    interrupted("-INT", |id| format!("-{id}"));
+fn a_signal_to_the_runner_alone_is_passed_on_once() {
+    let alone = |id: u32| id.to_string();
+    assert_eq!(interrupted(&["-INT"], alone), "INT\n");
+    assert_eq!(interrupted(&["-TERM", "-TERM"], alone), "TERM\n");
+    assert_eq!(interrupted(&["-HUP"], alone), "HUP\n");
+}
+
+/// `nohup cargo xtask …` and a terminal that is closed.
+#[test]
+fn a_hangup_that_is_ignored_stays_ignored() {
+    let place = Place::new();
+    let mut runner = place.command(&RUN);
+    let program = runner.get_program().to_owned();
+    place.stage(
+        "first",
+        "alpha",
+        "",
+        r#"{"draw": {"count": 3}}"#,
+        "kill -HUP $PPID; sleep 0.4",
+    );
+    let mut nohup = Command::new("nohup");
+    nohup.arg(program).args(RUN);
+    for (name, value) in runner.get_envs() {
+        nohup.env(name, value.unwrap_or_default());
+    }
+    nohup.current_dir(runner.get_current_dir().unwrap());
+    let output = nohup.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(place.log().len(), 2);
+    drop(runner.stdin(std::process::Stdio::null()));
+}
+
+/// Who reads the log is gone: the run goes on.
+#[test]
+fn a_closed_standard_error_is_no_error() {
+    let place = Place::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = place.command(&RUN).stderr(writer).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(place.log().len(), 2);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut status = place.command(&["status"]);
+    assert_eq!(status.stdout(writer).status().unwrap().code(), Some(0));
+}
+
+/// `config/STAGE.toml` says what made the artifact that is there.
+#[test]
+fn a_refused_attempt_leaves_the_config_of_what_is_there() {
+    let place = Place::new();
+    let learn = "artifacts/r/config/learn.toml";
+    assert_eq!(place.xtask(&RUN).code, Some(0));
+    let (config, pipeline) = (
+        place.read(learn),
+        place.read("artifacts/r/config/pipeline.toml"),
+    );
+    assert!(config.contains("epochs = 9"), "{config}");
+    let parameters = r#"{"learn": {"rate": 0.5, "epochs": 2}}"#;
+    let input = r#"{"kind": "alpha", "required": true}"#;
+    place.stage("second", "beta", input, parameters, "exit 4");
+    let other = [&RUN[..], &["--set", "learn.epochs=5"]].concat();
+    assert_eq!(place.xtask(&other).code, Some(4));
+    assert_eq!(place.read(learn), config);
+    assert_eq!(place.read("artifacts/r/config/pipeline.toml"), pipeline);
+    place.stage("second", "beta", input, parameters, "");
+    assert_eq!(place.xtask(&other).code, Some(0));
+    assert!(place.read(learn).contains("epochs = 5"));
+    assert!(!place.path("artifacts/r/config/learn.next.toml").exists());
 }
 
 #[test]
-fn sigterm_is_passed_on() {
-    interrupted("-TERM", |id| id.to_string());
+fn a_config_in_another_encoding_or_format_is_named() {
+    let place = Place::new();
+    let path = place.path("c.toml");
+    let mut refused = |bytes: &[u8], words: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let outcome = place.xtask(&RUN);
+        assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+    };
+    refused(
+        b"\xff\xfe[\0r\0u\0n\0]\0",
+        "c.toml: this is UTF-16; save the file as UTF-8",
+    );
+    refused(
+        b"[run]\nname = \"\xe9\"\n",
+        "c.toml:2: the byte 0xe9 is no UTF-8",
+    );
+    refused(b"{\"run\": {}}", "c.toml: this is JSON");
+    refused(b"", "c.toml: the file is empty");
+    std::fs::write(&path, b"\xef\xbb\xbf[run]\r\nname = \"r\"\r\n").unwrap();
+    assert_eq!(place.xtask(&RUN).code, Some(0));
+    let pipeline = place.path("pipelines/two.toml");
+    std::fs::write(&pipeline, b"\xff\xfe[\0").unwrap();
+    let outcome = place.xtask(&RUN);
+    assert_eq!(outcome.code, Some(2));
+    assert!(
+        outcome.stderr.contains("two.toml: this is UTF-16"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -1,14 +1,12 @@
-//! `attend-verify PATH…`: the judge of artifacts. Reads every file and compares
-//! it with the manifest, and opens what has a typed view.
+//! `attend-verify PATH…`: the judge of artifacts. Reads every file and compares it with
+//! the manifest, and what the files say with each other.
 
-use attend_artifact::features::Features;
-use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, Record, Result, dataset::Dataset, output, stage, text};
+use attend_artifact::{Artifact, Error, Result, check_interrupt, output, stage, text, verify};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Verifies artifacts: manifest, sizes, BLAKE3 of every file, types.
+/// Verifies artifacts: manifest, sizes, BLAKE3 of every file, and what they hold.
 #[derive(Parser)]
 #[command(name = "attend-verify", version)]
 struct Args {
@@ -20,10 +18,10 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     stage::program(|| {
-        let results: Vec<Result<()>> = args.paths.iter().map(|path| verify(path)).collect();
         let mut worst = Ok(());
-        for result in results {
-            if let Err(error) = result {
+        for path in &args.paths {
+            check_interrupt()?;
+            for error in judge(path).unwrap_or_else(|error| vec![error]) {
                 if worst.is_err() {
                     tracing::error!("{error}");
                 } else {
@@ -35,17 +33,13 @@ fn main() -> ExitCode {
     })
 }
 
-fn verify(path: &Path) -> Result<()> {
+/// All that is wrong with an artifact; says so where nothing is.
+fn judge(path: &Path) -> Result<Vec<Error>> {
     let artifact = Artifact::open(path)?;
     artifact.verify()?;
-    match artifact.manifest.kind.as_str() {
-        "dataset" => drop(Dataset::open(&artifact)?),
-        "features" => drop(Features::open(&artifact)?),
-        "vocabulary" => {
-            Vocabulary::open(&artifact)?;
-            EncodedRecord::read(&artifact.file("encoded.parquet")?)?;
-        }
-        _ => {}
+    let faults = verify::faults(&artifact)?;
+    if !faults.is_empty() {
+        return Ok(faults);
     }
     let bytes: u64 = artifact.manifest.files.iter().map(|file| file.bytes).sum();
     output::print(format_args!(
@@ -54,6 +48,6 @@ fn verify(path: &Path) -> Result<()> {
         artifact.manifest.kind,
         artifact.short_digest(),
         artifact.manifest.files.len()
-    ))
-    .map(drop)
+    ))?;
+    Ok(faults)
 }

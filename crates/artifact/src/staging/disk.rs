@@ -39,10 +39,11 @@ pub(super) fn lock(destination: &Path, shared: bool) -> Result<File> {
                 "{holder} is writing {}; waiting for it",
                 destination.display()
             );
-            match shared {
-                true => file.lock_shared().at(&path)?,
-                false => file.lock().at(&path)?,
-            }
+            crate::signal::waiting(|| match shared {
+                true => file.lock_shared(),
+                false => file.lock(),
+            })?
+            .at(&path)?;
         }
         Err(TryLockError::Error(e)) => {
             tracing::warn!(

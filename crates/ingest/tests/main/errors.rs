@@ -166,6 +166,6 @@ fn too_many_unusable_images() {
         &none,
         &["dataset.max_rejected_fraction=1.0"],
         3,
-        &["not one image can be used"],
+        &["not one image can be used (3 missing)", "rejected.parquet"],
     );
 }

@@ -1,0 +1,77 @@
+//! How a program ends.
+
+use crate::say;
+use std::any::Any;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Mutex;
+
+/// Exit code of a failure of the machine or of the program.
+const INTERNAL: u8 = 1;
+
+/// The last panic, until it is known whether somebody catches it.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// Runs `body`, which answers the exit code, and ends the process with it. A panic is
+/// told in one line and is exit code 1; with `RUST_BACKTRACE` it is told whole.
+///
+/// Destructors of libraries don't run: threads of libtorch and OpenMP may be at work
+/// still, and would do so in what is being torn down.
+pub fn with(body: impl FnOnce() -> u8) -> ! {
+    let told_whole = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if told_whole {
+            usual(panic);
+        }
+        note(panic);
+    }));
+    let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        tell();
+        INTERNAL
+    });
+    let _ = std::io::stdout().flush();
+    now(code)
+}
+
+/// Ends the process at once: nothing is flushed, no destructor runs. Artifacts are safe
+/// whenever that happens.
+pub fn now(code: u8) -> ! {
+    signal_hook::low_level::exit(code.into())
+}
+
+fn note(panic: &PanicHookInfo) {
+    let what = message(panic.payload());
+    let first_line = what.lines().next().unwrap_or_default();
+    match first_line {
+        // What went before says why.
+        "a scoped thread panicked" => {}
+        // Nobody catches it: the process would abort.
+        "panic in a function that cannot unwind" => {
+            tell();
+            now(INTERNAL);
+        }
+        _ => {
+            let place = panic.location().map(|at| format!(" ({at})"));
+            let told = format!("{first_line}{}", place.unwrap_or_default());
+            *PANIC.lock().unwrap_or_else(|e| e.into_inner()) = Some(told);
+        }
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panic")
+}
+
+fn tell() {
+    let panic = PANIC.lock().unwrap_or_else(|e| e.into_inner()).take();
+    let program = std::env::args_os().next().unwrap_or_default();
+    let program = std::path::Path::new(&program).file_name();
+    say!(
+        "error: a fault of {}, not yours: {}; please report this line and the command (RUST_BACKTRACE=1 tells more)",
+        program.unwrap_or_default().display(),
+        panic.as_deref().unwrap_or("panic")
+    );
+}
