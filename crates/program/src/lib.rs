@@ -8,8 +8,9 @@ pub mod output;
 pub mod signal;
 pub mod text;
 
-/// Writes a line to standard error, as `eprintln!`, as [`text::message`]. One that can't be written is no
-/// error: who has closed the terminal or the pipe does not want to lose the work.
+/// Writes a line to standard error, as `eprintln!` does, without control characters
+/// ([`text::message`]). One that can't be written is no error: who has closed the
+/// terminal or the pipe does not want to lose the work.
 #[macro_export]
 macro_rules! say {
     ($($words:tt)*) => {{
