@@ -17,7 +17,7 @@
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
 //! - [`whole`]: single files, written whole or not at all; [`text`]: text from
-//!   outside, for the terminal.
+//!   outside, for the terminal; [`output`]: results on standard output.
 //! - [`verify`]: what can be wrong with an artifact's content.
 //!
 //! Nothing here knows what any stage does.
@@ -33,6 +33,7 @@ mod hashed;
 pub mod manifest;
 pub mod model;
 mod old;
+pub mod output;
 pub mod progress;
 pub mod reader;
 pub mod record;
@@ -41,11 +42,11 @@ pub mod signal;
 pub mod stage;
 pub mod staging;
 mod terminal;
-pub mod text;
 pub mod verify;
 pub mod vocabulary;
 pub mod whole;
 
+pub use attend_program::text;
 pub use error::{At, Error, Result};
 pub use manifest::{Input, Manifest};
 pub use progress::{Progress, progress};

@@ -1,6 +1,7 @@
 //! Progress of long work: a bar on a terminal, plain lines in a log.
 
 use crate::terminal::Terminal;
+use crate::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::{LazyLock, Mutex};
@@ -72,7 +73,8 @@ impl Progress {
 
     /// Shows a few words behind the bar, such as the loss.
     pub fn set_message(&self, message: impl Into<String>) {
-        self.bar.set_message(message.into());
+        let message = text::escaped(&message.into()).into_owned();
+        self.bar.set_message(message);
     }
 
     /// Takes the bar away.

@@ -4,16 +4,20 @@
 use crate::begin::Again;
 use crate::config::Unset;
 use crate::staging::Share;
-use crate::{Artifact, Error, Result, config, signal};
+use crate::{Artifact, Error, Result, config, output, signal, text};
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Debug;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// An input that a stage takes.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -183,6 +187,7 @@ fn ended(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
         .with_writer(crate::progress::AboveBars::default)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
+        .fmt_fields(debug_fn(log_field).delimited(" "))
         .without_time()
         .try_init();
     signal::install();
@@ -192,9 +197,21 @@ fn ended(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
             Error::Interrupted => interrupted,
             _ => "",
         };
-        let _ = writeln!(crate::progress::AboveBars, "error: {error}{more}");
+        let message = text::message(&format!("error: {error}{more}"));
+        let _ = writeln!(crate::progress::AboveBars, "{message}");
         error.exit_code()
     })
+}
+
+/// Writes a field of a log line, or its message, as one line without control
+/// characters: names of files stand in it.
+fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    let value = text::escaped(&value);
+    match field.name() {
+        "message" => write!(writer, "{value}"),
+        name => write!(writer, "{name}={value}"),
+    }
 }
 
 fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
@@ -202,7 +219,7 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
         "name": spec.name, "version": spec.version, "about": spec.about, "inputs": spec.inputs,
         "output": spec.output, "parts": spec.parts, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
     });
-    writeln!(std::io::stdout(), "{description:#}").map_err(Error::internal)
+    output::print_json(format!("{description:#}")).map(drop)
 }
 
 impl<C: Serialize + DeserializeOwned + Default> Stage<C> {

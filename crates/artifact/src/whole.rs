@@ -2,8 +2,10 @@
 
 use crate::{At, Result};
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// Writes the file at `path` whole or not at all: a reader never sees half of
 /// it, and of several processes that write it at once the last one wins, whole.
@@ -21,6 +23,34 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
         let mut file = OpenOptions::new().write(true).open(&target).at(path)?;
         return write(&mut file);
     }
+    let new = part(&target, path, write)?;
+    new.persist(&target).map_err(|e| e.error).at(path)?;
+    Ok(())
+}
+
+/// As [`write`], but only where there is nothing at `path` yet, not even a link: false,
+/// and nothing is changed, where there is. Of several processes that write it at once
+/// one succeeds.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_new(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<bool> {
+    if path.symlink_metadata().is_ok() {
+        return Ok(false);
+    }
+    match part(path, path, write)?.persist_noclobber(path) {
+        Ok(_) => Ok(true),
+        Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e.error).at(path),
+    }
+}
+
+/// The new file, complete, beside `target`; errors name `path`.
+fn part(
+    target: &Path,
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<()>,
+) -> Result<NamedTempFile> {
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -33,8 +63,7 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
         .at(path)?;
     write(new.as_file_mut())?;
     new.as_file().sync_all().at(path)?;
-    new.persist(&target).map_err(|e| e.error).at(path)?;
-    Ok(())
+    Ok(new)
 }
 
 /// Where a link leads, also where nothing is there yet.
@@ -73,6 +102,25 @@ mod tests {
         let text = std::fs::read(&path).unwrap();
         assert_eq!(text.len(), 100_000);
         assert!(text.iter().all(|byte| *byte == text[0]));
+        assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+    }
+
+    #[test]
+    fn of_many_that_write_it_new_one_succeeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let new = |text: &str| write_new(&path, |file| file.write_all(text.as_bytes()).at(&path));
+        let won = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..8)
+                .map(|n| scope.spawn(move || new(&n.to_string())))
+                .collect();
+            all.into_iter()
+                .map(|t| t.join().unwrap().unwrap())
+                .filter(|won| *won)
+                .count()
+        });
+        assert_eq!(won, 1);
+        assert!(!new("late").unwrap());
         assert_eq!(folder.path().read_dir().unwrap().count(), 1);
     }
 

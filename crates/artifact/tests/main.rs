@@ -551,6 +551,59 @@ mod stage {
         assert!(output.exists());
     }
 
+    fn verify(path: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attend-verify"));
+        command.arg(path);
+        command
+    }
+
+    #[test]
+    fn names_move_no_cursor() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder
+            .path()
+            .join("a\u{1b}[2J\u{7}\u{9b}31m\rb\nc\u{202e}d");
+        let shown = "a\\u{1b}[2J\\u{7}\\u{9b}31m\\rb\\nc\\u{202e}d";
+        let clean = |text: &[u8]| {
+            let text = std::str::from_utf8(text).unwrap();
+            let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!text.contains(hostile), "{text:?}");
+            text.to_owned()
+        };
+        // log lines
+        let made = run(&output, &[]);
+        assert!(made.status.success());
+        assert!(clean(&made.stderr).contains(shown));
+        // results
+        let verified = verify(&output).output().unwrap();
+        assert!(verified.status.success());
+        assert!(clean(&verified.stdout).contains(shown));
+        // errors, which may have several lines: none looks like another message
+        std::fs::remove_file(output.join("manifest.json")).unwrap();
+        let refused = verify(&output).output().unwrap();
+        let error = clean(&refused.stderr);
+        assert!(
+            error.contains("a\\u{1b}[2J\\u{7}\\u{9b}31m\\rb\n  c"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_reader_of_results_that_is_gone_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        made(&output, &[]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = verify(&output);
+        command.arg(folder.path().join("none")).stdout(writer);
+        let result = command.output().unwrap();
+        let error = String::from_utf8(result.stderr).unwrap();
+        // what comes after is verified, too
+        assert!(!error.contains("standard output"), "{error}");
+        assert_eq!(result.status.code(), Some(4), "{error}");
+    }
+
     #[test]
     fn wrong_command_lines_are_exit_code_2() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,12 +1,18 @@
 //! Which images are meant: files, folders, and lists on standard input.
 
+use crate::read::reason;
 use attend_artifact::{Error, Result};
-use std::io::BufRead;
+use std::ffi::OsStr;
+use std::io::{BufRead, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Endings of the image files that are looked for in a folder. A file that is
 /// named itself may have any.
 const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+
+/// No system has longer paths, in bytes.
+const LONGEST: u64 = 64 << 10;
 
 /// The images' paths, in the order in which they were named.
 pub struct Inputs {
@@ -19,43 +25,63 @@ pub struct Inputs {
 impl Inputs {
     /// Expands what was named: a file is itself, a folder its images by name
     /// (with `recursive` those of its folders too), `-` one path per line of
-    /// `stdin`.
+    /// `stdin`. Hidden files and folders in a folder are no images: a Mac leaves
+    /// `._dog.jpg` beside `dog.jpg`.
     ///
     /// # Errors
-    /// [`Error::Input`] where standard input can't be read as text.
-    pub fn expand(named: &[PathBuf], recursive: bool, stdin: impl BufRead) -> Result<Inputs> {
+    /// [`Error::Input`] where standard input can't be read, or is no list.
+    pub fn expand(named: &[PathBuf], recursive: bool, mut stdin: impl BufRead) -> Result<Inputs> {
         let mut inputs = Inputs {
             files: Vec::new(),
             missing: Vec::new(),
         };
-        let mut stdin = Some(stdin);
         for path in named {
-            if path.as_os_str() != "-" {
-                inputs.add(path, recursive);
-                continue;
-            }
-            for line in stdin.take().into_iter().flat_map(BufRead::lines) {
-                let line = line.map_err(|e| {
-                    Error::input(format!("standard input: {e}; give one path per line"))
-                })?;
-                if !line.is_empty() {
-                    inputs.add(Path::new(&line), recursive);
-                }
+            match path.as_os_str() == "-" {
+                true => inputs.add_list(&mut stdin, recursive)?,
+                false => inputs.add(path, recursive),
             }
         }
         Ok(inputs)
     }
 
+    fn add_list(&mut self, stdin: &mut impl BufRead, recursive: bool) -> Result<()> {
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let read = stdin.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+            let read = read.map_err(|e| Error::input(format!("standard input: {e}")))?;
+            if read == 0 {
+                break;
+            }
+            if line.contains(&0) || read as u64 == LONGEST {
+                return Err(Error::input(format!(
+                    "standard input: line {number} is no path; - takes a list, one path per line, and an image itself is given by its path"
+                )));
+            }
+            let path = line.strip_suffix(b"\n").unwrap_or(&line);
+            let path = path.strip_suffix(b"\r").unwrap_or(path);
+            if !path.is_empty() {
+                self.add(Path::new(OsStr::from_bytes(path)), recursive);
+            }
+        }
+        Ok(())
+    }
+
     fn add(&mut self, path: &Path, recursive: bool) {
         if path.is_dir() {
-            let before = self.files.len();
+            let before = (self.files.len(), self.missing.len());
             self.add_folder(path, recursive);
-            if self.files.len() == before {
+            if (self.files.len(), self.missing.len()) == before {
                 let kinds = ENDINGS.join(", ");
-                self.lacks(path, format!("a folder without images ({kinds})"));
+                let more = if recursive {
+                    ""
+                } else {
+                    "; --recursive looks into its folders, too"
+                };
+                self.lacks(path, format!("a folder without images ({kinds}){more}"));
             }
         } else if let Err(e) = path.metadata() {
-            self.lacks(path, e);
+            self.lacks(path, reason(path, &e));
         } else {
             self.files.push(path.to_owned());
         }
@@ -72,6 +98,9 @@ impl Inputs {
         };
         entries.sort();
         for path in entries {
+            if is_hidden(&path) {
+                continue;
+            }
             if path.is_dir() {
                 // a link to a folder above would lead round in circles
                 if recursive && !path.is_symlink() {
@@ -86,6 +115,11 @@ impl Inputs {
     fn lacks(&mut self, path: &Path, reason: impl std::fmt::Display) {
         self.missing.push((path.to_owned(), reason.to_string()));
     }
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 fn is_image(path: &Path) -> bool {
@@ -147,6 +181,53 @@ mod tests {
         assert_eq!(names(&inputs, root), ["b", "c", "a"]);
         assert_eq!(inputs.missing.len(), 1);
         assert_eq!(inputs.missing[0].0, root.join("none"));
+    }
+
+    #[test]
+    fn what_a_mac_leaves_beside_photographs_is_no_photograph() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        fs::create_dir_all(root.join(".thumbnails")).unwrap();
+        fs::create_dir_all(root.join("__MACOSX")).unwrap();
+        for name in [
+            "a.jpg",
+            "._a.jpg",
+            ".DS_Store",
+            "Thumbs.db",
+            ".thumbnails/a.jpg",
+            "__MACOSX/._a.jpg",
+        ] {
+            fs::write(root.join(name), "").unwrap();
+        }
+        let found = Inputs::expand(&[root.to_owned()], true, &b""[..]).unwrap();
+        assert_eq!(names(&found, root), ["a.jpg"]);
+        // named itself, it is meant
+        let named = Inputs::expand(&[root.join("._a.jpg")], true, &b""[..]).unwrap();
+        assert_eq!(names(&named, root), ["._a.jpg"]);
+    }
+
+    #[test]
+    fn an_image_in_place_of_a_list_is_refused() {
+        let refused = |stdin: &[u8]| {
+            let error = Inputs::expand(&["-".into()], false, stdin).err().unwrap();
+            assert_eq!(error.exit_code(), 3);
+            assert!(error.to_string().contains("line 2 is no path"), "{error}");
+        };
+        refused(b"\n\xff\xd8\xff\xe0\0\x10JFIF");
+        refused(&[b"\n", &[b'a'; 100_000][..]].concat());
+        // which ends only where it is stopped
+        let zero = std::io::BufReader::new(fs::File::open("/dev/zero").unwrap());
+        assert!(Inputs::expand(&["-".into()], false, zero).is_err());
+    }
+
+    #[test]
+    fn a_list_may_hold_names_that_are_no_utf8() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(OsStr::from_bytes(b"caf\xe9.jpg"));
+        fs::write(&path, "").unwrap();
+        let list = [path.as_os_str().as_bytes(), b"\r\n"].concat();
+        let inputs = Inputs::expand(&["-".into()], false, &list[..]).unwrap();
+        assert_eq!(inputs.files, [path]);
     }
 
     #[test]

@@ -6,26 +6,40 @@
 //! go on, and the program ends with exit code 3.
 
 mod inputs;
+mod line;
 mod model;
 mod picture;
+mod read;
 
-use attend_artifact::{Error, Result, check_interrupt, progress, stage};
+use attend_artifact::{Error, Result, check_interrupt, output, progress, signal, stage};
 use attend_figure::Figure;
 use attend_image::{DecodeOptions, Photograph};
 use clap::Parser;
 use inputs::Inputs;
 use model::{Description, Model};
 use picture::Pictures;
-use serde_json::json;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Describes photographs.
 ///
-/// Exit codes: 0 all described, 1 internal error, 2 wrong command line, 3 an
-/// image could not be read (the others are described), 4 no usable model,
-/// 130 interrupted.
+/// Prints a line per image, in the order given: its path, a tab, the caption. Tabs,
+/// line breaks and other control characters in them are written \t, \n, \u{1b}; in
+/// the path a backslash is \\ and a byte that is no UTF-8 \xff. --json gives exact
+/// values; where a path is no UTF-8, path_bytes (attention_bytes) lists its bytes.
+///
+/// An image that can't be described is named on standard error with the reason.
+/// Of a folder, the files that end as images do are taken, without hidden ones
+/// (.name). Only regular files are read.
+///
+/// Figures go to DIR/NAME.png, or, where that is another image's figure or any other
+/// file, to DIR/NAME-NUMBER.png. An earlier figure of the same image is replaced,
+/// nothing else is.
+///
+/// Exit codes: 0 all described, 1 internal error, 2 wrong command line, 3 some
+/// images could not be read (the others are described), 4 no usable model,
+/// 130 interrupted (what is printed is complete; the same command begins anew).
 #[derive(Parser)]
 #[command(name = "attend-caption", version)]
 struct Args {
@@ -53,6 +67,9 @@ struct Args {
     /// Turn photographs as their EXIF orientation says
     #[arg(long)]
     exif_orientation: bool,
+    /// Refuse images of more pixels
+    #[arg(long, value_name = "N", default_value_t = DecodeOptions::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
+    max_pixels: u64,
     /// Images at a time
     #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     batch: usize,
@@ -87,11 +104,18 @@ fn caption(args: &Args) -> Result<()> {
     let model = Model::load(&args.model, &args.checkpoint, device)?;
     let model = model.search(args.beam, args.max_length);
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;
-    let inputs = Inputs::expand(&args.images, args.recursive, std::io::stdin().lock())?;
+    let stdin = std::io::stdin().lock();
+    let inputs = signal::waiting(|| Inputs::expand(&args.images, args.recursive, stdin))??;
     let mut run = Run {
         args,
+        options: DecodeOptions {
+            exif_orientation: args.exif_orientation,
+            max_pixels: args.max_pixels,
+            ..DecodeOptions::default()
+        },
         model,
         pictures,
+        described: 0,
         unread: 0,
     };
     for (path, reason) in &inputs.missing {
@@ -101,9 +125,16 @@ fn caption(args: &Args) -> Result<()> {
     let bar = (!std::io::stdout().is_terminal())
         .then(|| progress("caption", "images", inputs.files.len() as u64));
     for batch in inputs.files.chunks(args.batch) {
-        check_interrupt()?;
-        if !run.batch(batch)? {
-            return Ok(()); // nobody reads on
+        let read_on = run.batch(batch);
+        if matches!(read_on, Err(Error::Interrupted)) {
+            tracing::warn!(
+                "{} of {} images are described; the same command begins at the first again",
+                run.described,
+                inputs.files.len()
+            );
+        }
+        if !read_on? {
+            return Ok(());
         }
         if let Some(bar) = &bar {
             bar.inc(batch.len() as u64);
@@ -123,8 +154,10 @@ fn caption(args: &Args) -> Result<()> {
 
 struct Run<'a> {
     args: &'a Args,
+    options: DecodeOptions,
     model: Model,
     pictures: Option<Pictures>,
+    described: usize,
     unread: usize,
 }
 
@@ -132,39 +165,49 @@ impl Run<'_> {
     /// Describes some images, prints and draws. False where standard output
     /// was closed.
     fn batch(&mut self, paths: &[PathBuf]) -> Result<bool> {
-        let mut images = Vec::new();
+        let (mut images, mut prepared) = (Vec::new(), Vec::new());
         for path in paths {
-            match read(path, self.args.exif_orientation) {
-                Ok(photograph) => images.push((path, photograph)),
+            check_interrupt()?;
+            match read::photograph(path, &self.options) {
+                Ok(photograph) => {
+                    prepared.push(self.model.prepare(&photograph));
+                    // Only a figure needs it at its full size from here on.
+                    images.push((path, self.pictures.is_some().then_some(photograph)));
+                }
                 Err(reason) => self.cannot_read(path, &reason),
             }
         }
         if images.is_empty() {
             return Ok(true);
         }
-        let prepared: Vec<Vec<u8>> = images.iter().map(|(_, p)| self.model.prepare(p)).collect();
         let described = self.model.describe(&prepared)?;
         for ((path, photograph), description) in images.iter().zip(&described) {
-            let picture = self.draw(path, photograph, description)?;
-            let line = self.line(path, description, picture.as_deref());
-            match writeln!(std::io::stdout(), "{line}") {
-                Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(false),
-                result => result.map_err(|e| Error::internal(format!("standard output: {e}")))?,
+            let figure = match (&self.pictures, photograph) {
+                (Some(to), Some(photograph)) => {
+                    Some(self.draw(to, path, photograph, description)?)
+                }
+                _ => None,
+            };
+            let read_on = match self.args.json {
+                true => output::print_json(line::object(path, description, figure.as_deref())),
+                false => output::print(line::line(path, description)),
+            };
+            if !read_on? {
+                return Ok(false);
             }
+            self.described += 1;
         }
         Ok(true)
     }
 
     fn draw(
         &self,
+        to: &Pictures,
         path: &Path,
         photograph: &Photograph,
         description: &Description,
-    ) -> Result<Option<PathBuf>> {
-        let Some(pictures) = &self.pictures else {
-            return Ok(None);
-        };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ) -> Result<PathBuf> {
+        let name = line::exact(Path::new(path.file_name().unwrap_or_default()));
         let figure = Figure {
             photograph,
             title: &format!(
@@ -176,37 +219,11 @@ impl Run<'_> {
             grid: description.grid,
         };
         let caption = description.words.join(" ");
-        pictures.write(path, &caption, &figure.draw()?).map(Some)
-    }
-
-    fn line(&self, path: &Path, description: &Description, picture: Option<&Path>) -> String {
-        let path = path.to_string_lossy();
-        let caption = description.words.join(" ");
-        if !self.args.json {
-            return format!("{path}\t{caption}");
-        }
-        let mut object = json!({
-            "path": path, "caption": caption, "words": description.words,
-            "log_prob": description.log_prob, "finished": description.finished,
-            "grid": description.grid,
-        });
-        if let Some(picture) = picture {
-            object["attention"] = json!(picture.to_string_lossy());
-        }
-        object.to_string()
+        to.write(path, &caption, &figure.draw()?)
     }
 
     fn cannot_read(&mut self, path: &Path, reason: &str) {
         self.unread += 1;
-        tracing::error!("{}: {reason}", path.display());
+        tracing::error!("{}: {reason}", line::exact(path));
     }
-}
-
-fn read(path: &Path, exif_orientation: bool) -> Result<Photograph, String> {
-    let options = DecodeOptions {
-        exif_orientation,
-        ..DecodeOptions::default()
-    };
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-    attend_image::decode(&bytes, &options).map_err(|e| format!("{}: {e}", e.code()))
 }

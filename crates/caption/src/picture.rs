@@ -1,9 +1,9 @@
 //! The files of attention figures: their names, and writing them whole.
 
-use attend_artifact::{At, Result};
+use attend_artifact::{At, Error, Result, whole};
 use image::RgbImage;
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
 /// Text chunk that says which image a figure was made of.
@@ -18,9 +18,22 @@ impl Pictures {
     /// Makes the folder if there is none.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Internal`] where it can't be made.
+    /// [`Error::Usage`] where no file can be put there.
     pub fn into(folder: &Path) -> Result<Pictures> {
-        std::fs::create_dir_all(folder).at(folder)?;
+        if folder.metadata().is_ok_and(|meta| !meta.is_dir()) {
+            let at = folder.display();
+            return Err(Error::usage(format!(
+                "--attention {at}: a file; name a folder"
+            )));
+        }
+        std::fs::create_dir_all(folder)
+            .and_then(|()| tempfile::tempfile_in(folder))
+            .map_err(|e| {
+                let at = folder.display();
+                Error::usage(format!(
+                    "--attention {at}: {e}; name a folder that you may write to"
+                ))
+            })?;
         Ok(Pictures {
             folder: folder.to_owned(),
         })
@@ -30,46 +43,57 @@ impl Pictures {
     /// named after the image, `dog.jpg` becoming `dog.png`; where that name is
     /// taken by another image's figure, or by any other file,
     /// `dog-` and a number made from the image's path. An earlier figure of
-    /// the same image is replaced.
+    /// the same image is replaced, and nothing else, whoever else writes figures
+    /// into the folder meanwhile.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Internal`] where the file can't be written.
+    /// [`Error::Usage`] where both names are taken by files of others,
+    /// [`Error::Internal`] where the file can't be written.
     pub fn write(&self, image: &Path, caption: &str, figure: &RgbImage) -> Result<PathBuf> {
-        let whole = std::path::absolute(image).at(image)?;
-        let source = blake3::hash(whole.as_os_str().as_encoded_bytes()).to_hex();
-        let stem = image.file_stem().unwrap_or_default().to_string_lossy();
-        let plain = self.folder.join(format!("{stem}.png"));
-        let path = if !plain.exists() || source_of(&plain).as_deref() == Some(source.as_str()) {
-            plain
-        } else {
-            self.folder.join(format!("{stem}-{}.png", &source[..12]))
-        };
-        let mut half = path.clone().into_os_string();
-        half.push(".part");
-        let half = PathBuf::from(half);
-        encode(&half, figure, &source, caption)?;
-        std::fs::rename(&half, &path).at(&path)?;
-        Ok(path)
+        let absolute = std::path::absolute(image).at(image)?;
+        let source = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex();
+        let png = encode(figure, &source, caption).at(&self.folder)?;
+        let stem = image.file_stem().unwrap_or_default();
+        for number in ["", &format!("-{}", &source[..12])] {
+            let mut name = stem.to_owned();
+            name.push(number);
+            name.push(".png");
+            let path = self.folder.join(name);
+            let put = |file: &mut File| file.write_all(&png).at(&path);
+            if whole::write_new(&path, put)? {
+                return Ok(path);
+            }
+            if source_of(&path).as_deref() == Some(source.as_str()) {
+                whole::write(&path, put)?;
+                return Ok(path);
+            }
+        }
+        Err(Error::usage(format!(
+            "--attention {}: both names for the figure of {} are taken by other files; name another folder",
+            self.folder.display(),
+            image.display()
+        )))
     }
 }
 
-fn encode(path: &Path, figure: &RgbImage, source: &str, caption: &str) -> Result<()> {
-    let file = BufWriter::new(File::create(path).at(path)?);
-    let mut encoder = png::Encoder::new(file, figure.width(), figure.height());
+fn encode(figure: &RgbImage, source: &str, caption: &str) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, figure.width(), figure.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    let text = |encoder: &mut png::Encoder<_>, key: &str, value: &str| {
-        encoder.add_itxt_chunk(key.to_owned(), value.to_owned())
-    };
-    text(&mut encoder, "Description", caption).at(path)?;
-    text(&mut encoder, SOURCE, source).at(path)?;
-    let mut writer = encoder.write_header().at(path)?;
-    writer.write_image_data(figure.as_raw()).at(path)?;
-    writer.finish().at(path)
+    encoder.add_itxt_chunk("Description".to_owned(), caption.to_owned())?;
+    encoder.add_itxt_chunk(SOURCE.to_owned(), source.to_owned())?;
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(figure.as_raw())?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// The image that a figure was made of, if the file is a figure of ours.
 fn source_of(path: &Path) -> Option<String> {
+    if !path.metadata().ok()?.is_file() {
+        return None; // opening a pipe would wait for its writer
+    }
     let reader = png::Decoder::new(BufReader::new(File::open(path).ok()?))
         .read_info()
         .ok()?;
@@ -107,6 +131,44 @@ mod tests {
     }
 
     #[test]
+    fn images_of_one_name_side_by_side_get_figures_of_their_own() {
+        let root = tempfile::tempdir().unwrap();
+        for round in 0..12 {
+            let folder = root.path().join(round.to_string());
+            let pictures = Pictures::into(&folder).unwrap();
+            let paths: Vec<PathBuf> = std::thread::scope(|scope| {
+                let draw = |n: u8| {
+                    let image = format!("{n}/dog.jpg");
+                    let pictures = &pictures;
+                    scope.spawn(move || pictures.write(Path::new(&image), "a dog", &figure(n)))
+                };
+                let all: Vec<_> = (0..4).map(draw).collect();
+                all.into_iter()
+                    .map(|t| t.join().unwrap().unwrap())
+                    .collect()
+            });
+            for (n, path) in paths.iter().enumerate() {
+                let drawn = image::open(path).unwrap().to_rgb8();
+                assert_eq!(usize::from(drawn.get_pixel(0, 0)[0]), n, "{path:?}");
+            }
+            assert!(paths.contains(&folder.join("dog.png")));
+            assert_eq!(folder.read_dir().unwrap().count(), 4);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_figures_is_named_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("out");
+        std::fs::write(&file, "mine").unwrap();
+        for folder in [file.clone(), file.join("deeper"), "/proc/none".into()] {
+            let error = Pictures::into(&folder).map(drop).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{error}");
+            assert!(error.to_string().contains("--attention"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_file_of_somebody_else_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
         let theirs = root.path().join("dog.png");
@@ -117,5 +179,10 @@ mod tests {
             .unwrap();
         assert_ne!(path, theirs);
         assert_eq!(std::fs::read(&theirs).unwrap(), b"mine");
+        // not even at the name with a number
+        std::fs::write(&path, "mine, too").unwrap();
+        let image = root.path().join("dog.png");
+        assert!(pictures.write(&image, "a dog", &figure(9)).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine, too");
     }
 }

@@ -8,9 +8,11 @@ use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, Mod
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use tch::Device;
 
 /// Random weights, but such that the captioner has something to say: words
@@ -285,4 +287,228 @@ fn one_flipped_bit_of_a_model_is_no_other_caption() {
 fn text_at(bytes: &[u8], text: &str) -> usize {
     let found = |window: &[u8]| window == text.as_bytes();
     bytes.windows(text.len()).position(found).unwrap()
+}
+
+/// JPEGs, good ones and such as have upset decoders.
+fn jpegs(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    std::fs::create_dir_all(folder).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    for (name, width) in [("first.jpg", 50), ("last.jpg", 70)] {
+        picture(&folder.join(name), width, 44);
+    }
+    let good = std::fs::read(folder.join("first.jpg")).unwrap();
+    // Markers of quantisation tables (ff db) become comments (ff fe).
+    let mut no_tables = good.clone();
+    while let Some(at) = no_tables.windows(2).position(|two| two == [0xff, 0xdb]) {
+        no_tables[at + 1] = 0xfe;
+    }
+    let bad = vec![
+        put("two_starts.jpg", &[&[0xff, 0xd8], &good[..]].concat()),
+        put("half.jpg", &good[..good.len() / 2]),
+        put("no_tables.jpg", &no_tables),
+        put("empty.jpg", b""),
+        put("page.jpg", b"<!DOCTYPE html><title>404</title>"),
+    ];
+    let arithmetic = include_bytes!("fixtures/arithmetic.jpg");
+    let good = vec![
+        folder.join("first.jpg"),
+        put("arithmetic.jpg", arithmetic),
+        folder.join("last.jpg"),
+    ];
+    (good, bad)
+}
+
+#[test]
+fn good_images_among_bad_ones_get_the_captions_that_they_get_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let model = model(root);
+    let (good, bad) = jpegs(&root.join("in"));
+    let mut alone = Vec::new();
+    for path in &good {
+        let run = command(&model).arg("--json").arg(path).output().unwrap();
+        alone.extend(ended(&run, 0).0);
+    }
+    // a bad one before each good one, in several orders
+    for shift in 0..bad.len() {
+        let mut all = Vec::new();
+        for (n, path) in good.iter().enumerate() {
+            all.push(&bad[(n + shift) % bad.len()]);
+            all.push(path);
+        }
+        let run = command(&model).arg("--json").args(&all).output().unwrap();
+        let (lines, error) = ended(&run, 3);
+        assert_eq!(lines, alone, "{all:?}");
+        let named = error.lines().filter(|line| line.contains("ERROR")).count();
+        assert_eq!(named, 3, "{error}");
+    }
+}
+
+#[test]
+fn what_a_folder_holds_besides_photographs_stops_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let model = model(root);
+    let folder = root.join("in");
+    picture(&folder.join("a.jpg"), 40, 30);
+    std::fs::write(folder.join("._a.jpg"), b"\0\x05\x16\x07\0\x02\0\0Mac OS X").unwrap();
+    std::fs::write(folder.join(".DS_Store"), "").unwrap();
+    std::os::unix::fs::symlink("gone", folder.join("b.jpg")).unwrap();
+    let pipe = folder.join("c.jpg");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    std::fs::create_dir(folder.join("d.jpg")).unwrap();
+    let run = |paths: &[&Path]| {
+        let mut command = command(&model);
+        command.args(paths).output().unwrap()
+    };
+    let (lines, error) = ended(&run(&[&folder]), 3);
+    assert_eq!(lines.len(), 1, "{error}");
+    assert!(
+        error.contains("b.jpg: a link to gone, which does not exist"),
+        "{error}"
+    );
+    assert!(error.contains("c.jpg: a pipe or device"), "{error}");
+    assert!(error.contains("2 of 3 images"), "{error}");
+    // named themselves, they are named
+    let resource = folder.join("._a.jpg");
+    let (lines, error) = ended(
+        &run(&[&resource, Path::new("/dev/zero"), &folder.join("d.jpg")]),
+        3,
+    );
+    assert_eq!(lines.len(), 0, "{error}");
+    assert!(error.contains("._a.jpg: unsupported"), "{error}");
+    assert!(error.contains("/dev/zero: a pipe or device"), "{error}");
+    assert!(error.contains("d.jpg: a folder without images"), "{error}");
+}
+
+#[test]
+fn names_move_no_cursor_and_break_no_line() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let model = model(root);
+    let name = |end: &[u8]| {
+        let name = [b"a\x1b[2J\x07\tb\nc\r\xe2\x80\xae\xc2\x9b\xe9", end].concat();
+        root.join("in").join(OsStr::from_bytes(&name))
+    };
+    picture(&root.join("in/good.png"), 40, 30);
+    std::fs::rename(root.join("in/good.png"), name(b".png")).unwrap();
+    std::fs::write(name(b".jpg"), "no picture").unwrap();
+    let mut shown = command(&model);
+    shown
+        .arg("--attention")
+        .arg(root.join("out"))
+        .arg(root.join("in"));
+    let mut exact = command(&model);
+    exact
+        .args(["--json", "--attention"])
+        .arg(root.join("out"))
+        .arg(root.join("in"));
+    for command in [&mut shown, &mut exact] {
+        let (lines, error) = ended(&command.output().unwrap(), 3);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        let hostile = |c: char| c.is_control() || c == '\u{202e}';
+        assert!(
+            !lines[0].replacen('\t', "", 1).contains(hostile),
+            "{:?}",
+            lines[0]
+        );
+        assert!(!error.replace('\n', "").contains(hostile), "{error:?}");
+        assert_eq!(error.lines().count(), 2, "{error:?}");
+    }
+    let (lines, _) = ended(&shown.output().unwrap(), 3);
+    let (path, _) = lines[0].split_once('\t').unwrap();
+    let expected = "a\\u{1b}[2J\\u{7}\\tb\\nc\\r\\u{202e}\\u{9b}\\xe9.png";
+    assert_eq!(path, format!("{}/in/{expected}", root.display()));
+    let (lines, _) = ended(&exact.output().unwrap(), 3);
+    let object: Value = serde_json::from_str(&lines[0]).unwrap();
+    let bytes = |key: &str| -> Vec<u8> { serde_json::from_value(object[key].clone()).unwrap() };
+    assert_eq!(bytes("path_bytes"), name(b".png").as_os_str().as_bytes());
+    let figure = PathBuf::from(OsStr::from_bytes(&bytes("attention_bytes")));
+    assert!(figure.is_file(), "{figure:?}");
+}
+
+#[test]
+fn photographs_of_many_pixels_are_described_when_allowed() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let model = model(root);
+    picture(&root.join("a.png"), 40, 30);
+    let run = |most: &str| {
+        let mut command = command(&model);
+        command.args(["--max-pixels", most]).arg(root.join("a.png"));
+        command.output().unwrap()
+    };
+    let (_, error) = ended(&run("1199"), 3);
+    assert!(error.contains("too-large: 40 x 30 pixels"), "{error}");
+    assert!(error.contains("--max-pixels"), "{error}");
+    ended(&run("1200"), 0);
+    ended(&run("0"), 2);
+}
+
+/// Begins to describe one image very often; answers when the first line is there.
+fn begun(root: &Path) -> (Child, BufReader<ChildStdout>, String) {
+    let model = model(root);
+    picture(&root.join("a.png"), 40, 30);
+    let mut child = command(&model)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let list = format!("{}\n", root.join("a.png").display()).repeat(20_000);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(list.as_bytes()).unwrap();
+    drop(stdin);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    (child, stdout, first)
+}
+
+#[test]
+fn an_interrupted_run_ends_with_whole_lines_and_promises_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let (child, stdout, first) = begun(root.path());
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let rest: Vec<String> = stdout.lines().map(|line| line.unwrap()).collect();
+    let output = child.wait_with_output().unwrap();
+    let (_, error) = ended(&output, 130);
+    assert!(rest.iter().all(|line| *line == first.trim_end()));
+    let described = format!("{} of 20000 images are described", rest.len() + 1);
+    assert!(error.contains(&described), "{error}");
+    assert!(!error.contains("makes the rest"), "{error}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let root = tempfile::tempdir().unwrap();
+    let (child, stdout, _) = begun(root.path());
+    drop(stdout);
+    let (_, error) = ended(&child.wait_with_output().unwrap(), 0);
+    assert_eq!(error, "");
+}
+
+#[test]
+fn a_folder_for_figures_that_is_none_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let image = root.join("a.png");
+    picture(&image, 40, 30);
+    let mut command = command(&model(root));
+    command.arg("--attention").arg(&image).arg(&image);
+    let (lines, error) = ended(&command.output().unwrap(), 2);
+    assert!(lines.is_empty(), "{lines:?}");
+    assert!(error.contains("a.png: a file; name a folder"), "{error}");
 }

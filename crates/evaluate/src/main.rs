@@ -91,7 +91,6 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let source = Source::open(&checkpoint.card, data, stage.optional_input("features"))?;
     let dataset = Dataset::open(data)?;
     let images = dataset.split(&config.evaluate.split)?;
-    let out = &mut std::io::stdout().lock();
     let scores = stage.output().join("scores.json");
     let (scorer, meteor) = scorer(&config.evaluate)?;
     let mut inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
@@ -106,7 +105,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
         inputs.push((name, input));
     }
     let Some(staging) = stage.begin(&inputs)? else {
-        return report::print_table(&scores, out);
+        return report::print_table(&scores);
     };
 
     let describer = Describer::load(config, &checkpoint, &folders, source, &dataset)?;
@@ -134,11 +133,11 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
         ("beams", by_beam.len() as u64),
     ])?;
 
-    report::print_table(&scores, out)?;
+    report::print_table(&scores)?;
     let said = by_beam
         .iter()
         .find(|(beam, _)| *beam == config.evaluate.primary_beam);
     said.map_or(Ok(()), |(_, rows)| {
-        report::print_samples(rows, &images, &references, out)
+        report::print_samples(rows, &images, &references)
     })
 }

@@ -4,8 +4,9 @@ use crate::config::Evaluate;
 use crate::grounding::{Grounding, Tally};
 use crate::rows::ImageScore;
 use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::text::escaped;
 use attend_artifact::vocabulary::Tokenizer;
-use attend_artifact::{At, Error, Record, Result, Staging};
+use attend_artifact::{At, Error, Record, Result, Staging, output};
 use attend_metrics::{Corpus, Metric, Scorer};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -148,10 +149,12 @@ fn grounding(rows: &[ImageScore]) -> Option<Grounding> {
 ///
 /// # Errors
 /// [`Error::Internal`] where it can't be read or printed.
-pub fn print_table(path: &Path, out: &mut impl Write) -> Result<()> {
+pub fn print_table(path: &Path) -> Result<()> {
     let text = std::fs::read(path).at(path)?;
     let scores: Value = serde_json::from_slice(&text).at(path)?;
-    table(&scores, out).map_err(Error::internal)
+    let mut lines = Vec::new();
+    table(&scores, &mut lines).map_err(Error::internal)?;
+    output::print(String::from_utf8_lossy(&lines).trim_end()).map(drop)
 }
 
 fn table(scores: &Value, out: &mut impl Write) -> std::io::Result<()> {
@@ -203,14 +206,14 @@ pub fn print_samples(
     rows: &[ImageScore],
     images: &[&ImageRecord],
     references: &References,
-    out: &mut impl Write,
 ) -> Result<()> {
     const SAMPLES: usize = 3;
     let step = rows.len().div_ceil(SAMPLES).max(1);
     for (row, image) in rows.iter().zip(images).step_by(step) {
-        writeln!(out, "\n{}\n  says  {}", image.file_name, row.caption).map_err(Error::internal)?;
+        let (name, said) = (escaped(&image.file_name), escaped(&row.caption));
+        output::print(format_args!("\n{name}\n  says  {said}"))?;
         for reference in references.get(row.image_id) {
-            writeln!(out, "        {}", reference.trim()).map_err(Error::internal)?;
+            output::print(format_args!("        {}", escaped(reference.trim())))?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 mod per_image;
 
 use attend_artifact::progress::{Progress, progress};
-use attend_artifact::{At, Error, Result, stage};
+use attend_artifact::{At, Error, Result, output, stage};
 use attend_metrics::captions::{self, References, Results};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Corpus, DocumentFrequencies, Lines, Metric, Score, Scorer};
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, ErrorKind, Write};
+use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -93,19 +93,12 @@ fn score(args: &Args) -> Result<()> {
     if let Some(path) = &args.per_image {
         per_image::write(path, rows, &scores)?;
     }
-    let mut out = std::io::stdout().lock();
     let printed = if args.json {
-        writeln!(out, "{:#}", summary.json(&scores))
+        output::print_json(format!("{:#}", summary.json(&scores)))
     } else {
-        summary.table(&metrics, &scores, &mut out)
+        output::print(summary.table(&metrics, &scores))
     };
-    match printed {
-        // `attend-score … | head` has seen enough.
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::internal(format!("standard output: {e}")))
-        }
-        _ => Ok(()),
-    }
+    printed.map(drop)
 }
 
 /// The captions, what there is to say of them, and the results for
@@ -229,17 +222,7 @@ impl Summary {
         all
     }
 
-    fn table(
-        &self,
-        metrics: &[Metric],
-        scores: &[Score],
-        out: &mut impl Write,
-    ) -> std::io::Result<()> {
-        writeln!(
-            out,
-            "{} images, {} references; scores times 100\n",
-            self.images, self.references
-        )?;
+    fn table(&self, metrics: &[Metric], scores: &[Score]) -> String {
         let names: Vec<&str> = metrics.iter().flat_map(|m| m.names()).copied().collect();
         let keys = metrics.iter().flat_map(|m| m.keys());
         let values = keys.map(|key| match scores.iter().find(|score| score.key == *key) {
@@ -247,7 +230,12 @@ impl Summary {
             None => format!("{:>9}", "-"),
         });
         let head: String = names.iter().map(|name| format!("{name:>9}")).collect();
-        writeln!(out, "{head}\n{}", values.collect::<String>())
+        format!(
+            "{} images, {} references; scores times 100\n\n{head}\n{}",
+            self.images,
+            self.references,
+            values.collect::<String>()
+        )
     }
 }
 

@@ -12,11 +12,10 @@ mod questions;
 mod render;
 
 use artifact::{Artifact, Vocabulary};
-use attend_program::{end, say};
+use attend_program::{end, output, say};
 use clap::Parser;
 use polars::prelude::{DataFrame, PolarsError};
 use serde_json::{Value, json};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,7 +44,7 @@ enum Error {
     #[error("{0}")]
     Tables(#[from] PolarsError),
     /// Standard output could not be written (1).
-    #[error("standard output: {0}")]
+    #[error("{0}")]
     Output(#[from] std::io::Error),
 }
 
@@ -53,8 +52,6 @@ fn main() -> ExitCode {
     let args = Args::parse();
     end::with(|| match run(&args) {
         Ok(()) => 0,
-        // `attend-stats … | head` has seen enough.
-        Err(Error::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             say!("error: {error}");
             if matches!(error, Error::Input(_)) {
@@ -68,11 +65,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Error> {
     let report = Report::of(args)?;
-    let mut out = std::io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", report.json())?;
+        output::print_json(format!("{:#}", report.json()))?;
     } else {
-        write!(out, "{}", report.text())?;
+        output::print(report.text().trim_end())?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use crate::error::{Error, Result};
 use crate::programs::Programs;
 use crate::runs::{Entry, list, name};
 use crate::workspace::{Workspace, shown};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// Its arguments: those of `attend-caption`, and the choice of a run.
@@ -24,7 +26,7 @@ pub struct Args {
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
 }
 
 /// Hands the images to `attend-caption`.
@@ -45,23 +47,21 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
 }
 
 /// Takes `--name VALUE` or `--name=VALUE` out of the arguments.
-fn take(arguments: &mut Vec<String>, name: &str) -> Result<Option<PathBuf>> {
+fn take(arguments: &mut Vec<OsString>, name: &str) -> Result<Option<PathBuf>> {
     let end = arguments
         .iter()
         .position(|argument| argument == "--")
         .unwrap_or(arguments.len());
-    let is_it = |argument: &String| {
-        argument == name
-            || argument
-                .strip_prefix(name)
-                .is_some_and(|rest| rest.starts_with('='))
+    let joined = |argument: &OsString| {
+        let rest = argument.as_bytes().strip_prefix(name.as_bytes())?;
+        Some(PathBuf::from(OsStr::from_bytes(rest.strip_prefix(b"=")?)))
     };
+    let is_it = |argument: &OsString| argument == name || joined(argument).is_some();
     let Some(at) = arguments.iter().take(end).position(is_it) else {
         return Ok(None);
     };
-    let argument = arguments.remove(at);
-    if let Some((_, value)) = argument.split_once('=') {
-        return Ok(Some(value.into()));
+    if let Some(value) = joined(&arguments.remove(at)) {
+        return Ok(Some(value));
     }
     if at < arguments.len() {
         Ok(Some(arguments.remove(at).into()))

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::runs::{Entry, State, entries, human, list, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
+use attend_program::text::escaped;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
@@ -85,7 +86,7 @@ fn confirm(what: &str) -> Result<()> {
     if !std::io::stdin().is_terminal() {
         return Err(Error::usage(format!("{what}: give --yes to delete it")));
     }
-    let _ = write!(std::io::stderr(), "{what}. Delete it? [y/N] ");
+    let _ = write!(std::io::stderr(), "{}. Delete it? [y/N] ", escaped(what));
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     if read.is_ok() && answer.trim().eq_ignore_ascii_case("y") {

@@ -1,10 +1,10 @@
 //! `cargo xtask compare`: runs side by side, what went in and what came out.
 
-use super::print;
+use super::{print, print_json};
 use crate::error::{At, Error, Result};
 use crate::runs::{folders, name};
 use crate::workspace::{Workspace, shown};
-use attend_program::say;
+use attend_program::{say, text::escaped};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -46,12 +46,15 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
                 (column.name, Value::Object(rows.collect()))
             })
             .collect();
-        return print(Value::Object(object));
+        return print_json(Value::Object(object));
     }
     let mut rows = vec![row("", columns.iter().map(|column| column.name.clone()))];
     rows.extend(table(&columns, |column| &column.parameters, !args.all));
     rows.push(Vec::new());
     rows.extend(table(&columns, |column| &column.scores, false));
+    for cell in rows.iter_mut().flatten() {
+        *cell = escaped(cell).into_owned();
+    }
     let widths: Vec<usize> = (0..=columns.len())
         .map(|n| {
             rows.iter()

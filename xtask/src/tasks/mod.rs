@@ -14,15 +14,15 @@ pub mod test;
 pub mod verify;
 
 use crate::error::{Error, Result};
-use std::io::{ErrorKind, Write};
+use attend_program::output;
+use std::fmt::Display;
 
 /// Writes a line of a task's result to standard output.
-pub fn print(line: impl std::fmt::Display) -> Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
-        // `cargo xtask status | head` has seen enough.
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::failed(format!("standard output: {e}")))
-        }
-        _ => Ok(()),
-    }
+pub fn print(line: impl Display) -> Result<()> {
+    output::print(line).map(drop).map_err(Error::failed)
+}
+
+/// The same, of JSON.
+pub fn print_json(json: impl Display) -> Result<()> {
+    output::print_json(json).map(drop).map_err(Error::failed)
 }

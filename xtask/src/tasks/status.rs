@@ -4,6 +4,7 @@ use super::print;
 use crate::error::Result;
 use crate::runs::{Entry, State, human, list, name};
 use crate::workspace::{Workspace, shown};
+use attend_program::text::escaped;
 use std::path::PathBuf;
 
 /// Its arguments.
@@ -26,7 +27,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     for (run, entries) in runs {
         print(format!(
-            "{run}  ({})",
+            "{}  ({})",
+            escaped(&run),
             human(entries.iter().map(|entry| entry.bytes).sum())
         ))?;
         for entry in &entries {
@@ -37,7 +39,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 }
 
 fn line(entry: &Entry) -> String {
-    let (name, size) = (name(&entry.path), human(entry.bytes));
+    let name = escaped(&name(&entry.path)).into_owned();
+    let size = human(entry.bytes);
     match &entry.state {
         State::Done(manifest) => {
             let counts: Vec<String> = manifest

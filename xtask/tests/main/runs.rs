@@ -1,4 +1,4 @@
-use crate::place::Place;
+use crate::place::{Place, finish};
 
 #[test]
 fn without_a_task_all_tasks_are_listed() {
@@ -163,4 +163,52 @@ fn clean_takes_only_its_own_from_the_cache() {
         crate::place::names(&place.path("cache")),
         [".lock", "ci-target", "own-file"]
     );
+}
+
+#[test]
+fn names_move_no_cursor() {
+    let place = Place::new();
+    let name = "a\u{1b}[2J\u{9b}1m\rb\u{202e}c\u{7}";
+    let shown = "a\\u{1b}[2J\\u{9b}1m\\rb\\u{202e}c\\u{7}";
+    place.write(
+        &format!("artifacts/{name}/model/manifest.json"),
+        &format!(
+            r#"{{"kind": "m\u001bodel", "digest": "0", "config": {{"train": {{"x": "{}"}}}}}}"#,
+            "\\u001b]0;"
+        ),
+    );
+    let clean = |text: &str| {
+        let hostile = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(hostile), "{text:?}");
+    };
+    let status = place.xtask(&["status"]);
+    clean(&status.stdout);
+    assert!(status.stdout.contains(shown), "{}", status.stdout);
+    let compare = place.xtask(&["compare", name, name]);
+    clean(&compare.stdout);
+    let json = place.xtask(&["compare", "--json", name, name]);
+    clean(&json.stdout);
+    let value: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(value.get(name).is_some(), "{}", json.stdout);
+    let error = place.xtask(&["compare", "none\u{1b}[2J\u{9b}", name]);
+    assert_eq!(error.code, Some(2));
+    clean(&error.stderr);
+    assert!(error.stderr.contains("none\\u{1b}[2J"), "{}", error.stderr);
+}
+
+#[test]
+fn a_name_that_is_no_utf8_can_be_captioned() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.script(
+        "bin/attend-caption",
+        "for image; do :; done; printf %s \"$image\" | od -An -tx1",
+    );
+    place.write(
+        "artifacts/r/model/manifest.json",
+        r#"{"kind": "model", "digest": "0"}"#,
+    );
+    let mut command = place.command(&["caption", "--beam=2"]);
+    let outcome = finish(command.arg(std::ffi::OsStr::from_bytes(b"a\xe9")));
+    assert_eq!(outcome.stdout.trim(), "61 e9", "{}", outcome.stderr);
 }

@@ -1,9 +1,8 @@
 //! `attend-verify PATH…`: the judge of artifacts. Reads every file and compares it with
 //! the manifest, and what the files say with each other.
 
-use attend_artifact::{Artifact, Error, Result, check_interrupt, stage, verify};
+use attend_artifact::{Artifact, Error, Result, check_interrupt, output, stage, text, verify};
 use clap::Parser;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,17 +42,12 @@ fn judge(path: &Path) -> Result<Vec<Error>> {
         return Ok(faults);
     }
     let bytes: u64 = artifact.manifest.files.iter().map(|file| file.bytes).sum();
-    let said = writeln!(
-        std::io::stdout(),
+    output::print(format_args!(
         "{}: {} {}, {} files, {bytes} bytes, all as the manifest says",
-        path.display(),
+        text::escaped(&path.display().to_string()),
         artifact.manifest.kind,
         artifact.short_digest(),
         artifact.manifest.files.len()
-    );
-    match said {
-        // `attend-verify … | head` has seen enough.
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(Error::internal(e)),
-        _ => Ok(faults),
-    }
+    ))?;
+    Ok(faults)
 }

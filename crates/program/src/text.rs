@@ -32,6 +32,30 @@ pub fn escaped_but<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     Cow::Owned(safe)
 }
 
+/// A message for people: as [`escaped`], but it may have several lines. Those after
+/// the first are indented, so that none can pass for a message of its own.
+pub fn message(text: &str) -> String {
+    escaped_but(text.trim_end(), &['\n']).replace('\n', "\n  ")
+}
+
+/// JSON of the same value, whose control characters are JSON's own `\u009b`.
+pub fn json(json: &str) -> Cow<'_, str> {
+    // Line breaks in strings are escaped already, those between values may stay.
+    let hostile = |c: char| is_hostile(c) && c != '\n';
+    if !json.contains(hostile) {
+        return Cow::Borrowed(json);
+    }
+    let mut safe = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        if hostile(c) {
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
 fn is_hostile(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -48,5 +72,25 @@ mod tests {
         );
         assert_eq!(escaped_but("a\nb\u{7}", &['\n']), "a\nb\\u{7}");
         assert!(matches!(escaped("한국 ü 🙂"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn no_second_line_passes_for_a_message() {
+        assert_eq!(
+            message("a.jpg\nerror: \u{1b}[31mx\n"),
+            "a.jpg\n  error: \\u{1b}[31mx"
+        );
+    }
+
+    #[test]
+    fn json_keeps_its_values() {
+        let value = serde_json::json!({ "a\u{7f}": "\u{9b}2J\u{1b}\t\n\u{202e}ü" });
+        let text = format!("{value:#}");
+        let safe = json(&text);
+        assert!(!safe.contains(|c| is_hostile(c) && c != '\n'), "{safe}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&safe).unwrap(),
+            value
+        );
     }
 }

@@ -1,0 +1,96 @@
+//! What is printed of one image: a line for people and for `cut`, or a JSON object.
+
+use crate::model::Description;
+use attend_artifact::text::escaped;
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use std::path::Path;
+
+/// `path<TAB>caption`. Neither holds a tab, a line break or another control
+/// character: see [`exact`] for the path, [`escaped`] for the caption.
+pub fn line(image: &Path, description: &Description) -> String {
+    let caption = description.words.join(" ");
+    format!("{}\t{}", exact(image), escaped(&caption))
+}
+
+/// A path in characters that can be printed, from which the path can be had again:
+/// `\\` for a backslash, `\t`, `\n`, `\u{1b}` for control characters, `\xff` for a
+/// byte that is no UTF-8.
+pub fn exact(path: &Path) -> String {
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text += &escaped(&chunk.valid().replace('\\', "\\\\"));
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// The JSON object of an image, with the path of its figure if there is one.
+pub fn object(image: &Path, description: &Description, figure: Option<&Path>) -> Value {
+    let mut object = Map::new();
+    put_path(&mut object, "path", image);
+    object.insert("caption".into(), description.words.join(" ").into());
+    object.insert("words".into(), json!(description.words));
+    object.insert("log_prob".into(), json!(description.log_prob));
+    object.insert("finished".into(), description.finished.into());
+    object.insert("grid".into(), json!(description.grid));
+    if let Some(figure) = figure {
+        put_path(&mut object, "attention", figure);
+    }
+    object.into()
+}
+
+/// JSON holds Unicode alone: what a path has besides is replaced (U+FFFD), and then
+/// `KEY_bytes` holds all of the path's bytes.
+fn put_path(object: &mut Map<String, Value>, key: &str, path: &Path) {
+    object.insert(key.into(), path.to_string_lossy().into());
+    if path.to_str().is_none() {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        object.insert(format!("{key}_bytes"), json!(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    fn description(caption: &str) -> Description {
+        Description {
+            words: caption.split(' ').map(str::to_owned).collect(),
+            log_prob: -1.0,
+            finished: true,
+            alphas: Vec::new(),
+            grid: [1, 1],
+        }
+    }
+
+    #[test]
+    fn a_line_has_one_tab_whatever_the_names_are() {
+        let line = |name: &[u8], caption| {
+            super::line(Path::new(OsStr::from_bytes(name)), &description(caption))
+        };
+        assert_eq!(line(b"a.jpg", "a dog"), "a.jpg\ta dog");
+        assert_eq!(
+            line(b"a\tb\nc\\t\x1b[2J\xe9.jpg", "a\u{9b}2J dog\t"),
+            "a\\tb\\nc\\\\t\\u{1b}[2J\\xe9.jpg\ta\\u{9b}2J dog\\t"
+        );
+        assert_eq!(line("Übung 犬.jpg".as_bytes(), "犬"), "Übung 犬.jpg\t犬");
+    }
+
+    #[test]
+    fn json_holds_names_that_are_no_utf8() {
+        let name = b"caf\xe9\n.jpg";
+        let path = Path::new(OsStr::from_bytes(name));
+        let value = object(path, &description("a dog"), Some(path));
+        assert_eq!(value["path"], "caf\u{fffd}\n.jpg");
+        assert_eq!(value["path_bytes"], json!(name));
+        assert_eq!(value["attention_bytes"], json!(name));
+        let value = object(Path::new("a\t.jpg"), &description("a dog"), None);
+        assert_eq!(value["path"], "a\t.jpg");
+        assert!(value.get("path_bytes").is_none());
+    }
+}
