@@ -23,6 +23,7 @@
 mod begin;
 pub mod config;
 pub mod dataset;
+mod difference;
 pub mod error;
 pub mod features;
 mod hashed;

@@ -2,7 +2,7 @@
 //! arguments to exit code.
 
 use crate::begin::Again;
-use crate::staging::Share;
+use crate::staging::{Share, apart, place};
 use crate::{Artifact, Error, Result, config, signal};
 use clap::Parser;
 use serde::Serialize;
@@ -75,6 +75,10 @@ struct Args {
     /// Make the output again although it is up to date
     #[arg(long)]
     force: bool,
+    /// Delete what was made with other parameters or inputs, although it took more than a
+    /// minute; --force does, too
+    #[arg(long, conflicts_with_all = ["shards", "repair"])]
+    discard: bool,
     /// Make these shards again, byte for byte: train-00003,val-00000
     #[arg(
         long,
@@ -107,6 +111,7 @@ pub struct Stage<C> {
     pub(crate) inputs: BTreeMap<String, Artifact>,
     pub(crate) output: PathBuf,
     pub(crate) again: Again,
+    pub(crate) discard: bool,
     pub(crate) share: Share,
     pub(crate) recorded: Value,
 }
@@ -188,6 +193,7 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
     let description = json!({
         "name": spec.name, "version": spec.version, "about": spec.about, "inputs": spec.inputs,
         "output": spec.output, "parts": spec.parts, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
+        "discard": true,
     });
     writeln!(std::io::stdout(), "{description:#}").map_err(Error::internal)
 }
@@ -222,7 +228,8 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
         };
         let inputs = open_inputs(&spec, &args.input)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let output = args.output.unwrap_or_default();
+        let output = place::destination(&args.output.unwrap_or_default())?;
+        apart(&output, inputs.values().map(|input| &*input.root))?;
         Ok(Stage {
             config,
             jobs: args.jobs.unwrap_or(cores).max(1),
@@ -230,6 +237,7 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             inputs,
             output,
             again,
+            discard: args.discard,
             share,
             recorded,
         })

@@ -38,10 +38,11 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
 }
 
 /// Where a link leads, also where nothing is there yet.
-fn followed(path: &Path) -> PathBuf {
+pub(crate) fn followed(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as Linux follows.
     for _ in 0..40 {
+        path = path.components().collect(); // `link/` is the folder, not the link
         let Ok(to) = std::fs::read_link(&path) else {
             break;
         };
