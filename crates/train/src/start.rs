@@ -53,6 +53,11 @@ impl Start {
         Ok(Some(Start { folder }))
     }
 
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What it is.
     ///
     /// # Errors
