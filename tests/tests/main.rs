@@ -212,6 +212,28 @@ fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
     assert_eq!(world.digests("killed"), world.digests("whole"));
 }
 
+/// `train --set …`, and then a run without it.
+#[test]
+fn a_model_that_took_long_is_not_trained_again_for_a_forgotten_parameter() {
+    let world = World::new();
+    ok(world.demo("one", &["--set=train.decoder_lr=3.3e-3", "--until=train"]));
+    let model = world.manifest("one/model");
+    let path = world.path("one/model/.work.json");
+    let mut work: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    work["seconds"] = 150.into();
+    std::fs::write(&path, work.to_string()).unwrap();
+    fails(
+        world.demo("one", &[]),
+        4,
+        &["train.decoder_lr 0.0033 -> ", "2 min of work", "--discard"],
+    );
+    assert_eq!(world.manifest("one/model"), model);
+    ok(world.demo("one", &["--set=train.decoder_lr=3.3e-3"]));
+    assert_eq!(world.manifest("one/model"), model);
+    ok(world.demo("one", &["--discard"]));
+    assert_ne!(world.manifest("one/model"), model);
+}
+
 /// A run is looked after as a whole: each artifact by the stage that made it.
 #[test]
 fn what_is_damaged_is_repaired_alone() {

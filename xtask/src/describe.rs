@@ -17,6 +17,9 @@ pub struct Description {
     /// What of its output it can make again alone.
     #[serde(default)]
     pub parts: Parts,
+    /// Whether it takes `--discard`.
+    #[serde(default)]
+    pub discard: bool,
 }
 
 /// What of an artifact its stage can make again alone, to the byte.

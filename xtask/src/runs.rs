@@ -44,6 +44,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it is work that is not finished.
+    pub fn is_work(&self) -> bool {
+        matches!(self.state, State::Staging { .. }) && holds_work(&self.path)
+    }
+
     /// Whether it is a finished artifact of kind `model`.
     pub fn is_model(&self) -> bool {
         matches!(&self.state, State::Done(manifest) if manifest.kind == "model")
@@ -66,9 +71,9 @@ pub fn list(artifacts: &Path) -> Result<Vec<(String, Vec<Entry>)>> {
 pub fn entries(run: &Path) -> Result<Vec<Entry>> {
     let found = folders(run)?.into_iter().filter_map(|path| {
         let manifest = path.join("manifest.json");
-        let state = if name(&path).ends_with(".staging") {
+        let state = if name(&path).ends_with(".staging") && is_staging(&path) {
             State::Staging {
-                busy: is_locked(&path.with_extension("lock")),
+                busy: lock(&path).is_none(),
             }
         } else if manifest.is_file() {
             match std::fs::read(&manifest)
@@ -87,10 +92,37 @@ pub fn entries(run: &Path) -> Result<Vec<Entry>> {
     Ok(found.collect())
 }
 
-/// Whether a stage holds this lock: it stands beside its output.
-fn is_locked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+/// Whether a stage has begun this folder, whatever its name.
+fn is_staging(path: &Path) -> bool {
+    let ours = |name: &String| name.starts_with(".journal") || name == ".work.json";
+    let names = names(path);
+    names.is_empty() || names.iter().any(ours)
 }
+
+/// Whether a staging folder holds more than a stage's own notes.
+pub fn holds_work(staging: &Path) -> bool {
+    names(staging).iter().any(|name| !name.starts_with('.'))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    entries.map(|entry| name(&entry.path())).collect()
+}
+
+/// Keeps stages from a staging folder as long as it is held; `None` where one is at work.
+pub fn lock(staging: &Path) -> Option<Lock> {
+    // It stands beside the output.
+    let Ok(file) = File::open(staging.with_extension("lock")) else {
+        return Some(Lock(None));
+    };
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => None,
+        _ => Some(Lock(Some(file))),
+    }
+}
+
+/// See [`lock`].
+pub struct Lock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
 /// Bytes of all files below a path.
 pub fn size(path: &Path) -> u64 {

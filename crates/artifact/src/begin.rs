@@ -2,9 +2,10 @@
 
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
-use crate::staging::{Lock, Piece, Share};
+use crate::staging::{Lock, Piece, Rules, Share};
 use crate::{Artifact, Error, Input, Result, Stage, Staging};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What of an output that is there a run makes again.
 pub(crate) enum Again {
@@ -25,9 +26,25 @@ impl<C> Stage<C> {
     ///
     /// # Errors
     /// [`Error::Refused`] where something that is no artifact of this kind
-    /// stands in the output's place; [`Error::Internal`] from the disk.
+    /// stands in the output's place, or something that took more than a minute to
+    /// make with other parameters or inputs; [`Error::Internal`] from the disk.
     pub fn begin(&self, extra: &[(&str, Input)]) -> Result<Option<Staging>> {
         self.begin_pieces(extra, &[])
+    }
+
+    /// As [`Stage::begin`], for a stage that can go on from what was made with other
+    /// parameters: a training that is to last longer. `extends` is asked with a folder,
+    /// an unfinished artifact's or a finished one's ([`Staging::before`]), and the
+    /// parameters that differ: whether this run would come to what is there.
+    ///
+    /// # Errors
+    /// As [`Stage::begin`].
+    pub fn begin_extending(
+        &self,
+        extra: &[(&str, Input)],
+        extends: &dyn Fn(&Path, &[&str]) -> bool,
+    ) -> Result<Option<Staging>> {
+        self.begin_any(extra, &[], extends)
     }
 
     /// As [`Stage::begin`], for an output of `pieces`: those of an output that is
@@ -43,6 +60,15 @@ impl<C> Stage<C> {
         extra: &[(&str, Input)],
         pieces: &[Piece],
     ) -> Result<Option<Staging>> {
+        self.begin_any(extra, pieces, &|_, _| false)
+    }
+
+    fn begin_any(
+        &self,
+        extra: &[(&str, Input)],
+        pieces: &[Piece],
+        extends: &dyn Fn(&Path, &[&str]) -> bool,
+    ) -> Result<Option<Staging>> {
         let draft = self.draft(extra);
         // Before waiting for anybody: most often there is nothing to do.
         if matches!(self.again, Again::Stale) && self.look(&draft, pieces)?.is_none() {
@@ -52,14 +78,20 @@ impl<C> Stage<C> {
         let Some((old, keep)) = self.look(&draft, pieces)? else {
             return Ok(None);
         };
-        let mut staging = Staging::share(&self.output, draft, self.share, lock)?;
+        let all = matches!(self.again, Again::All);
+        let rules = Rules {
+            discard: self.discard || all,
+            unrecorded: self.spec.unrecorded,
+            extends: if all { &|_, _| false } else { extends },
+        };
+        let mut staging = Staging::share(draft, self.share, lock, old.as_ref(), &rules)?;
         let Some(old) = old else {
             return Ok(Some(staging));
         };
         if self.is_part() {
             staging.forget(&keep);
         }
-        staging.adopt(keep.iter().filter_map(|name| old.line(name)).collect())?;
+        staging.adopt(&old, &keep)?;
         let before = self.is_part().then(|| old.before());
         Ok(Some(staging.expect(before)))
     }
@@ -76,7 +108,7 @@ impl<C> Stage<C> {
         draft: &Manifest,
         pieces: &[Piece],
     ) -> Result<Option<(Option<Old>, Vec<String>)>> {
-        let old = Old::find(&self.output, &self.spec, draft)?;
+        let old = Old::find(&self.output, draft)?;
         if let Some(keep) = self.keep(old.as_ref(), draft, pieces)? {
             return Ok(Some((old, keep)));
         }
@@ -126,7 +158,7 @@ impl<C> Stage<C> {
                 _ => Ok(Some(Vec::new())),
             };
         };
-        if let Some(difference) = old.difference(draft) {
+        if let Some(difference) = old.difference(draft, self.spec.unrecorded) {
             return match part {
                 true => Err(Error::refused(format!(
                     "{}: was made with other {difference}; shards of two kinds are never mixed. Use what it was made with, or make all of it again without --shards and --repair",

@@ -25,6 +25,7 @@
 mod begin;
 pub mod config;
 pub mod dataset;
+mod difference;
 mod encoded;
 pub mod error;
 pub mod features;

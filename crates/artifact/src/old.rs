@@ -1,9 +1,10 @@
 //! What stands in an output's place before its stage runs.
 
-use crate::manifest::{self, FileEntry, Manifest};
-use crate::staging::fingerprint;
+use crate::difference::Difference;
+use crate::manifest::{FileEntry, Manifest};
 use crate::staging::journal::{self, JOURNAL, Line, Lines};
-use crate::{Error, Result, StageSpec, digest_file};
+use crate::staging::{Work, fingerprint, place};
+use crate::{Error, Result, digest_file};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,39 +18,23 @@ pub(crate) struct Before {
 
 /// An artifact, whole or damaged.
 pub(crate) struct Old {
-    root: PathBuf,
+    pub root: PathBuf,
     /// Nothing where it is damaged.
     pub manifest: Option<Manifest>,
     /// What is known of its files, where it has kept that.
     pub lines: Lines,
     /// Of the run that made it.
     fingerprint: Option<String>,
+    work: Option<Work>,
 }
 
 impl Old {
     /// Looks at `output`. A folder that is none of ours is not touched.
-    pub(crate) fn find(output: &Path, spec: &StageSpec, draft: &Manifest) -> Result<Option<Old>> {
-        let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
-        if !output.exists() || output.read_dir().is_ok_and(is_empty) {
+    pub(crate) fn find(output: &Path, draft: &Manifest) -> Result<Option<Old>> {
+        if !place::check(output, draft)? {
             return Ok(None);
         }
-        let refuse = |why: String| {
-            Err(Error::refused(format!(
-                "--output {}: {why}; name another place or move it away",
-                output.display()
-            )))
-        };
-        let journal = journal::entered(&output.join(JOURNAL));
-        if !output.join(manifest::FILE).exists() && journal.is_none() {
-            return refuse("there is something that is no artifact".into());
-        }
         let manifest = match Manifest::read(output) {
-            Ok(manifest) if manifest.kind != draft.kind => {
-                return refuse(format!(
-                    "there is an artifact of kind {:?}, which {} does not make",
-                    manifest.kind, spec.name
-                ));
-            }
             Ok(manifest) => Some(manifest),
             Err(Error::Refused(why)) => {
                 tracing::warn!("{why}");
@@ -57,7 +42,7 @@ impl Old {
             }
             Err(e) => return Err(e),
         };
-        let (fingerprint, lines) = match journal {
+        let (fingerprint, lines) = match journal::entered(&output.join(JOURNAL)) {
             Some((fingerprint, lines, _)) => (Some(fingerprint), lines),
             None => (None, Lines::new()),
         };
@@ -66,28 +51,25 @@ impl Old {
             manifest,
             lines,
             fingerprint,
+            work: Work::read(output),
         }))
     }
 
-    /// What this artifact was made with that `draft` has otherwise, in words.
-    pub(crate) fn difference(&self, draft: &Manifest) -> Option<String> {
-        let Some(old) = &self.manifest else {
-            let same = self.fingerprint.as_ref() == Some(&fingerprint(draft));
-            return (!same).then(|| "parameters or inputs".to_owned());
-        };
-        if old.producer != draft.producer || old.schema != draft.schema {
-            return Some(format!(
-                "programs ({} {})",
-                old.producer.name, old.producer.version
-            ));
+    /// What this artifact was made with that `draft` has otherwise.
+    pub(crate) fn difference(&self, draft: &Manifest, unrecorded: &[&str]) -> Option<Difference> {
+        let of_work = self.work.as_ref().map(|work| &work.draft);
+        match self.manifest.as_ref().or(of_work) {
+            Some(old) => Difference::between(old, draft, unrecorded),
+            None => {
+                let same = self.fingerprint.as_ref() == Some(&fingerprint(draft));
+                (!same).then(Difference::default)
+            }
         }
-        if old.inputs != draft.inputs {
-            let differs = |name: &&String| old.inputs.get(*name) != draft.inputs.get(*name);
-            let names = old.inputs.keys().chain(draft.inputs.keys()).find(differs);
-            return Some(format!("inputs ({})", names.map_or("", String::as_str)));
-        }
-        let keys = differences(&old.config, &draft.config);
-        (!keys.is_empty()).then(|| format!("parameters ({})", keys.join(", ")))
+    }
+
+    /// Seconds that it took to make, if that is known.
+    pub(crate) fn seconds(&self) -> Option<u64> {
+        self.work.as_ref().and_then(|work| work.seconds)
     }
 
     /// Hash over the loose files that a piece was made from.
@@ -159,23 +141,4 @@ impl Old {
         }
         Ok(bad)
     }
-}
-
-/// Names of the parameters that differ, `section.key`.
-fn differences(a: &serde_json::Value, b: &serde_json::Value) -> Vec<String> {
-    let sections = |value: &serde_json::Value| value.as_object().cloned().unwrap_or_default();
-    let (a, b) = (sections(a), sections(b));
-    let mut names = Vec::new();
-    for section in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
-        let none = serde_json::Value::Null;
-        let (x, y) = (
-            a.get(section).unwrap_or(&none),
-            b.get(section).unwrap_or(&none),
-        );
-        let (x, y) = (sections(x), sections(y));
-        let keys = x.keys().chain(y.keys().filter(|key| !x.contains_key(*key)));
-        let differ = keys.filter(|key| x.get(*key) != y.get(*key));
-        names.extend(differ.map(|key| format!("{section}.{key}")));
-    }
-    names
 }

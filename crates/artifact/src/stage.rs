@@ -3,7 +3,7 @@
 
 use crate::begin::Again;
 use crate::config::Unset;
-use crate::staging::Share;
+use crate::staging::{Share, apart, place};
 use crate::{Artifact, Error, Result, config, output, signal, text};
 use clap::Parser;
 use serde::Serialize;
@@ -80,6 +80,10 @@ struct Args {
     /// Make the output again although it is up to date
     #[arg(long)]
     force: bool,
+    /// Delete what was made with other parameters or inputs, although it took more than a
+    /// minute; --force does, too
+    #[arg(long, conflicts_with_all = ["shards", "repair"])]
+    discard: bool,
     /// Make these shards again, byte for byte: train-00003,val-00000
     #[arg(
         long,
@@ -112,6 +116,7 @@ pub struct Stage<C> {
     pub(crate) inputs: BTreeMap<String, Artifact>,
     pub(crate) output: PathBuf,
     pub(crate) again: Again,
+    pub(crate) discard: bool,
     pub(crate) share: Share,
     pub(crate) recorded: Value,
 }
@@ -218,6 +223,7 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
     let description = json!({
         "name": spec.name, "version": spec.version, "about": spec.about, "inputs": spec.inputs,
         "output": spec.output, "parts": spec.parts, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
+        "discard": true,
     });
     output::print_json(format!("{description:#}")).map(drop)
 }
@@ -253,7 +259,8 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
         };
         let inputs = open_inputs(&spec, &args.input)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let output = args.output.unwrap_or_default();
+        let output = place::destination(&args.output.unwrap_or_default())?;
+        apart(&output, inputs.values().map(|input| &*input.root))?;
         let stage = Stage {
             config,
             jobs: args.jobs.unwrap_or(cores).max(1),
@@ -261,6 +268,7 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             inputs,
             output,
             again,
+            discard: args.discard,
             share,
             recorded,
         };

@@ -231,7 +231,10 @@ fn checkpoints(faults: &mut Faults) -> Result<()> {
         let (words, encoder) = (digest("vocab.json"), digest("encoder.safetensors"));
         let has_state = digest("state.json").is_some();
         if missing.is_empty() {
-            faults.add(model::check(&faults.artifact.root.join(&folder), &model::DESCRIBING))?;
+            faults.add(model::check(
+                &faults.artifact.root.join(&folder),
+                &model::DESCRIBING,
+            ))?;
         }
         faults.all(&folder, "files are missing", &missing);
         if !missing.contains(&"model.json") {

@@ -67,10 +67,11 @@ fn part(
 }
 
 /// Where a link leads, also where nothing is there yet.
-fn followed(path: &Path) -> PathBuf {
+pub(crate) fn followed(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as Linux follows.
     for _ in 0..40 {
+        path = path.components().collect(); // `link/` is the folder, not the link
         let Ok(to) = std::fs::read_link(&path) else {
             break;
         };

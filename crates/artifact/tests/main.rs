@@ -327,7 +327,7 @@ mod stage {
             .collect();
         assert_eq!(left.len(), 2, "{left:?}: the artifact and its lock");
         let inside = std::fs::read_dir(&output).unwrap().count();
-        assert_eq!(inside, 4, "numbers, manifest, journal and notes");
+        assert_eq!(inside, 5, "numbers, manifest, journal, notes and work");
     }
 
     #[test]
@@ -530,6 +530,165 @@ mod stage {
         assert_eq!(Artifact::open(&output).unwrap().manifest, whole);
         assert!(task(&["--task", "2/3"]).contains("up to date"));
         refused(&output, &["--task", "4/3"], 2, "I/N");
+    }
+
+    /// Lets the artifact or staging folder look like two minutes of work.
+    fn age(folder: &Path) {
+        let path = folder.join(".work.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let mut work: serde_json::Value = serde_json::from_str(&text).unwrap();
+        work["seconds"] = 150.into();
+        std::fs::write(path, work.to_string()).unwrap();
+    }
+
+    #[test]
+    fn what_took_more_than_a_minute_is_deleted_only_where_a_flag_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        // What is unfinished: the last sign of life is two minutes after its beginning.
+        let crash = ["--set", "count.to=6", "--set", "count.crash_at=4"];
+        assert!(!run(&output, &crash).status.success());
+        let work = folder.path().join("numbers.staging/.work.json");
+        let begun = std::time::SystemTime::now() - std::time::Duration::from_secs(150);
+        let file = std::fs::File::options().append(true).open(&work).unwrap();
+        file.set_modified(begun).unwrap();
+        let other = ["--set", "count.to=5"];
+        refused(&output, &other, 4, "parameters (count.to 6 -> 5), 2 min");
+        refused(&output, &other, 4, "--discard");
+        let (_, log) = made(&output, &["--set", "count.to=6"]);
+        assert_eq!(log.matches("kept").count(), 4, "nothing was lost: {log}");
+        assert!(
+            !run(&output, &crash).status.success() || !output.with_extension("staging").exists()
+        );
+
+        // What is finished.
+        age(&output);
+        let first = Artifact::open(&output).unwrap().manifest;
+        refused(&output, &other, 4, "parameters (count.to 6 -> 5), 2 min");
+        assert_eq!(Artifact::open(&output).unwrap().manifest, first);
+        let (discarded, _) = made(&output, &[&other[..], &["--discard"]].concat());
+        assert_eq!(discarded.counts["numbers"], 5);
+        age(&output);
+        made(&output, &["--force"]);
+        // What another program made took nobody knows how long.
+        std::fs::remove_file(output.join(".work.json")).unwrap();
+        refused(&output, &[], 4, "count.to 5 -> 3");
+    }
+
+    #[test]
+    fn shards_that_are_taken_over_count_as_the_work_that_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        made(&output, &[]);
+        age(&output);
+        let (_, log) = made(&output, &["--set", "count.plus=1"]);
+        assert_eq!(wrote(&log), ["2"]);
+        refused(&output, &["--set", "count.to=5"], 4, "2 min of work");
+    }
+
+    #[test]
+    fn a_folder_that_is_no_artifact_of_this_kind_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let thesis = |name: &str, file: &str| {
+            let place = folder.path().join(name);
+            std::fs::create_dir_all(&place).unwrap();
+            std::fs::write(place.join(file), "do not lose").unwrap();
+            place
+        };
+        let kept = |place: &Path, file: &str| {
+            let text = std::fs::read_to_string(place.join(file)).unwrap();
+            assert_eq!(text, "do not lose", "{}", place.display());
+        };
+        for more in [&[][..], &["--force"], &["--discard"]] {
+            let mine = thesis("mine", "thesis.txt");
+            refused(&mine, more, 4, "no artifact");
+            kept(&mine, "thesis.txt");
+            // A web page's or a browser's manifest.
+            let web = thesis("web", "manifest.json");
+            refused(&web, more, 4, "no artifact");
+            kept(&web, "manifest.json");
+            let file = folder.path().join("file");
+            std::fs::write(&file, "do not lose").unwrap();
+            refused(&file, more, 4, "there is a file");
+            // Names that belong to an artifact beside it.
+            let staging = thesis("a.staging", "thesis.txt");
+            refused(
+                &folder.path().join("a"),
+                more,
+                4,
+                "is no unfinished artifact",
+            );
+            kept(&staging, "thesis.txt");
+            refused(&staging, more, 2, "name another folder");
+            std::fs::write(folder.path().join("b.staging"), "do not lose").unwrap();
+            refused(
+                &folder.path().join("b"),
+                more,
+                4,
+                "is no unfinished artifact",
+            );
+            kept(folder.path(), "b.staging");
+            let old = thesis("c.old", "thesis.txt");
+            std::fs::write(folder.path().join("c.lock"), "do not lose").unwrap();
+            made(&folder.path().join("c"), more);
+            made(
+                &folder.path().join("c"),
+                &[&["--set", "count.to=5"], more].concat(),
+            );
+            kept(&old, "thesis.txt");
+            kept(folder.path(), "c.lock");
+            // A user's own file inside an artifact.
+            let inside = thesis("c", "notes.txt");
+            refused(
+                &inside,
+                &[&["--set", "count.to=4"], more].concat(),
+                4,
+                "notes.txt",
+            );
+            kept(&inside, "notes.txt");
+            std::fs::remove_file(inside.join("notes.txt")).unwrap();
+        }
+        refused(Path::new("/"), &[], 2, "a name");
+        refused(Path::new("."), &[], 2, "a name");
+        let newer = folder.path().join("newer");
+        let text = r#"{"kind": "numbers", "schema": 9, "files": [], "digest": "0"}"#;
+        std::fs::create_dir(&newer).unwrap();
+        std::fs::write(newer.join("manifest.json"), text).unwrap();
+        refused(&newer, &["--force"], 4, "newer version");
+    }
+
+    #[test]
+    fn an_output_that_is_a_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, disk) = (folder.path().join("numbers"), folder.path().join("disk"));
+        std::fs::create_dir(&disk).unwrap();
+        std::os::unix::fs::symlink("disk/real", &link).unwrap();
+        for to in ["3", "4"] {
+            let with_slash = std::path::PathBuf::from(format!("{}/", link.display()));
+            let (manifest, _) = made(&with_slash, &["--set", &format!("count.to={to}")]);
+            assert_eq!(manifest.counts["numbers"].to_string(), to);
+            assert!(link.symlink_metadata().unwrap().is_symlink());
+            assert!(disk.join("real/manifest.json").is_file());
+            assert!(disk.join("real.lock").exists());
+            assert!(!folder.path().join("numbers.lock").exists());
+        }
+    }
+
+    #[test]
+    fn every_file_may_be_read_by_whom_the_umask_says() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let output = folder.path().join("numbers");
+        let crash = ["--set", "count.crash_at=2"];
+        assert!(!run(&output, &crash).status.success());
+        // As a copy of somebody's private file comes.
+        let private = folder.path().join("numbers.staging/numbers/0.txt");
+        std::fs::set_permissions(&private, PermissionsExt::from_mode(0o600)).unwrap();
+        made(&output, &[]);
+        let plain = folder.path().join("plain");
+        std::fs::write(&plain, "").unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode(&output.join("numbers/0.txt")), mode(&plain));
     }
 
     #[test]

@@ -195,7 +195,13 @@ pub fn write(path: &Path, dict: &StateDict) -> Result<()> {
             .map_err(|e| wrong(format!("tensor {name}: {e}")))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    safetensors::serialize_to_file(views, None, path).map_err(|e| wrong(e.to_string()))
+    // It makes a file for the owner alone; ours is for those whom the umask leaves.
+    let _ = std::fs::File::create_new(path);
+    let permissions = path.metadata().map(|meta| meta.permissions());
+    safetensors::serialize_to_file(views, None, path).map_err(|e| wrong(e.to_string()))?;
+    permissions
+        .and_then(|permissions| std::fs::set_permissions(path, permissions))
+        .map_err(|e| wrong(e.to_string()))
 }
 
 /// A tensor's numbers in memory.

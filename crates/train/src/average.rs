@@ -4,6 +4,7 @@
 //! The epochs of one run near its end lie in one valley; their mean is often better than
 //! each of them and never costs more to run.
 
+use attend_artifact::staging::apart;
 use attend_artifact::{Artifact, At, Error, Input, Manifest, Result, Staging, digest_file, model};
 use attend_model::ModelCard;
 use attend_model::weights::{self, StateDict};
@@ -22,6 +23,9 @@ pub struct Args {
     /// Where to put the model artifact
     #[arg(long)]
     output: PathBuf,
+    /// Delete a model that is there although it took more than a minute to make
+    #[arg(long)]
+    discard: bool,
 }
 
 /// Writes a model artifact with the mean as its `checkpoints/best`.
@@ -40,6 +44,7 @@ pub fn average(args: &Args) -> Result<()> {
             args.checkpoints[0].display()
         )));
     };
+    apart(&args.output, args.checkpoints.iter().map(PathBuf::as_path))?;
     let mut card = ModelCard::read(first).map_err(Error::refused)?;
     let mut decoder = Mean::default();
     let mut encoder = Mean::default();
@@ -81,7 +86,7 @@ pub fn average(args: &Args) -> Result<()> {
         draft.inputs.insert(format!("checkpoint-{n}"), input);
         tracing::info!("{}", folder.display());
     }
-    let staging = Staging::open(&args.output, draft)?;
+    let staging = Staging::open_with(&args.output, draft, args.discard)?;
     let put = |name: &str, write: &dyn Fn(&Path) -> Result<()>| {
         let name = format!("checkpoints/best/{name}");
         write(&staging.path(&name)?)?;

@@ -130,17 +130,11 @@ impl Checkpoint<'_> {
     }
 }
 
-/// The checkpoint of an interrupted run: `folder`, or, where the process died
-/// between the two renames of [`Checkpoint::save`], the old one beside it.
-/// `None` where there is none.
+/// Where the checkpoint in `folder` stands; `None` where there is none.
 ///
 /// # Errors
 /// [`Error::Internal`] from the disk, [`Error::Refused`] where it is damaged.
-pub fn find(folder: &Path) -> Result<Option<(PathBuf, State)>> {
-    let old = folder.with_extension("old");
-    if !folder.join("state.json").exists() && old.join("state.json").exists() {
-        std::fs::rename(&old, folder).at(&old)?;
-    }
+pub fn read(folder: &Path) -> Result<Option<State>> {
     let path = folder.join("state.json");
     if !path.exists() {
         return Ok(None);
@@ -152,7 +146,57 @@ pub fn find(folder: &Path) -> Result<Option<(PathBuf, State)>> {
             path.display()
         ))
     })?;
-    Ok(Some((folder.to_owned(), state)))
+    Ok(Some(state))
+}
+
+/// The checkpoint of a finished epoch, counted from 1, of the model in `folder`.
+pub fn of_epoch(folder: &Path, epoch: usize) -> PathBuf {
+    folder.join(format!("checkpoints/epoch-{epoch:05}"))
+}
+
+/// Brings back, among the checkpoints of the model in `folder`, those whose process died
+/// between the two renames of [`Checkpoint::save`].
+///
+/// # Errors
+/// [`Error::Internal`] from the disk.
+pub fn recover(folder: &Path) -> Result<()> {
+    for old in entries(&folder.join("checkpoints"))? {
+        let whole = old.with_extension("");
+        if old.extension().is_some_and(|end| end == "old") && !whole.exists() {
+            std::fs::rename(&old, &whole).at(&old)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes from the model in `folder` all but the checkpoints `best`, `last` and those of the `kept`
+/// epochs: what a process that died has left of others.
+///
+/// # Errors
+/// [`Error::Internal`] from the disk.
+pub fn tidy(folder: &Path, kept: &[usize]) -> Result<()> {
+    let kept: Vec<PathBuf> = kept.iter().map(|epoch| of_epoch(folder, *epoch)).collect();
+    let checkpoints = folder.join("checkpoints");
+    let always = ["best", "last"].map(|name| checkpoints.join(name));
+    for path in entries(&checkpoints)? {
+        if always.contains(&path) || kept.contains(&path) {
+            continue;
+        }
+        match path.is_dir() {
+            true => remove(&path)?,
+            false => std::fs::remove_file(&path).at(&path)?,
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder that need not be there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = folder.read_dir().at(folder)?;
+    entries.map(|entry| Ok(entry.at(folder)?.path())).collect()
 }
 
 fn tensors(path: &Path, dict: &StateDict) -> Result<()> {
@@ -163,11 +207,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, format!("{text}\n")).at(path)
 }
 
-/// Removes a checkpoint, if it is there.
-///
-/// # Errors
-/// [`Error::Internal`] from the disk.
-pub fn remove(folder: &Path) -> Result<()> {
+fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).at(folder),
         _ => Ok(()),

@@ -159,7 +159,8 @@ impl StopMetric {
 pub struct Train {
     /// All that is random is a function of it and the step.
     pub seed: u64,
-    /// Most epochs. An epoch shows every caption once.
+    /// Most epochs. An epoch shows every caption once. A run that is given more goes on,
+    /// also a finished one, unless `schedule` is `cosine`, whose shape they are.
     pub epochs: u64,
     /// Captions in a batch.
     pub batch: usize,
@@ -225,7 +226,8 @@ pub struct Train {
     pub keep_last: usize,
     /// So many epochs' weights are kept, the best ones: 1 is `checkpoints/best`.
     pub keep_best: usize,
-    /// Steps between two lines of metrics.
+    /// Steps between two lines of metrics; it makes no difference to what is learnt, and
+    /// none of a model is made again for it.
     pub log_steps: u64,
     /// Whether the inputs' digests are checked first.
     pub verify: bool,

@@ -10,6 +10,7 @@ pub mod embeddings;
 pub mod metrics;
 pub mod network;
 pub mod order;
+pub mod resume;
 pub mod run;
 pub mod scale;
 pub mod start;

@@ -4,6 +4,7 @@
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
+use attend_artifact::staging::apart;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{
     Artifact, At, Error, Input, InputSpec, Parts, Result, Stage, StageSpec, Staging, digest_file,
@@ -13,11 +14,13 @@ use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
 use attend_model::{DecoderConfig, Encoder, EncoderConfig, ModelCard, weights};
 use attend_train::average;
-use attend_train::checkpoint::State;
+use attend_train::checkpoint::{self, State};
 use attend_train::config::{Config, EncoderTraining, Precision, StopMetric};
 use attend_train::data::{Data, Source};
 use attend_train::embeddings;
+use attend_train::metrics::{EVENTS, LINES};
 use attend_train::network::Network;
+use attend_train::resume;
 use attend_train::run::Run;
 use attend_train::start::Start;
 use clap::Parser;
@@ -59,6 +62,7 @@ const SPEC: StageSpec = StageSpec {
         "train.device",
         "train.checkpoint_steps",
         "train.checkpoint_minutes",
+        "train.log_steps",
     ],
 };
 
@@ -90,6 +94,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         check_origin(made_from_dataset, dataset)?;
     }
     let start = Start::find(&config.train.start, model)?;
+    apart(stage.output(), start.iter().map(Start::folder))?;
     let weights = &config.encoder.weights;
     if features.is_none() && start.is_none() && weights.is_empty() {
         match config.train.encoder {
@@ -120,7 +125,8 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         let input = Input::of_file("decoder.embeddings", path, "embeddings")?;
         extra.push(("embeddings", input));
     }
-    let Some(staging) = stage.begin(&extra)? else {
+    let extends = |folder: &Path, changed: &[&str]| resume::extends(&config.train, folder, changed);
+    let Some(staging) = stage.begin_extending(&extra, &extends)? else {
         return Ok(());
     };
     if config.train.verify {
@@ -216,10 +222,18 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         state: State::default(),
         saved: Instant::now(),
     };
+    checkpoint::recover(staging.folder())?;
+    if let Some(before) = staging.before()
+        && !staging.folder().join("checkpoints/last").exists()
+    {
+        resume::take_over(before, staging.folder())?;
+    }
     run.run()?;
     let State { epoch, step, .. } = run.state;
     drop(run);
-    enter_files(&staging, "")?;
+    staging.done(LINES, None)?;
+    staging.done(EVENTS, None)?;
+    enter_files(&staging, "checkpoints/")?;
     staging.commit(&[("epochs", epoch), ("steps", step)])?;
     Ok(())
 }
@@ -296,15 +310,16 @@ fn check_origin(artifact: &Artifact, dataset: &Artifact) -> Result<()> {
     )))
 }
 
-/// Enters all files of the run into the artifact.
+/// Enters all files of a folder into the artifact.
 fn enter_files(staging: &Staging, prefix: &str) -> Result<()> {
     let folder = staging.folder().join(prefix);
     for entry in std::fs::read_dir(&folder).at(&folder)? {
         let entry = entry.at(&folder)?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') {
             continue;
         }
+        let name = format!("{prefix}{name}");
         if entry.file_type().at(&folder)?.is_dir() {
             enter_files(staging, &format!("{name}/"))?;
         } else {

@@ -6,6 +6,7 @@ use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
 use crate::network::{Network, Outcome};
 use crate::order::{Group, batches, mix};
+use crate::resume::kept;
 use crate::validate::{Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Progress, Result, check_interrupt, progress};
@@ -49,8 +50,9 @@ impl Run<'_> {
     /// [`Error::Interrupted`] after a checkpoint was written; [`Error::Internal`]
     /// where the loss is no number any more.
     pub fn run(&mut self) -> Result<()> {
-        if let Some((folder, state)) = checkpoint::find(&self.last())? {
-            self.network.restore(&folder)?;
+        let last = self.folder.join("checkpoints/last");
+        if let Some(state) = checkpoint::read(&last)? {
+            self.network.restore(&last)?;
             self.state = state;
             tracing::info!(
                 "going on after step {} of epoch {}",
@@ -58,6 +60,7 @@ impl Run<'_> {
                 self.state.epoch + 1
             );
         }
+        self.tidy()?;
         let mut metrics = Metrics::open(&self.folder, self.state.metrics)?;
         while self.state.epoch < self.train.epochs
             && self.state.since_best < self.train.stop_patience
@@ -68,10 +71,6 @@ impl Run<'_> {
             tracing::info!("no better score for {} epochs: done", self.state.since_best);
         }
         Ok(())
-    }
-
-    fn last(&self) -> PathBuf {
-        self.folder.join("checkpoints/last")
     }
 
     fn epoch(&mut self, metrics: &mut Metrics) -> Result<()> {
@@ -130,7 +129,7 @@ impl Run<'_> {
         };
         self.judge(&validation, mean_loss, metrics)?;
         self.save(metrics, "last", true)?;
-        self.forget_epochs()
+        self.tidy()
     }
 
     fn step(
@@ -315,29 +314,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Removes the epochs' checkpoints that are neither among the last nor the best.
-    fn forget_epochs(&self) -> Result<()> {
-        let Train {
-            keep_last,
-            keep_best,
-            ..
-        } = *self.train;
-        let scores = &self.state.scores;
-        let mut best: Vec<usize> = (0..scores.len()).collect();
-        best.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-        let best = &best[..if keep_best > 1 {
-            keep_best.min(best.len())
-        } else {
-            0
-        }];
-        let last = if keep_last > 1 { keep_last } else { 0 };
-        for epoch in 0..scores.len() {
-            if epoch + last < scores.len() && !best.contains(&epoch) {
-                let name = format!("checkpoints/epoch-{:05}", epoch + 1);
-                checkpoint::remove(&self.folder.join(name))?;
-            }
-        }
-        Ok(())
+    /// Removes the checkpoints that are not kept.
+    fn tidy(&self) -> Result<()> {
+        checkpoint::tidy(&self.folder, &kept(self.train, &self.state))
     }
 
     fn save(&mut self, metrics: &mut Metrics, name: &str, resumable: bool) -> Result<()> {

@@ -56,6 +56,11 @@ impl Start {
         model::check(&self.folder, &model::DESCRIBING)
     }
 
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// What it is.
     ///
     /// # Errors

@@ -388,6 +388,234 @@ fn ctrl_c_leaves_a_checkpoint_to_go_on_from() {
     assert_eq!(resumed.digest, whole.digest);
 }
 
+/// Stops a run at the end of its first epoch or soon after it.
+fn interrupted(trainer: &Trainer, output: &str, set: &[&str]) {
+    let mut child = trainer.command(output, set).spawn().unwrap();
+    let best = trainer.path(&format!("{output}.staging/checkpoints/best/state.json"));
+    while !best.exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!trainer.path(output).exists(), "it was too quick");
+}
+
+#[test]
+fn a_run_that_is_to_last_longer_goes_on_and_ends_like_one_of_that_length() {
+    let trainer = Trainer::new();
+    let lasting = |epochs: &'static str| [epochs, "train.keep_last=2"];
+    let (whole, _) = trainer.run("whole", &lasting("train.epochs=6"));
+    // A finished one.
+    trainer.run("longer", &lasting("train.epochs=3"));
+    let (longer, log) = trainer.run("longer", &lasting("train.epochs=6"));
+    assert!(log.contains("going on after step 0 of epoch 4"), "{log}");
+    assert_eq!(longer.digest, whole.digest);
+    Artifact::open(&trainer.path("longer"))
+        .unwrap()
+        .verify()
+        .unwrap();
+    // One that was interrupted, to last longer or less long.
+    for (name, first) in [("shorter", "train.epochs=50"), ("killed", "train.epochs=5")] {
+        interrupted(&trainer, name, &lasting(first));
+        let (resumed, log) = trainer.run(name, &lasting("train.epochs=6"));
+        assert!(log.contains("going on after step"), "{log}");
+        assert_eq!(resumed.digest, whole.digest, "{log}");
+    }
+    // One that patience had ended: what it keeps may become less.
+    let impatient = [
+        "train.epochs=6",
+        "train.stop_patience=1",
+        "train.keep_last=3",
+        "train.decoder_lr=0",
+        "train.encoder_lr=0",
+    ];
+    let patient = [
+        "train.epochs=6",
+        "train.stop_patience=3",
+        "train.keep_last=2",
+        "train.decoder_lr=0",
+        "train.encoder_lr=0",
+    ];
+    let (first, _) = trainer.run("patience", &impatient);
+    assert!(first.counts["epochs"] < 6);
+    let (second, log) = trainer.run("patience", &patient);
+    assert!(log.contains("going on after step 0"), "{log}");
+    assert_eq!(second.digest, trainer.run("patient", &patient).0.digest);
+}
+
+/// Lets what is there look like two minutes of work.
+fn age(folder: &Path) {
+    let path = folder.join(".work.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut work: serde_json::Value = serde_json::from_str(&text).unwrap();
+    work["seconds"] = 150.into();
+    std::fs::write(path, work.to_string()).unwrap();
+}
+
+#[test]
+fn a_training_of_other_parameters_is_never_deleted_without_leave() {
+    let trainer = Trainer::new();
+    let refused = |set: &[&str], words: &str| {
+        let result = trainer.command("model", set).output().unwrap();
+        let log = log_of(&result);
+        assert_eq!(result.status.code(), Some(4), "{log}");
+        assert!(log.contains(words), "{log}");
+    };
+    interrupted(&trainer, "model", &["train.epochs=50"]);
+    let staging = trainer.path("model.staging");
+    age(&staging);
+    let state = || std::fs::read(staging.join("checkpoints/last/state.json")).unwrap();
+    let before = state();
+    refused(&["train.epochs=50", "train.seed=2"], "train.seed 1 -> 2");
+    let cosine = ["train.epochs=40", "train.schedule=cosine"];
+    refused(
+        &cosine,
+        "train.epochs 50 -> 40, train.schedule \"plateau\" -> \"cosine\"",
+    );
+    assert_eq!(state(), before);
+    // What makes no difference to what is learnt.
+    let logs = ["train.epochs=4", "train.log_steps=3"];
+    let (first, log) = trainer.run("model", &logs);
+    assert!(log.contains("going on after step"), "{log}");
+    let (same, log) = trainer.run("model", &["train.epochs=4", "train.log_steps=7"]);
+    assert!(log.contains("up to date") && same == first, "{log}");
+
+    // The same of a finished one, which a run of fewer epochs would not come to.
+    age(&trainer.path("model"));
+    refused(&["train.epochs=2"], "train.epochs 4 -> 2");
+    refused(
+        &["train.epochs=4", "decoder.hidden=16"],
+        "decoder.hidden 32 -> 16",
+    );
+    assert_eq!(
+        Artifact::open(&trainer.path("model")).unwrap().manifest,
+        first
+    );
+    let mut discard = trainer.command("model", &["train.epochs=2"]);
+    let result = discard.arg("--discard").output().unwrap();
+    assert!(result.status.success(), "{}", log_of(&result));
+    // A cosine of other length is another curve.
+    trainer.run("cosine", &["train.epochs=2", "train.schedule=cosine"]);
+    let (_, log) = trainer.run("cosine", &["train.epochs=3", "train.schedule=cosine"]);
+    assert!(!log.contains("going on"), "{log}");
+}
+
+#[test]
+fn what_a_killed_run_has_left_is_not_committed() {
+    let trainer = Trainer::new();
+    let set = ["train.epochs=5", "train.keep_last=2", "train.keep_best=2"];
+    let (whole, _) = trainer.run("whole", &set);
+    // As if it had died after the last checkpoint, before it removed and committed.
+    let staging = trainer.path("killed.staging");
+    let copy = |from: &Path, to: &Path| {
+        let mut cp = Command::new("cp");
+        assert!(cp.arg("-r").arg(from).arg(to).status().unwrap().success());
+    };
+    copy(&trainer.path("whole"), &staging);
+    std::fs::remove_file(staging.join("manifest.json")).unwrap();
+    let journal = staging.join(".journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let first = text.split_inclusive('\n').next().unwrap();
+    std::fs::write(&journal, first).unwrap();
+    let checkpoints = staging.join("checkpoints");
+    for name in [
+        "last.new",
+        "last.old",
+        "best.new",
+        "epoch-00009",
+        "epoch-00002.old",
+    ] {
+        copy(&checkpoints.join("last"), &checkpoints.join(name));
+    }
+    for epoch in 1..=3 {
+        let name = checkpoints.join(format!("epoch-{epoch:05}"));
+        if !name.exists() {
+            copy(&checkpoints.join("last"), &name);
+        }
+    }
+    // Between two renames.
+    std::fs::rename(checkpoints.join("best"), checkpoints.join("best.old")).unwrap();
+    std::fs::write(checkpoints.join("note.txt"), "x").unwrap();
+    std::fs::write(staging.join("nohup.out"), "x").unwrap();
+    for name in ["metrics.jsonl", "events.out.tfevents.0.attend"] {
+        let mut text = std::fs::read(staging.join(name)).unwrap();
+        text.extend(b"{\"step\": 99, half a li");
+        std::fs::write(staging.join(name), text).unwrap();
+    }
+    let (resumed, log) = trainer.run("killed", &set);
+    assert!(log.contains("going on after step 0 of epoch 6"), "{log}");
+    assert_eq!(resumed, whole);
+    Artifact::open(&trainer.path("killed"))
+        .unwrap()
+        .verify()
+        .unwrap();
+    assert!(!trainer.path("killed/checkpoints/epoch-00009").exists());
+}
+
+#[test]
+fn average_replaces_no_thesis_and_not_the_run_that_it_reads() {
+    let trainer = Trainer::new();
+    let (run, _) = trainer.run("run", &["train.epochs=3", "train.keep_last=2"]);
+    let average = |output: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attend-train"));
+        command.arg("average").arg(trainer.path("run")).args(more);
+        let result = command
+            .arg("--output")
+            .arg(trainer.path(output))
+            .output()
+            .unwrap();
+        (result.status.code(), log_of(&result))
+    };
+    std::fs::create_dir(trainer.path("mine")).unwrap();
+    std::fs::write(trainer.path("mine/thesis.txt"), "do not lose").unwrap();
+    for more in [&[][..], &["--discard"]] {
+        let (code, log) = average("mine", more);
+        assert!(code == Some(4) && log.contains("no artifact"), "{log}");
+        assert!(trainer.path("mine/thesis.txt").exists());
+        for output in ["run", "run/mean", "run/checkpoints/best", ""] {
+            let (code, log) = average(output, more);
+            assert!(
+                code == Some(2) && log.contains("--output"),
+                "{output}: {log}"
+            );
+        }
+        let (code, log) = average("dataset", more);
+        assert!(code == Some(4) && log.contains("kind \"dataset\""), "{log}");
+    }
+    let opened = Artifact::open(&trainer.path("run")).unwrap();
+    opened.verify().unwrap();
+    assert_eq!(opened.manifest, run);
+    // Another model that took long.
+    trainer.run("other", &["train.epochs=1"]);
+    age(&trainer.path("other"));
+    let (code, log) = average("other", &[]);
+    assert!(code == Some(4) && log.contains("--discard"), "{log}");
+    assert_eq!(average("other", &["--discard"]).0, Some(0));
+    // A link is followed.
+    std::os::unix::fs::symlink("elsewhere", trainer.path("link")).unwrap();
+    assert_eq!(average("link", &[]).0, Some(0));
+    assert!(trainer.path("link").is_symlink());
+    assert!(trainer.path("elsewhere/manifest.json").is_file());
+}
+
+#[test]
+fn weights_are_readable_by_whom_the_umask_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let trainer = Trainer::new();
+    interrupted(&trainer, "model", &["train.epochs=50"]);
+    let last = trainer.path("model.staging/checkpoints/last");
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let plain = mode(&trainer.path("config.toml"));
+    for name in ["decoder.safetensors", "optimizer.safetensors", "state.json"] {
+        assert_eq!(mode(&last.join(name)), plain, "{name}");
+    }
+    trainer.run("model", &["train.epochs=2"]);
+    assert_eq!(
+        mode(&trainer.path("model/checkpoints/best/encoder.safetensors")),
+        plain
+    );
+}
+
 const OPTIONS: [&str; 11] = [
     "train.epochs=5",
     "train.accumulate=2",

@@ -2,8 +2,8 @@
 
 use super::print;
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::runs::{Entry, State, entries, human, list, name, size};
+use crate::error::{At, Error, Result};
+use crate::runs::{Entry, State, entries, human, list, lock, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
 use attend_program::text::escaped;
@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Args {
     /// Delete all that this config's run has made
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "staging")]
     config: Option<PathBuf>,
-    /// Delete what interrupted stages have left, in all runs
-    #[arg(long)]
-    staging: bool,
+    /// Delete what interrupted stages have left, in all runs or in this one
+    #[arg(long, value_name = "RUN", num_args = 0..=1)]
+    staging: Option<Option<String>>,
     /// Delete libtorch, tools, METEOR's data and what `bench` has brought from this machine's cache
     #[arg(long)]
     cache: bool,
-    /// Do not ask before a trained model is deleted
+    /// Do not ask before a trained model or unfinished work is deleted
     #[arg(long)]
     yes: bool,
     /// Where the runs are [default: artifacts/ of the checkout]
@@ -32,7 +32,7 @@ pub struct Args {
 
 /// Deletes what was named.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if args.config.is_none() && !args.staging && !args.cache {
+    if args.config.is_none() && args.staging.is_none() && !args.cache {
         return Err(Error::usage(
             "say what to delete: --config FILE (a run), --staging (left-overs) or --cache (libtorch and tools)",
         ));
@@ -51,24 +51,115 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
                 shown(&entry.path)
             )));
         }
-        let has_model = entries.iter().any(|entry| entry.is_model());
-        if has_model && !args.yes {
-            confirm(&format!("{} holds a trained model", shown(&run)))?;
-        }
-        delete(&run)?;
-    }
-    if args.staging {
-        for entry in list(&artifacts)?
-            .into_iter()
-            .flat_map(|(_, entries)| entries)
+        let held = match (
+            entries.iter().any(Entry::is_model),
+            entries.iter().any(Entry::is_work),
+        ) {
+            (true, true) => Some("a trained model and unfinished work"),
+            (true, false) => Some("a trained model"),
+            (false, true) => Some("unfinished work"),
+            (false, false) => None,
+        };
+        if let Some(held) = held
+            && !args.yes
         {
-            if matches!(entry.state, State::Staging { busy: false }) {
-                delete(&entry.path)?;
-            }
+            confirm(&format!("{} holds {held}", shown(&run)))?;
         }
+        clean_run(&run, &entries)?;
+    }
+    if let Some(run) = &args.staging {
+        clean_staging(&artifacts, run.as_deref(), args.yes)?;
     }
     if args.cache {
         clean_cache()?;
+    }
+    Ok(())
+}
+
+/// What the runner and its stages have put into the folder of a run; what else is there
+/// stays.
+fn clean_run(run: &Path, entries: &[Entry]) -> Result<()> {
+    if !run.exists() {
+        return print(format!("{} is not there", shown(run)));
+    }
+    let bytes = size(run);
+    for entry in entries {
+        remove(&entry.path)?;
+    }
+    let mut left = Vec::new();
+    for entry in run.read_dir().at(run)?.flatten() {
+        let path = entry.path();
+        // A stage's lock, the stages' configs, the demo's pictures.
+        let ours = is_lock(&path)
+            || [("config", "toml"), ("attention", "png")]
+                .iter()
+                .any(|(folder, end)| name(&path) == *folder && holds_only(&path, end));
+        match ours {
+            true => remove(&path)?,
+            false => left.push(path),
+        }
+    }
+    if left.is_empty() {
+        let removed = std::fs::remove_dir(run).or_else(|_| std::fs::remove_file(run)); // a link
+        removed.at(run)?;
+        return print(format!("deleted {} ({})", shown(run), human(bytes)));
+    }
+    print(format!("deleted what {} has made", shown(run)))?;
+    for path in left {
+        print(format!("left {}: no stage has made it", shown(&path)))?;
+    }
+    Ok(())
+}
+
+fn is_lock(path: &Path) -> bool {
+    let text = || std::fs::read_to_string(path);
+    name(path).ends_with(".lock")
+        && text().is_ok_and(|text| text.is_empty() || text.starts_with("process "))
+}
+
+fn holds_only(folder: &Path, end: &str) -> bool {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    folder.is_dir()
+        && (entries.map(|entry| entry.path()))
+            .all(|path| path.extension().is_some_and(|e| e == end))
+}
+
+fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
+    let runs = list(artifacts)?;
+    if let Some(run) = run
+        && !runs.iter().any(|(name, _)| name == run)
+    {
+        return Err(Error::usage(format!(
+            "--staging {run}: {} has no such run",
+            shown(artifacts)
+        )));
+    }
+    let of_run = |(name, _): &(String, Vec<Entry>)| run.is_none_or(|run| run == name);
+    let all = runs.into_iter().filter(of_run);
+    let (mut idle, mut work) = (Vec::new(), false);
+    for entry in all.flat_map(|(_, entries)| entries) {
+        match entry.state {
+            State::Staging { busy: true } => {
+                print(format!("{} is being written: left", shown(&entry.path)))?;
+            }
+            State::Staging { busy: false } => {
+                work |= entry.is_work();
+                idle.push(entry);
+            }
+            _ => {}
+        }
+    }
+    if work && !yes {
+        for entry in &idle {
+            print(format!("{} ({})", shown(&entry.path), human(entry.bytes)))?;
+        }
+        confirm("this is unfinished work, from which its stages would go on")?;
+    }
+    for entry in idle {
+        match lock(&entry.path) {
+            Some(_lock) => delete(&entry.path)?,
+            None => print(format!("{} is being written: left", shown(&entry.path)))?,
+        }
     }
     Ok(())
 }

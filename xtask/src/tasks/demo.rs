@@ -25,6 +25,9 @@ pub struct Args {
     /// Do all of it again
     #[arg(long)]
     force: bool,
+    /// Delete what was made with other parameters, although it took more than a minute
+    #[arg(long)]
+    discard: bool,
     /// Where the run's folder is made [default: artifacts/ of the checkout]
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -39,6 +42,7 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
         config: workspace.root.join("configs/demo.toml"),
         set: args.set,
         force: args.force,
+        discard: args.discard,
         artifacts: args.artifacts,
         jobs: args.jobs,
         ..Options::default()

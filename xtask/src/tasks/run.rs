@@ -26,6 +26,10 @@ pub struct Options {
     /// Make the outputs again although they are up to date
     #[arg(long)]
     pub force: bool,
+    /// Delete what was made with other parameters or inputs, although it took more than a
+    /// minute
+    #[arg(long, conflicts_with = "shards")]
+    pub discard: bool,
     /// Make these shards of data set and features again, byte for byte
     #[arg(long, value_name = "NAMES", conflicts_with = "force")]
     pub shards: Option<String>,
@@ -258,6 +262,9 @@ impl Prepared {
         }
         if options.force {
             command.arg("--force");
+        }
+        if options.discard && description.discard {
+            command.arg("--discard");
         }
         if let (Some(shards), Parts::Shards) = (&options.shards, description.parts) {
             command.args(["--shards", shards]);

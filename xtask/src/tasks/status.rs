@@ -62,7 +62,7 @@ fn line(entry: &Entry) -> String {
         }
         State::Staging { busy: true } => format!("  {name:<30}{size:>10}  being written"),
         State::Staging { busy: false } => format!(
-            "  {name:<30}{size:>10}  unfinished: its stage goes on from it, `clean --staging` deletes it"
+            "  {name:<30}{size:>10}  unfinished: its stage goes on from it, `clean --staging RUN` deletes it"
         ),
         State::Damaged(why) => format!(
             "  {name:<16}{:<14}{size:>10}  manifest.json: {why}",

@@ -51,6 +51,23 @@ fn stages_run_in_order_with_their_own_config() {
 }
 
 #[test]
+fn leave_to_delete_is_passed_on_to_stages_that_know_it() {
+    let place = Place::new();
+    let path = "bin/second";
+    let script = place
+        .read(path)
+        .replace("\"unrecorded\"", "\"discard\": true, \"unrecorded\"");
+    place.script(path, &script);
+    let outcome = place.xtask(&[&RUN[..], &["--discard"]].concat());
+    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    let log = place.log();
+    assert!(
+        !log[0].contains("--discard") && log[1].ends_with("--discard"),
+        "{log:?}"
+    );
+}
+
+#[test]
 fn the_exit_code_of_a_stage_is_passed_on_and_ends_the_run() {
     let place = Place::new();
     place.stage(

@@ -37,6 +37,7 @@ fn status_and_clean() {
     );
     place.write("artifacts/r/dataset/manifest.json", "{");
     place.write("artifacts/r/features.staging/shard", "12345");
+    place.write("artifacts/r/features.staging/.journal.jsonl", "");
     let status = place.xtask(&["status"]).stdout;
     let lines: Vec<Vec<&str>> = status
         .lines()
@@ -52,7 +53,7 @@ fn status_and_clean() {
 
     assert_eq!(place.xtask(&["clean"]).code, Some(2));
     assert_eq!(
-        place.xtask(&["clean", "--staging"]).stdout,
+        place.xtask(&["clean", "--staging", "--yes"]).stdout,
         "deleted artifacts/r/features.staging (5 B)\n"
     );
     let kept = place.xtask(&["clean", "--config", "c.toml"]);
@@ -70,13 +71,74 @@ fn status_and_clean() {
 }
 
 #[test]
+fn unfinished_work_is_deleted_only_where_somebody_says_so() {
+    let place = Place::new();
+    for run in ["r", "s"] {
+        place.write(
+            &format!("artifacts/{run}/model.staging/checkpoints/last/state.json"),
+            "12345",
+        );
+        place.write(&format!("artifacts/{run}/model.staging/.journal.jsonl"), "");
+    }
+    // A stage was killed before it made anything.
+    place.write("artifacts/s/dataset.staging/.journal.jsonl", "");
+    // Somebody's own folder.
+    place.write("artifacts/s/mine.staging/thesis.txt", "12345");
+    let asked = place.xtask(&["clean", "--staging"]);
+    assert_eq!(asked.code, Some(2));
+    assert_eq!(
+        asked.stdout,
+        "artifacts/r/model.staging (5 B)\nartifacts/s/dataset.staging (0 B)\nartifacts/s/model.staging (5 B)\n"
+    );
+    assert_eq!(
+        asked.stderr,
+        "error: this is unfinished work, from which its stages would go on: give --yes to delete it\n"
+    );
+    assert_eq!(place.xtask(&["clean", "--config", "c.toml"]).code, Some(2));
+    assert!(
+        place
+            .xtask(&["clean", "--staging", "no"])
+            .stderr
+            .contains("no such run")
+    );
+    assert_eq!(
+        place.xtask(&["clean", "--staging", "s", "--yes"]).stdout,
+        "deleted artifacts/s/dataset.staging (0 B)\ndeleted artifacts/s/model.staging (5 B)\n"
+    );
+    assert!(place.path("artifacts/s/mine.staging/thesis.txt").exists());
+    assert!(place.path("artifacts/r/model.staging").exists());
+}
+
+#[test]
+fn clean_leaves_what_no_stage_has_made() {
+    let place = Place::new();
+    place.write(
+        "artifacts/r/vocabulary/manifest.json",
+        r#"{"kind": "vocabulary", "digest": "0"}"#,
+    );
+    place.write("artifacts/r/vocabulary.lock", "process 7 on box\n");
+    place.write("artifacts/r/config/vocab.toml", "");
+    place.write("artifacts/r/thesis/chapter.txt", "12345");
+    let cleaned = place.xtask(&["clean", "--config", "c.toml"]);
+    assert_eq!(
+        cleaned.stdout,
+        "deleted what artifacts/r has made\nleft artifacts/r/thesis: no stage has made it\n"
+    );
+    assert_eq!(crate::place::names(&place.path("artifacts/r")), ["thesis"]);
+}
+
+#[test]
 fn what_a_stage_is_writing_is_not_deleted() {
     let place = Place::new();
     place.write("artifacts/r/features.staging/shard", "12345");
+    place.write("artifacts/r/features.staging/.journal.jsonl", "");
     place.write("artifacts/r/features.lock", "");
     let lock = std::fs::File::open(place.path("artifacts/r/features.lock")).unwrap();
     lock.lock().unwrap();
-    assert_eq!(place.xtask(&["clean", "--staging"]).stdout, "");
+    assert_eq!(
+        place.xtask(&["clean", "--staging", "--yes"]).stdout,
+        "artifacts/r/features.staging is being written: left\n"
+    );
     assert!(place.xtask(&["status"]).stdout.contains("being written"));
     assert_eq!(
         place.xtask(&["clean", "--config", "c.toml", "--yes"]).code,

@@ -1,12 +1,15 @@
 //! From a staging folder to an artifact.
 
-use super::disk::{remove, write_synced};
+use super::disk::{REPLACED, remove, write_synced};
 use super::journal::JOURNAL;
+use super::place::check_files;
+use super::work::WORK;
 use super::{SCRATCH, Staging, disk, fingerprint, notes_of};
 use crate::manifest::{FILE, FileEntry, Manifest};
 use crate::old::Before;
 use crate::{At, Error, Result};
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 impl Staging {
@@ -27,7 +30,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Internal`] where the disk refuses; [`Error::Refused`] where the
     /// artifact must come out as it was, and doesn't. The staging folder stays.
-    pub fn commit(self, counts: &[(&str, u64)]) -> Result<Manifest> {
+    pub fn commit(mut self, counts: &[(&str, u64)]) -> Result<Manifest> {
         let mut lines = self.others.clone();
         lines.extend(self.journal().lines.clone());
         let mut manifest = self.draft.clone();
@@ -40,7 +43,10 @@ impl Staging {
         if let Some(before) = &self.must_equal {
             same(before, &manifest, &self.destination)?;
         }
-        remove(&self.folder.join(SCRATCH))?;
+        check_files(&self.destination, &self.draft)?;
+        for name in [SCRATCH, REPLACED] {
+            remove(&self.folder.join(name))?;
+        }
         let keep: BTreeSet<PathBuf> = lines
             .values()
             .flat_map(|line| {
@@ -62,9 +68,13 @@ impl Staging {
         write_synced(&new, journal.as_bytes())?;
         std::fs::rename(&new, self.folder.join(JOURNAL)).at(&new)?;
         remove_others(&self.folder, "".as_ref(), &keep)?;
+        self.seconds = (self.seconds).map(|before| before + self.begun.elapsed().as_secs());
+        self.write_work()?;
         let text = serde_json::to_string_pretty(&manifest).map_err(Error::internal)?;
-        write_synced(&self.folder.join(FILE), format!("{text}\n").as_bytes())?;
-        disk::sync_folders(&self.folder)?;
+        let file = self.folder.join(FILE);
+        write_synced(&file, format!("{text}\n").as_bytes())?;
+        let readers = file.metadata().at(&file)?.permissions().mode() & 0o444;
+        disk::sync_folders(&self.folder, readers)?;
         disk::replace(&self.folder, &self.destination)?;
         Ok(manifest)
     }
@@ -107,7 +117,7 @@ fn remove_others(root: &Path, below: &Path, keep: &BTreeSet<PathBuf>) -> Result<
         let is_folder = entry.file_type().at(&folder)?.is_dir();
         if is_folder {
             remove_others(root, &name, keep)?;
-        } else if !keep.contains(&name) && name != Path::new(JOURNAL) {
+        } else if !keep.contains(&name) && name != Path::new(JOURNAL) && name != Path::new(WORK) {
             std::fs::remove_file(entry.path()).at(&entry.path())?;
         }
     }

@@ -1,9 +1,15 @@
 //! Folders and files as the staging folder needs them.
 
-use crate::{At, Result};
-use std::fs::{File, OpenOptions, TryLockError};
+use super::journal;
+use super::work::{WORK, Work};
+use crate::{At, Manifest, Result};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// Where the artifact that is replaced lies for a moment, in the one that replaces it.
+pub(super) const REPLACED: &str = ".replaced";
 
 /// `NAME.suffix` beside `NAME`.
 pub(super) fn sibling(destination: &Path, suffix: &str) -> PathBuf {
@@ -54,6 +60,13 @@ pub(super) fn lock(destination: &Path, shared: bool) -> Result<File> {
     }
     if !shared {
         // For people: a disk that refuses this is found out soon enough.
+        let mut before = String::new();
+        let read = file
+            .rewind()
+            .and_then(|()| (&file).take(200).read_to_string(&mut before));
+        if read.is_err() || !(before.is_empty() || before.starts_with("process ")) {
+            return Ok(file); // a file of somebody else that has this name
+        }
         let host = rustix::system::uname();
         let holder = format!(
             "process {} on {}\n",
@@ -89,6 +102,28 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
+/// Removes a staging folder. One that is half removed says that nothing is lost with it.
+pub(super) fn remove_staging(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let nothing = Work {
+        seconds: Some(0),
+        draft: Manifest::draft("", "", ""),
+    };
+    let _ = nothing.write(folder); // a full disk must not keep it
+    for entry in folder.read_dir().at(folder)? {
+        let path = entry.at(folder)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match path.is_dir() && !path.is_symlink() {
+            true => remove(&path)?,
+            false if name == WORK || journal::is_journal(&name) => {}
+            false => std::fs::remove_file(&path).at(&path)?,
+        }
+    }
+    remove(folder)
+}
+
 /// The same file under another name, which is free; a copy where the disk knows no
 /// such thing.
 pub(super) fn link(from: &Path, to: &Path) -> Result<()> {
@@ -106,12 +141,18 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
         .at(path)
 }
 
-/// Syncs the names in a folder and in those below it.
-pub(super) fn sync_folders(folder: &Path) -> Result<()> {
+/// Syncs the names in a folder and in those below it, and lets all read the files whom
+/// `readers`, permission bits, name: a file that was copied or linked from elsewhere has
+/// the permissions that it had there.
+pub(super) fn sync_folders(folder: &Path, readers: u32) -> Result<()> {
     for entry in std::fs::read_dir(folder).at(folder)? {
         let entry = entry.at(folder)?;
+        let mode = entry.metadata().at(folder)?.permissions().mode();
         if entry.file_type().at(folder)?.is_dir() {
-            sync_folders(&entry.path())?;
+            sync_folders(&entry.path(), readers)?;
+        } else if mode | readers != mode {
+            // A linked file of another user stays as it is.
+            let _ = std::fs::set_permissions(entry.path(), Permissions::from_mode(mode | readers));
         }
     }
     sync_folder(folder)
@@ -126,17 +167,16 @@ fn sync_folder(folder: &Path) -> Result<()> {
 }
 
 /// Puts `folder` in the place of `destination`: at once where the system can
-/// exchange two names, else by way of `NAME.old`.
+/// exchange two names, else the old one lies inside the new one in between.
 pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
-    let old = sibling(destination, ".old");
-    remove(&old)?;
     if destination.exists() {
         if exchange(folder, destination) {
-            remove(folder)?;
+            remove_staging(folder)?;
         } else {
+            let old = folder.join(REPLACED);
             std::fs::rename(destination, &old).at(destination)?;
             std::fs::rename(folder, destination).at(destination)?;
-            remove(&old)?;
+            remove(&destination.join(REPLACED))?;
         }
     } else {
         std::fs::rename(folder, destination).at(destination)?;

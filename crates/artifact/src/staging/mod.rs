@@ -12,16 +12,23 @@
 mod commit;
 mod disk;
 pub(crate) mod journal;
+mod open;
+pub(crate) mod place;
+mod work;
+
+pub use place::apart;
+pub(crate) use work::{Rules, Work};
 
 use crate::manifest::{FileEntry, Manifest};
-use crate::old::Before;
+use crate::old::{Before, Old};
 use crate::shard::WrittenShard;
 use crate::{At, Error, Result, digest_file};
-use disk::{fresh, link, make_parent, remove, sibling, write_synced};
+use disk::{fresh, link, make_parent, sibling, write_synced};
 use journal::{JOURNAL, Journal, Line, Lines};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 const SCRATCH: &str = ".scratch";
 const NOTES: &str = ".notes";
@@ -76,19 +83,30 @@ pub struct Staging {
     /// What is finished by others: tasks, or an interrupted run.
     others: Lines,
     journal: Mutex<Journal>,
+    before: Option<PathBuf>,
     /// The files that this run must end with, where it makes a part again.
     must_equal: Option<Before>,
+    /// Seconds of work before this run.
+    seconds: Option<u64>,
+    begun: Instant,
     _lock: Lock,
 }
 
 /// Keeps others from writing the same artifact until it is dropped.
-pub(crate) struct Lock(#[expect(dead_code, reason = "held, not read")] File);
+pub(crate) struct Lock {
+    destination: PathBuf,
+    _file: File,
+}
 
 impl Lock {
     /// Waits for the runs that write the artifact at `destination`. Tasks wait for
     /// whole runs alone.
     pub(crate) fn wait(destination: &Path, share: Share) -> Result<Lock> {
-        disk::lock(destination, matches!(share, Share::Task { .. })).map(Lock)
+        let file = disk::lock(destination, matches!(share, Share::Task { .. }))?;
+        Ok(Lock {
+            destination: destination.to_owned(),
+            _file: file,
+        })
     }
 }
 
@@ -103,72 +121,10 @@ pub(crate) fn fingerprint(draft: &Manifest) -> String {
 }
 
 impl Staging {
-    /// Opens the staging folder of `destination`, keeping what an earlier run
-    /// with the same draft has finished. `draft` holds all but the files, counts
-    /// and digest.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] where the folder can't be made.
-    pub fn open(destination: &Path, draft: Manifest) -> Result<Staging> {
-        let lock = Lock::wait(destination, Share::All)?;
-        Staging::share(destination, draft, Share::All, lock)
-    }
-
-    pub(crate) fn share(
-        destination: &Path,
-        draft: Manifest,
-        share: Share,
-        lock: Lock,
-    ) -> Result<Staging> {
-        let folder = folder_of(destination);
-        let fingerprint = fingerprint(&draft);
-        let (mut others, mut begun, mut strange) = (Lines::new(), false, false);
-        for path in journal::all(&folder) {
-            match journal::read(&path) {
-                Some((first, lines, _)) if first == fingerprint => {
-                    begun = true;
-                    others.extend(lines);
-                }
-                // Cut before its first line was whole.
-                None => {}
-                Some(_) => strange = true,
-            }
-        }
-        let is_task = matches!(share, Share::Task { .. });
-        if strange && share != Share::All {
-            return Err(Error::refused(format!(
-                "{}: was begun with other parameters or inputs; finish that, or delete it (`cargo xtask clean --staging`)",
-                folder.display()
-            )));
-        }
-        if strange {
-            tracing::warn!(
-                "{}: was begun with other parameters or inputs; beginning anew",
-                folder.display()
-            );
-            others.clear();
-        } else if begun && !is_task {
-            tracing::info!("going on from {}", folder.display());
-        }
-        if strange || !(begun || is_task) {
-            remove(&folder)?;
-        }
-        std::fs::create_dir_all(&folder).at(&folder)?;
-        let name = match share {
-            Share::Task { index, count } => journal::of_task(index, count),
-            _ => JOURNAL.to_owned(),
-        };
-        let journal = Journal::open(folder.join(name), &fingerprint, is_task)?;
-        Ok(Staging {
-            folder,
-            destination: destination.to_owned(),
-            draft,
-            share,
-            others,
-            journal: Mutex::new(journal),
-            must_equal: None,
-            _lock: lock,
-        })
+    /// The finished artifact that this run goes on from, made with other parameters; only
+    /// after [`crate::Stage::begin_extending`].
+    pub fn before(&self) -> Option<&Path> {
+        self.before.as_deref()
     }
 
     /// The staging folder itself.
@@ -348,13 +304,24 @@ impl Staging {
     }
 
     /// Takes files of the artifact that this run replaces over as they are.
-    pub(crate) fn adopt(&self, lines: Vec<Line>) -> Result<()> {
+    pub(crate) fn adopt(&mut self, old: &Old, names: &[String]) -> Result<()> {
+        let known = |line: &Line| {
+            self.line(&line.entry.name)
+                .is_some_and(|known| known.is_same(line))
+        };
+        let lines: Vec<Line> = (names.iter())
+            .filter_map(|name| old.line(name))
+            .filter(|line| !known(line))
+            .collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let both = self.seconds.zip(old.seconds());
+        self.seconds = both.map(|(own, before)| own + before);
+        self.write_work()?;
         let mut adopted = Vec::with_capacity(lines.len());
         for mut line in lines {
             let name = line.entry.name.clone();
-            if self.line(&name).is_some_and(|known| known.is_same(&line)) {
-                continue;
-            }
             let (from, to) = (self.destination.join(&name), self.path(&name)?);
             if from.exists() {
                 link(&from, &to)?;
@@ -369,6 +336,15 @@ impl Staging {
             adopted.push(line);
         }
         self.journal().enter(adopted)
+    }
+
+    /// Writes down how many seconds of work were before this run.
+    fn write_work(&self) -> Result<()> {
+        let work = Work {
+            seconds: self.seconds,
+            draft: self.draft.clone(),
+        };
+        work.write(&self.folder)
     }
 
     /// Lets this run end with these files or not at all.

@@ -267,6 +267,23 @@ struct Files {
 impl Files {
     fn begin(folder: &Path, base: String, force: bool) -> Result<Files> {
         let staging = folder.join(".export");
+        let foreign = |path: PathBuf| {
+            Err(Error::refused(format!(
+                "{}: is there, and no export has made it; name another folder",
+                path.display()
+            )))
+        };
+        let manifest = folder.join("manifest.json");
+        if manifest.exists() {
+            return foreign(manifest);
+        }
+        for entry in staging.read_dir().into_iter().flatten().flatten() {
+            let path = entry.path();
+            let end = path.extension().unwrap_or_default();
+            if !path.is_file() || !(end == "hdf5" || end == "json") {
+                return foreign(path);
+            }
+        }
         std::fs::create_dir_all(&staging).at(&staging)?;
         let lock = File::open(&staging).at(&staging)?;
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {

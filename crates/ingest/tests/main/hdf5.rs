@@ -225,6 +225,25 @@ fn an_export_is_whole_or_not_there() {
 }
 
 #[test]
+fn an_export_leaves_alone_what_no_export_has_made() {
+    let folder = imported();
+    vocabulary(&folder);
+    let out = folder.path().join("out");
+    let thesis = out.join(".export/thesis.txt");
+    std::fs::create_dir_all(out.join(".export")).unwrap();
+    std::fs::write(&thesis, "do not lose").unwrap();
+    let message = stderr(export(&folder, &["--force"]).code(4));
+    assert!(message.contains("thesis.txt"), "{message}");
+    assert_eq!(std::fs::read(&thesis).unwrap(), b"do not lose");
+    std::fs::remove_file(thesis).unwrap();
+    std::fs::write(out.join("manifest.json"), "{}").unwrap();
+    let message = stderr(export(&folder, &["--force"]).code(4));
+    assert!(message.contains("manifest.json"), "{message}");
+    std::fs::remove_file(out.join("manifest.json")).unwrap();
+    export(&folder, &[]).success();
+}
+
+#[test]
 fn wrong_files_are_named_with_the_way_out() {
     let fails = |break_it: &dyn Fn(&Path), code: i32, expected: &str| {
         let folder = copied();

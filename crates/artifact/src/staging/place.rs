@@ -1,0 +1,182 @@
+//! Where an artifact goes, and what it never takes the place of.
+
+use super::journal::{self, JOURNAL};
+use super::work::WORK;
+use super::{NOTES, disk};
+use crate::manifest::{self, Manifest, SCHEMA};
+use crate::{At, Error, Result, whole};
+use serde_json::Value;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// The folder that `output` means. A link is followed: the artifact takes the place of
+/// what it leads to, and the link stays.
+///
+/// # Errors
+/// [`Error::Usage`] where `output` names no folder that can be replaced.
+pub(crate) fn destination(output: &Path) -> Result<PathBuf> {
+    let destination = whole::followed(output);
+    let usage = |why: &str| {
+        Err(Error::usage(format!(
+            "--output {}: {why}",
+            output.display()
+        )))
+    };
+    match destination.file_name().map(OsStr::to_string_lossy) {
+        None => usage("give the artifact's folder a name"),
+        Some(name) if name.ends_with(".staging") => {
+            usage("unfinished artifacts are called so; name another folder")
+        }
+        Some(_) => {
+            let place = real(&destination);
+            let is_artifact = |folder: &&Path| folder.join(JOURNAL).exists();
+            match place.ancestors().skip(1).find(is_artifact) {
+                Some(artifact) => usage(&format!("lies inside {}", artifact.display())),
+                None => Ok(destination),
+            }
+        }
+    }
+}
+
+/// Refuses an output that is one of the inputs, lies in one or holds one: it would be
+/// changed or lost.
+///
+/// # Errors
+/// [`Error::Usage`] naming both.
+pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let place = real(output);
+    for input in inputs {
+        let from = real(input);
+        if place.starts_with(&from) || from.starts_with(&place) {
+            return Err(Error::usage(format!(
+                "--output {}: is, holds or lies in {}, which is read; name another place",
+                output.display(),
+                input.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let real = path.ancestors().find_map(|known| {
+        let rest = path.strip_prefix(known).ok()?;
+        Some(known.canonicalize().ok()?.join(rest))
+    });
+    real.unwrap_or(path)
+}
+
+/// Refuses a place where there is something else than an artifact of the draft's kind.
+/// Answers whether there is one.
+///
+/// # Errors
+/// [`Error::Refused`] saying what is there.
+pub(crate) fn check(destination: &Path, draft: &Manifest) -> Result<bool> {
+    let refuse = |why: String| {
+        Err(Error::refused(format!(
+            "--output {}: {why}; name another place or move it away",
+            destination.display()
+        )))
+    };
+    if !destination.exists() {
+        return Ok(false);
+    }
+    if !destination.is_dir() {
+        return refuse("there is a file".into());
+    }
+    if is_empty(destination)? {
+        return Ok(false);
+    }
+    // Not by way of `Manifest::read`: one that is damaged is still ours.
+    let text = std::fs::read(destination.join(manifest::FILE));
+    let value: Value = (text.ok())
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    let is_ours = value.get("digest").is_some() && value.get("files").is_some();
+    match value.get("kind").and_then(Value::as_str) {
+        Some(kind) if is_ours && kind != draft.kind => refuse(format!(
+            "there is an artifact of kind {kind:?}, which {} does not make",
+            draft.producer.name
+        )),
+        Some(_) if value.get("schema").and_then(Value::as_u64) > Some(SCHEMA.into()) => {
+            refuse("there is an artifact of a newer version of attend".into())
+        }
+        Some(_) if is_ours => Ok(true),
+        _ if journal::read(&destination.join(JOURNAL)).is_some() => Ok(true),
+        _ => refuse("there is something that is no artifact".into()),
+    }
+}
+
+/// Refuses to replace an artifact in whose folder there are files that are not its own.
+///
+/// # Errors
+/// As [`check`]; [`Error::Refused`] naming such a file.
+pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
+    if !check(destination, draft)? {
+        return Ok(());
+    }
+    let Ok(manifest) = Manifest::read(destination) else {
+        return Ok(());
+    };
+    let own = |name: &Path| {
+        let text = name.to_string_lossy();
+        let hidden = journal::is_journal(&text)
+            || [WORK, disk::REPLACED, NOTES].contains(&&*text)
+            || text.starts_with(".nfs")
+            || text == ".DS_Store";
+        hidden || text == manifest::FILE || manifest.file(&text).is_some()
+    };
+    match strange(destination, Path::new(""), &own)? {
+        None => Ok(()),
+        Some(file) => Err(Error::refused(format!(
+            "--output {}: holds {}, which is no file of the artifact and would be lost with it; move it away",
+            destination.display(),
+            file.display()
+        ))),
+    }
+}
+
+/// A file below `root` that is not `own`; a folder that is own is not looked into.
+fn strange(root: &Path, below: &Path, own: &dyn Fn(&Path) -> bool) -> Result<Option<PathBuf>> {
+    let folder = root.join(below);
+    for entry in folder.read_dir().at(&folder)? {
+        let entry = entry.at(&folder)?;
+        let name = below.join(entry.file_name());
+        let found = match entry.file_type().at(&folder)?.is_dir() {
+            _ if own(&name) => None,
+            true => strange(root, &name, own)?,
+            false => Some(name),
+        };
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a staging folder that is none, whatever its name: answers whether there is
+/// one.
+///
+/// # Errors
+/// [`Error::Refused`] saying that it is somebody else's.
+pub(super) fn is_begun(folder: &Path) -> Result<bool> {
+    if folder.symlink_metadata().is_err() {
+        return Ok(false);
+    }
+    let ours = folder.is_dir()
+        && !folder.is_symlink()
+        && (folder.join(WORK).exists() || !journal::all(folder).is_empty() || is_empty(folder)?);
+    match ours {
+        true => Ok(true),
+        false => Err(Error::refused(format!(
+            "{}: is no unfinished artifact, but has the name of one; move it away",
+            folder.display()
+        ))),
+    }
+}
+
+fn is_empty(folder: &Path) -> Result<bool> {
+    Ok(folder.read_dir().at(folder)?.next().is_none())
+}
