@@ -190,6 +190,7 @@ mod tests {
             output: "kind".into(),
             parameters: parameters.as_object().unwrap().clone(),
             parts: Parts::None,
+            discard: false,
         };
         (stage, description)
     }
