@@ -192,6 +192,7 @@ mod tests {
             output: "kind".into(),
             parameters: parameters.as_object().unwrap().clone(),
             parts: Parts::None,
+            discard: false,
         };
         (stage, description)
     }
