@@ -36,7 +36,6 @@ pub mod shard;
 pub mod signal;
 pub mod stage;
 pub mod staging;
-mod terminal;
 pub mod text;
 pub mod verify;
 pub mod vocabulary;

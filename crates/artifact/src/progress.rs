@@ -1,17 +1,11 @@
 //! Progress of long work: a bar on a terminal, plain lines in a log.
 
-use crate::terminal::Terminal;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
-    MultiProgress::with_draw_target(match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::term_like_with_hz(Box::<Terminal>::default(), 20),
-        false => ProgressDrawTarget::hidden(),
-    })
-});
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Progress towards a known total. May be shared between threads.
