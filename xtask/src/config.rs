@@ -209,7 +209,7 @@ mod tests {
     fn given(text: &str, set: &[&str]) -> Result<Table> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, format!("{text}\n#")).unwrap();
         let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
         Config::read(&path, &set)?.given(&schema())
     }

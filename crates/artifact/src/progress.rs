@@ -7,12 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-static BARS: LazyLock<MultiProgress> = LazyLock::new(|| {
-    MultiProgress::with_draw_target(match std::io::stderr().is_terminal() {
-        true => ProgressDrawTarget::term_like_with_hz(Box::<Terminal>::default(), 20),
-        false => ProgressDrawTarget::hidden(),
-    })
-});
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// Progress towards a known total. May be shared between threads.

@@ -10,16 +10,13 @@ use crate::finite::Float;
 use crate::hashed::Hashed;
 use crate::{At, Error, Result};
 use arrow::array::ArrayData;
-use arrow::array::{
-    Array, ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int64Array, RecordBatch,
-    UInt8Array, make_array,
-};
+use arrow::array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch, make_array};
 use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::convert::try_fb_to_schema;
-use arrow::ipc::reader::{FileDecoder, read_footer_length};
+use arrow::ipc::reader::read_footer_length;
 use arrow::ipc::writer::FileWriter;
-use arrow::ipc::{Block, root_as_footer};
+use arrow::ipc::{self, Block, root_as_footer, root_as_message};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;
@@ -294,8 +291,6 @@ fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {
     let schema = footer.schema().ok_or_else(|| broken("no schema"))?;
     let schema = Arc::new(try_fb_to_schema(schema).map_err(|e| broken(&e.to_string()))?);
     let (dtype, shape) = tensor_type(&schema)?;
-    // Another program's file may be aligned to 8 bytes only.
-    let decoder = FileDecoder::new(schema, footer.version()).with_require_alignment(false);
     let blocks: Vec<Block> = footer
         .recordBatches()
         .map(|blocks| blocks.iter().copied().collect())
@@ -310,13 +305,11 @@ fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {
     for block in blocks {
         let bytes =
             slice(&buffer, &block).ok_or_else(|| broken("a batch lies outside the file"))?;
-        let batch = decoder
-            .read_record_batch(&block, &bytes)
-            .map_err(|e| broken(&e.to_string()))?
-            .ok_or_else(|| broken("empty block"))?;
-        shard
-            .push(&batch)
-            .ok_or_else(|| "its columns are not image_id and a tensor, without nulls".to_owned())?;
+        shard.push(&bytes, block.metaDataLength())?;
+        // Each id is eight bytes of the file, unless batches lie over each other.
+        if shard.ids.len() > buffer.len() / 8 {
+            return Err(broken("batches lie over each other"));
+        }
     }
     Ok(shard)
 }
@@ -330,34 +323,53 @@ fn slice(buffer: &Buffer, block: &Block) -> Option<Buffer> {
 }
 
 impl TensorShard {
-    fn push(&mut self, batch: &RecordBatch) -> Option<()> {
-        let first = self.ids.len();
-        if batch.columns().iter().any(|column| column.null_count() > 0) {
-            return None;
+    /// Takes a batch: `bytes` are its message, so long as `message` says, and its body.
+    /// By hand: arrow-rs panics at lengths and offsets that no good file has.
+    fn push(&mut self, bytes: &Buffer, message: i32) -> std::result::Result<(), String> {
+        const STRANGE: &str = "a batch is damaged, or not of image_id and a tensor";
+        let message = usize::try_from(message).map_err(|_| STRANGE)?;
+        let header = bytes.get(..message).ok_or(STRANGE)?;
+        // A mark that files of Arrow before 0.15 don't have, and the length.
+        let header = header.strip_prefix(&[0xff; 4]).unwrap_or(header);
+        let header = root_as_message(header.get(4..).ok_or(STRANGE)?);
+        let batch = header
+            .ok()
+            .and_then(|header| header.header_as_record_batch());
+        let batch = batch.ok_or(STRANGE)?;
+        if batch.compression().is_some() {
+            return Err("its batches are compressed; write them without compression".into());
         }
-        self.ids
-            .extend_from_slice(crate::record::column::<Int64Array>(batch, 0)?.values());
-        let tensors = crate::record::column::<FixedSizeListArray>(batch, 1)?;
-        let values = tensors.values().as_any();
-        let buffer = match self.dtype {
-            Dtype::U8 => values
-                .downcast_ref::<UInt8Array>()?
-                .values()
-                .inner()
-                .clone(),
-            Dtype::F16 => values
-                .downcast_ref::<Float16Array>()?
-                .values()
-                .inner()
-                .clone(),
-            Dtype::F32 => values
-                .downcast_ref::<Float32Array>()?
-                .values()
-                .inner()
-                .clone(),
+        let body = bytes.slice(message);
+        let (ids, numbers) = self.columns(&batch, &body).ok_or(STRANGE)?;
+        self.batches.push((self.ids.len(), numbers));
+        let ids = ids.as_chunks().0.iter();
+        self.ids.extend(ids.map(|id| i64::from_le_bytes(*id)));
+        Ok(())
+    }
+
+    /// The bytes of the ids and of the tensors' numbers.
+    fn columns(&self, batch: &ipc::RecordBatch, body: &Buffer) -> Option<(Buffer, Buffer)> {
+        let rows = usize::try_from(batch.length()).ok()?;
+        let numbers = rows.checked_mul(self.row_bytes)?;
+        // Of the ids, the list and its numbers: how many there are, and how many are null.
+        let expected = [rows, rows, numbers / self.dtype.bytes()];
+        let nodes = batch.nodes()?;
+        let good = nodes.len() == expected.len()
+            && nodes.iter().zip(expected).all(|(node, length)| {
+                usize::try_from(node.length()) == Ok(length) && node.null_count() == 0
+            });
+        // Validity and ids; the list's validity; validity and numbers.
+        let buffers = batch
+            .buffers()
+            .filter(|buffers| good && buffers.len() == 5)?;
+        let part = |index: usize, length: usize| {
+            let buffer = buffers.get(index);
+            let start = usize::try_from(buffer.offset()).ok()?;
+            let there = usize::try_from(buffer.length()).ok()?;
+            let inside = start.checked_add(length)? <= body.len();
+            (inside && length <= there).then(|| body.slice_with_length(start, length))
         };
-        (buffer.len() == batch.num_rows() * self.row_bytes)
-            .then(|| self.batches.push((first, buffer)))
+        Some((part(1, rows.checked_mul(8)?)?, part(4, numbers)?))
     }
 }
 

@@ -55,6 +55,32 @@ fn a_cut_shard_is_refused_at_every_length() {
     }
 }
 
+/// Lengths and offsets that no good file has: a message, no panic.
+#[test]
+fn a_shard_with_any_byte_changed_is_refused_or_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.arrow");
+    let mut writer =
+        TensorShardWriter::create(&path, "f", Dtype::F16, &[2, 2], &["cell", "channel"]).unwrap();
+    (0..2).for_each(|id| writer.push(id, &[1; 8]).unwrap());
+    writer.finish().unwrap();
+    let good = std::fs::read(&path).unwrap();
+    for place in 0..good.len() {
+        for value in [0, 0x7f, 0x80, 0xff, good[place] ^ 1] {
+            let mut bytes = good.clone();
+            bytes[place] = value;
+            std::fs::write(&path, &bytes).unwrap();
+            let Ok(shard) = TensorShard::open(&path) else {
+                continue;
+            };
+            let row = shard.shape().iter().product::<usize>() * shard.dtype().bytes();
+            for n in 0..shard.rows() {
+                assert_eq!(shard.row(n).unwrap().len(), row, "{place} {value}");
+            }
+        }
+    }
+}
+
 #[test]
 fn records_come_back_and_strange_tables_are_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -351,7 +351,7 @@ fn a_signal_to_the_runner_alone_is_passed_on_once() {
 #[test]
 fn a_hangup_that_is_ignored_stays_ignored() {
     let place = Place::new();
-    let mut runner = place.command(&RUN);
+    let runner = place.command(&RUN);
     let program = runner.get_program().to_owned();
     place.stage(
         "first",
@@ -363,14 +363,16 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     let mut nohup = Command::new("nohup");
     nohup.arg(program).args(RUN);
     for (name, value) in runner.get_envs() {
-        nohup.env(name, value.unwrap_or_default());
+        match value {
+            Some(value) => nohup.env(name, value),
+            None => nohup.env_remove(name),
+        };
     }
     nohup.current_dir(runner.get_current_dir().unwrap());
     let output = nohup.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert_eq!(place.log().len(), 2);
-    drop(runner.stdin(std::process::Stdio::null()));
 }
 
 /// Who reads the log is gone: the run goes on.
@@ -416,7 +418,7 @@ fn a_refused_attempt_leaves_the_config_of_what_is_there() {
 fn a_config_in_another_encoding_or_format_is_named() {
     let place = Place::new();
     let path = place.path("c.toml");
-    let mut refused = |bytes: &[u8], words: &str| {
+    let refused = |bytes: &[u8], words: &str| {
         std::fs::write(&path, bytes).unwrap();
         let outcome = place.xtask(&RUN);
         assert_eq!(outcome.code, Some(2), "{}", outcome.stderr);
