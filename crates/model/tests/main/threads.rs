@@ -15,7 +15,9 @@ fn environment() {
 
 fn seen(set: &[(&str, &str)], more: &[&str]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    NAMES.iter().for_each(|name| drop(command.env_remove(name)));
+    for name in NAMES {
+        command.env_remove(name);
+    }
     command.envs(set.iter().copied());
     command.args([
         "threads::environment",
