@@ -147,6 +147,11 @@ impl Mended {
             }
         }
         mended.bytes.extend([0xff, EOI]);
+        if let Some(last) = mended.data.len().checked_sub(1)
+            && !mended.complete
+        {
+            mended.trim(last, 0);
+        }
         mended
     }
 
@@ -156,15 +161,22 @@ impl Mended {
         self.data.push((begin, self.bytes.len()));
     }
 
-    /// Takes the last bytes of a piece of data away.
+    /// Takes the last bytes of a piece of data away, and zeros before them: those are
+    /// codes, too, and what a broken download is filled up with. Data end in ones.
     fn trim(&mut self, which: usize, count: usize) -> bool {
         let Some(&(begin, end)) = self.data.get(which) else {
             return false;
         };
-        let Some(kept) = end.checked_sub(count).filter(|&kept| kept >= begin) else {
+        let Some(mut kept) = end.checked_sub(count).filter(|&kept| kept >= begin) else {
             return false;
         };
-        self.trailer |= which + 1 == self.data.len();
+        while let [.., before, 0] = self.bytes[begin..kept]
+            && before != 0xff
+        {
+            kept -= 1;
+        }
+        let count = end - kept;
+        self.trailer |= count > 0 && which + 1 == self.data.len();
         self.bytes.drain(kept..end);
         self.data[which].1 = kept;
         for (begin, end) in &mut self.data[which + 1..] {
