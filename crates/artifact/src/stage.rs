@@ -56,7 +56,8 @@ pub struct StageSpec {
     /// What of it can be made again alone.
     pub parts: Parts,
     /// Parameters (`section.key`) that don't shape the output and are kept out
-    /// of its manifest: paths, numbers of threads, devices.
+    /// of its manifest: paths, numbers of threads, devices. `section.key=value`: kept
+    /// out where it has that value.
     pub unrecorded: &'static [&'static str],
 }
 
@@ -234,8 +235,14 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             config::load::<C>(args.config.as_deref(), &args.set, spec.unrecorded)?;
         let mut recorded = serde_json::to_value(&config).map_err(Error::internal)?;
         for name in spec.unrecorded {
+            let (name, only) = match name.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (*name, None),
+            };
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
-            if let Some(section) = recorded.get_mut(section).and_then(Value::as_object_mut) {
+            if let Some(section) = recorded.get_mut(section).and_then(Value::as_object_mut)
+                && only.is_none_or(|only| section.get(key).is_some_and(|is| is.to_string() == only))
+            {
                 section.remove(key);
             }
         }

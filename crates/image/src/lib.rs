@@ -6,6 +6,7 @@
 
 mod jpeg;
 mod load;
+mod orientation;
 mod other;
 mod resize;
 
@@ -29,24 +30,28 @@ pub struct Photograph {
 /// How to decode.
 #[derive(Clone, Copy, Debug)]
 pub struct DecodeOptions {
-    /// Turn the picture as its EXIF orientation says. The tutorial and
-    /// torchvision ignore it.
+    /// Turn the picture as its EXIF orientation says, or else its XMP. The tutorial
+    /// and torchvision ignore it. A TIFF is turned always, as in Pillow.
     pub exif_orientation: bool,
     /// Refuse pictures of more pixels, before memory is taken for them.
     pub max_pixels: u64,
     /// Decode JPEGs fast, not exactly, to a half, a quarter or an eighth where
     /// that still has so many columns and rows: pixels are no longer Pillow's.
     pub fast: Option<(u32, u32)>,
+    /// Refuse pictures that break their format's rules although every pixel is
+    /// there: [`Loaded::damage`].
+    pub refuse_damaged: bool,
 }
 
 impl Default for DecodeOptions {
-    /// No turning; at most 89,478,485 pixels (256 MiB of three bytes, where Pillow
+    /// No turning, nothing damaged refused; at most 89,478,485 pixels (256 MiB of three bytes, where Pillow
     /// begins to warn of decompression bombs).
     fn default() -> Self {
         DecodeOptions {
             exif_orientation: false,
             max_pixels: 256 * 1024 * 1024 / 3,
             fast: None,
+            refuse_damaged: false,
         }
     }
 }
@@ -88,26 +93,45 @@ impl DecodeError {
     }
 }
 
-/// Decodes any image that libjpeg-turbo or the `image` crate reads, recognised
-/// by its content, to 8-bit RGB as Pillow's `convert("RGB")` does: grey is
-/// repeated, a palette looked up, alpha dropped, CMYK and YCCK (inverted, as
-/// Adobe writes them) multiplied out without a colour profile, of an animation
-/// the first frame. 16-bit channels keep their upper byte (Pillow does so for
-/// colour and clips grey at 255, which loses the picture).
+/// Decodes JPEG, PNG, WebP, BMP, GIF and TIFF, recognised by their content, to 8-bit
+/// RGB as Pillow's `convert("RGB")` does: grey is repeated, a palette looked up, alpha
+/// dropped, CMYK and YCCK (of JPEGs inverted, as Adobe writes them) multiplied out
+/// without a colour profile, of an animation the first frame. 16-bit channels keep
+/// their upper byte (Pillow does so for colour and clips grey at 255, which loses the
+/// picture). A TIFF's floats and 32-bit numbers are read where they lie between 0 and
+/// 255.
+///
+/// Pixels and error are a function of `bytes` and `options`, whatever the thread has
+/// decoded before. A picture that breaks its format's rules is decoded only if every
+/// pixel is there.
 ///
 /// # Errors
-/// [`DecodeError`]. A JPEG without its end is truncated, as in Pillow, even
+/// [`DecodeError`]. A JPEG that ends in its pixels is truncated, as in Pillow, even
 /// where libjpeg would fill the rest with grey.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeError> {
+    decode_and_judge(bytes, options).map(|(photograph, _)| photograph)
+}
+
+/// A photograph, and what is damaged in its file.
+type Decoded = (Photograph, Option<String>);
+
+fn decode_and_judge(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Truncated("the file is empty".into()));
     }
-    if bytes.starts_with(&[0xff, 0xd8]) {
+    let decoded = if bytes.starts_with(&[0xff, 0xd8]) {
         jpeg::decode(bytes, options)
     } else {
         other::decode(bytes, options)
+    }?;
+    match decoded {
+        (_, Some(damage)) if options.refuse_damaged => Err(DecodeError::Corrupt(damage)),
+        decoded => Ok(decoded),
     }
 }
+
+/// What to do with a picture of a kind that is not read here.
+const CONVERT: &str = "convert it to JPEG or PNG, with ImageMagick for example";
 
 /// Refuses too many pixels.
 fn check_size(width: u64, height: u64, options: &DecodeOptions) -> Result<(), DecodeError> {
@@ -122,4 +146,17 @@ fn check_size(width: u64, height: u64, options: &DecodeOptions) -> Result<(), De
         });
     }
     Ok(())
+}
+
+/// CMYK as the file has it, that is inverted (Pillow takes every CMYK JPEG so, and
+/// so do the programs that write them), to RGB by Pillow's formula: `k - (255 - c) *
+/// k / 255`, rounded.
+fn cmyk_to_rgb(pixels: &mut [u8]) {
+    for [r, g, b, k] in pixels.as_chunks_mut::<4>().0 {
+        let k = u32::from(*k);
+        for c in [r, g, b] {
+            let t = (255 - u32::from(*c)) * k + 128;
+            *c = (k - ((t + (t >> 8)) >> 8)) as u8;
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! From a file's bytes to what a data set holds, for one image after the other.
 
 use crate::resize::resize_into;
-use crate::{DecodeError, DecodeOptions, decode, jpeg, to_planar};
+use crate::{DecodeError, DecodeOptions, decode_and_judge, jpeg, to_planar};
 use std::cell::RefCell;
 
 thread_local! {
@@ -17,20 +17,23 @@ pub struct Loaded {
     pub height: u32,
     /// uint8 (3, H, W), red first.
     pub planar: Vec<u8>,
+    /// What in the file breaks its format's rules although every pixel is there: a
+    /// missing end, a wrong checksum or restart marker.
+    pub damage: Option<String>,
 }
 
-/// [`decode`], [`resize`](crate::resize) to `height` x `width`, [`to_planar`]. The
+/// [`decode`](crate::decode), [`resize`](crate::resize) to `height` x `width`, [`to_planar`]. The
 /// thread keeps the memory in between for the next image.
 ///
 /// # Errors
-/// As [`decode`].
+/// As [`decode`](crate::decode).
 pub fn load(
     bytes: &[u8],
     options: &DecodeOptions,
     height: u32,
     width: u32,
 ) -> Result<Loaded, DecodeError> {
-    let photograph = decode(bytes, options)?;
+    let (photograph, damage) = decode_and_judge(bytes, options)?;
     let planar = RESIZED.with_borrow_mut(|resized| {
         resize_into(&photograph, height, width, resized);
         to_planar(resized, height, width)
@@ -39,6 +42,7 @@ pub fn load(
         width: photograph.full.0,
         height: photograph.full.1,
         planar,
+        damage,
     };
     jpeg::keep(photograph.rgbx);
     Ok(loaded)

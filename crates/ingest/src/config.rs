@@ -55,7 +55,8 @@ pub struct Section {
     /// Height and width of all images in the artifact, in pixels. The
     /// photographs are resized to it without keeping their aspect ratio.
     pub image_size: u32,
-    /// Whether photographs are turned as their EXIF orientation says. Boxes of
+    /// Whether photographs are turned as their EXIF orientation says, or else their
+    /// XMP. TIFFs are turned always, as in Pillow. Boxes of
     /// `objects` are not turned with them.
     pub exif_orientation: bool,
     /// Whether JPEGs are decoded fast instead of exactly: to a half, a quarter or
@@ -69,6 +70,11 @@ pub struct Section {
     pub max_rejected_fraction: f64,
     /// Photographs of more pixels are rejected as `too-large`.
     pub max_pixels: u64,
+    /// Whether photographs are rejected, as `corrupt`, that break their format's rules
+    /// although every pixel is there: a PNG without its end or with a wrong checksum, a
+    /// JPEG without its end marker or with wrong restart markers. Otherwise they are
+    /// read, and the ledger has them as `damaged`. Recorded only where it is true.
+    pub refuse_damaged: bool,
 }
 
 impl Default for Section {
@@ -90,6 +96,7 @@ impl Default for Section {
             shard_size: 1024,
             max_rejected_fraction: 0.01,
             max_pixels: attend_image::DecodeOptions::default().max_pixels,
+            refuse_damaged: false,
         }
     }
 }

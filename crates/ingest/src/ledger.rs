@@ -1,7 +1,8 @@
 //! What was left out, why, and how that is told.
 //!
 //! Every image, caption and box that the annotations list and the artifact has not is
-//! one row of `rejected.parquet`, with one of these reasons:
+//! one row of `rejected.parquet`, with one of these reasons. The last is of an image
+//! that the artifact has:
 //!
 //! | reason | of | meaning |
 //! |---|---|---|
@@ -22,12 +23,17 @@
 //! | `image-rejected` | caption, box | it could be used, but its image can't |
 //! | `bad-box` | box | not four numbers, or nothing of it lies within the image |
 //! | `no-category` | box | its category is not listed |
+//! | `damaged` | image | it is used, for every pixel is there, but its file breaks its format's rules (`dataset.refuse_damaged`) |
 
+use crate::select::Candidate;
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::text::escaped;
 use attend_artifact::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// The reason of an image that was not left out.
+const DAMAGED: &str = "damaged";
 
 /// Row of a rejected image.
 pub fn image(
@@ -44,6 +50,16 @@ pub fn image(
         reason: reason.into(),
         detail: detail.into(),
     }
+}
+
+/// Row of an image that is used although its file is damaged.
+pub fn damaged(candidate: &Candidate, damage: String) -> RejectedRecord {
+    image(candidate.image_id, &candidate.file_name, DAMAGED, damage)
+}
+
+/// How many rows are of what was left out.
+pub fn left_out(rows: &[RejectedRecord]) -> u64 {
+    rows.iter().filter(|row| row.reason != DAMAGED).count() as u64
 }
 
 /// Row of a rejected caption.
@@ -88,7 +104,10 @@ pub fn check(
     root: &Path,
     table: &Path,
 ) -> Result<()> {
-    let images = || rejected.iter().filter(|row| row.kind == "image");
+    let images = || {
+        let left_out = |row: &&RejectedRecord| row.kind == "image" && row.reason != DAMAGED;
+        rejected.iter().filter(left_out)
+    };
     // What is left out on purpose is no loss.
     let lost = || images().filter(|row| row.reason != "no-split");
     let wanted = listed - (images().count() - lost().count());
@@ -116,28 +135,39 @@ pub fn check(
 
 /// Says in a few lines what was left out.
 pub fn report(rejected: &[RejectedRecord]) {
+    let damaged = || rejected.iter().filter(|row| row.reason == DAMAGED);
+    if let Some(first) = damaged().next() {
+        tracing::warn!(
+            "used {} damaged images; first: {}",
+            damaged().count(),
+            line(first)
+        );
+    }
     for (kind, kinds) in [
         ("image", "images"),
         ("caption", "captions"),
         ("box", "boxes"),
     ] {
         let rows = || {
-            rejected
-                .iter()
-                .filter(|row| row.kind == kind && row.reason != "image-rejected")
+            rejected.iter().filter(|row| {
+                row.kind == kind && !["image-rejected", DAMAGED].contains(&&*row.reason)
+            })
         };
         let Some(first) = rows().next() else { continue };
         tracing::warn!("left out {kinds}: {}; first: {}", sums(rows()), line(first));
     }
 }
 
-/// How many were left out for each reason, for the manifest: `rejected.missing`.
+/// How many were left out for each reason, for the manifest: `rejected.missing`; and
+/// how many are `damaged`.
 pub fn counts(rejected: &[RejectedRecord]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for row in rejected {
-        *counts
-            .entry(format!("rejected.{}", row.reason))
-            .or_default() += 1;
+        let name = match &*row.reason {
+            DAMAGED => DAMAGED.to_owned(),
+            reason => format!("rejected.{reason}"),
+        };
+        *counts.entry(name).or_default() += 1;
     }
     counts
 }

@@ -2,7 +2,7 @@
 
 use crate::config::{Format, Section};
 use crate::source::Source;
-use attend_image::DecodeOptions;
+use attend_image::{DecodeError, DecodeOptions};
 use serde::{Deserialize, Serialize};
 
 /// A photograph, decoded and resized.
@@ -16,6 +16,8 @@ pub struct Loaded {
     pub pixels: Vec<u8>,
     /// CRC-32C and length of the file: whether it has changed since.
     pub source: String,
+    /// What is damaged in the file although every pixel is there.
+    pub damage: Option<String>,
 }
 
 /// Why a photograph can't be used.
@@ -42,20 +44,28 @@ pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loade
             height: size,
             pixels: bytes,
             source,
+            damage: None,
         });
     }
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
         max_pixels: section.max_pixels,
         fast: section.fast.then_some((size, size)),
+        refuse_damaged: section.refuse_damaged,
     };
     let loaded = attend_image::load(&bytes, &options, size, size);
-    let loaded = loaded.map_err(|e| refuse(e.code(), e))?;
+    let loaded = loaded.map_err(|e| match e {
+        DecodeError::TooLarge { .. } => {
+            refuse(e.code(), format!("{e}: dataset.max_pixels allows more"))
+        }
+        e => refuse(e.code(), e),
+    })?;
     Ok(Loaded {
         width: loaded.width,
         height: loaded.height,
         pixels: loaded.planar,
         source,
+        damage: loaded.damage,
     })
 }
 

@@ -27,6 +27,9 @@ pub enum Outcome {
         height: u32,
         /// Which file it was, [`Loaded::source`].
         source: String,
+        /// [`Loaded::damage`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        damage: Option<String>,
     },
     /// It is not.
     Rejected(Refusal),
@@ -171,12 +174,14 @@ fn write_shard(
                 height,
                 pixels,
                 source,
+                damage,
             }) => {
                 writer.push(candidate.image_id, &pixels)?;
                 Outcome::Kept {
                     width,
                     height,
                     source,
+                    damage,
                 }
             }
             Err(refusal) => Outcome::Rejected(refusal),

@@ -32,6 +32,7 @@ pub const SPEC: StageSpec = StageSpec {
         "dataset.objects",
         "dataset.follow_links",
         "dataset.max_rejected_fraction",
+        "dataset.refuse_damaged=false",
     ],
 };
 
@@ -202,7 +203,14 @@ impl Tables {
         for (candidate, outcome) in run.candidates.iter().zip(outcomes) {
             match outcome {
                 Outcome::Rejected(refusal) => self.reject(candidate, &refusal),
-                Outcome::Kept { width, height, .. } => {
+                Outcome::Kept {
+                    width,
+                    height,
+                    damage,
+                    ..
+                } => {
+                    let note = |damage| ledger::damaged(candidate, damage);
+                    self.rejected.extend(damage.map(note));
                     self.keep(candidate, (width, height), run.file(), row);
                     row += 1;
                 }
@@ -262,7 +270,7 @@ impl Tables {
             ("images".to_owned(), self.images.len() as u64),
             ("captions".to_owned(), self.captions.len() as u64),
             ("objects".to_owned(), self.objects.len() as u64),
-            ("rejected".to_owned(), self.rejected.len() as u64),
+            ("rejected".to_owned(), ledger::left_out(&self.rejected)),
             ("image_height".to_owned(), side),
             ("image_width".to_owned(), side),
         ];

@@ -187,3 +187,85 @@ fn hostile_split_names_stay_in_the_artifact() {
         ]
     );
 }
+
+/// Every pixel is there: it is used and said, or refused where that is wanted.
+#[test]
+fn a_damaged_photograph_is_used_and_said() {
+    let png = fixture("rgba.png");
+    let jpeg = fixture("restarts.jpg");
+    let trailer = [&jpeg[..jpeg.len() - 2], b"\0\0SEFT"].concat();
+    let annotations = br#"{"images": [
+        {"filename": "good.jpg", "imgid": 0, "split": "train", "sentences": [{"raw": "one", "sentid": 0}]},
+        {"filename": "cut.png", "imgid": 1, "split": "train", "sentences": [{"raw": "two", "sentid": 1}]},
+        {"filename": "trailer.jpg", "imgid": 2, "split": "train", "sentences": [{"raw": "three", "sentid": 2}]}]}"#;
+    let folder = data_set(&[
+        ("dataset_coco.json", annotations),
+        ("good.jpg", &jpeg),
+        ("cut.png", &png[..png.len() - 12]),
+        ("trailer.jpg", &trailer),
+    ]);
+    let small = "dataset.image_size=8";
+    let run = ingest(&folder, "out", &[small]).success();
+    let log = String::from_utf8_lossy(&run.get_output().stderr).into_owned();
+    assert!(
+        log.contains("used 2 damaged images") && !log.contains("left out"),
+        "{log}"
+    );
+    let (artifact, dataset) = open(&folder, "out");
+    assert_eq!((dataset.images().len(), dataset.captions().len()), (3, 3));
+    let rows = dataset.rejected().iter();
+    let rows: Vec<_> = rows
+        .map(|row| (row.id, &*row.reason, &*row.detail))
+        .collect();
+    let damage = [
+        (1, "damaged", "no end chunk"),
+        (2, "damaged", "no end marker"),
+    ];
+    assert_eq!(rows, damage);
+    assert_eq!(
+        (artifact.count("rejected"), artifact.count("damaged")),
+        (0, 2)
+    );
+    // The default leaves the digests of good data sets as they were.
+    assert!(
+        !artifact
+            .manifest
+            .config
+            .to_string()
+            .contains("refuse_damaged")
+    );
+
+    let refuse = "dataset.refuse_damaged=true";
+    ingest(
+        &folder,
+        "out",
+        &[small, refuse, "dataset.max_rejected_fraction=1"],
+    )
+    .success();
+    let (artifact, dataset) = open(&folder, "out");
+    assert_eq!(dataset.images().len(), 1);
+    assert_eq!(artifact.manifest.counts["rejected.corrupt"], 2);
+}
+
+#[test]
+fn too_large_names_the_key() {
+    let annotations = br#"{"images": [
+        {"filename": "a.jpg", "imgid": 0, "split": "train", "sentences": [{"raw": "one", "sentid": 0}]},
+        {"filename": "b.bmp", "imgid": 1, "split": "train", "sentences": [{"raw": "two", "sentid": 1}]}]}"#;
+    let folder = data_set(&[
+        ("dataset_coco.json", annotations),
+        ("a.jpg", &fixture("rgb420.jpg")),
+        ("b.bmp", &large_bmp()),
+    ]);
+    let set = [
+        "dataset.max_pixels=10000",
+        "dataset.max_rejected_fraction=1",
+    ];
+    ingest(&folder, "out", &set).success();
+    let (_, dataset) = open(&folder, "out");
+    let detail = &dataset.rejected()[0].detail;
+    assert!(
+        detail.contains("200 x 200") && detail.contains("dataset.max_pixels"),
+        "{detail}"
+    );
+}

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
 
+mod alone;
+mod named;
+mod odd;
+
 use attend_image::{DecodeError, DecodeOptions, Photograph, decode, load, resize, to_planar};
 use std::path::{Path, PathBuf};
 
@@ -60,6 +64,20 @@ fn pixels_are_pillows() {
         "rgb.gif",
         "lossless.webp",
         "lossy.webp",
+        "arithmetic.jpg",
+        "restarts.jpg",
+        "offset.gif",
+        "bilevel.tif",
+        "palette.tif",
+        "palette4.tif",
+        "grey-alpha.tif",
+        "float.tif",
+        "cmyk.tif",
+        "ycbcr.tif",
+        "premultiplied.tif",
+        "zstd.tif",
+        "big.tif",
+        "turned.tif",
     ];
     for name in names {
         let found = difference(name, &format!("{name}.rgb"), &DecodeOptions::default());
