@@ -159,7 +159,10 @@ impl Features {
 
     /// The image of each row of each shard.
     pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
-        self.shards.iter().flat_map(|(_, shard)| shard.ids()).copied()
+        self.shards
+            .iter()
+            .flat_map(|(_, shard)| shard.ids())
+            .copied()
     }
 
     /// Number of images.

@@ -42,7 +42,6 @@ pub mod shard;
 pub mod signal;
 pub mod stage;
 pub mod staging;
-mod terminal;
 pub mod verify;
 pub mod vocabulary;
 pub mod whole;

@@ -1,6 +1,5 @@
 //! Progress of long work: a bar on a terminal, plain lines in a log.
 
-use crate::terminal::Terminal;
 use crate::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
