@@ -9,6 +9,7 @@ use crate::{Artifact, At, Error, Record, Result, model};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
+use std::hash::Hash;
 
 /// All that is wrong with an artifact's content, file by file. Bytes are compared by
 /// [`Artifact::verify`].
@@ -100,10 +101,7 @@ impl Faults<'_> {
 }
 
 /// What comes a second time.
-fn twice<T: Eq + std::hash::Hash>(ids: impl Iterator<Item = T>) -> Vec<T>
-where
-    T: Copy,
-{
+fn twice<T: Copy + Eq + Hash>(ids: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     ids.filter(|id| !seen.insert(*id)).collect()
 }
@@ -134,7 +132,9 @@ fn dataset(faults: &mut Faults) -> Result<()> {
     let named: HashSet<(&str, i64)> = (images.iter())
         .map(|image| (image.shard.as_str(), image.image_id))
         .collect();
-    for (name, shard) in dataset.shards() {
+    let mut shards: Vec<_> = dataset.shards().collect();
+    shards.sort_by_key(|(name, _)| *name);
+    for (name, shard) in shards {
         let unnamed = shard
             .ids()
             .iter()

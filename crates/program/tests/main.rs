@@ -1,4 +1,5 @@
 //! How programs end.
+#![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Output, Stdio};
 

@@ -275,6 +275,7 @@ fn cell(value: Option<&Value>) -> String {
                 0.1..1000.0 => format!("{number:.4}"),
                 // Parameters such as 0.00025, as they were given.
                 _ if whole.len() <= 8 => whole,
+                0.001..0.1 => format!("{number:.4}"),
                 _ => format!("{number:.3e}"),
             }
         }
@@ -351,7 +352,7 @@ mod tests {
         assert_eq!(number(0.0), "0");
         assert_eq!(number(0.00025), "0.00025");
         assert_eq!(number(0.875), "0.8750");
-        assert_eq!(number(0.012_345_678_9), "1.235e-2");
+        assert_eq!(number(0.012_345_678_9), "0.0123");
         assert_eq!(number(5000.0), "5000");
     }
 
