@@ -20,6 +20,7 @@ use attend_train::embeddings;
 use attend_train::network::Network;
 use attend_train::run::Run;
 use attend_train::start::Start;
+use attend_train::validate::Judge;
 use clap::Parser;
 use std::ffi::OsString;
 use std::path::Path;
@@ -103,6 +104,14 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         let input = file("decoder.embeddings", path, "embeddings")?;
         extra.push(("embeddings", input));
     }
+    let scorer = scorer(config.train.stop_metric)?;
+    if let Some(data) = &scorer.meteor {
+        let input = Input {
+            kind: "meteor".into(),
+            digest: format!("{:08x}", data.checksum()),
+        };
+        extra.push(("meteor", input));
+    }
     let Some(staging) = stage.begin(&extra)? else {
         return Ok(());
     };
@@ -121,6 +130,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let opened = Dataset::open(dataset)?;
     let size = opened.image_size().map(|n| n as i64);
     let data = Data::new(opened, source, encoded, &config.train.validation_split)?;
+    let judge = Judge::new(&data, words.tokenizer, scorer, &config.train)?;
     let mut card = ModelCard {
         encoder: config.encoder.config.clone(),
         decoder: decoder_config(config, &words),
@@ -180,7 +190,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     }
     let mut run = Run {
         train: &config.train,
-        scorer: scorer(config.train.stop_metric)?,
+        judge,
         data: &data,
         vocabulary: &words,
         vocabulary_file: &vocabulary_file,
