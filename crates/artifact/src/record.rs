@@ -3,7 +3,7 @@
 //! A table is a plain Parquet file (zstd) that any reader opens; a record type
 //! says which columns it has, and reading checks names and types.
 
-use crate::{At, Error, Result};
+use crate::{At, Error, Result, whole};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
@@ -31,7 +31,26 @@ pub trait Record: Sized {
     /// # Errors
     /// [`Error::Internal`] where the file can't be written.
     fn write(path: &Path, rows: &[Self]) -> Result<()> {
-        let mut table = Table::create::<Self>(path)?;
+        Self::write_to(File::create(path).at(path)?, path, rows)
+    }
+
+    /// As [`Record::write`], but that the file is there whole or not at all
+    /// ([`whole::write`]).
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the file can't be written.
+    fn write_whole(path: &Path, rows: &[Self]) -> Result<()> {
+        whole::write(path, |file| {
+            Self::write_to(file.try_clone().at(path)?, path, rows)
+        })
+    }
+
+    /// Writes a table of these rows into a file that is open; errors name `path`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the file can't be written.
+    fn write_to(file: File, path: &Path, rows: &[Self]) -> Result<()> {
+        let mut table = Table::begin::<Self>(file, path)?;
         for chunk in rows.chunks(1 << 16) {
             table.write(Self::columns(chunk))?;
         }
@@ -103,12 +122,15 @@ impl Table {
     /// # Errors
     /// [`Error::Internal`] where the file can't be written.
     pub fn create<R: Record>(path: &Path) -> Result<Table> {
+        Table::begin::<R>(File::create(path).at(path)?, path)
+    }
+
+    fn begin<R: Record>(file: File, path: &Path) -> Result<Table> {
         let schema: SchemaRef = Arc::new(R::schema());
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by("attend".to_owned())
             .build();
-        let file = File::create(path).at(path)?;
         Ok(Table {
             writer: ArrowWriter::try_new(file, schema.clone(), Some(properties)).at(path)?,
             path: path.to_owned(),

@@ -6,6 +6,7 @@ pub use crate::encoded::EncodedRecord;
 
 use crate::{Artifact, At, Error, Record, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use unicode_segmentation::UnicodeSegmentation;
@@ -60,6 +61,16 @@ impl Tokenizer {
                 words.filter(|word| !word.is_empty()).for_each(take);
             }
             Tokenizer::UnicodeWords => text.unicode_words().for_each(take),
+        }
+    }
+
+    /// A caption as scores read it. The official scorers tell words apart where English
+    /// does; what this tokeniser splits elsewhere is split by it first, as a model's own
+    /// captions come.
+    pub fn for_scores(self, caption: &str) -> Cow<'_, str> {
+        match self {
+            Tokenizer::LowercaseAlphanumeric => caption.into(),
+            Tokenizer::UnicodeWords => self.words(caption).join(" ").into(),
         }
     }
 

@@ -26,11 +26,16 @@ pub struct Cider {
     pub corpus: f64,
     /// Of each image, in the order given.
     pub per_image: Vec<f64>,
+    /// Whether the formula gives 0 whatever the captions say: no n-gram of the
+    /// references is rarer than another where there is one image only, or where the
+    /// references of all images are alike.
+    pub degenerate: bool,
 }
 
 /// Scores one hypothesis per image against that image's references, both as
 /// lists of words; rarity is counted over these very references. Without images
-/// the corpus scores 0; so does a single image, as nothing in it is rare.
+/// the corpus scores 0; so does a single image, as nothing in it is rare
+/// ([`Cider::degenerate`]).
 ///
 /// Equal to `pycocoevalcap.cider.cider.Cider()`, version 1.2, to within rounding.
 ///
@@ -98,6 +103,7 @@ impl Corpus {
         let parts = crate::in_parts(self.images(), crate::cores(), |images| {
             let mut room = [Vec::new(), Vec::new()];
             let mut vectors = [Vector::new(), Vector::new()];
+            let mut degenerate = true;
             let mut score = |image: usize| {
                 let [ours, theirs] = &mut vectors;
                 let hypothesis = self.hypothesis(image);
@@ -106,16 +112,20 @@ impl Corpus {
                 let count = references.len() as f64;
                 let similarity = |reference| {
                     theirs.weigh(self.renumbered(reference, numbers, &mut room), rarity);
+                    degenerate &= theirs.norms == [0.0; ORDERS];
                     ours.similarity(theirs)
                 };
                 10.0 * references.map(similarity).sum::<f64>() / count
             };
-            images.map(&mut score).collect::<Vec<f64>>()
+            let scores: Vec<f64> = images.map(&mut score).collect();
+            (scores, degenerate)
         });
-        let per_image = parts.concat();
+        let degenerate = parts.iter().all(|(_, degenerate)| *degenerate);
+        let per_image: Vec<f64> = parts.into_iter().flat_map(|(scores, _)| scores).collect();
         Cider {
             corpus: per_image.iter().sum::<f64>() / per_image.len().max(1) as f64,
             per_image,
+            degenerate,
         }
     }
 

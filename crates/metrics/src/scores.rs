@@ -44,7 +44,7 @@ impl Metric {
 }
 
 /// One score of a set of captions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Score {
     /// One of [`Metric::keys`].
     pub key: String,
@@ -52,7 +52,12 @@ pub struct Score {
     pub corpus: f64,
     /// Of each image, in the order given.
     pub per_image: Vec<f64>,
+    /// Why it says nothing of these captions, if so.
+    pub note: Option<&'static str>,
 }
+
+/// [`Score::note`] of a CIDEr that is [`crate::Cider::degenerate`].
+const DEGENERATE: &str = "CIDEr is 0 by its formula, whatever the captions say: it weighs words by how few images' references they are in, and here there is one image only, or the references of all images are alike";
 
 /// Scores captions by several metrics, each on all cores.
 #[derive(Default)]
@@ -93,6 +98,7 @@ impl Scorer {
     }
 
     fn one(&self, metric: Metric, corpus: &Corpus, done: impl Fn() + Sync) -> Vec<Score> {
+        let mut note = None;
         let scores: Vec<(f64, Vec<f64>)> = match metric {
             Metric::Bleu => {
                 let scores = corpus.bleu();
@@ -115,6 +121,7 @@ impl Scorer {
                     Some(table) => corpus.cider_with(table),
                     None => corpus.cider(),
                 };
+                note = scores.degenerate.then_some(DEGENERATE);
                 vec![(scores.corpus, scores.per_image)]
             }
         };
@@ -124,6 +131,7 @@ impl Scorer {
                 key,
                 corpus,
                 per_image,
+                note,
             })
             .collect()
     }

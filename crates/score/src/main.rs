@@ -6,8 +6,8 @@
 mod per_image;
 
 use attend_artifact::progress::{Progress, progress};
-use attend_artifact::{At, Error, Result, output, stage};
-use attend_metrics::captions::{self, References, Results};
+use attend_artifact::{At, Error, Result, output, stage, whole};
+use attend_metrics::captions::{self, Id, Pairs};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Corpus, DocumentFrequencies, Lines, Metric, Score, Scorer};
 use clap::Parser;
@@ -30,13 +30,15 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(name = "attend-score", version)]
 struct Args {
-    /// COCO's captions_*.json, Karpathy's dataset_*.json, or text files: line n is a caption of image n
+    /// COCO's captions_*.json, Karpathy's dataset_*.json, JSON, JSON Lines, CSV, TSV,
+    /// Flickr8k's token.txt, or plain text files: line n is a caption of image n
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     references: Vec<PathBuf>,
-    /// COCO results, [{"image_id", "caption"}], or a text file: line n is the caption of image n
+    /// COCO results, [{"image_id", "caption"}], JSON Lines, CSV, TSV, or a plain text
+    /// file: line n is the caption of image n
     #[arg(long, value_name = "FILE")]
     results: PathBuf,
-    /// Of Karpathy's file, the images of this split alone
+    /// Of Karpathy's file, or a table with a split column, the images of this split alone
     #[arg(long)]
     split: Option<String>,
     /// Comma-separated: bleu, meteor, rouge, cider [default: all]
@@ -107,99 +109,32 @@ fn read(args: &Args) -> Result<(Lines, Summary, Rows)> {
     let read = |path: &PathBuf| captions::File::read(path).map_err(Error::input);
     let references: Vec<_> = args.references.iter().map(read).collect::<Result<_>>()?;
     let results = read(&args.results)?;
-    let images = Images::pair(
-        captions::results(&results).map_err(Error::input)?,
-        captions::references(&references, args.split.as_deref()).map_err(Error::input)?,
-        args,
-    )?;
+    let pairs = captions::results(&results).and_then(|results| {
+        captions::pair(
+            results,
+            captions::references(&references, args.split.as_deref())?,
+        )
+    });
+    let pairs = pairs.map_err(Error::input)?;
     if let Some(path) = &args.save_frequencies {
-        let table = images.frequencies();
-        whole(path, |file| table.write(BufWriter::new(file)))?;
+        let table = all_frequencies(&pairs);
+        whole::write(path, |file| table.write(BufWriter::new(file)).at(path))?;
     }
-    let lines = images.lines();
-    let summary = images.summary();
-    let rows = images
-        .results
-        .into_iter()
-        .filter(|_| args.per_image.is_some());
-    let rows = rows.map(|(id, caption)| (id, caption.into_owned()));
+    let said: Vec<&str> = pairs.results.iter().map(|(_, c)| c.as_ref()).collect();
+    let lines = Lines::new(&said, &pairs.references);
+    let summary = Summary::of(&pairs);
+    let rows = (pairs.results.into_iter()).filter(|_| args.per_image.is_some());
+    let rows = rows.map(|(id, caption)| (id.into_owned(), caption.into_owned()));
     Ok((lines, summary, rows.collect()))
 }
 
-/// What is scored.
-struct Images<'a> {
-    results: Results<'a>,
-    /// Those of the results, in their order.
-    references: Vec<Vec<Cow<'a, str>>>,
-    /// Images without a result.
-    others: References<'a>,
-}
-
-impl<'a> Images<'a> {
-    fn pair(results: Results<'a>, mut references: References<'a>, args: &Args) -> Result<Self> {
-        if results.is_empty() {
-            return Err(Error::input(format!(
-                "{}: holds no results",
-                args.results.display()
-            )));
-        }
-        let mut scored = Vec::with_capacity(results.len());
-        for (index, (id, _)) in results.iter().enumerate() {
-            let captions = references.remove(id).unwrap_or_default();
-            if captions.is_empty() {
-                return Err(Error::input(format!(
-                    "{}: [{index}] is of image {id}, which has no reference in {}",
-                    args.results.display(),
-                    args.references[0].display()
-                )));
-            }
-            scored.push(captions);
-        }
-        references.retain(|_, captions| !captions.is_empty());
-        Ok(Images {
-            results,
-            references: scored,
-            others: references,
-        })
-    }
-
-    fn lines(&self) -> Lines {
-        let said: Vec<&str> = self.results.iter().map(|(_, c)| c.as_ref()).collect();
-        Lines::new(&said, &self.references)
-    }
-
-    /// Of all references, those of images without a result too.
-    fn frequencies(&self) -> DocumentFrequencies {
-        let all: Vec<&[Cow<str>]> = (self.references.iter().chain(self.others.values()))
-            .map(Vec::as_slice)
-            .collect();
-        DocumentFrequencies::of(Corpus::of_captions(&vec![""; all.len()], &all))
-    }
-
-    /// What there is to say of them; warns of what is not scored, or scores 0.
-    fn summary(&self) -> Summary {
-        if let Some(first) = self.others.keys().next() {
-            tracing::warn!(
-                "{} of {} images have no result (the first: {first}); the others are scored",
-                self.others.len(),
-                self.others.len() + self.results.len()
-            );
-        }
-        let empty = self.results.iter().filter(|(_, c)| c.trim().is_empty());
-        let summary = Summary {
-            images: self.results.len(),
-            references: self.references.iter().map(Vec::len).sum(),
-            empty_results: empty.count(),
-            without_result: self.others.keys().copied().collect(),
-        };
-        if summary.empty_results > 0 {
-            tracing::warn!(
-                "{} results are empty captions; they score 0",
-                summary.empty_results
-            );
-        }
-        summary
-    }
+/// Of all references, those of images without a result too.
+fn all_frequencies(pairs: &Pairs) -> DocumentFrequencies {
+    let others = pairs.others.iter().map(|image| &image.captions);
+    let all: Vec<&[Cow<str>]> = (pairs.references.iter().chain(others))
+        .map(Vec::as_slice)
+        .collect();
+    DocumentFrequencies::of(Corpus::of_captions(&vec![""; all.len()], &all))
 }
 
 /// What was scored, in numbers.
@@ -208,17 +143,46 @@ struct Summary {
     images: usize,
     references: usize,
     empty_results: usize,
-    without_result: Vec<i64>,
+    without_result: Vec<Id<'static>>,
 }
 
 impl Summary {
+    /// Counts what is scored; warns of what is not, or scores 0.
+    fn of(pairs: &Pairs) -> Summary {
+        let (images, others) = (pairs.results.len(), &pairs.others);
+        if let Some(first) = others.first() {
+            tracing::warn!(
+                "{} of {} images have no result (the first: {}); the others are scored",
+                others.len(),
+                others.len() + images,
+                first.id
+            );
+        }
+        let empty = pairs.results.iter().filter(|(_, c)| c.trim().is_empty());
+        let empty_results = empty.count();
+        if empty_results > 0 {
+            tracing::warn!("{empty_results} results are empty captions; they score 0");
+        }
+        Summary {
+            images,
+            references: pairs.references.iter().map(Vec::len).sum(),
+            empty_results,
+            without_result: others
+                .iter()
+                .map(|other| other.id.clone().into_owned())
+                .collect(),
+        }
+    }
+
     fn json(&self, scores: &[Score]) -> Value {
+        let notes: Vec<&str> = scores.iter().filter_map(|score| score.note).collect();
         let scores: Map<String, Value> = scores
             .iter()
             .map(|score| (score.key.clone(), json!(score.corpus)))
             .collect();
         let mut all = json!(self);
         all["scores"] = scores.into();
+        all["notes"] = json!(notes);
         all
     }
 
@@ -230,8 +194,13 @@ impl Summary {
             None => format!("{:>9}", "-"),
         });
         let head: String = names.iter().map(|name| format!("{name:>9}")).collect();
+        let notes: String = scores
+            .iter()
+            .filter_map(|score| score.note)
+            .map(|note| format!("\n\n{note}"))
+            .collect();
         format!(
-            "{} images, {} references; scores times 100\n\n{head}\n{}",
+            "{} images, {} references; scores times 100\n\n{head}\n{}{notes}",
             self.images,
             self.references,
             values.collect::<String>()
@@ -273,21 +242,4 @@ fn frequencies(path: &Path) -> Result<DocumentFrequencies> {
             path.display()
         ))
     })
-}
-
-/// Writes a file whole or not at all.
-fn whole(path: &Path, write: impl FnOnce(&File) -> std::io::Result<()>) -> Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    let written = File::create(&new).and_then(|file| {
-        write(&file)?;
-        file.sync_all()
-    });
-    written
-        .and_then(|()| std::fs::rename(&new, path))
-        .at(path)
-        .inspect_err(|_| {
-            let _ = std::fs::remove_file(&new);
-        })
 }

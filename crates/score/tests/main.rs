@@ -179,8 +179,15 @@ fn frequencies_of_a_split_can_be_kept() {
     );
     let alone = world.json(&["references.json"], "one.json", &[]);
     assert_eq!(alone["scores"]["cider"], 0.0); // of one image nothing is rare
+    assert!(
+        alone["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("one image only")
+    );
     let frozen = world.json(&["references.json"], "one.json", &with);
     assert!(frozen["scores"]["cider"].as_f64().unwrap() > 1.0);
+    assert_eq!(frozen["notes"], json!([]));
     world.write("train.df", "no table");
     world.refused(
         &["references.json"],
@@ -258,10 +265,10 @@ fn what_is_wrong_is_said_with_its_place() {
         &["holds no results"],
     );
     world.refused(
-        &["results.json"],
-        "results.json",
+        &["references.json"],
+        "references.json",
         &[],
-        &["results.json: line 1"],
+        &["references.json: image 7 has two results, annotations[0] and annotations[1]"],
     );
     world.refused(&["nothing.json"], "results.json", &[], &["nothing.json"]);
     world.refused(&["."], "results.json", &[], &["a folder"]);
@@ -296,4 +303,86 @@ fn the_rest_is_scored_without_the_data_of_meteor() {
     let table = String::from_utf8_lossy(&output.stdout);
     let dash = table.lines().last().unwrap().split_whitespace().nth(4);
     assert_eq!(dash, Some("-"), "{table}");
+}
+
+#[test]
+fn a_cider_that_can_only_be_0_is_said_to_be_so() {
+    let world = World::new();
+    let alike = |id: i64| json!({"image_id": id, "caption": "A field."});
+    world.write(
+        "alike.json",
+        json!([alike(1), alike(2), alike(3)]).to_string(),
+    );
+    let output = world.run(&["alike.json"], "alike.json", &["--metrics", "bleu,cider"]);
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(table.contains("CIDEr is 0 by its formula"), "{table}");
+    let json = world.json(&["alike.json"], "alike.json", &[]);
+    assert_eq!(json["scores"]["cider"], 0.0);
+    assert!(json["scores"]["bleu1"].as_f64().unwrap() > 0.99);
+    // one of three is another: nothing is said
+    world.write(
+        "other.json",
+        json!([alike(1), alike(2), {"image_id": 3, "caption": "A bus."}]).to_string(),
+    );
+    let json = world.json(&["other.json"], "other.json", &[]);
+    assert_eq!(json["notes"], json!([]));
+    assert!(json["scores"]["cider"].as_f64().unwrap() > 0.1);
+}
+
+#[test]
+fn what_a_file_is_shows_in_its_content() {
+    let world = World::new();
+    let coco = world.json(&["references.json"], "results.json", &[]);
+    let results = "{\"image_id\": 9, \"caption\": \"Two red buses.\"}\n{\"image_id\": 7, \"caption\": \"A brown dog runs on the beach\"}\n";
+    world.write("results.jsonl", results);
+    assert_eq!(world.json(&["references.json"], "results.jsonl", &[]), coco);
+    world.write(
+        "results",
+        "\u{feff}image,caption\n9.jpg,Two red buses.\n7.jpg,A brown dog runs on the beach\n",
+    );
+    let by_name = ["--per-image", "rows.parquet"];
+    assert_eq!(world.json(&["references.json"], "results", &by_name), coco);
+    let file = std::fs::File::open(world.path("rows.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 16).unwrap();
+    let batch = reader.map(Result::unwrap).next().unwrap();
+    let ids = batch
+        .column(0)
+        .as_any()
+        .downcast_ref::<arrow::array::StringArray>();
+    assert_eq!(
+        ids.unwrap().iter().flatten().collect::<Vec<_>>(),
+        ["9.jpg", "7.jpg"]
+    );
+    // Flickr8k's own file, in which a line is no image
+    world.write("token.txt", "9.jpg#0\tTwo red buses at night.\n7.jpg#0\tA dog runs on the beach.\n7.jpg#1\tThe dog (brown) is running.\n");
+    assert_eq!(world.json(&["token.txt"], "results", &[]), coco);
+    world.write("results.pdf", "%PDF-1.7\n");
+    world.refused(
+        &["references.json"],
+        "results.pdf",
+        &[],
+        &["results.pdf: a PDF"],
+    );
+}
+
+#[test]
+fn many_at_once_write_one_table() {
+    let world = World::new();
+    for _ in 0..3 {
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    world.json(
+                        &["references.json"],
+                        "results.json",
+                        &["--per-image", "rows.parquet"],
+                    )
+                });
+            }
+        });
+    }
+    let names = world.0.path().read_dir().unwrap();
+    let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["references.json", "results.json", "rows.parquet"]);
 }

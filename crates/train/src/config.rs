@@ -137,7 +137,8 @@ pub enum StopMetric {
     Meteor,
     /// ROUGE-L.
     RougeL,
-    /// CIDEr-D over the validation images.
+    /// CIDEr-D over the validation images; BLEU-4 instead, with a warning, where CIDEr is
+    /// 0 by its formula: of one image, or of images that all have the same captions.
     Cider,
 }
 

@@ -23,6 +23,7 @@ use attend_train::network::Network;
 use attend_train::resume;
 use attend_train::run::Run;
 use attend_train::start::Start;
+use attend_train::validate::Judge;
 use clap::Parser;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -125,6 +126,14 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         let input = Input::of_file("decoder.embeddings", path, "embeddings")?;
         extra.push(("embeddings", input));
     }
+    let scorer = scorer(config.train.stop_metric)?;
+    if let Some(data) = &scorer.meteor {
+        let input = Input {
+            kind: "meteor".into(),
+            digest: format!("{:08x}", data.checksum()),
+        };
+        extra.push(("meteor", input));
+    }
     let extends = |folder: &Path, changed: &[&str]| resume::extends(&config.train, folder, changed);
     let Some(staging) = stage.begin_extending(&extra, &extends)? else {
         return Ok(());
@@ -155,6 +164,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         None => (Source::Pixels, None),
     };
     let data = Data::new(opened, source, encoded, &config.train.validation_split)?;
+    let judge = Judge::new(&data, words.tokenizer, scorer, &config.train)?;
     let mut card = ModelCard {
         encoder: config.encoder.config.clone(),
         decoder: decoder_config(config, &words),
@@ -213,7 +223,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     }
     let mut run = Run {
         train: &config.train,
-        scorer: scorer(config.train.stop_metric)?,
+        judge,
         data: &data,
         vocabulary: &words,
         vocabulary_file: &vocabulary_file,

@@ -7,10 +7,9 @@ use crate::metrics::Metrics;
 use crate::network::{Network, Outcome};
 use crate::order::{Group, batches, mix};
 use crate::resume::kept;
-use crate::validate::{Validation, validate};
+use crate::validate::{Judge, Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Progress, Result, check_interrupt, progress};
-use attend_metrics::Scorer;
 use attend_model::Reading;
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
@@ -32,7 +31,7 @@ pub struct Run<'a> {
     /// `vocab.json`, which goes into every checkpoint.
     pub vocabulary_file: &'a Path,
     /// What validation captions are scored by.
-    pub scorer: Scorer,
+    pub judge: Judge,
     /// The model.
     pub network: Network,
     /// The folder that holds `checkpoints/` and the metrics.
@@ -121,7 +120,7 @@ impl Run<'_> {
             &self.network,
             data,
             self.vocabulary,
-            &self.scorer,
+            &self.judge,
             self.train,
         ) {
             Err(Error::Interrupted) => return self.interrupted(metrics),
@@ -268,7 +267,7 @@ impl Run<'_> {
 
     /// Compares a validation with the best so far; ends the epoch.
     fn judge(&mut self, validation: &Validation, loss: f64, metrics: &mut Metrics) -> Result<()> {
-        let (key, name) = self.train.stop_metric.key_and_name();
+        let (key, name) = self.judge.metric.key_and_name();
         let score = validation.score(key);
         let better = self.state.best.is_none_or(|best| score > best);
         let mut values = vec![("train_cross_entropy", loss)];

@@ -1,11 +1,11 @@
 //! The validation score: captions written freely, as at a user's, against the
 //! human ones. Never teacher forcing.
 
-use crate::config::Train;
+use crate::config::{StopMetric, Train};
 use crate::data::Data;
 use crate::network::Network;
-use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Result, check_interrupt, progress};
+use attend_artifact::vocabulary::{Tokenizer, Vocabulary};
+use attend_artifact::{Error, Result, check_interrupt, progress};
 use attend_figure::Figure;
 use attend_metrics::{Corpus, Metric, Score, Scorer};
 use attend_model::{SearchOptions, beam_search};
@@ -16,6 +16,50 @@ const BATCH: usize = 32;
 
 /// Images whose attention is drawn.
 const SAMPLES: usize = 2;
+
+/// What validation captions are compared with, and which score says which epoch is
+/// the best.
+pub struct Judge {
+    references: Vec<Vec<String>>,
+    scorer: Scorer,
+    /// `train.stop_metric`, or [`StopMetric::Bleu4`] where CIDEr is 0 whatever the
+    /// captions say.
+    pub metric: StopMetric,
+}
+
+impl Judge {
+    /// A judge of the data's validation images; `scorer` has METEOR's data if captions
+    /// are to be scored by it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where no image has a caption to compare with.
+    pub fn new(data: &Data, tokenizer: Tokenizer, scorer: Scorer, train: &Train) -> Result<Judge> {
+        let split = &train.validation_split;
+        if data.references.is_empty() {
+            return Err(Error::input(format!(
+                "no image of split {split:?} has a caption, so no epoch is better than another; name another split (train.validation_split)"
+            )));
+        }
+        let read = |caption: &String| tokenizer.for_scores(caption).into_owned();
+        let of_image = |captions: &Vec<String>| captions.iter().map(read).collect();
+        let references: Vec<Vec<String>> = data.references.iter().map(of_image).collect();
+        let mut metric = train.stop_metric;
+        if metric == StopMetric::Cider {
+            let silent = vec![""; references.len()];
+            if Corpus::of_captions(&silent, &references).cider().degenerate {
+                metric = StopMetric::Bleu4;
+                tracing::warn!(
+                    "CIDEr of split {split:?} is 0 whatever the captions say: it has one image, or all its images have the same captions; BLEU-4 says which epoch is the best (train.stop_metric)"
+                );
+            }
+        }
+        Ok(Judge {
+            references,
+            scorer,
+            metric,
+        })
+    }
+}
 
 /// What the model says of the validation images.
 pub struct Validation {
@@ -70,7 +114,7 @@ pub fn validate(
     network: &Network,
     data: &Data,
     vocabulary: &Vocabulary,
-    scorer: &Scorer,
+    judge: &Judge,
     train: &Train,
 ) -> Result<Validation> {
     let options = SearchOptions {
@@ -107,13 +151,13 @@ pub fn validate(
         bar.inc(images.len() as u64);
     }
     bar.finish();
-    let corpus = Corpus::of_captions(&captions, &data.references);
+    let corpus = Corpus::of_captions(&captions, &judge.references);
     let mut metrics = vec![Metric::Bleu, Metric::Rouge, Metric::Cider];
-    if scorer.meteor.is_some() {
+    if judge.scorer.meteor.is_some() {
         metrics.push(Metric::Meteor);
     }
     Ok(Validation {
-        scores: scorer.score(&metrics, &corpus),
+        scores: judge.scorer.score(&metrics, &corpus),
         captions,
         samples,
     })

@@ -4,9 +4,10 @@
 
 use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
-use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
+use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
 use attend_model::{Arch, Encoder, EncoderConfig, LastStage, cells, normalise, weights};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -19,12 +20,33 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
     ("blue", [20, 40, 210]),
 ];
 
+/// What a data set says of its pictures.
+struct World {
+    /// Images of split val.
+    validation: i64,
+    captions: fn(&str) -> [String; 2],
+    words: &'static str,
+    tokenizer: Tokenizer,
+}
+
+const ENGLISH: World = World {
+    validation: 6,
+    captions: |name| {
+        [
+            format!("a plain {name} picture on paper"),
+            format!("{name} all over the whole sheet"),
+        ]
+    },
+    words: "a plain red green blue picture on paper all over the whole sheet",
+    tokenizer: Tokenizer::LowercaseAlphanumeric,
+};
+
 /// A data set of plain pictures, each named by its colour, and its vocabulary.
-fn world(folder: &Path) -> (PathBuf, PathBuf) {
+fn world(folder: &Path, of: &World) -> (PathBuf, PathBuf) {
     let (dataset, vocabulary) = (folder.join("dataset"), folder.join("vocabulary"));
     let staging = Staging::open(&dataset, Manifest::draft("dataset", "test", "1")).unwrap();
     let (mut images, mut captions) = (Vec::new(), Vec::new());
-    for (split, first, count) in [("train", 0i64, 24), ("val", 100, 6)] {
+    for (split, first, count) in [("train", 0i64, 24), ("val", 100, of.validation)] {
         let shard = format!("shards/{split}-00000.arrow");
         let path = staging.path(&shard).unwrap();
         let mut writer = TensorShardWriter::create(
@@ -53,13 +75,7 @@ fn world(folder: &Path) -> (PathBuf, PathBuf) {
                 shard: shard.clone(),
                 row: row as u32,
             });
-            for (n, caption) in [
-                format!("a plain {name} picture on paper"),
-                format!("{name} all over the whole sheet"),
-            ]
-            .into_iter()
-            .enumerate()
-            {
+            for (n, caption) in (of.captions)(name).into_iter().enumerate() {
                 captions.push(CaptionRecord {
                     caption_id: image_id * 2 + n as i64,
                     image_id,
@@ -90,8 +106,8 @@ fn world(folder: &Path) -> (PathBuf, PathBuf) {
     let counts = [("image_height", SIZE as u64), ("image_width", SIZE as u64)];
     let manifest = staging.commit(&counts).unwrap();
 
-    let words = "a plain red green blue picture on paper all over the whole sheet";
-    let words = Vocabulary::new(words.split(' ').map(|word| (word.to_owned(), 1)), 1, 50);
+    let words = of.words.split(' ').map(|word| (word.to_owned(), 1));
+    let words = Vocabulary::new(words, 1, 50).with_tokenizer(of.tokenizer);
     let encoded: Vec<EncodedRecord> = captions
         .iter()
         .map(|c| EncodedRecord {
@@ -204,8 +220,12 @@ struct Trainer {
 
 impl Trainer {
     fn new() -> Trainer {
+        Trainer::of(&ENGLISH)
+    }
+
+    fn of(of: &World) -> Trainer {
         let folder = tempfile::tempdir().unwrap();
-        let (dataset, vocabulary) = world(folder.path());
+        let (dataset, vocabulary) = world(folder.path(), of);
         std::fs::write(folder.path().join("config.toml"), CONFIG).unwrap();
         Trainer {
             folder,
@@ -239,6 +259,16 @@ impl Trainer {
         (Artifact::open(&self.path(output)).unwrap().manifest, log)
     }
 
+    /// A validation score of each epoch.
+    fn scores(&self, output: &str, key: &str) -> Vec<f64> {
+        let lines = std::fs::read_to_string(self.path(output).join("metrics.jsonl")).unwrap();
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter_map(|line| line.get(key)?.as_f64())
+            .collect()
+    }
+
     fn refused(&self, set: &[&str], code: i32, words: &str) {
         let result = self.command("refused", set).output().unwrap();
         let log = log(&result);
@@ -260,11 +290,9 @@ fn it_learns_and_repeats_itself_to_the_byte() {
     let trainer = Trainer::new();
     let (first, log) = trainer.run("first", &["train.epochs=25"]);
     assert_eq!(first.counts["epochs"].min(25), first.counts["epochs"]);
-    let lines = std::fs::read_to_string(trainer.path("first/metrics.jsonl")).unwrap();
-    let best = lines
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter_map(|line| line.get("bleu4")?.as_f64())
+    let best = trainer
+        .scores("first", "bleu4")
+        .into_iter()
         .fold(0.0, f64::max);
     assert!(best > 0.99, "BLEU-4 {best}\n{log}");
     for name in [
@@ -831,6 +859,130 @@ fn a_loss_that_is_no_number_is_named_and_harms_nothing() {
     let result = trainer.command("skipped", &set).output().unwrap();
     let log = log_of(&result);
     assert!(log.contains("left out"), "{log}");
+}
+
+/// Words without spaces between them: references are split as the model's captions are.
+#[test]
+fn validation_reads_han_as_evaluation_does() {
+    let trainer = Trainer::of(&World {
+        captions: |name| {
+            let name = match name {
+                "red" => "红",
+                "green" => "绿",
+                _ => "蓝",
+            };
+            [
+                format!("一张{name}色的图片。"),
+                format!("纸上全是{name}色。"),
+            ]
+        },
+        words: "一 张 红 绿 蓝 色 的 图 片 纸 上 全 是",
+        tokenizer: Tokenizer::UnicodeWords,
+        ..ENGLISH
+    });
+    trainer.run("out", &["train.epochs=12"]);
+    let best = trainer
+        .scores("out", "bleu4")
+        .into_iter()
+        .fold(0.0, f64::max);
+    assert!(best > 0.5, "{best}");
+}
+
+#[test]
+fn a_cider_that_can_only_be_0_does_not_choose_the_best_epoch() {
+    let trainer = Trainer::of(&World {
+        validation: 1,
+        ..ENGLISH
+    });
+    let (_, log) = trainer.run("out", &["train.epochs=10", "train.stop_patience=9"]);
+    assert!(
+        log.contains("CIDEr of split \"val\" is 0 whatever"),
+        "{log}"
+    );
+    assert!(
+        trainer
+            .scores("out", "cider")
+            .iter()
+            .all(|cider| *cider == 0.0)
+    );
+    let bleu4 = trainer.scores("out", "bleu4");
+    let best = bleu4.iter().copied().fold(0.0, f64::max);
+    let state = trainer.path("out/checkpoints/best/state.json");
+    let state: serde_json::Value = serde_json::from_slice(&std::fs::read(state).unwrap()).unwrap();
+    let epoch = state["epoch"].as_u64().unwrap() as usize;
+    assert!(
+        best > bleu4[0] && bleu4[epoch - 1] == best,
+        "{epoch} of {bleu4:?}"
+    );
+    // alike: the same without a single image
+    let trainer = Trainer::of(&World {
+        captions: |_| ["a plain sheet".into(), "paper".into()],
+        ..ENGLISH
+    });
+    let (_, log) = trainer.run("out", &["train.epochs=1"]);
+    assert!(log.contains("BLEU-4 says which epoch is the best"), "{log}");
+    // a proper validation: CIDEr, and nothing is said
+    let (_, log) = Trainer::new().run("out", &["train.epochs=1"]);
+    assert!(
+        log.contains("CIDEr on val") && !log.contains("whatever"),
+        "{log}"
+    );
+}
+
+#[test]
+fn the_data_of_meteor_is_missed_before_anything_is_read() {
+    let trainer = Trainer::new();
+    let mut command = trainer.command("out", &["train.stop_metric=meteor"]);
+    let result = command.env("ATTEND_METEOR", "none").output().unwrap();
+    assert_eq!(result.status.code(), Some(3), "{}", log(&result));
+    assert!(log(&result).contains("cargo xtask setup --meteor"));
+    assert!(!trainer.path("out.staging").exists());
+}
+
+/// METEOR's data in its form, with these function words.
+fn meteor(folder: &Path, functions: &str) {
+    let jar = std::fs::File::create(folder.join("meteor-1.5.jar")).unwrap();
+    let mut jar = zip::ZipWriter::new(jar);
+    for (name, text) in [
+        ("function/english.words", functions),
+        ("nonbreaking/english.prefixes", "Mr\n"),
+        ("synonym/english.synsets", "red\n1\n"),
+        ("synonym/english.exceptions", "men\nman\n"),
+    ] {
+        jar.start_file(name, zip::write::SimpleFileOptions::default())
+            .unwrap();
+        jar.write_all(text.as_bytes()).unwrap();
+    }
+    jar.finish().unwrap();
+    std::fs::create_dir_all(folder.join("data")).unwrap();
+    let table = std::fs::File::create(folder.join("data/paraphrase-en.gz")).unwrap();
+    let mut table = flate2::write::GzEncoder::new(table, flate2::Compression::fast());
+    table.write_all(b"0.1\nmany\nplenty of\n").unwrap();
+    table.finish().unwrap();
+    let _ = std::fs::remove_file(folder.join("english.meteor"));
+}
+
+/// Another METEOR chooses another epoch: the model is made again.
+#[test]
+fn the_data_of_meteor_is_an_input_of_a_model_that_it_chose() {
+    let trainer = Trainer::new();
+    let data = trainer.path("meteor");
+    std::fs::create_dir(&data).unwrap();
+    let run = || {
+        let mut command = trainer.command("out", &["train.stop_metric=meteor", "train.epochs=1"]);
+        let result = command.env("ATTEND_METEOR", &data).output().unwrap();
+        assert!(result.status.success(), "{}", log(&result));
+        let manifest = Artifact::open(&trainer.path("out")).unwrap().manifest;
+        (manifest.inputs["meteor"].digest.clone(), log(&result))
+    };
+    meteor(&data, "a\non\n");
+    let (first, _) = run();
+    let (same, again) = run();
+    assert!(same == first && again.contains("up to date"), "{again}");
+    meteor(&data, "a\non\nthe\n");
+    assert_ne!(run().0, first);
+    let (plain, _) = trainer.run("plain", &["train.epochs=1"]);
+    assert!(!plain.inputs.contains_key("meteor"));
 }
 
 #[test]
