@@ -130,7 +130,7 @@ impl Checkpoint<'_> {
     }
 }
 
-/// Where the checkpoint in `folder` stands; `None` where there is none.
+/// Where the checkpoint in `folder`, one to go on from, stands; `None` where there is none.
 ///
 /// # Errors
 /// [`Error::Internal`] from the disk, [`Error::Refused`] where it is damaged.
@@ -139,6 +139,13 @@ pub fn read(folder: &Path) -> Result<Option<State>> {
     if !path.exists() {
         return Ok(None);
     }
+    let files = [
+        "decoder.safetensors",
+        "encoder.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    ];
+    model::check(folder, &files)?;
     let text = std::fs::read(&path).at(&path)?;
     let state = serde_json::from_slice(&text).map_err(|e| {
         Error::refused(format!(
