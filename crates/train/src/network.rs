@@ -5,7 +5,7 @@ use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, EncoderTraining, Precision};
 use crate::data::Batch;
 use crate::scale::LossScale;
-use attend_artifact::{Error, Result, model};
+use attend_artifact::{Error, Result};
 use attend_model::weights::{self, StateDict};
 use attend_model::{
     Captions, Decoder, Encoder, Gradients, ModelCard, Objective, Projected, Reading, Teacher,
@@ -341,13 +341,6 @@ impl Network {
     /// # Errors
     /// [`Error::Refused`] where they are not those of this network.
     pub fn restore(&mut self, folder: &Path) -> Result<()> {
-        let files = [
-            "decoder.safetensors",
-            "encoder.safetensors",
-            "optimizer.safetensors",
-            "state.json",
-        ];
-        model::check(folder, &files)?;
         let read = |name: &str| weights::read(&folder.join(name)).map_err(Error::refused);
         let refused = |e: String| Error::refused(format!("{}: {e}", folder.display()));
         weights::assign(&self.decoder_vars, &read("decoder.safetensors")?, &|_| {
