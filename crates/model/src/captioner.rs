@@ -4,6 +4,7 @@ use crate::decoder::{Decoder, DecoderConfig};
 use crate::encoder::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise};
 use crate::weights;
 use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -142,18 +143,29 @@ impl Captioner {
 
 /// The card of a `model.json`.
 fn parse(text: &[u8]) -> std::result::Result<ModelCard, String> {
-    let given: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-    let card: ModelCard = serde_json::from_value(given.clone()).map_err(|e| e.to_string())?;
-    // What this version doesn't know may change what the weights mean; what is
-    // missing must not be guessed.
-    let known = serde_json::to_value(&card).map_err(|e| e.to_string())?;
+    let mut given: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    // The digests of the checkpoint's files, which whoever writes it adds.
+    if let Some(card) = given.as_object_mut() {
+        card.remove("blake3");
+    }
+    let card = strict(given)?;
+    check(&card).map(|()| card)
+}
+
+/// An object that has each of its keys and no other: what this version doesn't know may
+/// change what the weights mean; what is missing must not be guessed.
+pub(crate) fn strict<T: Serialize + DeserializeOwned>(
+    given: Value,
+) -> std::result::Result<T, String> {
+    let value: T = serde_json::from_value(given.clone()).map_err(|e| e.to_string())?;
+    let known = serde_json::to_value(&value).map_err(|e| e.to_string())?;
     if let Some(key) = keys(&given).difference(&keys(&known)).next() {
         return Err(format!("holds {key}, which this version doesn't know"));
     }
     if let Some(key) = keys(&known).difference(&keys(&given)).next() {
         return Err(format!("lacks {key}"));
     }
-    check(&card).map(|()| card)
+    Ok(value)
 }
 
 /// The keys of an object and of the objects in it, dotted.

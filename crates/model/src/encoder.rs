@@ -1,9 +1,12 @@
 //! ResNet encoders (He et al. 2015) with spatial output, under torchvision's
 //! parameter names.
 
+use crate::captioner::strict;
 use crate::weights::{self, StateDict};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::path::Path;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
@@ -94,6 +97,24 @@ impl EncoderConfig {
     pub fn stride(&self) -> i64 {
         4 << self.last_stage as i64
     }
+
+    /// Height and width of the feature map of images of this height and width.
+    pub fn grid(&self, image_size: [i64; 2]) -> [i64; 2] {
+        // Each halving rounds up.
+        image_size.map(|pixels| (pixels + self.stride() - 1) / self.stride())
+    }
+
+    /// The contents of an `encoder.json`.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the file: it can't be read, holds what this version doesn't
+    /// know, or lacks what it must not guess.
+    pub fn read(path: &Path) -> Result<EncoderConfig> {
+        let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
+        let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+        let given = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        strict(given).map_err(wrong)
+    }
 }
 
 /// A ResNet up to its last stage.
@@ -158,23 +179,37 @@ impl Encoder {
         }
     }
 
-    /// Takes weights from a state dict. What lies beyond the last stage, the
-    /// classifier and BatchNorm's counters are left aside.
+    /// Takes weights from a state dict, whose names may all begin with words more, such
+    /// as `module.` or `backbone.`. What lies beyond the last stage, other modules, such
+    /// as a classifier, and BatchNorm's counters are left aside.
     ///
     /// # Errors
-    /// One that names what is missing, superfluous or misshapen.
+    /// One that names what is missing, superfluous, misshapen or no number that a weight
+    /// can be.
     pub fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
-        let beyond: Vec<String> = (self.config.last_stage as i64 + 2..=4)
-            .map(|layer| format!("layer{layer}."))
-            .chain(["fc.".to_owned()])
+        let names: Vec<String> = vars.variables().into_keys().collect();
+        let prefix = prefix(&names, dict)?;
+        let own: StateDict = (dict.iter())
+            .filter_map(|(name, tensor)| {
+                Some((
+                    name.strip_prefix(prefix)?.to_owned(),
+                    tensor.shallow_clone(),
+                ))
+            })
             .collect();
-        weights::assign(vars, dict, &|name| {
-            name.ends_with(".num_batches_tracked")
-                || beyond.iter().any(|prefix| name.starts_with(prefix))
+        let module = |name: &str| name.split('.').next().map(str::to_owned);
+        let modules: HashSet<_> = names.iter().map(|name| module(name)).collect();
+        weights::assign(vars, &own, &|name| {
+            name.ends_with(".num_batches_tracked") || !modules.contains(&module(name))
         })
         .map_err(|e| {
+            let found: Vec<&str> = dict.keys().take(3).map(String::as_str).collect();
+            let found = match names.iter().any(|name| own.contains_key(name)) {
+                false if !found.is_empty() => format!("; the file has {}, …", found.join(", ")),
+                _ => String::new(),
+            };
             Error::Mismatch(format!(
-                "not the weights of {:?} up to {:?}: {e}",
+                "not the weights of {:?} up to {:?}: {e}{found}",
                 self.config.arch, self.config.last_stage
             ))
         })
@@ -202,6 +237,31 @@ impl Encoder {
     /// Pixels of an image per cell, along each side.
     pub fn stride(&self) -> i64 {
         self.config.stride()
+    }
+}
+
+/// What stands before each of these names in a state dict: where most of them are found.
+fn prefix<'a>(names: &[String], dict: &'a StateDict) -> Result<&'a str> {
+    let prefixes = (dict.keys())
+        .filter_map(|name| name.strip_suffix("conv1.weight"))
+        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+    let found = |prefix: &str| {
+        let is_there = |name: &&String| dict.contains_key(&format!("{prefix}{name}"));
+        names.iter().filter(is_there).count()
+    };
+    let mut prefixes: Vec<(usize, &str)> = prefixes.map(|prefix| (found(prefix), prefix)).collect();
+    // The first of equals: "" before all others.
+    prefixes.sort_by_key(|(found, _)| std::cmp::Reverse(*found));
+    match prefixes[..] {
+        [(first, a), (second, b), ..]
+            if first == second && first == names.len() && !a.is_empty() =>
+        {
+            Err(Error::Mismatch(format!(
+                "holds two networks that fit, {a} and {b}; save the one that is meant alone: torch.save(torch.load(FILE)[KEY], NEW)"
+            )))
+        }
+        [(_, prefix), ..] => Ok(prefix),
+        [] => Ok(""),
     }
 }
 

@@ -2,7 +2,7 @@
 //! `.pth` files, without executing pickle.
 
 use crate::{Error, Result};
-use pytorch_reader::{DType, PytorchReader};
+use pytorch_reader::{DType, PickleError, PytorchError, PytorchReader};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,30 +14,60 @@ use tch::{Kind, Tensor, nn, no_grad};
 /// Tensors by name. Floats are f32.
 pub type StateDict = BTreeMap<String, Tensor>;
 
-/// Training scripts like to put the state dict under this key.
-const WRAPPER: &str = "state_dict.";
+/// Training scripts like to put the state dict under one of these keys.
+const WRAPPERS: [&str; 2] = ["state_dict.", "model_state_dict."];
+
+const HINT: &str = "expected safetensors, or a .pth of torch.save(model.state_dict(), FILE)";
+
+/// A view can repeat what the file holds once; no state dict does so this many times.
+const MOST_REPEATED: u64 = 16;
 
 /// How many names an error lists.
 const LISTED: usize = 4;
 
-/// Reads a state dict, by content: safetensors, or what `torch.save` wrote of a
-/// state dict (also one under the key `state_dict`). Pickle is parsed, never
-/// executed.
+/// Reads a state dict, by content: safetensors, or what `torch.save` of any version wrote
+/// of a state dict (also one under the key `state_dict`). Pickle is parsed, never
+/// executed. Tensors of types that no weight has are left out.
 ///
 /// # Errors
 /// [`Error::File`] naming the file and the way out.
 pub fn read(path: &Path) -> Result<StateDict> {
     let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
+    if path.is_dir() {
+        return Err(wrong("a folder; name the file of weights in it".to_owned()));
+    }
     let mut head = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(9).read_to_end(&mut head))
+        .and_then(|file| file.take(512).read_to_end(&mut head))
         .map_err(|e| wrong(e.to_string()))?;
     // safetensors begin with the length of a JSON object, then the object.
-    if head.get(8) == Some(&b'{') {
+    if head.get(4..9) == Some(b"\0\0\0\0{") {
         let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
         read_safetensors(&bytes).map_err(wrong)
+    } else if let Some(what) = not_weights(&head) {
+        Err(wrong(what.to_owned()))
     } else {
-        read_pth(path).map_err(wrong)
+        read_pth(path, &head).map_err(wrong)
+    }
+}
+
+/// What people take for weights, by a file's first bytes; and the way out.
+fn not_weights(head: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(head).to_lowercase();
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if head.is_empty() {
+        Some("empty; copy or download it again")
+    } else if ["<!doctype", "<html", "<head", "<?xml"]
+        .iter()
+        .any(|tag| text.starts_with(tag))
+    {
+        Some("a web page, not weights; download the file itself, not the page that shows it")
+    } else if text.starts_with("version https://git-lfs") {
+        Some("a Git LFS pointer, not weights; `git lfs pull` brings the file itself")
+    } else if head.starts_with(&[0x1f, 0x8b]) {
+        Some("packed with gzip; unpack it first")
+    } else {
+        None
     }
 }
 
@@ -54,34 +84,30 @@ fn read_safetensors(bytes: &[u8]) -> std::result::Result<StateDict, String> {
         Dtype::U8 => Some(Kind::Uint8),
         _ => None,
     };
-    let tensors = file.iter().map(|(name, view)| {
-        let kind = kind(view.dtype())
-            .ok_or_else(|| format!("tensor {name}: type {:?} is not known here", view.dtype()))?;
-        Ok((
-            name.to_owned(),
-            tensor(view.data(), view.shape(), kind).map_err(|e| format!("tensor {name}: {e}"))?,
-        ))
+    let tensors = file.iter().filter_map(|(name, view)| {
+        let tensor = tensor(view.data(), view.shape(), kind(view.dtype())?);
+        Some(match tensor {
+            Ok(tensor) => Ok((name.to_owned(), tensor)),
+            Err(e) => Err(format!("tensor {name}: {e}")),
+        })
     });
     tensors.collect()
 }
 
-fn read_pth(path: &Path) -> std::result::Result<StateDict, String> {
-    let hint = "expected safetensors, or a .pth of torch.save(model.state_dict(), FILE)";
-    let reader = PytorchReader::new(path).map_err(|e| format!("{e}; {hint}"))?;
+fn read_pth(path: &Path, head: &[u8]) -> std::result::Result<StateDict, String> {
+    let reader = PytorchReader::new(path).map_err(|e| match is_damage(&e, head) {
+        true => format!("{e}; the file is cut short or damaged: copy or download it again"),
+        false => format!("{e}; {HINT}"),
+    })?;
     if reader.is_empty() {
-        return Err(format!("holds no tensors; {hint}"));
+        return Err(format!("holds no tensors; {HINT}"));
     }
     // Beside a wrapped state dict there may be an optimizer's tensors.
-    let wrapped = reader.keys().iter().any(|name| name.starts_with(WRAPPER));
-    let chosen = reader.tensors().iter().filter_map(|(name, saved)| {
-        let chosen = if wrapped {
-            name.strip_prefix(WRAPPER)?
-        } else {
-            name
-        };
-        Some((chosen, saved))
-    });
-    let tensors = chosen.map(|(name, saved)| {
+    let tensors = reader.tensors();
+    let is_there = |key: &&&str| tensors.keys().any(|name| name.starts_with(**key));
+    let wrapper = WRAPPERS.iter().find(is_there).copied().unwrap_or_default();
+    let known = |(name, saved): (&String, _)| {
+        let saved: &pytorch_reader::Tensor = saved;
         let kind = match saved.dtype() {
             DType::F16 => Kind::Half,
             DType::BF16 => Kind::BFloat16,
@@ -90,16 +116,51 @@ fn read_pth(path: &Path) -> std::result::Result<StateDict, String> {
             DType::I64 => Kind::Int64,
             DType::I32 => Kind::Int,
             DType::U8 => Kind::Uint8,
-            other => return Err(format!("tensor {name}: type {other:?} is not known here")),
+            _ => return None,
         };
+        Some((name.strip_prefix(wrapper)?.to_owned(), saved.clone(), kind))
+    };
+    let chosen: Vec<_> = tensors.iter().filter_map(known).collect();
+    let bytes = |(_, saved, _): &(_, pytorch_reader::Tensor, _)| saved.byte_len() as u64;
+    let all = chosen.iter().map(bytes).fold(0, u64::saturating_add);
+    let file = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
+    if all > MOST_REPEATED * (file + (1 << 20)) {
+        return Err(format!(
+            "says that its {file} bytes are {all} bytes of tensors; {HINT}"
+        ));
+    }
+    let read = |(name, saved, kind): (String, pytorch_reader::Tensor, Kind)| {
         let data = saved
             .read()
-            .map_err(|e| format!("{e}; the file is damaged"))?;
+            .map_err(|e| format!("{e}; the file is damaged: copy or download it again"))?;
         let tensor =
             tensor(&data, saved.shape(), kind).map_err(|e| format!("tensor {name}: {e}"))?;
-        Ok((name.to_owned(), tensor))
-    });
-    tensors.collect()
+        Ok((name, tensor))
+    };
+    chosen.into_iter().map(read).collect()
+}
+
+/// Whether a file that begins as `torch.save` begins one can't be read because bytes are
+/// missing or wrong, rather than because it holds something else.
+fn is_damage(error: &PytorchError, head: &[u8]) -> bool {
+    const LEGACY: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+    let is_legacy = head[..head.len().min(64)]
+        .windows(10)
+        .any(|bytes| bytes == LEGACY);
+    let is_tar = head.get(257..262) == Some(b"ustar");
+    let holds_other = match error {
+        PytorchError::Pickle(e) => matches!(
+            e,
+            PickleError::UnsupportedType(_)
+                | PickleError::UnsupportedOpCode(_)
+                | PickleError::InvalidProtocol(_)
+        ),
+        PytorchError::InvalidFormat(text) => ["Expected a dictionary", "No data.pkl", "endian"]
+            .iter()
+            .any(|part| text.contains(part)),
+        _ => false,
+    };
+    (head.starts_with(b"PK") || is_legacy || is_tar) && !holds_other
 }
 
 /// A copy of `data` as a tensor. Both readers checked the lengths; libtorch
@@ -187,8 +248,9 @@ impl View for Bytes {
 /// variables lack is an error unless `may_be_left` says otherwise.
 ///
 /// # Errors
-/// [`Error::Mismatch`] naming the first few missing, superfluous and misshapen
-/// tensors; nothing is copied then.
+/// [`Error::Mismatch`] naming the first few tensors that are missing, superfluous,
+/// misshapen or of another type, or that hold numbers which are not finite or a negative
+/// variance; nothing is copied then.
 pub fn assign(
     vars: &nn::VarStore,
     dict: &StateDict,
@@ -208,19 +270,30 @@ pub fn assign(
         (given != variable.size())
             .then(|| format!("{name} {given:?} instead of {:?}", variable.size()))
     });
-    let lists: [(&str, Vec<String>); 3] = [
+    let given = |name: &String| dict.get(name).map(|tensor| (name.clone(), tensor));
+    let other_type = (variables.keys().filter_map(given))
+        .filter(|(_, tensor)| tensor.kind() != Kind::Float)
+        .map(|(name, tensor)| format!("{name} {:?}", tensor.kind()));
+    refuse([
         ("missing", missing.collect()),
         ("superfluous", superfluous.collect()),
         ("misshapen", misshapen.collect()),
-    ];
-    let complaints: Vec<String> = lists
-        .iter()
-        .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| list(what, names))
-        .collect();
-    if !complaints.is_empty() {
-        return Err(Error::Mismatch(complaints.join("; ")));
-    }
+        ("of another type", other_type.collect()),
+    ])?;
+    let named = |wrong: &dyn Fn(&str, &Tensor) -> bool| {
+        let wrong = (variables.keys().filter_map(given)).filter(|(name, given)| wrong(name, given));
+        wrong.map(|(name, _)| name).collect()
+    };
+    // A sum of so many finite numbers is finite in f64.
+    let not_finite =
+        |_: &str, given: &Tensor| !given.sum(Kind::Double).double_value(&[]).is_finite();
+    let negative = |name: &str, given: &Tensor| {
+        name.ends_with("running_var") && given.numel() > 0 && given.min().double_value(&[]) < 0.0
+    };
+    refuse([
+        ("with NaN or infinite numbers", named(&not_finite)),
+        ("with a negative variance", named(&negative)),
+    ])?;
     no_grad(|| {
         for (name, mut variable) in variables {
             if let Some(value) = dict.get(&name) {
@@ -231,6 +304,19 @@ pub fn assign(
         }
         Ok(())
     })
+}
+
+/// Complains of what is listed, if anything is.
+fn refuse<const N: usize>(lists: [(&str, Vec<String>); N]) -> Result<()> {
+    let complaints: Vec<String> = lists
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| list(what, names))
+        .collect();
+    match complaints.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Mismatch(complaints.join("; "))),
+    }
 }
 
 fn list(what: &str, names: &[String]) -> String {

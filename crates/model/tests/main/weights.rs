@@ -3,6 +3,7 @@
 use crate::rebuilt::{fixture, resnet_weights, uniform};
 use attend_model::weights::{self, StateDict};
 use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn};
+use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn};
 
@@ -92,7 +93,46 @@ fn what_is_no_state_dict_is_refused_with_the_way_out() {
         );
     }
     refusal(&folder.path().join("absent.pth"));
-    refusal(folder.path());
+}
+
+#[test]
+fn what_is_taken_for_weights_is_named_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(refusal(folder.path()).contains("a folder"));
+    let path = folder.path().join("resnet101.pth");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:9f\nsize 178793939\n";
+    for (bytes, named) in [
+        (&b""[..], "empty"),
+        (b"\n<!DOCTYPE html>\n<html><head>", "a web page"),
+        (b"<html lang=en>", "a web page"),
+        (
+            b"\xef\xbb\xbf<?xml version='1.0'?><Error><Code>AccessDenied",
+            "a web page",
+        ),
+        (pointer.as_bytes(), "git lfs pull"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let message = refusal(&path);
+        assert!(message.contains(named), "{message}");
+    }
+}
+
+#[test]
+fn a_cut_file_of_pytorch_says_that_it_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["plain.pth", "legacy.pth", "wrapped.pth"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let path = folder.path().join(name);
+        for cut in (64..whole.len()).step_by(37).chain([whole.len() - 1]) {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let message = refusal(&path);
+            assert!(
+                message.contains("copy or download it again"),
+                "{cut}: {message}"
+            );
+        }
+    }
 }
 
 #[test]
@@ -119,6 +159,37 @@ fn damaged_files_are_refused() {
     let path = folder.path().join("flipped.pth");
     std::fs::write(&path, bytes).unwrap();
     assert!(refusal(&path).contains("damaged"));
+}
+
+#[test]
+fn bytes_changed_anywhere_are_read_or_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seed = 1u64;
+    let mut random = move |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % below
+    };
+    for name in [
+        "plain.pth",
+        "legacy.pth",
+        "training.pth",
+        "plain.safetensors",
+    ] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        let path = folder.path().join(name);
+        for _ in 0..500 {
+            let mut bytes = whole.clone();
+            for _ in 0..=random(3) {
+                let at = random(bytes.len());
+                bytes[at] = random(256) as u8;
+            }
+            std::fs::write(&path, bytes).unwrap();
+            if let Err(error) = weights::read(&path) {
+                let message = error.to_string();
+                assert!(message.contains(name), "{message}");
+            }
+        }
+    }
 }
 
 /// `hostile.pth` would make a folder `executed` if it were unpickled.
@@ -162,6 +233,148 @@ fn an_encoder_takes_what_it_needs() {
     for (name, variable) in vars.variables() {
         assert_eq!(variable, dict[&name], "{name}");
     }
+}
+
+#[test]
+fn prefixes_that_training_scripts_leave_are_taken_off() {
+    let dict = whole(Arch::Resnet18);
+    for prefix in [
+        "module.",
+        "model.",
+        "backbone.",
+        "_orig_mod.",
+        "encoder.",
+        "state_dict.",
+        "module.model.",
+        "_orig_mod.module.encoder.backbone.",
+        "student.",
+    ] {
+        let named = |(name, tensor): (&String, &Tensor)| (format!("{prefix}{name}"), tensor.copy());
+        let mut prefixed: StateDict = dict.iter().map(named).collect();
+        // A head, an optimizer's moments, other networks in part.
+        prefixed.insert(
+            "head.weight".into(),
+            Tensor::ones([2, 2], (Kind::Float, Device::Cpu)),
+        );
+        prefixed.insert("optimizer.state.0.exp_avg".into(), Tensor::from(f32::NAN));
+        prefixed.insert("ema.conv1.weight".into(), Tensor::from(1f32));
+        let (vars, encoder) = encoder(Arch::Resnet18, LastStage::Layer4);
+        encoder.load(&vars, &prefixed).unwrap();
+        for (name, variable) in vars.variables() {
+            assert_eq!(variable, dict[&name], "{prefix}{name}");
+        }
+    }
+    // Two networks of the same kind: which one is meant?
+    let two = ["encoder_q.", "encoder_k."].map(|prefix| {
+        let named =
+            move |(name, tensor): (&String, &Tensor)| (format!("{prefix}{name}"), tensor.copy());
+        dict.iter().map(named).collect::<StateDict>()
+    });
+    let message = mismatch(Arch::Resnet18, &two.into_iter().flatten().collect());
+    assert!(
+        message.contains("encoder_q. and encoder_k.")
+            || message.contains("encoder_k. and encoder_q."),
+        "{message}"
+    );
+    // Names of another library: the message shows them.
+    let other = [(
+        "resnet.embedder.convolution.weight".to_owned(),
+        Tensor::from(1f32),
+    )];
+    let message = mismatch(Arch::Resnet18, &other.into());
+    assert!(
+        message.contains("the file has resnet.embedder.convolution.weight"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_superfluous_tensor_of_another_type_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mixed.safetensors");
+    let tensors = encoder(Arch::Resnet18, LastStage::Layer1).0.variables();
+    let mut data = Vec::new();
+    for (name, tensor) in &tensors {
+        let numbers: Vec<f32> = tensor.flatten(0, -1).try_into().unwrap();
+        let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+        data.push((name.clone(), Dtype::F32, shape, bytes));
+    }
+    for dtype in [
+        Dtype::BOOL,
+        Dtype::F8_E4M3,
+        Dtype::I8,
+        Dtype::I16,
+        Dtype::U64,
+    ] {
+        let bytes = vec![1; dtype.bitsize() / 8];
+        data.push((format!("extra.{dtype:?}"), dtype, vec![1], bytes));
+    }
+    let views = data.iter().map(|(name, dtype, shape, bytes)| {
+        (name, TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+    });
+    safetensors::serialize_to_file(views, None, &path).unwrap();
+    let (vars, encoder) = encoder(Arch::Resnet18, LastStage::Layer1);
+    encoder.load(&vars, &weights::read(&path).unwrap()).unwrap();
+    for (name, variable) in vars.variables() {
+        assert_eq!(variable, tensors[&name], "{name}");
+    }
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused_and_their_tensor_named() {
+    let spoilt = |name: &str, number: f64| {
+        let mut dict = whole(Arch::Resnet18);
+        let _ = dict
+            .get_mut(name)
+            .unwrap()
+            .flatten(0, -1)
+            .get(-1)
+            .fill_(number);
+        dict
+    };
+    for (name, number, why) in [
+        (
+            "conv1.weight",
+            f64::NAN,
+            "1 with NaN or infinite numbers (conv1.weight)",
+        ),
+        (
+            "layer4.1.bn2.bias",
+            f64::INFINITY,
+            "infinite numbers (layer4.1.bn2.bias)",
+        ),
+        (
+            "layer2.0.bn1.running_mean",
+            f64::NEG_INFINITY,
+            "(layer2.0.bn1.running_mean)",
+        ),
+        (
+            "bn1.running_var",
+            -1e-6,
+            "1 with a negative variance (bn1.running_var)",
+        ),
+    ] {
+        let message = mismatch(Arch::Resnet18, &spoilt(name, number));
+        assert!(message.contains(why), "{message}");
+    }
+    // What the encoder does not take may be anything.
+    let (vars, encoder) = encoder(Arch::Resnet18, LastStage::Layer3);
+    encoder
+        .load(&vars, &spoilt("layer4.1.bn2.bias", f64::NAN))
+        .unwrap();
+    encoder.load(&vars, &spoilt("fc.bias", f64::NAN)).unwrap();
+    // Integers are no weights, whatever their shape.
+    let mut dict = whole(Arch::Resnet18);
+    dict.insert(
+        "bn1.bias".into(),
+        Tensor::ones([64], (Kind::Uint8, Device::Cpu)),
+    );
+    let message = mismatch(Arch::Resnet18, &dict);
+    assert!(
+        message.contains("1 of another type (bn1.bias Uint8)"),
+        "{message}"
+    );
 }
 
 /// Why an encoder refuses weights; it keeps its own then.
