@@ -14,5 +14,7 @@ mod real;
 mod rebuilt;
 #[path = "main/search.rs"]
 mod search;
+#[path = "main/threads.rs"]
+mod threads;
 #[path = "main/weights.rs"]
 mod weights;

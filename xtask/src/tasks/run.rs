@@ -260,11 +260,6 @@ impl Prepared {
         if let (Some(shards), Parts::Shards) = (&options.shards, description.parts) {
             command.args(["--shards", shards]);
         }
-        // Threads that sleep between two small tensor operations take longer to
-        // wake than the operations take: 1.3 times the whole training step.
-        if std::env::var_os("OMP_WAIT_POLICY").is_none() {
-            command.env("OMP_WAIT_POLICY", "active");
-        }
         Ok(command)
     }
 
