@@ -1,7 +1,7 @@
 //! The model that describes photographs.
 
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Error, Result, staging};
+use attend_artifact::{Artifact, Error, Result, model, staging};
 use attend_image::Photograph;
 use attend_model::{Captioner, SearchOptions, beam_search};
 use std::path::{Path, PathBuf};
@@ -33,9 +33,10 @@ impl Model {
     /// Loads checkpoint `name` of the model at `path`, see [`folder`].
     ///
     /// # Errors
-    /// [`Error::Refused`] where there is no whole model.
+    /// [`Error::Refused`] where there is no whole model, or a file of it is damaged.
     pub fn load(path: &Path, name: &str, device: Device) -> Result<Model> {
         let folder = folder(path, name)?;
+        model::check(&folder, &model::DESCRIBING)?;
         let captioner = Captioner::load(&folder, device).map_err(Error::refused)?;
         let words = folder.join("vocab.json");
         let vocabulary = Vocabulary::read(&words)?;

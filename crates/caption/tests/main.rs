@@ -3,10 +3,11 @@
 
 use attend_artifact::manifest::Manifest;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Staging, digest_file};
+use attend_artifact::{Staging, digest_file, staging};
 use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -230,4 +231,58 @@ fn what_is_no_model_is_refused() {
     checkpoint(&folder);
     std::fs::write(folder.join("decoder.safetensors"), "cut").unwrap();
     assert!(refused(&folder).contains("decoder.safetensors"));
+}
+
+#[test]
+fn one_flipped_bit_of_a_model_is_no_other_caption() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let artifact = model(root);
+    picture(&root.join("a.png"), 40, 30);
+    // As the trainer writes one: alone, and while the training is still running.
+    let sealed = root.join("sealed");
+    let growing = staging::folder_of(&root.join("run")).join("checkpoints/best");
+    for folder in [&sealed, &growing] {
+        checkpoint(folder);
+        attend_artifact::model::seal(folder, &BTreeMap::new()).unwrap();
+    }
+    // In the artifact there is one of an earlier version: its manifest has the digests.
+    let best = artifact.join("checkpoints/best");
+    for (given, folder) in [
+        (&artifact, &best),
+        (&best, &best),
+        (&sealed, &sealed),
+        (&root.join("run"), &growing),
+    ] {
+        let describe = || command(given).arg(root.join("a.png")).output().unwrap();
+        ended(&describe(), 0);
+        for file in [
+            "decoder.safetensors",
+            "encoder.safetensors",
+            "vocab.json",
+            "model.json",
+        ] {
+            let path = folder.join(file);
+            let whole = std::fs::read(&path).unwrap();
+            let mut flipped = whole.clone();
+            let at = match file {
+                "model.json" => text_at(&whole, "0.5") + 2, // dropout 0.4
+                "vocab.json" => text_at(&whole, "runs"),
+                _ => whole.len() - 2,
+            };
+            flipped[at] ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            let (lines, error) = ended(&describe(), 4);
+            assert!(
+                lines.is_empty() && error.contains(&*path.to_string_lossy()),
+                "{error}"
+            );
+            std::fs::write(&path, whole).unwrap();
+        }
+    }
+}
+
+fn text_at(bytes: &[u8], text: &str) -> usize {
+    let found = |window: &[u8]| window == text.as_bytes();
+    bytes.windows(text.len()).position(found).unwrap()
 }

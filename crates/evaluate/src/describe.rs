@@ -6,7 +6,7 @@ use crate::grounding::Tally;
 use crate::rows::ImageScore;
 use crate::source::Source;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
-use attend_artifact::{At, Error, Record, Result, Staging, check_interrupt, progress};
+use attend_artifact::{At, Error, Record, Result, Staging, check_interrupt, model, progress};
 use attend_model::{Captioner, Hypothesis, Projected, SearchOptions, ensemble_search};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ impl<'a> Describer<'a> {
     /// `checkpoint`'s.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they don't fit the checkpoint's `model.json`.
+    /// [`Error::Refused`] where they are damaged or don't fit the checkpoint's `model.json`.
     pub fn load(
         config: &'a Config,
         checkpoint: &'a Checkpoint,
@@ -40,7 +40,10 @@ impl<'a> Describer<'a> {
     ) -> Result<Describer<'a>> {
         let device = attend_model::device(&config.evaluate.device).map_err(Error::usage)?;
         let captioners = (folders.iter())
-            .map(|folder| Captioner::load(folder, device).map_err(Error::refused))
+            .map(|folder| {
+                model::check(folder, &model::DESCRIBING)?;
+                Captioner::load(folder, device).map_err(Error::refused)
+            })
             .collect::<Result<_>>()?;
         let mut objects: HashMap<i64, Vec<&ObjectRecord>> = HashMap::new();
         for object in dataset.objects() {

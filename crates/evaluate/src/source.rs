@@ -65,7 +65,9 @@ impl Source {
                 dataset.root.display()
             )));
         }
-        Features::open(features).map(Source::Features)
+        let features = Features::open(features)?;
+        features.check_shape(card.encoder.grid(size), card.encoder.channels())?;
+        Ok(Source::Features(features))
     }
 
     /// What the decoder looks at, for these images.
@@ -80,12 +82,16 @@ impl Source {
         let (cells, native) = match self {
             Source::Features(features) => {
                 let bytes = gather(images, |image| {
-                    features.row(image.image_id).ok_or_else(|| {
-                        Error::refused(format!(
-                            "the features artifact lacks image {}",
-                            image.image_id
-                        ))
-                    })
+                    let row = features.row(image.image_id);
+                    let why = match row {
+                        Some(row) if features.dtype().all_finite(row) => return Ok(row),
+                        Some(_) => "has NaN or infinite numbers for",
+                        None => "lacks",
+                    };
+                    Err(Error::refused(format!(
+                        "the features artifact {why} image {}; make it again",
+                        image.image_id
+                    )))
                 })?;
                 let native = features.grid().map(|n| n as i64);
                 let shape = [n, native[0] * native[1], features.channels() as i64];

@@ -430,3 +430,48 @@ fn what_does_not_fit_is_refused() {
     assert!(with("evaluate.ensemble=[\"/none\"]", 3).contains("neither a model artifact"));
     assert!(!root.join("out").exists());
 }
+
+#[test]
+fn damaged_models_and_features_of_another_shape_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    dataset(root, 5);
+    model(root);
+    let best = root.join("model/checkpoints/best");
+    let companion = root.join("companion");
+    std::fs::create_dir(&companion).unwrap();
+    for entry in best.read_dir().unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), companion.join(entry.file_name())).unwrap();
+    }
+    attend_artifact::model::seal(&companion, &Default::default()).unwrap();
+    let ensemble = format!("evaluate.ensemble=[\"{}\"]", companion.display());
+    let evaluate = || {
+        let mut command = command(root, &["model", "dataset"], "evaluation");
+        command.args(["--set", &ensemble]).output().unwrap()
+    };
+    for folder in [&best, &companion] {
+        for file in ["decoder.safetensors", "encoder.safetensors"] {
+            let path = folder.join(file);
+            let whole = std::fs::read(&path).unwrap();
+            let mut flipped = whole.clone();
+            *flipped.last_mut().unwrap() ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            let error = failed(&evaluate(), 4);
+            assert!(error.contains(&*path.to_string_lossy()), "{error}");
+            std::fs::write(&path, whole).unwrap();
+        }
+    }
+    succeeded(&evaluate());
+
+    // The features say that the model's encoder made them, and have another grid.
+    let path = features(root, None);
+    let mut manifest = Artifact::open(&path).unwrap().manifest;
+    manifest.counts.insert("grid_height".into(), 4);
+    manifest.counts.insert("grid_width".into(), 16);
+    manifest.digest = manifest.compute_digest();
+    let text = serde_json::to_string(&manifest).unwrap();
+    std::fs::write(path.join("manifest.json"), text).unwrap();
+    let error = failed(&run(root, &["model", "dataset", "features"], "other"), 4);
+    assert!(error.contains("4 x 16 cells"), "{error}");
+}

@@ -2,9 +2,10 @@
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
+use attend_artifact::text::escaped;
 use attend_artifact::{
     At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
-    check_interrupt, digest_file, progress, stage,
+    check_interrupt, progress, stage,
 };
 use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise, weights};
 use crossbeam::channel::{Receiver, bounded};
@@ -85,17 +86,12 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     }
     let device = attend_model::device(&features.device).map_err(Error::usage)?;
     let weights_file = Path::new(&encoder.weights);
-    if !weights_file.is_file() {
-        return Err(Error::input(format!(
-            "encoder.weights = \"{}\": no such file; a frozen encoder needs trained weights, such as torchvision's resnet101 (.pth or .safetensors)",
-            encoder.weights
-        )));
-    }
     attend_model::set_threads(stage.jobs);
-    let input = Input {
-        kind: "weights".into(),
-        digest: digest_file(weights_file)?,
-    };
+    let input = Input::of_file("encoder.weights", weights_file, "weights").map_err(|e| {
+        Error::input(format!(
+            "{e}; a frozen encoder needs trained weights, such as torchvision's resnet101 (.pth or .safetensors)"
+        ))
+    })?;
     let artifact = stage.input("dataset")?;
     let dataset = Dataset::open(artifact)?;
     let shards = shards(&dataset);
@@ -293,11 +289,29 @@ impl Ends<'_> {
                 .map_err(Error::internal)?;
             let rows = bytes.chunks_exact(cells * channels * self.dtype.bytes());
             for (image, row) in batch.iter().zip(rows) {
+                if !self.dtype.all_finite(row) {
+                    return Err(self.not_finite(image));
+                }
                 writer.push(image.image_id, row)?;
             }
             bar.inc(batch.len() as u64);
         }
         writer.finish()
+    }
+
+    fn not_finite(&self, image: &ImageRecord) -> Error {
+        let way_out = match self.dtype {
+            Dtype::F16 => {
+                "f16 ends at 65504: set features.dtype = \"f32\", or look at encoder.weights"
+            }
+            _ => "look at encoder.weights",
+        };
+        Error::input(format!(
+            "{}: the features of image {} ({}) are NaN or infinite; {way_out}",
+            image.shard,
+            image.image_id,
+            escaped(&image.file_name)
+        ))
     }
 
     fn kind(&self) -> Kind {

@@ -193,8 +193,45 @@ fn weights_of_another_model_and_no_weights_are_refused() {
     };
     refused(&["encoder.arch=resnet34"], 3, "missing");
     refused(&["encoder.weights=/no/such.pth"], 3, "no such file");
+    refused(&["encoder.weights=/tmp"], 3, "a folder");
     refused(&["features.dtype=f8"], 2, "f16 or f32");
     refused(&["features.device=tpu"], 2, "tpu");
+}
+
+#[test]
+fn weights_that_are_no_numbers_never_become_features() {
+    let world = World::new();
+    let refused = |name: &str, tensor: &str, number: f64, set: &[&str], words: &[&str]| {
+        let path = world.path(name);
+        let mut dict = weights::read(&world.path("w.safetensors")).unwrap();
+        let _ = dict.get_mut(tensor).unwrap().get(0).fill_(number);
+        weights::write(&path, &dict).unwrap();
+        let file = format!("encoder.weights=\"{}\"", path.display());
+        let result = world.run("refused", &[&[&*file], set].concat());
+        let log = String::from_utf8_lossy(&result.stderr).into_owned();
+        assert_eq!(result.status.code(), Some(3), "{log}");
+        assert!(words.iter().all(|word| log.contains(word)), "{log}");
+        assert!(!world.path("refused").exists());
+    };
+    let nan = ["nan.safetensors", "layer1.0.bn1.weight"];
+    refused(nan[0], nan[1], f64::NAN, &[], &nan);
+    let negative = ["negative.safetensors", "bn1.running_var"];
+    refused(negative[0], negative[1], -1.0, &[], &negative);
+    // Finite weights whose features f16 or even f32 can't hold: the first image is named.
+    let bias = "layer2.1.bn2.bias";
+    let image = ["shards/train-00000.arrow", "image 0 (0.png)"];
+    refused(
+        "large",
+        bias,
+        1e6,
+        &[],
+        &[image[0], image[1], "features.dtype = \"f32\""],
+    );
+    let scale = "layer2.1.bn2.weight";
+    let words = [image[0], "NaN or infinite; look at encoder.weights"];
+    refused("huge", scale, 3e38, &["features.dtype=f32"], &words);
+    let file = format!("encoder.weights=\"{}\"", world.path("large").display());
+    world.made("f32", &[&file, "features.dtype=f32"]);
 }
 
 /// The stage with arguments of its own.

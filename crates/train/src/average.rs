@@ -4,10 +4,11 @@
 //! The epochs of one run near its end lie in one valley; their mean is often better than
 //! each of them and never costs more to run.
 
-use attend_artifact::{Artifact, At, Error, Input, Manifest, Result, Staging, digest_file};
+use attend_artifact::{Artifact, At, Error, Input, Manifest, Result, Staging, digest_file, model};
 use attend_model::ModelCard;
 use attend_model::weights::{self, StateDict};
 use clap::Parser;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
@@ -51,6 +52,7 @@ pub fn average(args: &Args) -> Result<()> {
         draft.inputs = run.manifest.inputs;
     }
     for (n, folder) in folders.iter().enumerate() {
+        model::check(folder, &model::DESCRIBING)?;
         let other = ModelCard::read(folder).map_err(Error::refused)?;
         let same = |card: &ModelCard| {
             (
@@ -85,10 +87,6 @@ pub fn average(args: &Args) -> Result<()> {
         write(&staging.path(&name)?)?;
         staging.done(&name, None)
     };
-    let json = serde_json::to_string_pretty(&card).map_err(Error::internal)?;
-    put("model.json", &|path| {
-        std::fs::write(path, format!("{json}\n")).at(path)
-    })?;
     let copy = |from: PathBuf| move |path: &Path| std::fs::copy(&from, path).map(drop).at(path);
     put("vocab.json", &copy(first.join("vocab.json")))?;
     if card.encoder_blake3.is_empty() {
@@ -101,6 +99,11 @@ pub fn average(args: &Args) -> Result<()> {
         )?;
     }
     put("decoder.safetensors", &|path| decoder.write(path))?;
+    let json = serde_json::to_string_pretty(&card).map_err(Error::internal)?;
+    put(model::CARD, &|path| {
+        std::fs::write(path, &json).at(path)?;
+        model::seal(path.parent().unwrap_or(path), &BTreeMap::new())
+    })?;
     staging.commit(&[("checkpoints", folders.len() as u64)])?;
     Ok(())
 }
@@ -137,6 +140,7 @@ struct Mean {
 
 impl Mean {
     fn add(&mut self, path: &Path) -> Result<()> {
+        model::check_finite(path)?;
         let dict = weights::read(path).map_err(Error::refused)?;
         let wrong = |name: &str| {
             Error::refused(format!(

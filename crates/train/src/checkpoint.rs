@@ -1,7 +1,7 @@
 //! Checkpoint folders: safetensors and JSON, replaced whole or not at all.
 
 use crate::metrics::Lengths;
-use attend_artifact::{At, Error, Result};
+use attend_artifact::{At, Error, Result, model};
 use attend_model::weights::{self, StateDict};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -107,6 +107,12 @@ impl Checkpoint<'_> {
             &new.join("state.json"),
             &serde_json::to_string_pretty(self.state).map_err(Error::internal)?,
         )?;
+        let known = match &self.encoder {
+            EncoderWeights::File(_) => &self.card.encoder_blake3,
+            EncoderWeights::Tensors(_) => "",
+        };
+        let known = (!known.is_empty()).then(|| ("encoder.safetensors".into(), known.into()));
+        model::seal(&new, &known.into_iter().collect())?;
         for entry in std::fs::read_dir(&new).at(&new)? {
             let path = entry.at(&new)?.path();
             File::open(&path)
@@ -139,6 +145,13 @@ pub fn find(folder: &Path) -> Result<Option<(PathBuf, State)>> {
     if !path.exists() {
         return Ok(None);
     }
+    let files = [
+        "decoder.safetensors",
+        "encoder.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    ];
+    model::check(folder, &files)?;
     let text = std::fs::read(&path).at(&path)?;
     let state = serde_json::from_slice(&text).map_err(|e| {
         Error::refused(format!(

@@ -27,7 +27,8 @@ pub struct Encoder {
     /// Architecture.
     #[serde(flatten)]
     pub config: EncoderConfig,
-    /// Weights to begin with (`.safetensors` or `.pth`); empty: from scratch.
+    /// Weights to begin with (`.safetensors` or `.pth`); empty: from scratch, which
+    /// `train.encoder = "frozen"` refuses.
     pub weights: String,
 }
 

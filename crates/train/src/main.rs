@@ -11,7 +11,7 @@ use attend_artifact::{
 };
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
-use attend_model::{DecoderConfig, EncoderConfig, ModelCard};
+use attend_model::{DecoderConfig, Encoder, EncoderConfig, ModelCard, weights};
 use attend_train::average;
 use attend_train::checkpoint::State;
 use attend_train::config::{Config, EncoderTraining, Precision, StopMetric};
@@ -22,10 +22,10 @@ use attend_train::run::Run;
 use attend_train::start::Start;
 use clap::Parser;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-use tch::Device;
+use tch::{Device, nn};
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-train",
@@ -91,16 +91,33 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     }
     let start = Start::find(&config.train.start, model)?;
     let weights = &config.encoder.weights;
+    if features.is_none() && start.is_none() && weights.is_empty() {
+        match config.train.encoder {
+            EncoderTraining::Whole => {}
+            EncoderTraining::Frozen => {
+                return Err(Error::usage(
+                    "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would stay at random numbers. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or let it learn from scratch (train.encoder = \"whole\")",
+                ));
+            }
+            EncoderTraining::FineTune => tracing::warn!(
+                "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 stay at random numbers; train.encoder = \"whole\" lets all of it learn"
+            ),
+        }
+    }
     let mut extra = Vec::new();
     if features.is_none() && model.is_none() && !weights.is_empty() {
-        extra.push(("weights", file("encoder.weights", weights, "weights")?));
+        let path = Path::new(weights);
+        extra.push((
+            "weights",
+            Input::of_file("encoder.weights", path, "weights")?,
+        ));
     }
     if let (Some(start), None) = (&start, model) {
         extra.push(("start", start.input()?));
     }
     if !config.decoder.embeddings.is_empty() {
-        let path = &config.decoder.embeddings;
-        let input = file("decoder.embeddings", path, "embeddings")?;
+        let path = Path::new(&config.decoder.embeddings);
+        let input = Input::of_file("decoder.embeddings", path, "embeddings")?;
         extra.push(("embeddings", input));
     }
     let Some(staging) = stage.begin(&extra)? else {
@@ -112,14 +129,25 @@ fn train(stage: &Stage<Config>) -> Result<()> {
             artifact.verify()?;
         }
     }
+    if let Some(start) = &start {
+        start.check()?;
+    }
     let words = Vocabulary::open(vocabulary)?;
     let vocabulary_file = vocabulary.file("vocab.json")?;
-    let source = features.map_or(Ok(Source::Pixels), |features| {
-        Features::open(features).map(Source::Features)
-    })?;
     let encoded = EncodedRecord::read(&vocabulary.file("encoded.parquet")?)?;
     let opened = Dataset::open(dataset)?;
     let size = opened.image_size().map(|n| n as i64);
+    let (source, encoder) = match features {
+        Some(artifact) => {
+            let features = Features::open(artifact)?;
+            let encoder = encoder_of(artifact, &features, size)?;
+            if config.train.verify {
+                features.check_finite()?;
+            }
+            (Source::Features(features), Some(encoder))
+        }
+        None => (Source::Pixels, None),
+    };
     let data = Data::new(opened, source, encoded, &config.train.validation_split)?;
     let mut card = ModelCard {
         encoder: config.encoder.config.clone(),
@@ -131,11 +159,10 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     // A model's encoder is what its decoder has learnt to look at, whatever [encoder] says.
     let begun = start.as_ref().filter(|_| model.is_some());
     let begun = begun.map(Start::card).transpose()?;
-    let mut network = match (features, data.grid()) {
-        (Some(features), Some(grid)) => {
-            card.encoder = read_encoder(features)?;
-            card.decoder.channels = features.count("channels") as i64;
-            let file = features.file("encoder.safetensors")?;
+    let mut network = match (features, encoder, data.grid()) {
+        (Some(features), Some((encoder, file)), Some(grid)) => {
+            card.decoder.channels = encoder.channels();
+            card.encoder = encoder;
             card.encoder_blake3 = digest_file(&file)?;
             if let Some(begun) = begun
                 && begun.encoder_blake3 != card.encoder_blake3
@@ -233,25 +260,21 @@ fn decoder_config(config: &Config, words: &Vocabulary) -> DecoderConfig {
     }
 }
 
-fn read_encoder(features: &Artifact) -> Result<EncoderConfig> {
-    let path = features.file("encoder.json")?;
-    let text = std::fs::read(&path).at(&path)?;
-    serde_json::from_slice(&text).map_err(|e| Error::refused(format!("{}: {e}", path.display())))
-}
-
-/// What the manifest says of a file that a parameter names.
-fn file(parameter: &str, path: &str, kind: &str) -> Result<Input> {
-    let path = Path::new(path);
-    if !path.is_file() {
-        return Err(Error::input(format!(
-            "{parameter} = {}: no such file",
-            path.display()
-        )));
-    }
-    Ok(Input {
-        kind: kind.into(),
-        digest: digest_file(path)?,
-    })
+/// The encoder of a features artifact, and the file of its weights: such that they fit
+/// each other, the features, and images of this size.
+fn encoder_of(
+    artifact: &Artifact,
+    features: &Features,
+    image_size: [i64; 2],
+) -> Result<(EncoderConfig, PathBuf)> {
+    let config = EncoderConfig::read(&artifact.file("encoder.json")?).map_err(Error::refused)?;
+    features.check_shape(config.grid(image_size), config.channels())?;
+    let file = artifact.file("encoder.safetensors")?;
+    let vars = nn::VarStore::new(Device::Cpu);
+    let encoder = Encoder::new(&vars.root(), &config);
+    let dict = weights::read(&file).map_err(Error::refused)?;
+    (encoder.load(&vars, &dict)).map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
+    Ok((config, file))
 }
 
 /// An artifact that was made from another data set is not for this one.

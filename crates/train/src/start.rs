@@ -1,7 +1,7 @@
 //! Weights of an earlier run to begin with.
 
 use crate::network::Network;
-use attend_artifact::{Artifact, At, Error, Input, Result, digest_file};
+use attend_artifact::{Artifact, At, Error, Input, Result, digest_file, model};
 use attend_model::{ModelCard, weights};
 use std::path::{Path, PathBuf};
 
@@ -11,30 +11,25 @@ pub struct Start {
 }
 
 impl Start {
-    /// The best checkpoint of `model`, the stage's input; without one, what
+    /// The best checkpoint of `artifact`, the stage's input; without one, what
     /// `train.start` means: a model artifact's best checkpoint, or the folder itself.
     /// None where that is empty.
     ///
     /// # Errors
     /// [`Error::Usage`] where both are given, [`Error::Input`] where the second is
     /// nowhere, [`Error::Refused`] where the first has no such checkpoint.
-    pub fn find(start: &str, model: Option<&Artifact>) -> Result<Option<Start>> {
-        if let Some(model) = model {
+    pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Start>> {
+        if let Some(artifact) = artifact {
             if !start.is_empty() {
                 return Err(Error::usage(format!(
                     "train.start = {start} and --input model={}: two models to begin with; give one",
-                    model.root.display()
+                    artifact.root.display()
                 )));
             }
-            for file in [
-                "model.json",
-                "vocab.json",
-                "encoder.safetensors",
-                "decoder.safetensors",
-            ] {
-                model.file(&format!("checkpoints/best/{file}"))?;
+            for file in model::DESCRIBING.iter().chain([&model::CARD]) {
+                artifact.file(&format!("checkpoints/best/{file}"))?;
             }
-            let folder = model.root.join("checkpoints/best");
+            let folder = artifact.root.join("checkpoints/best");
             return Ok(Some(Start { folder }));
         }
         if start.is_empty() {
@@ -51,6 +46,14 @@ impl Start {
             ))
         })?;
         Ok(Some(Start { folder }))
+    }
+
+    /// Compares its files with their digests.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the one that is damaged.
+    pub fn check(&self) -> Result<()> {
+        model::check(&self.folder, &model::DESCRIBING)
     }
 
     /// What it is.

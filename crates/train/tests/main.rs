@@ -639,3 +639,238 @@ fn what_does_not_belong_together_is_refused() {
     trainer.refused(&[], 4, "shards/train-00000.arrow");
     assert!(!trainer.path("refused").exists());
 }
+
+#[test]
+fn a_frozen_encoder_of_random_numbers_is_refused() {
+    let trainer = Trainer::new();
+    let frozen = "train.encoder=frozen";
+    trainer.refused(&[frozen], 2, "without encoder.weights");
+    // With weights, or the model of another run, it is not random.
+    let (_, log) = trainer.run("first", &["train.epochs=1"]);
+    assert!(!log.contains("random numbers"), "{log}");
+    let start = format!("train.start={}", trainer.path("first").display());
+    trainer.run("started", &[frozen, &start, "train.epochs=1"]);
+    let file = trainer.path("first/checkpoints/best/encoder.safetensors");
+    let weights = format!("encoder.weights={}", file.display());
+    trainer.run("weighed", &[frozen, &weights, "train.epochs=1"]);
+    let (_, log) = trainer.run("tuned", &["train.encoder=fine-tune", "train.epochs=1"]);
+    assert!(log.contains("stay at random numbers"), "{log}");
+}
+
+/// Turns one bit over, somewhere among a file's last numbers.
+fn flip(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let at = bytes.len() - 2;
+    bytes[at] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_neither_begun_with_nor_averaged_nor_resumed() {
+    let trainer = Trainer::new();
+    trainer.run("first", &["train.epochs=2", "train.keep_last=2"]);
+    let best = trainer.path("first/checkpoints/best");
+    let start = format!("train.start={}", best.display());
+    for file in ["decoder.safetensors", "encoder.safetensors"] {
+        let whole = std::fs::read(best.join(file)).unwrap();
+        flip(&best.join(file));
+        trainer.refused(&[&start], 4, &format!("{file}: damaged"));
+        let mut command = trainer.command("refused", &["train.verify=false"]);
+        command.arg(format!("--input=model={}", trainer.path("first").display()));
+        let result = command.output().unwrap();
+        assert_eq!(result.status.code(), Some(4), "{}", log_of(&result));
+        std::fs::write(best.join(file), whole).unwrap();
+    }
+    let average = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_attend-train"));
+        command.arg("average").arg(trainer.path("first"));
+        command
+            .arg("--output")
+            .arg(trainer.path("mean"))
+            .output()
+            .unwrap()
+    };
+    let result = average();
+    assert!(result.status.success(), "{}", log_of(&result));
+    let mean = trainer.path("mean/checkpoints/best");
+    attend_artifact::model::check(&mean, &attend_artifact::model::DESCRIBING).unwrap();
+    std::fs::remove_dir_all(trainer.path("mean")).unwrap();
+    flip(&trainer.path("first/checkpoints/epoch-00001/decoder.safetensors"));
+    let result = average();
+    assert_eq!(result.status.code(), Some(4), "{}", log_of(&result));
+    assert!(
+        log_of(&result).contains("epoch-00001"),
+        "{}",
+        log_of(&result)
+    );
+
+    // A run that was killed goes on from what it wrote, or not at all.
+    let mut child = (trainer.command("killed", &[]).stderr(Stdio::null()))
+        .spawn()
+        .unwrap();
+    let last = trainer.path("killed.staging/checkpoints/last");
+    while !last.join("state.json").exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    if !last.exists() {
+        std::fs::rename(last.with_extension("old"), &last).unwrap();
+    }
+    flip(&last.join("optimizer.safetensors"));
+    let result = trainer.command("killed", &[]).output().unwrap();
+    assert_eq!(result.status.code(), Some(4), "{}", log_of(&result));
+    assert!(
+        log_of(&result).contains("optimizer.safetensors: damaged"),
+        "{}",
+        log_of(&result)
+    );
+}
+
+/// Features that another program made of `dataset`: one number for all, and the files of
+/// an encoder.
+struct Foreign<'a> {
+    shape: [usize; 2],
+    grid: [u64; 2],
+    number: f32,
+    encoder_json: &'a str,
+    weights: EncoderConfig,
+}
+
+impl Foreign<'_> {
+    fn write(&self, folder: &Path, dataset: &Path) {
+        let _ = std::fs::remove_dir_all(folder);
+        let dataset = Artifact::open(dataset).unwrap();
+        let mut draft = Manifest::draft("features", "another-program", "1");
+        let origin = Input {
+            kind: "dataset".into(),
+            digest: dataset.manifest.digest.clone(),
+        };
+        draft.inputs.insert("dataset".into(), origin);
+        let staging = Staging::open(folder, draft).unwrap();
+        let name = "shards/all.arrow";
+        let path = staging.path(name).unwrap();
+        let names = ["cell", "channel"];
+        let mut writer =
+            TensorShardWriter::create(&path, "features", Dtype::F32, &self.shape, &names).unwrap();
+        let row = self
+            .number
+            .to_ne_bytes()
+            .repeat(self.shape.iter().product());
+        for image in Dataset::open(&dataset).unwrap().images() {
+            writer.push(image.image_id, &row).unwrap();
+        }
+        writer.finish().unwrap();
+        staging.done(name, None).unwrap();
+        std::fs::write(staging.path("encoder.json").unwrap(), self.encoder_json).unwrap();
+        let vars = nn::VarStore::new(Device::Cpu);
+        Encoder::new(&vars.root(), &self.weights);
+        let path = staging.path("encoder.safetensors").unwrap();
+        weights::write(&path, &vars.variables().into_iter().collect()).unwrap();
+        for name in ["encoder.json", "encoder.safetensors"] {
+            staging.done(name, None).unwrap();
+        }
+        let [height, width] = self.grid;
+        let channels = self.shape[1] as u64;
+        let counts = [
+            ("grid_height", height),
+            ("grid_width", width),
+            ("channels", channels),
+        ];
+        staging.commit(&counts).unwrap();
+    }
+}
+
+#[test]
+fn features_that_do_not_fit_their_encoder_are_refused() {
+    let trainer = Trainer::new();
+    let path = trainer.path("features");
+    let resnet18 = |last_stage| EncoderConfig {
+        arch: Arch::Resnet18,
+        last_stage,
+        ..EncoderConfig::default()
+    };
+    let json = r#"{"arch": "resnet18", "last_stage": "layer2", "stride_in": "conv3x3"}"#;
+    let good = || Foreign {
+        shape: [16, 128],
+        grid: [4, 4],
+        number: 0.5,
+        encoder_json: json,
+        weights: resnet18(LastStage::Layer2),
+    };
+    let train = || {
+        let set = ["train.encoder=frozen", "train.epochs=1"];
+        let mut command = trainer.command("model", &set);
+        command.arg(format!("--input=features={}", path.display()));
+        let result = command.output().unwrap();
+        (result.status.code(), log_of(&result))
+    };
+    for (features, words) in [
+        (
+            Foreign {
+                shape: [16, 160],
+                ..good()
+            },
+            "160 channels",
+        ),
+        (
+            Foreign {
+                shape: [4, 128],
+                grid: [2, 2],
+                ..good()
+            },
+            "2 x 2 cells",
+        ),
+        (
+            Foreign {
+                grid: [2, 8],
+                ..good()
+            },
+            "2 x 8 cells",
+        ),
+        (
+            Foreign {
+                number: f32::NAN,
+                ..good()
+            },
+            "image 0 are NaN",
+        ),
+        (
+            Foreign {
+                weights: resnet18(LastStage::Layer1),
+                ..good()
+            },
+            "encoder.safetensors",
+        ),
+        (
+            Foreign {
+                encoder_json: &json.replace('}', r#", "mean": 0}"#),
+                ..good()
+            },
+            "encoder.json: holds mean",
+        ),
+        (
+            Foreign {
+                encoder_json: &json.replace(r#""arch": "resnet18", "#, ""),
+                ..good()
+            },
+            "encoder.json: lacks arch",
+        ),
+        (
+            Foreign {
+                encoder_json: "[]",
+                ..good()
+            },
+            "encoder.json",
+        ),
+    ] {
+        features.write(&path, &trainer.dataset);
+        let (code, log) = train();
+        assert_eq!(code, Some(4), "{log}");
+        assert!(log.contains(words) && log.contains("features"), "{log}");
+        assert!(!trainer.path("model").exists());
+    }
+    good().write(&path, &trainer.dataset);
+    let (code, log) = train();
+    assert_eq!(code, Some(0), "{log}");
+}
