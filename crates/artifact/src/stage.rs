@@ -240,10 +240,11 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
                 None => (*name, None),
             };
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
-            if let Some(section) = recorded.get_mut(section).and_then(Value::as_object_mut)
-                && only.is_none_or(|only| section.get(key).is_some_and(|is| is.to_string() == only))
-            {
-                section.remove(key);
+            if let Some(section) = recorded.get_mut(section).and_then(Value::as_object_mut) {
+                let is = section.get(key).map(Value::to_string);
+                if only.is_none() || only == is.as_deref() {
+                    section.remove(key);
+                }
             }
         }
         let sharded = !args.shards.is_empty() || args.task.is_some() || args.finalize;
