@@ -47,7 +47,8 @@ pub struct Evaluate {
     /// More models, which describe the images together with the first: artifacts or
     /// checkpoints' folders. Each word's probability is the mean of theirs.
     pub ensemble: Vec<String>,
-    /// The scores; METEOR is left out, and it is said, where its data is absent.
+    /// The scores; METEOR is left out, with a warning, where its data is absent and
+    /// other scores are asked for.
     pub metrics: Vec<Metric>,
     /// The beam size of `results.json` and of the grounding.
     pub primary_beam: u32,

@@ -6,7 +6,7 @@ use crate::grounding::Tally;
 use crate::rows::ImageScore;
 use crate::source::Source;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
-use attend_artifact::{At, Error, Record, Result, Staging, check_interrupt, model, progress};
+use attend_artifact::{Error, Record, Result, Staging, check_interrupt, model, progress};
 use attend_model::{Captioner, Hypothesis, Projected, SearchOptions, ensemble_search};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -84,9 +84,7 @@ impl<'a> Describer<'a> {
                     described.extend(self.batch(images)?);
                     bar.inc(images.len() as u64);
                 }
-                let half = path.with_extension("half");
-                ImageScore::write(&half, &described)?;
-                std::fs::rename(&half, &path).at(&path)?;
+                ImageScore::write_whole(&path, &described)?;
             }
             rows.extend(ImageScore::read(&path)?);
         }

@@ -68,10 +68,14 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
         let folder = Data::default_folder().unwrap_or_default();
         scorer.meteor = Data::of_folder(&folder).map_err(Error::input)?;
         if scorer.meteor.is_none() {
-            tracing::warn!(
+            let absent = format!(
                 "no METEOR: its data is not in {}; `cargo xtask setup --meteor` brings it",
                 folder.display()
             );
+            if config.metrics == [Metric::Meteor] {
+                return Err(Error::input(absent));
+            }
+            tracing::warn!("{absent}");
         }
     }
     let input = scorer.meteor.as_ref().map(|data| Input {
@@ -84,6 +88,8 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
 fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let config = &stage.config;
     config.check()?;
+    // Before all that takes time.
+    let (scorer, meteor) = scorer(&config.evaluate)?;
     attend_model::set_threads(stage.jobs);
     let (model, data) = (stage.input("model")?, stage.input("dataset")?);
     let vocabulary = stage.optional_input("vocabulary");
@@ -92,7 +98,6 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let dataset = Dataset::open(data)?;
     let images = dataset.split(&config.evaluate.split)?;
     let scores = stage.output().join("scores.json");
-    let (scorer, meteor) = scorer(&config.evaluate)?;
     let mut inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
     let members = &config.evaluate.ensemble;
     let names: Vec<String> = (1..=members.len())

@@ -19,16 +19,11 @@ use std::path::Path;
 pub struct References<'a>(HashMap<i64, Vec<Cow<'a, str>>>);
 
 impl<'a> References<'a> {
-    /// All captions of a data set. The official scorers tell words apart where
-    /// English does; captions that the model's tokeniser splits elsewhere are split
-    /// by it first, as the model's own captions come.
+    /// All captions of a data set, as scores read them.
     pub fn of(dataset: &'a Dataset, tokenizer: Tokenizer) -> References<'a> {
         let mut captions: HashMap<i64, Vec<Cow<str>>> = HashMap::new();
         for caption in dataset.captions() {
-            let text = match tokenizer {
-                Tokenizer::LowercaseAlphanumeric => Cow::Borrowed(caption.caption.as_str()),
-                Tokenizer::UnicodeWords => Cow::Owned(tokenizer.words(&caption.caption).join(" ")),
-            };
+            let text = tokenizer.for_scores(&caption.caption);
             captions.entry(caption.image_id).or_default().push(text);
         }
         References(captions)
@@ -49,6 +44,9 @@ struct Scores {
     beams: Map<String, Value>,
     /// At the primary beam size; null where no word names an object with a box.
     grounding: Option<Grounding>,
+    /// What scores say nothing of these captions, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<&'static str>,
 }
 
 /// Compares captions of one beam size with the images' own, and puts each image's
@@ -58,6 +56,7 @@ fn score(
     references: &References,
     metrics: &[Metric],
     scorer: &Scorer,
+    notes: &mut Vec<&'static str>,
 ) -> Value {
     let mut scored: Vec<&mut ImageScore> = rows
         .iter_mut()
@@ -83,6 +82,7 @@ fn score(
         for (row, value) in scored.iter_mut().zip(&score.per_image) {
             row.set(&score.key, *value);
         }
+        notes.extend(score.note);
         corpus.insert(score.key, json!(score.corpus));
     }
     Value::Object(corpus)
@@ -105,6 +105,7 @@ pub fn write(
         images: by_beam.first().map_or(0, |(_, rows)| rows.len() as u64),
         beams: Map::new(),
         grounding: None,
+        notes: Vec::new(),
     };
     let put = |name: &str, value: &Value| -> Result<()> {
         let path = staging.path(name)?;
@@ -112,7 +113,8 @@ pub fn write(
         staging.done(name, None)
     };
     for (beam, rows) in by_beam.iter_mut() {
-        let of_beam = score(rows, references, &config.metrics, scorer);
+        let notes = &mut scores.notes;
+        let of_beam = score(rows, references, &config.metrics, scorer, notes);
         scores.beams.insert(beam.to_string(), of_beam);
         let results = rows
             .iter()
@@ -124,6 +126,8 @@ pub fn write(
             put("results.json", &results)?;
         }
     }
+    // All beams have the same references.
+    scores.notes.dedup();
     put(
         "scores.json",
         &serde_json::to_value(&scores).map_err(Error::internal)?,
@@ -193,6 +197,9 @@ fn table(scores: &Value, out: &mut impl Write) -> std::io::Result<()> {
             100.0 * inside,
             100.0 * chance
         )?;
+    }
+    for note in scores["notes"].as_array().into_iter().flatten() {
+        writeln!(out, "\n{}", note.as_str().unwrap_or_default())?;
     }
     Ok(())
 }

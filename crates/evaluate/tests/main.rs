@@ -221,6 +221,7 @@ fn command(root: &Path, inputs: &[&str], output: &str) -> Command {
         "1",
     ]);
     command.arg("--output").arg(root.join(output));
+    command.env("ATTEND_METEOR", "none");
     command
 }
 
@@ -279,6 +280,9 @@ fn every_image_is_described_once_and_scored() {
     );
 
     let scores = json(out.join("scores.json"));
+    // all images have the same captions
+    assert!(printed.contains("CIDEr is 0 by its formula"), "{printed}");
+    assert_eq!(scores["notes"].as_array().unwrap().len(), 1);
     assert_eq!(
         (&scores["split"], &scores["images"]),
         (&"test".into(), &7.into())
@@ -426,6 +430,7 @@ fn what_does_not_fit_is_refused() {
     assert!(with("evaluate.split=\"val\"", 3).contains("train, test"));
     assert!(with("evaluate.checkpoint=\"last\"", 4).contains("checkpoints/last"));
     assert!(with("evaluate.primary_beam=2", 2).contains("[1, 3, 5]"));
+    assert!(with("evaluate.metrics=[\"meteor\"]", 3).contains("setup --meteor"));
     assert!(with("evaluate.device=\"tpu\"", 2).contains("tpu"));
     assert!(with("evaluate.ensemble=[\"/none\"]", 3).contains("neither a model artifact"));
     assert!(!root.join("out").exists());
