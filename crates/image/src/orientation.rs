@@ -65,7 +65,7 @@ impl Entry {
         })
     }
 
-    /// The value where it is a single whole number of more than one byte.
+    /// The value where it is a whole number that stands in the entry itself.
     pub fn number(&self, tiff: &[u8]) -> Option<u64> {
         number(tiff, self.at, self.size()?, self.big_endian)
     }
@@ -86,11 +86,13 @@ impl Entry {
     /// Bytes of the value.
     fn size(&self) -> Option<usize> {
         let size = match self.kind {
+            6 => 1,
             3 | 8 => 2,
             4 | 9 => 4,
             _ => return None,
         };
-        (self.count == 1).then_some(size)
+        // Of several numbers that stand here themselves the first counts.
+        (self.count >= 1 && self.count <= 4 / size as u64).then_some(size)
     }
 }
 
