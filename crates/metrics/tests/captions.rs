@@ -258,6 +258,8 @@ fn what_holds_no_captions_is_refused_by_its_name() {
         &["a Git LFS pointer", "git lfs pull"],
     );
     refused(" \n", &["an empty file"]);
+    refused(b"\x7FELF\x02\x01\x01\0\xFF", &["a binary file"]);
+    refused("{}", &["an empty object"]);
     // tables
     refused(
         "caption\na dog\n",

@@ -1,6 +1,7 @@
 //! The folders that are asked about: a manifest and some files beside it.
 
 use crate::Error;
+use attend_artifact::vocabulary::Tokenizer;
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -10,9 +11,6 @@ use std::path::{Path, PathBuf};
 
 /// Newest schema version of artifacts that is understood here.
 const SCHEMA: u32 = 1;
-/// The rule by which the words of a vocabulary were found:
-/// [`attend_metrics::tokenize`].
-const TOKENIZER: &str = "lowercase-alphanumeric";
 
 /// An artifact's folder and what its manifest says.
 pub(crate) struct Artifact {
@@ -36,7 +34,8 @@ struct Input {
 /// The part of `vocab.json` that matters here.
 #[derive(Deserialize)]
 pub(crate) struct Vocabulary {
-    tokenizer: String,
+    /// How captions are split into words.
+    pub(crate) tokenizer: Tokenizer,
     /// Rarer words were left out.
     pub(crate) min_count: u64,
     /// Captions of more words were left out.
@@ -100,15 +99,7 @@ impl Artifact {
 
     /// Its `vocab.json`.
     pub(crate) fn vocabulary(&self) -> Result<Vocabulary, Error> {
-        let path = self.folder.join("vocab.json");
-        let vocabulary: Vocabulary = read_json(&path)?;
-        match vocabulary.tokenizer.as_str() {
-            TOKENIZER => Ok(vocabulary),
-            other => Err(input(
-                &path,
-                format!("tokenizer {other:?}; this program knows {TOKENIZER:?}"),
-            )),
-        }
+        read_json(&self.folder.join("vocab.json"))
     }
 
     /// Whether `other` is one of the artifacts that this one was made from.

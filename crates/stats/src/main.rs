@@ -12,6 +12,7 @@ mod questions;
 mod render;
 
 use artifact::{Artifact, Vocabulary};
+use attend_artifact::vocabulary::Tokenizer;
 use attend_program::{end, output, say};
 use clap::Parser;
 use polars::prelude::{DataFrame, PolarsError};
@@ -26,7 +27,8 @@ struct Args {
     /// Folder of a dataset artifact
     #[arg(value_name = "DATASET_DIR")]
     dataset: PathBuf,
-    /// Folder of a vocabulary artifact: how much of the captions it covers
+    /// Folder of a vocabulary artifact: how much of the captions it covers; captions are
+    /// split into words as it says
     #[arg(value_name = "VOCABULARY_DIR")]
     vocabulary: Option<PathBuf>,
     /// Print JSON instead of tables
@@ -94,23 +96,27 @@ impl Report {
     fn of(args: &Args) -> Result<Report, Error> {
         let dataset = Artifact::open(&args.dataset, "dataset")?;
         let vocabulary = match &args.vocabulary {
-            Some(folder) => Some((folder, Artifact::open(folder, "vocabulary")?)),
+            Some(folder) => {
+                let artifact = Artifact::open(folder, "vocabulary")?;
+                Some((folder, artifact.vocabulary()?, artifact))
+            }
             None => None,
         };
+        // Words are the vocabulary's, where one is given.
+        let tokenizer = (vocabulary.as_ref()).map_or(Tokenizer::default(), |(_, vocabulary, _)| {
+            vocabulary.tokenizer
+        });
         let images = dataset.table("images.parquet", &["split", "image_id", "width", "height"])?;
         let captions = dataset.table("captions.parquet", &["split", "image_id", "caption"])?;
         let rejected = dataset.table("rejected.parquet", &["kind", "reason"])?;
-        let captions = questions::words(captions)?;
+        let captions = questions::words(captions, tokenizer)?;
         let coverage = match vocabulary {
-            Some((folder, artifact)) => {
-                let vocabulary = artifact.vocabulary()?;
-                Some(Coverage {
-                    folder: folder.clone(),
-                    same_dataset: artifact.made_from(&dataset),
-                    splits: questions::coverage(&images, &captions, vocabulary.words())?,
-                    vocabulary,
-                })
-            }
+            Some((folder, vocabulary, artifact)) => Some(Coverage {
+                folder: folder.clone(),
+                same_dataset: artifact.made_from(&dataset),
+                splits: questions::coverage(&images, &captions, vocabulary.words())?,
+                vocabulary,
+            }),
             None => None,
         };
         Ok(Report {

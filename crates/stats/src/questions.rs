@@ -1,17 +1,18 @@
 //! The questions, each from tables to a table. Every answer has one row per
 //! split, in the order of the data set, and a last row for all of them.
 
+use attend_artifact::vocabulary::Tokenizer;
 use polars::prelude::*;
 
 /// Name of the row over all splits.
 const ALL: &str = "all";
 
 /// The captions (`split`, `image_id`) with their text as a list of `words`.
-pub(crate) fn words(captions: DataFrame) -> PolarsResult<DataFrame> {
+pub(crate) fn words(captions: DataFrame, tokenizer: Tokenizer) -> PolarsResult<DataFrame> {
     let texts = captions.column("caption")?.str()?;
     let mut words = ListStringChunkedBuilder::new("words".into(), texts.len(), 12 * texts.len());
     for text in texts.iter() {
-        let caption = attend_metrics::tokenize(text.unwrap_or_default());
+        let caption = tokenizer.words(text.unwrap_or_default());
         words.append_values_iter(caption.iter().map(String::as_str));
     }
     let mut captions = captions.drop("caption")?;

@@ -2,6 +2,8 @@
 //! answers too.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+use attend_artifact::Record;
+use attend_artifact::dataset::CaptionRecord;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -86,6 +88,45 @@ fn tables_are_aligned() {
 fn a_data_set_alone_has_no_coverage() {
     let text = stdout(stats(&[fixtures().join("dataset")], &[]));
     assert!(!text.contains("vocabulary"), "{text}");
+}
+
+#[test]
+fn words_are_those_of_the_vocabularys_tokenizer() {
+    let folder = tempfile::tempdir().unwrap();
+    let [dataset, vocabulary] = ["dataset", "vocabulary"].map(|name| folder.path().join(name));
+    for name in ["dataset", "vocabulary"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        for file in fixtures().join(name).read_dir().unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join(name).join(file.file_name())).unwrap();
+        }
+    }
+    let caption = CaptionRecord {
+        caption_id: 0,
+        image_id: 10,
+        split: "train".into(),
+        caption: "红色的图片，的。".into(),
+    };
+    CaptionRecord::write(&dataset.join("captions.parquet"), &[caption]).unwrap();
+    let words = r#"{"tokenizer": "unicode-words", "min_count": 1, "max_length": 50, "words": [{"word": "的"}]}"#;
+    std::fs::write(vocabulary.join("vocab.json"), words).unwrap();
+    let json = stdout(stats(&[&dataset, &vocabulary], &["--json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["splits"][0]["tokens"], 6);
+    assert_eq!(json["splits"][0]["types"], 5);
+    let coverage = json["vocabulary"]["splits"][0]["token_coverage"].as_f64();
+    assert!((coverage.unwrap() - 2.0 / 6.0).abs() < 1e-12, "{json}");
+    std::fs::write(
+        vocabulary.join("vocab.json"),
+        words.replace("unicode", "other"),
+    )
+    .unwrap();
+    let output = stats(&[&dataset, &vocabulary], &[]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        stderr.contains("vocab.json: ") && stderr.contains("other-words"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -124,6 +124,9 @@ impl<'a> Document<'a> {
         if others.is_empty() && !keyed.is_empty() {
             return rows(keyed, Places::Key, true);
         }
+        if others.is_empty() {
+            return Err(format!("an empty object; expected: {EXPECTED}"));
+        }
         let keys = keyed.iter().flat_map(|row| &row.id).map(Id::to_string);
         let keys: Vec<String> = others
             .into_iter()

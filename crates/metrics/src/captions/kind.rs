@@ -80,9 +80,12 @@ fn of_bytes(bytes: &[u8]) -> Result<Kind<'_>, String> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = line_at(bytes, e.valid_up_to());
-        format!(
-            "line {line}: not UTF-8; if it is of Windows: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
-        )
+        match bytes.contains(&0) {
+            true => "a binary file, no captions".to_owned(),
+            false => format!(
+                "line {line}: not UTF-8; if it is Latin-1 or Windows's: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
+            ),
+        }
     })?;
     let begin = text.trim_start();
     if begin.is_empty() {
