@@ -86,8 +86,14 @@ fn mended(bytes: &[u8], options: &DecodeOptions) -> Option<(Vec<u8>, String)> {
             _ => {}
         }
     }
-    // As much as 16-bit RGBA takes, and each row's filter.
-    let limit = options.max_pixels.saturating_mul(16);
+    let side = |at| {
+        let body = chunks(bytes).find(|chunk| chunk.kind == b"IHDR")?.body;
+        let digits = body.get(at..)?.first_chunk::<4>()?;
+        Some(u64::from(u32::from_be_bytes(*digits)))
+    };
+    let pixels = side(0)?.saturating_mul(side(4)?).min(options.max_pixels);
+    // 16-bit RGBA takes eight bytes, and each row's filter one.
+    let limit = pixels.saturating_mul(10).saturating_add(64);
     let mut rows = Vec::new();
     let mut unpacking = ZlibDecoder::new(&*packed);
     if let Err(error) = unpacking.by_ref().take(limit).read_to_end(&mut rows)
