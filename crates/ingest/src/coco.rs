@@ -43,7 +43,7 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
             "" => stem.clone(),
             folder => {
                 let of_split = format!("{folder}/{stem}");
-                match source::is_there(root.join(&of_split)) {
+                match source::is_there(&root.join(&of_split)) {
                     true => of_split,
                     false => folder.to_owned(),
                 }

@@ -339,8 +339,8 @@ fn is_folder(path: &Path) -> bool {
 }
 
 /// Whether a folder is at `path`, or an archive in its place.
-pub fn is_there(path: PathBuf) -> bool {
-    locate(path, "").is_ok()
+pub fn is_there(path: &Path) -> bool {
+    is_folder(path) || archive_at(path).is_some()
 }
 
 /// The archive at `path`, or beside it.

@@ -80,7 +80,7 @@ fn main() {
                 tokens: batch["tokens"].shallow_clone(),
                 lengths: numbers(&batch["lengths"]),
             };
-            Some(batch.pinned_for(device).unwrap())
+            Some(batch.pinned_for(device))
         })
         .collect();
     let reading = Reading {

@@ -57,7 +57,7 @@ impl Cache {
                 );
                 file.lock().at(&path)?;
             }
-            Err(TryLockError::Error(e)) => eprintln!(
+            Err(TryLockError::Error(e)) => say!(
                 "{}: no lock to be had ({e}); going on without",
                 path.display()
             ),
