@@ -938,11 +938,12 @@ mod verify {
         let model = |vocabulary: &str, root: &Path| {
             let card =
                 format!("{{\"vocabulary_blake3\": \"{vocabulary}\", \"encoder_blake3\": \"\"}}");
+            let no_weights = "\u{2}\0\0\0\0\0\0\0{}";
             let files = [
                 ("checkpoints/best/model.json", card.as_str()),
                 ("checkpoints/best/vocab.json", &text),
-                ("checkpoints/best/decoder.safetensors", ""),
-                ("checkpoints/best/encoder.safetensors", ""),
+                ("checkpoints/best/decoder.safetensors", no_weights),
+                ("checkpoints/best/encoder.safetensors", no_weights),
                 ("checkpoints/best/state.json", "[]"),
             ];
             artifact(root, "model", &files, &[]);
