@@ -4,6 +4,7 @@
 
 mod light;
 mod place;
+mod promises;
 mod runner;
 mod runs;
 mod setup;
