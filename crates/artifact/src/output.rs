@@ -12,10 +12,10 @@ pub fn print(text: impl Display) -> Result<bool> {
     output::print(text).map_err(Error::internal)
 }
 
-/// As [`print`], for JSON.
+/// As [`print()`], for JSON.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(json: impl Display) -> Result<bool> {
     output::print_json(json).map_err(Error::internal)
 }

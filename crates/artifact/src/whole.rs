@@ -28,12 +28,12 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
     Ok(())
 }
 
-/// As [`write`], but only where there is nothing at `path` yet, not even a link: false,
+/// As [`write()`], but only where there is nothing at `path` yet, not even a link: false,
 /// and nothing is changed, where there is. Of several processes that write it at once
 /// one succeeds.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_new(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<bool> {
     if path.symlink_metadata().is_ok() {
         return Ok(false);
