@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -221,6 +222,9 @@ fn wait_until_it_learns(child: &mut Child, place: &Path, name: &str) {
 
 #[test]
 fn an_interrupted_training_keeps_a_checkpoint_however_it_is_told() {
+    // Who runs the tests may ignore SIGHUP (`nohup`), which programs inherit and keep to.
+    // What is handled here is not ignored there.
+    signal_hook::flag::register(Signal::HUP.as_raw(), Arc::default()).unwrap();
     let world = World::new();
     let cases = Case::all();
     let next = AtomicUsize::new(0);

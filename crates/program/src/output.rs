@@ -16,10 +16,10 @@ pub fn print(text: impl Display) -> Result<bool> {
     write(&text::escaped_but(&text.to_string(), &['\n', '\t']))
 }
 
-/// As [`print`], for JSON: its values stay exact, see [`text::json`].
+/// As [`print()`], for JSON: its values stay exact, see [`text::json`].
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(json: impl Display) -> Result<bool> {
     write(&text::json(&json.to_string()))
 }
