@@ -19,7 +19,7 @@ pub(crate) struct Before {
 /// An artifact, whole or damaged.
 pub(crate) struct Old {
     pub root: PathBuf,
-    /// Nothing where it is damaged.
+    /// `None` if it is damaged.
     pub manifest: Option<Manifest>,
     /// What is known of its files, where it has kept that.
     pub lines: Lines,

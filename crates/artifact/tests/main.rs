@@ -857,8 +857,9 @@ mod verify {
             image_id,
             split: split.into(),
             file_name: "a.jpg".into(),
-            width: 9,
-            height: 9,
+            // Their product is 0 in 32 bits.
+            width: 1 << 16,
+            height: 1 << 16,
             shard: shard.into(),
             row,
         };

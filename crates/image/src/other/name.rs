@@ -8,7 +8,7 @@ const FRAME: &str = "no photograph; take a picture out of it, with ffmpeg for ex
 const RAW: &str = "a camera's raw data";
 
 /// What stands where, what it is, and the way out.
-const SIGNATURES: [(usize, &[u8], &str, &str); 61] = [
+const SIGNATURES: [(usize, &[u8], &str, &str); 63] = [
     (4, b"ftypavif", "AVIF", CONVERT),
     (4, b"ftypavis", "AVIF", CONVERT),
     (4, b"ftyphe", "HEIC", CONVERT),
@@ -30,7 +30,10 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 61] = [
     (0, b"8BPS", "Photoshop (PSD)", CONVERT),
     (0, b"gimp xcf", "GIMP (XCF)", CONVERT),
     (0, b"\0\0\x01\0", "a Windows icon", CONVERT),
-    (0, b"\0\0\x02\0", "a Windows icon", CONVERT),
+    // Of a cursor the count of pictures follows, of Targa no colour map.
+    (0, b"\0\0\x02\0\0\0", "Targa (TGA)", CONVERT),
+    (0, b"\0\0\x0a\0\0\0", "Targa (TGA)", CONVERT),
+    (0, b"\0\0\x02\0", "a Windows cursor", CONVERT),
     (0, b"qoif", "QOI", CONVERT),
     (0, b"DDS ", "DirectDraw (DDS)", CONVERT),
     (0, b"#?RADIANCE", "Radiance (HDR)", CONVERT),

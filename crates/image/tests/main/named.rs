@@ -4,7 +4,7 @@ use attend_image::{DecodeError, DecodeOptions, decode};
 
 #[test]
 fn no_photograph_but_what() {
-    let files: [(&[u8], &str, &str); 20] = [
+    let files: [(&[u8], &str, &str); 22] = [
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC", "convert"),
         (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF", "convert"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0", "a video", "ffmpeg"),
@@ -17,6 +17,8 @@ fn no_photograph_but_what() {
             "SVG",
             "convert",
         ),
+        (b"\0\0\x02\0\0\0\0\0\0\0\0\0", "Targa", "convert"),
+        (b"\0\0\x02\0\x01\0\x20\x20", "a Windows cursor", "convert"),
         (b"%PDF-1.7\n", "PDF", "convert"),
         (b"<!DOCTYPE html><title>404</title>", "a web page", "again"),
         (b"\xef\xbb\xbf<html lang=en>", "a web page", "again"),
