@@ -3,7 +3,7 @@
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Error, Result, model, staging};
 use attend_image::Photograph;
-use attend_model::{Captioner, SearchOptions, beam_search};
+use attend_model::{Captioner, Cells, SearchOptions, beam_search};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -82,9 +82,9 @@ impl Model {
         let shape = [prepared.len() as i64, 3, height, width];
         let images = Tensor::from_data_size(&prepared.concat(), &shape, Kind::Uint8);
         let device = self.captioner.decoder_vars.device();
-        let (cells, native) = self.captioner.encode(&images.to_device(device));
-        let projected = self.captioner.decoder.project(&cells, native);
-        let found = beam_search(&self.captioner.decoder, &projected, &self.options());
+        let Cells { cells, grid } = self.captioner.encode(&images.to_device(device));
+        let projected = self.captioner.decoder.project(&cells, grid);
+        let found = beam_search(self.captioner.decoder.as_ref(), &projected, &self.options());
         let described = found.into_iter().map(|hypotheses| {
             let best = hypotheses
                 .into_iter()

@@ -7,7 +7,7 @@ use crate::rows::ImageScore;
 use crate::source::Source;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
 use attend_artifact::{Error, Record, Result, Staging, check_interrupt, model, progress};
-use attend_model::{Captioner, Hypothesis, Projected, SearchOptions, ensemble_search};
+use attend_model::{Captioner, Hypothesis, Images, SearchOptions, ensemble_search};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -96,10 +96,13 @@ impl<'a> Describer<'a> {
 
     /// The images are encoded once, and searched once per beam size.
     fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
-        let projected: Vec<Projected> = (self.captioners.iter())
+        let projected: Vec<Images> = (self.captioners.iter())
             .map(|captioner| self.source.project(captioner, self.dataset, images))
             .collect::<Result<_>>()?;
-        let decoders = self.captioners.iter().map(|captioner| &captioner.decoder);
+        let decoders = self
+            .captioners
+            .iter()
+            .map(|captioner| captioner.decoder.as_ref());
         let models: Vec<_> = decoders.zip(&projected).collect();
         let mut rows = Vec::new();
         for beam in self.config.beams() {

@@ -4,7 +4,7 @@ use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::features::Features;
 use attend_artifact::shard::Dtype;
 use attend_artifact::{Artifact, Error, Result};
-use attend_model::{Captioner, ModelCard, Projected};
+use attend_model::{Captioner, Cells, Images, ModelCard};
 use tch::{Kind, Tensor};
 
 /// Where the encoder's view of an image comes from.
@@ -76,10 +76,10 @@ impl Source {
         captioner: &Captioner,
         dataset: &Dataset,
         images: &[&ImageRecord],
-    ) -> Result<Projected> {
+    ) -> Result<Images> {
         let n = images.len() as i64;
         let device = captioner.decoder_vars.device();
-        let (cells, native) = match self {
+        let Cells { cells, grid } = match self {
             Source::Features(features) => {
                 let bytes = gather(images, |image| {
                     let row = features.row(image.image_id);
@@ -93,14 +93,15 @@ impl Source {
                         image.image_id
                     )))
                 })?;
-                let native = features.grid().map(|n| n as i64);
-                let shape = [n, native[0] * native[1], features.channels() as i64];
+                let grid = features.grid().map(|n| n as i64);
+                let shape = [n, grid[0] * grid[1], features.channels() as i64];
                 let kind = match features.dtype() {
                     Dtype::F16 => Kind::Half,
                     _ => Kind::Float,
                 };
                 let cells = Tensor::from_data_size(&bytes, &shape, kind);
-                (cells.to_device(device).to_kind(Kind::Float), native)
+                let cells = cells.to_device(device).to_kind(Kind::Float);
+                Cells { cells, grid }
             }
             Source::Pixels => {
                 let bytes = gather(images, |image| dataset.pixels(image))?;
@@ -109,7 +110,7 @@ impl Source {
                 captioner.encode(&pixels.to_device(device))
             }
         };
-        Ok(captioner.decoder.project(&cells, native))
+        Ok(captioner.decoder.project(&cells, grid))
     }
 }
 

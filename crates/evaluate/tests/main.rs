@@ -8,7 +8,7 @@ use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Record, Staging, digest_file};
 use attend_metrics::{Corpus, Metric, Scorer, tokens};
-use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
+use attend_model::{Arch, Captioner, Cells, DecoderConfig, EncoderConfig, LastStage, ModelCard};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -186,7 +186,7 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     for image in dataset.images() {
         let shape = [1, 3, SIDE as i64, SIDE as i64];
         let pixels = Tensor::from_data_size(dataset.pixels(image).unwrap(), &shape, Kind::Uint8);
-        let (cells, grid) = captioner.encode(&pixels);
+        let Cells { cells, grid } = captioner.encode(&pixels);
         assert_eq!(grid, [8, 8]);
         let values: Vec<f32> = cells.flatten(0, -1).try_into().unwrap();
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();

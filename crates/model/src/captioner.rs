@@ -1,7 +1,7 @@
 //! A checkpoint: all that it takes to describe a photograph.
 
-use crate::decoder::{Decoder, DecoderConfig};
-use crate::encoder::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise};
+use crate::decoder::{self, Decoder, DecoderConfig};
+use crate::encoder::{self, Cells, Encoder, EncoderConfig};
 use crate::weights;
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-use tch::{Device, Tensor, nn, no_grad};
+use tch::{Device, Kind, Tensor, nn, no_grad};
 
 /// Contents of `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,23 +49,23 @@ pub struct Captioner {
     /// What it is.
     pub card: ModelCard,
     /// The encoder.
-    pub encoder: Encoder,
+    pub encoder: Box<dyn Encoder>,
     /// The decoder.
-    pub decoder: Decoder,
+    pub decoder: Box<dyn Decoder>,
     /// The encoder's variables.
     pub encoder_vars: nn::VarStore,
     /// The decoder's variables.
     pub decoder_vars: nn::VarStore,
-    frozen: FrozenEncoder,
+    frozen: Box<dyn Encoder>,
 }
 
 impl Captioner {
     /// A model with fresh weights.
     pub fn new(card: ModelCard, device: Device) -> Captioner {
         let (encoder_vars, decoder_vars) = (nn::VarStore::new(device), nn::VarStore::new(device));
-        let encoder = Encoder::new(&encoder_vars.root(), &card.encoder);
-        let decoder = Decoder::new(&decoder_vars.root(), &card.decoder);
-        let frozen = FrozenEncoder::from(&encoder);
+        let encoder = encoder::new(&encoder_vars.root(), &card.encoder);
+        let decoder = decoder::new(&decoder_vars.root(), &card.decoder);
+        let frozen = encoder.frozen();
         Captioner {
             card,
             encoder,
@@ -103,7 +103,7 @@ impl Captioner {
         let dict = weights::read(&path)?;
         weights::assign(&captioner.decoder_vars, &dict, &|_| false)
             .map_err(|e| Error::Mismatch(format!("{}: {e}", path.display())))?;
-        captioner.frozen = FrozenEncoder::from(&captioner.encoder);
+        captioner.frozen = captioner.encoder.frozen();
         Ok(captioner)
     }
 
@@ -129,15 +129,24 @@ impl Captioner {
         Ok(())
     }
 
-    /// Cells (B, p, C) and grid [h, w] of pixels u8 (B, 3, H, W), without
-    /// gradients, with the encoder's weights as they were when the captioner
-    /// was made or loaded.
-    pub fn encode(&self, images: &Tensor) -> (Tensor, [i64; 2]) {
-        no_grad(|| {
-            let map = self.frozen.forward(&normalise(images)); // (B, C, h, w)
-            let size = map.size();
-            (cells(&map), [size[2], size[3]])
-        })
+    /// The cells of pixels u8 (B, 3, H, W), without gradients, with the encoder's weights
+    /// as they were when the captioner was made or loaded.
+    pub fn encode(&self, images: &Tensor) -> Cells {
+        no_grad(|| self.frozen.encode(images, false, Kind::Float))
+    }
+}
+
+impl EncoderConfig {
+    /// The contents of an `encoder.json`.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the file: it can't be read, holds what this version doesn't
+    /// know, or lacks what it must not guess.
+    pub fn read(path: &Path) -> Result<EncoderConfig> {
+        let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
+        let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+        let given = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        strict(given).map_err(wrong)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The trainer's parts; the program is `attend-train`.
 #![deny(missing_docs)]
 
-pub mod adam;
 pub mod average;
 pub mod checkpoint;
 pub mod config;
@@ -12,7 +11,6 @@ pub mod network;
 pub mod order;
 pub mod resume;
 pub mod run;
-pub mod scale;
 pub mod start;
 pub mod tensorboard;
 pub mod validate;

@@ -12,10 +12,10 @@ use attend_artifact::{
 };
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
-use attend_model::{DecoderConfig, Encoder, EncoderConfig, ModelCard, weights};
+use attend_model::{DecoderConfig, EncoderConfig, Learning, ModelCard, encoder, weights};
 use attend_train::average;
 use attend_train::checkpoint::{self, State};
-use attend_train::config::{Config, EncoderTraining, Precision, StopMetric};
+use attend_train::config::{Config, Precision, StopMetric};
 use attend_train::data::{Data, Source};
 use attend_train::embeddings;
 use attend_train::metrics::{EVENTS, LINES};
@@ -99,13 +99,13 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let weights = &config.encoder.weights;
     if features.is_none() && start.is_none() && weights.is_empty() {
         match config.train.encoder {
-            EncoderTraining::Whole => {}
-            EncoderTraining::Frozen => {
+            Learning::Whole => {}
+            Learning::Frozen => {
                 return Err(Error::usage(
                     "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would stay at random numbers. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or let it learn from scratch (train.encoder = \"whole\")",
                 ));
             }
-            EncoderTraining::FineTune => tracing::warn!(
+            Learning::FineTune => tracing::warn!(
                 "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 stay at random numbers; train.encoder = \"whole\" lets all of it learn"
             ),
         }
@@ -188,12 +188,12 @@ fn train(stage: &Stage<Config>) -> Result<()> {
                     features.root.display()
                 )));
             }
-            if config.train.encoder != EncoderTraining::Frozen {
+            if config.train.encoder != Learning::Frozen {
                 return Err(Error::usage(
                     "train.encoder: features come from a frozen encoder; to train it, run a pipeline without the features stage (end-to-end)",
                 ));
             }
-            Network::on_features(card, config, grid, file, device)?
+            Network::on_features(card, config, grid, file, device)
         }
         _ => {
             let weights = match begun.is_none() && !weights.is_empty() {
@@ -295,7 +295,7 @@ fn encoder_of(
     features.check_shape(config.grid(image_size), config.channels())?;
     let file = artifact.file("encoder.safetensors")?;
     let vars = nn::VarStore::new(Device::Cpu);
-    let encoder = Encoder::new(&vars.root(), &config);
+    let encoder = encoder::new(&vars.root(), &config);
     let dict = weights::read(&file).map_err(Error::refused)?;
     (encoder.load(&vars, &dict)).map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
     Ok((config, file))

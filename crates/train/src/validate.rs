@@ -130,7 +130,7 @@ pub fn validate(
     for images in data.validation.chunks(BATCH) {
         check_interrupt()?;
         let projected = network.look(&data.gather(images)?);
-        let hypotheses = beam_search(&network.decoder, &projected, &options);
+        let hypotheses = beam_search(network.decoder.as_ref(), &projected, &options);
         for (image, of_image) in images.iter().zip(&hypotheses) {
             if let Some(best) = of_image.first().filter(|_| samples.len() < SAMPLES) {
                 let word = |id: &i64| vocabulary.word(*id).unwrap_or_default().to_owned();

@@ -3,7 +3,8 @@
 use crate::rebuilt::{
     assert_close, assert_sample, difference, expected, resnet_weights, sample, uniform,
 };
-use attend_model::{Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, weights};
+use attend_model::encoder::ResNet;
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, weights};
 use tch::{Device, Kind, Tensor, nn};
 
 /// Weights whose gradients are compared.
@@ -19,14 +20,14 @@ fn images() -> Tensor {
 }
 
 /// An encoder with rebuilt weights; `may_be_left` for nothing: every name must fit.
-fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, Encoder) {
+fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, ResNet) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = EncoderConfig {
         arch,
         last_stage,
         stride_in,
     };
-    let encoder = Encoder::new(&vars.root(), &config);
+    let encoder = ResNet::new(&vars.root(), &config);
     weights::assign(&vars, &resnet_weights(&vars), &|_| false).unwrap();
     (vars, encoder)
 }
@@ -46,7 +47,7 @@ fn agrees_with_torchvision(arch: Arch, stride_in: StrideIn) {
     let (_, layer3) = encoder(arch, LastStage::Layer3, stride_in);
     let map = layer3.forward(&images(), false);
     assert_eq!(map.size(), [2, layer3.channels(), 4, 4]);
-    assert_eq!(layer3.stride(), 16);
+    assert_eq!(layer3.grid([64, 64]), [4, 4]);
     let what = format!("{key}.layer3");
     assert_sample(&what, &map, 13, &expected[&what]);
 
@@ -55,7 +56,7 @@ fn agrees_with_torchvision(arch: Arch, stride_in: StrideIn) {
     assert_eq!(map.size(), [2, layer4.channels(), 2, 2]);
     let what = format!("{key}.layer4");
     assert_sample(&what, &map, 5, &expected[&what]);
-    let frozen = FrozenEncoder::from(&layer4).forward(&images());
+    let frozen = layer4.folded().forward(&images(), false);
     assert_close(&format!("{key} folded"), &frozen, &map);
 
     // In f32 a ReLU whose input is all but zero may fall on the other side of it,

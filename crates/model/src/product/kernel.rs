@@ -1,6 +1,6 @@
-//! The loops of [`super::product`], for processors with AVX2 or AVX-512.
+//! The loops of [`super::add_product`], for processors with AVX2 or AVX-512.
 
-use super::product::{Columns, Rows};
+use crate::slices::{Columns, Rows};
 
 /// Columns of a tile; with its rows its sums fill twelve registers, and each number that
 /// is loaded is used three or four times.

@@ -5,8 +5,10 @@
 //! share its cells. Elsewhere they are tensor operations over one copy of the cells
 //! for each caption.
 
-use super::product::sum_by;
-use super::{Captions, Projected};
+use super::Projected;
+use crate::decoder::Captions;
+use crate::product::sum_by;
+use crate::slices::{is_readable, numbers, numbers_mut};
 use crate::{parallel, threads};
 use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
@@ -16,7 +18,7 @@ const LANES: usize = 32;
 
 /// The images as a batch of captions sees them.
 pub(super) struct Cells<'a> {
-    pub images: &'a Projected,
+    pub images: Projected<'a>,
     pub captions: Captions<'a>,
     full_att: Tensor, // (1, A)
     gathered: Option<Gathered>,
@@ -40,17 +42,19 @@ pub(super) struct CellGradients {
 
 impl<'a> Cells<'a> {
     pub(super) fn new(
-        images: &'a Projected,
+        images: Projected<'a>,
         captions: Captions<'a>,
         full_att: &Tensor,
     ) -> Cells<'a> {
-        let fused = images.device() == Device::Cpu && images.features.kind() == Kind::Float;
-        let gathered = (!fused).then(|| {
-            let index = captions.index(images.device());
+        let gathered = (!is_readable(images.features)).then(|| {
+            let index = captions.images(images.features.device());
             Gathered {
                 features: images.features.index_select(0, &index),
                 projected: images.projected.index_select(0, &index),
-                full_att: full_att.detach().squeeze_dim(0).to_kind(images.kind()),
+                full_att: full_att
+                    .detach()
+                    .squeeze_dim(0)
+                    .to_kind(images.features.kind()),
             }
         });
         Cells {
@@ -68,13 +72,13 @@ impl<'a> Cells<'a> {
             let scores = gathered.seen(query).matmul(&gathered.full_att);
             return scores.to_kind(query.kind());
         }
-        let [_, cells, width] = sizes(&self.images.projected);
-        let scores = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
+        let [_, cells, width] = sizes(self.images.projected);
+        let mut scores = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
         let query = query.contiguous();
-        let (projected, w) = (view(&self.images.projected), view(&self.full_att));
-        let (queries, images) = (view(&query), self.captions.image);
-        by_rows(view_mut(&scores), cells, &|row, scores| {
-            let projected = of(projected, images[row], cells * width);
+        let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
+        let (queries, images) = (numbers(&query), self.captions.image);
+        by_rows(numbers_mut(&mut scores), cells, &|row, scores| {
+            let projected = image_of(projected, images[row], cells * width);
             score(projected, &queries[row * width..][..width], w, scores);
         });
         scores
@@ -99,10 +103,10 @@ impl<'a> Cells<'a> {
             of_first += &passed;
             return passed.sum_dim_intlist(1i64, false, wide);
         }
-        let [_, cells, width] = sizes(&self.images.projected);
+        let [_, cells, width] = sizes(self.images.projected);
         let (query, scores) = (query.contiguous(), scores.contiguous());
-        let (queries, scores) = (view(&query), view(&scores));
-        let (projected, w) = (view(&self.images.projected), view(&self.full_att));
+        let (queries, scores) = (numbers(&query), numbers(&scores));
+        let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
         let images = self.captions.image;
         // Each thread has some cells of all images; what they have in common is added
         // up afterwards, in the order of the cells.
@@ -114,7 +118,7 @@ impl<'a> Cells<'a> {
                 of_w: vec![0.0; width],
             })
             .collect();
-        for image in view_mut(&into.projected).chunks_exact_mut(cells * width) {
+        for image in numbers_mut(&mut into.projected).chunks_exact_mut(cells * width) {
             for (part, of_projected) in parts.iter_mut().zip(image.chunks_mut(range * width)) {
                 part.of_projected.push(of_projected);
             }
@@ -126,16 +130,16 @@ impl<'a> Cells<'a> {
                 let of_projected = &mut *part.of_projected[*image as usize];
                 let first = n * range;
                 let scores = &scores[first..][..of_projected.len() / width];
-                let projected = of(projected, *image, cells * width);
+                let projected = image_of(projected, *image, cells * width);
                 let projected = &projected[first * width..][..of_projected.len()];
                 let gradients = (of_query, of_projected, &mut part.of_w[..]);
                 score_back(projected, query, w, scores, gradients);
             }
         });
-        let of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
+        let mut of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
         for part in &parts {
-            add(view_mut(&of_query), &part.of_query);
-            add(view_mut(&into.full_att), &part.of_w);
+            add(numbers_mut(&mut of_query), &part.of_query);
+            add(numbers_mut(&mut into.full_att), &part.of_w);
         }
         of_query
     }
@@ -153,13 +157,17 @@ impl<'a> Cells<'a> {
             }
             return;
         }
-        let [_, cells, width] = sizes(&self.images.features);
-        let (features, weights) = (view(&self.images.features), view(weights));
+        let [_, cells, width] = sizes(self.images.features);
+        let (features, weights) = (numbers(self.images.features), numbers(weights));
         let images = self.captions.image;
-        by_rows(view_mut(context), width, &|row, context| {
-            let features = of(features, images[row], cells * width);
-            sum(features, &weights[row * cells..][..cells], context);
-        });
+        by_rows(
+            numbers_mut(&mut context.shallow_clone()),
+            width,
+            &|row, context| {
+                let features = image_of(features, images[row], cells * width);
+                sum(features, &weights[row * cells..][..cells], context);
+            },
+        );
     }
 
     /// Gradient of the weights of [`Cells::context`]: (b, C) -> (b, p).
@@ -170,12 +178,12 @@ impl<'a> Cells<'a> {
             let weights = features.narrow(0, 0, b).bmm(&narrow).squeeze_dim(-1);
             return weights.to_kind(context.kind());
         }
-        let [_, cells, width] = sizes(&self.images.features);
-        let weights = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
-        let (features, context) = (view(&self.images.features), view(context));
+        let [_, cells, width] = sizes(self.images.features);
+        let mut weights = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
+        let (features, context) = (numbers(self.images.features), numbers(context));
         let images = self.captions.image;
-        by_rows(view_mut(&weights), cells, &|row, weights| {
-            let features = of(features, images[row], cells * width);
+        by_rows(numbers_mut(&mut weights), cells, &|row, weights| {
+            let features = image_of(features, images[row], cells * width);
             dots(features, &context[row * width..][..width], weights);
         });
         weights
@@ -184,7 +192,7 @@ impl<'a> Cells<'a> {
     /// Room for the gradients, 0.
     pub(super) fn gradients(&self) -> CellGradients {
         let gathered = self.gathered.as_ref().map(|gathered| &gathered.projected);
-        let size = gathered.unwrap_or(&self.images.projected).size();
+        let size = gathered.unwrap_or(self.images.projected).size();
         let options = (self.full_att.kind(), self.full_att.device());
         CellGradients {
             projected: Tensor::zeros(size, options),
@@ -195,14 +203,18 @@ impl<'a> Cells<'a> {
     /// The gradient of `projected`, (n, P, A).
     pub(super) fn of_projected(&self, gradients: CellGradients) -> Tensor {
         match self.gathered {
-            Some(_) => sum_by(self.captions.image, self.images.len(), &gradients.projected),
+            Some(_) => sum_by(
+                self.captions.image,
+                self.images.projected.size()[0],
+                &gradients.projected,
+            ),
             None => gradients.projected,
         }
     }
 }
 
 /// The numbers of an image, of all images'.
-fn of(numbers: &[f32], image: i64, count: usize) -> &[f32] {
+fn image_of(numbers: &[f32], image: i64, count: usize) -> &[f32] {
     &numbers[image as usize * count..][..count]
 }
 
@@ -328,22 +340,4 @@ fn dots(cells: &[f32], vector: &[f32], out: &mut [f32]) {
 fn sizes(tensor: &Tensor) -> [usize; 3] {
     let size = tensor.size();
     [size[0] as usize, size[1] as usize, size[2] as usize]
-}
-
-/// The numbers of a contiguous f32 tensor on the CPU.
-pub(super) fn view(tensor: &Tensor) -> &[f32] {
-    assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float);
-    // SAFETY: contiguous f32 in this process's memory, alive as long as the tensor.
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
-}
-
-/// The same, to write to: of a tensor that nothing else looks at meanwhile.
-#[allow(
-    clippy::mut_from_ref,
-    reason = "a tensor is a shared handle of its numbers"
-)]
-fn view_mut(tensor: &Tensor) -> &mut [f32] {
-    assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float);
-    // SAFETY: as above; the callers hold the only slice of this tensor.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }

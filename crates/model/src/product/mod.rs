@@ -4,13 +4,14 @@
 //! multiplying it with twenty rows does, and does so again at each step. Here the
 //! matrix is read as it lies: its rows and the vectors both run along the sum.
 
-use super::attention::view;
-use super::kernel;
+mod kernel;
+
+use crate::slices::{Columns, Rows, is_readable, numbers};
 use crate::{parallel, threads};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// `x w`, computed in w's kind, as numbers of x's.
-pub(super) fn product(x: &Tensor, w: &Tensor) -> Tensor {
+pub(crate) fn product(x: &Tensor, w: &Tensor) -> Tensor {
     let narrow = x.to_kind(w.kind());
     if x.kind() == w.kind() {
         narrow.mm(w)
@@ -23,7 +24,7 @@ pub(super) fn product(x: &Tensor, w: &Tensor) -> Tensor {
 
 /// Sums of rows (m, …) that have the same `place`, of n: (n, …). In the same order each
 /// time, unlike `index_add_` on CUDA.
-pub(super) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
+pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
     let place = Tensor::from_slice(place).to_device(rows.device());
     let which = place.one_hot(n).tr().to_kind(rows.kind()); // (n, m)
     let mut size = rows.size();
@@ -34,100 +35,40 @@ pub(super) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
 /// More rows than this are a BLAS's business.
 const MOST_ROWS: i64 = 64;
 
-/// Whether [`add_product`] multiplies such rows itself.
-pub(super) fn is_own(rows: i64, like: &Tensor) -> bool {
-    rows <= MOST_ROWS
-        && like.device() == Device::Cpu
-        && like.kind() == Kind::Float
-        && kernel::is_there()
+/// Whether [`add_product`] reads the matrix as it lies, instead of calling a BLAS.
+pub(crate) fn reads_in_place(rows: i64, like: &Tensor) -> bool {
+    rows <= MOST_ROWS && is_readable(like) && kernel::is_there()
 }
 
 /// `out (b, n) += x (b, k) w^T`, w (n, k); the product is of w's kind.
-pub(super) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
+pub(crate) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
     let mut sum = out.shallow_clone();
     if w.kind() != out.kind() {
         sum += product(x, &w.tr());
         return;
     }
-    if !is_own(x.size()[0], x) {
+    if !reads_in_place(x.size()[0], x) {
         let _ = sum.addmm_(x, &w.tr());
         return;
     }
     let x = x.contiguous();
     let [n, k] = [w.size()[0] as usize, w.size()[1] as usize];
-    let (x, w) = (view(&x), Rows::of(w));
+    if n == 0 || k == 0 {
+        return;
+    }
+    let (x, w) = (numbers(&x), Rows::new(w));
     // Each thread has some columns of `out`, whole tiles of them.
     let columns = n.div_ceil(threads()).next_multiple_of(kernel::COLUMNS);
-    let parts = (0..n).step_by(columns);
-    let parts = parts.map(|first| Columns::of(out, first, columns.min(n - first)));
-    parallel(parts.collect(), |_, mut out| {
+    parallel(Columns::parts(&mut sum, columns), |_, mut out| {
         let first = out.first;
         kernel::add(&mut out, x, k, &w.from(first));
     });
 }
 
-/// Rows of a matrix, each contiguous.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    numbers: &'a [f32],
-    /// Numbers from a row's first to the next one's.
-    pub stride: usize,
-}
-
-impl<'a> Rows<'a> {
-    fn of(matrix: &'a Tensor) -> Rows<'a> {
-        let (size, stride) = (matrix.size(), matrix.stride());
-        assert!(stride[1] == 1 && matrix.kind() == Kind::Float);
-        let numbers = (size[0] - 1) * stride[0] + size[1];
-        Rows {
-            // SAFETY: the numbers from the first to the last of a tensor that lives.
-            numbers: unsafe {
-                std::slice::from_raw_parts(matrix.data_ptr().cast(), numbers as usize)
-            },
-            stride: stride[0] as usize,
-        }
-    }
-
-    fn from(&self, row: usize) -> Rows<'a> {
-        Rows {
-            numbers: &self.numbers[row * self.stride..],
-            ..*self
-        }
-    }
-
-    /// From the first number of a row on.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub fn row(&self, row: usize) -> &'a [f32] {
-        &self.numbers[row * self.stride..]
-    }
-}
-
-/// Some columns of a matrix, of one thread.
-pub(super) struct Columns<'a> {
-    first: usize,
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    pub rows: Vec<&'a mut [f32]>,
-}
-
-impl Columns<'_> {
-    fn of(matrix: &Tensor, first: usize, count: usize) -> Columns<'_> {
-        let (size, stride) = (matrix.size(), matrix.stride());
-        assert!(stride[1] == 1 && first + count <= size[1] as usize);
-        let start = matrix.data_ptr().cast::<f32>();
-        let rows = (0..size[0] as usize)
-            // SAFETY: inside the tensor, and no two of these slices overlap.
-            .map(|row| unsafe {
-                let row = start.add(row * stride[0] as usize + first);
-                std::slice::from_raw_parts_mut(row, count)
-            })
-            .collect();
-        Columns { first, rows }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     #[test]
     fn products_are_libtorchs() {

@@ -1,60 +1,24 @@
 //! Teacher forcing: the decoder over captions whose words are known.
 //!
-//! Rows of all steps lie one after the other, N of them: all captions' first tokens,
-//! then all second ones, and so on; captions stand by descending length, so that no
-//! work is done for padding. What depends on no earlier step is one product before
-//! the loop, what no later step needs one product after it. The gradient is in
-//! `backward.rs`.
+//! Rows of all steps lie one after the other, so that no work is done for padding. What
+//! depends on no earlier step is one product before the loop, what no later step needs one
+//! product after it. The way back is in `backward.rs`.
 
 use super::attention::Cells;
-use super::product::{add_product, product, sum_by};
-use super::{Decoder, DecoderConfig, Projected};
+use super::{AttentionLstm, Projected, bias};
+use crate::decoder::captions::steps;
+use crate::decoder::{Captions, DecoderConfig, Images, Output, Reading};
+use crate::product::{add_product, product};
 use tch::nn::Module;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
-/// Captions whose words are known: at least one, each of at least two tokens.
-#[derive(Clone, Copy)]
-pub struct Captions<'a> {
-    /// Which of the n images each describes, B.
-    pub image: &'a [i64],
-    /// `<start>` … `<end>`, padded: i64 (B, L).
-    pub tokens: &'a Tensor,
-    /// Tokens of each, `<start>` and `<end>` included; descending.
-    pub lengths: &'a [i64],
-}
-
-/// How captions are read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Reading {
-    /// With dropout.
-    pub dropout: bool,
-    /// Scheduled sampling (Bengio et al. 2015): how often a word that the next step
-    /// is told is drawn from the model's own distribution instead.
-    pub own_words: f64,
-}
-
-/// What is minimised.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Objective {
-    /// Weight of the doubly stochastic regularisation (paper, section 4.2.1).
-    pub alpha_c: f64,
-    /// Share of the wanted probability that all words have alike (label smoothing).
-    pub smoothing: f64,
-}
-
-/// What the decoder says when each next word is given to it.
-pub struct Teacher<'a> {
-    /// Scores, one row for each real token, (N, V).
-    pub logits: Tensor,
-    /// The right tokens, i64 (N).
-    pub targets: Tensor,
-    /// Attention, a row for each real token, (N, P).
-    pub alphas: Tensor,
-    /// b of each step: captions that have a token t + 1.
-    pub counts: Vec<i64>,
-    pub(super) cells: Cells<'a>,
-    pub(super) joined: Joined,
-    pub(super) kept: Kept,
+/// A pass of this decoder.
+pub(super) struct Teacher<'a> {
+    pub decoder: &'a AttentionLstm,
+    pub output: Output,
+    pub cells: Cells<'a>,
+    pub joined: Joined,
+    pub kept: Kept,
 }
 
 /// Weights that one vector is multiplied with, as one; all but `init` of the kind that
@@ -88,54 +52,12 @@ pub(super) struct Kept {
     pub mask: Option<Tensor>, // (N, H)
     pub mean: Tensor,         // (B, C)
     pub first_cell: Tensor,   // (B, H): c_0
-    pub alphas_sum: Tensor,   // (B, P): over each caption's steps
 }
 
-/// The parts of the loss, each a scalar.
-pub struct Loss {
-    /// What is minimised.
-    pub total: Tensor,
-    /// Mean over real tokens, without label smoothing.
-    pub cross_entropy: Tensor,
-    /// Doubly stochastic term: mean over captions and cells of (1 - sum_t a)^2.
-    pub attention: Tensor,
-    pub(super) log_probs: Tensor, // (N, V)
-    pub(super) objective: Objective,
-}
-
-impl Captions<'_> {
-    /// B.
-    pub(super) fn len(&self) -> i64 {
-        self.image.len() as i64
-    }
-
-    /// Which image each describes, on that device.
-    pub(super) fn index(&self, device: Device) -> Tensor {
-        Tensor::from_slice(self.image).to_device(device)
-    }
-
-    /// Tokens from position `first` on, step by step: i64 (N).
-    fn packed(&self, counts: &[i64], first: i64) -> Tensor {
-        let of_step =
-            (counts.iter().zip(first..)).map(|(b, t)| self.tokens.select(1, t).narrow(0, 0, *b)); // (b)
-        Tensor::cat(&of_step.collect::<Vec<_>>(), 0)
-    }
-}
-
-impl Decoder {
-    /// Reads captions of projected images. Nothing is recorded for autograd.
-    pub fn teacher_forcing<'a>(
-        &self,
-        images: &'a Projected,
-        captions: Captions<'a>,
-        reading: Reading,
-    ) -> Teacher<'a> {
-        tch::no_grad(|| self.read(images, captions, reading))
-    }
-
-    fn read<'a>(
-        &self,
-        images: &'a Projected,
+impl AttentionLstm {
+    pub(super) fn forward<'a>(
+        &'a self,
+        images: &'a Images,
         captions: Captions<'a>,
         reading: Reading,
     ) -> Teacher<'a> {
@@ -146,15 +68,15 @@ impl Decoder {
             dropout,
             ..
         } = self.config;
-        let lengths = captions.lengths;
-        let counts: Vec<i64> = (0..lengths.first().map_or(0, |length| length - 1))
-            .map(|t| lengths.partition_point(|length| length - 1 > t) as i64)
-            .collect();
-        let options = (images.mean.kind(), images.device());
+        let counts = captions.counts();
+        let [grid_height, grid_width] = images.grid;
+        let device = images.device();
+        let images = Projected::from(images);
+        let options = (images.mean.kind(), device);
         let n: i64 = counts.iter().sum();
         let rows = |width: i64| Tensor::empty([n, width], options);
 
-        let joined = self.joined(images.kind());
+        let joined = self.joined(images.features.kind());
         let heads_bias = Tensor::cat(
             &[
                 bias(&self.decoder_att),
@@ -164,9 +86,7 @@ impl Decoder {
             0,
         );
         let init_bias = Tensor::cat(&[bias(&self.init_h), bias(&self.init_c)], 0);
-        let mean = images
-            .mean
-            .index_select(0, &captions.index(images.device())); // (B, C)
+        let mean = images.mean.index_select(0, &captions.images(device)); // (B, C)
         let init = mean.linear(&joined.init, Some(&init_bias)); // (B, 2H)
         let first_cell = init.narrow(1, hidden, hidden);
         let first = init.narrow(1, 0, hidden);
@@ -176,7 +96,7 @@ impl Decoder {
         let embedded = self.embedding.forward(&inputs); // (N, E)
         let of_words = |embedded: &Tensor| linear(embedded, &joined.word, &self.bias_ih);
         let gates = of_words(&embedded); // (N, 4H)
-        let alphas = rows(images.grid[0] * images.grid[1]);
+        let alphas = rows(grid_height * grid_width);
         let weights = match images.resample {
             Some(_) => rows(images.features.size()[1]),
             None => alphas.shallow_clone(),
@@ -202,7 +122,7 @@ impl Decoder {
             let mut gate = of(&heads).narrow(1, attention, channels);
             let alpha = of(&alphas);
             let _ = cells.scores(&query).softmax_int_out(&alpha, -1, None); // (b, P)
-            if let Some(r) = &images.resample {
+            if let Some(r) = images.resample {
                 let _ = alpha.mm_out(&of(&weights), r); // R^T a
             }
             cells.context(&of(&weights), &of(&context));
@@ -221,16 +141,14 @@ impl Decoder {
             let _ = gate(3).mul_out(&of(&hiddens), &of(&tanh));
             (h, c) = (of(&hiddens), next);
         }
-        // Of each row, its caption, and the place of h_{t-1} among h_0 and all later ones.
-        let (mut caption, mut before, mut place) = (Vec::new(), Vec::new(), 0);
+        // Of each row, the place of h_{t-1} among h_0 and all later ones.
+        let (mut before, mut place) = (Vec::new(), 0);
         for (at, b) in steps(&counts) {
-            caption.extend(0..b);
             before.extend(place..place + b);
             place = captions.len() + at;
         }
-        let before = Tensor::from_slice(&before).to_device(images.device());
+        let before = Tensor::from_slice(&before).to_device(device);
         let previous = Tensor::cat(&[&first, &hiddens], 0).index_select(0, &before);
-        let alphas_sum = sum_by(&caption, captions.len(), &alphas);
         let mask = (reading.dropout && dropout > 0.0)
             .then(|| hiddens.empty_like().bernoulli_float_(1.0 - dropout) / (1.0 - dropout));
         let dropped = match &mask {
@@ -238,10 +156,13 @@ impl Decoder {
             None => hiddens,
         };
         Teacher {
-            logits: linear(&dropped, &joined.fc, &bias(&self.fc)), // (N, V)
-            targets: captions.packed(&counts, 1),
-            alphas,
-            counts,
+            decoder: self,
+            output: Output {
+                logits: linear(&dropped, &joined.fc, &bias(&self.fc)), // (N, V)
+                targets: captions.packed(&counts, 1),
+                attention: alphas,
+                counts,
+            },
             cells,
             joined,
             kept: Kept {
@@ -259,7 +180,6 @@ impl Decoder {
                 mask,
                 mean,
                 first_cell,
-                alphas_sum,
             },
         }
     }
@@ -283,51 +203,10 @@ impl Decoder {
     }
 }
 
-impl Teacher<'_> {
-    /// Cross entropy and doubly stochastic regularisation.
-    pub fn loss(&self, objective: Objective) -> Loss {
-        tch::no_grad(|| {
-            let log_probs = self.logits.log_softmax(-1, None); // (N, V)
-            let of_target = log_probs.gather(1, &self.targets.unsqueeze(1), false);
-            let cross_entropy = -of_target.mean(None);
-            let attention = (1f64 - &self.kept.alphas_sum).square().mean(None);
-            let Objective { alpha_c, smoothing } = objective;
-            let wanted = match smoothing {
-                0.0 => cross_entropy.shallow_clone(),
-                _ => &cross_entropy * (1.0 - smoothing) - log_probs.mean(None) * smoothing,
-            };
-            Loss {
-                total: wanted + &attention * alpha_c,
-                cross_entropy,
-                attention,
-                log_probs,
-                objective,
-            }
-        })
-    }
-}
-
-/// Each step's first row and number of rows.
-pub(super) fn steps(counts: &[i64]) -> Vec<(i64, i64)> {
-    let ends = counts.iter().scan(0, |end, b| {
-        *end += b;
-        Some((*end - b, *b))
-    });
-    ends.collect()
-}
-
 /// `x w^T + bias`, of x's kind; the product is of w's.
 fn linear(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
     match x.kind() == w.kind() {
         true => x.linear(w, Some(bias)),
         false => product(x, &w.tr()) + bias,
     }
-}
-
-fn bias(linear: &tch::nn::Linear) -> Tensor {
-    linear
-        .bs
-        .as_ref()
-        .map(Tensor::shallow_clone)
-        .unwrap_or_default()
 }

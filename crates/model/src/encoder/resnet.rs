@@ -1,12 +1,11 @@
 //! ResNet encoders (He et al. 2015) with spatial output, under torchvision's
 //! parameter names.
 
-use crate::captioner::strict;
+use super::{Cells, Encoder, Learning};
 use crate::weights::{self, StateDict};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::path::Path;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
@@ -103,30 +102,14 @@ impl EncoderConfig {
         // Each halving rounds up.
         image_size.map(|pixels| (pixels + self.stride() - 1) / self.stride())
     }
-
-    /// The contents of an `encoder.json`.
-    ///
-    /// # Errors
-    /// [`Error::File`] naming the file: it can't be read, holds what this version doesn't
-    /// know, or lacks what it must not guess.
-    pub fn read(path: &Path) -> Result<EncoderConfig> {
-        let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
-        let text = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-        let given = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
-        strict(given).map_err(wrong)
-    }
 }
 
 /// A ResNet up to its last stage.
-pub struct Encoder {
+pub struct ResNet {
     config: EncoderConfig,
     stem: Unit,
     blocks: Vec<Block>,
 }
-
-/// An encoder that only looks: BatchNorm is folded into the convolutions, whose
-/// weights lie channels-last.
-pub struct FrozenEncoder(Encoder);
 
 /// A convolution and its BatchNorm.
 struct Unit {
@@ -153,9 +136,9 @@ struct Block {
     downsample: Option<Unit>,
 }
 
-impl Encoder {
+impl ResNet {
     /// An encoder with fresh weights, drawn as torchvision draws them.
-    pub fn new(p: &nn::Path, config: &EncoderConfig) -> Encoder {
+    pub fn new(p: &nn::Path, config: &EncoderConfig) -> ResNet {
         let stem = Unit::new(&(p / "conv1"), &(p / "bn1"), [3, 64], 7, 2);
         let mut blocks = Vec::new();
         let mut channels = 64;
@@ -172,21 +155,74 @@ impl Encoder {
                 ));
             }
         }
-        Encoder {
+        ResNet {
             config: config.clone(),
             stem,
             blocks,
         }
     }
 
-    /// Takes weights from a state dict, whose names may all begin with words more, such
-    /// as `module.` or `backbone.`. What lies beyond the last stage, other modules, such
-    /// as a classifier, and BatchNorm's counters are left aside.
-    ///
-    /// # Errors
-    /// One that names what is missing, superfluous, misshapen or no number that a weight
-    /// can be.
-    pub fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
+    /// Feature maps (B, C, h, w) of `images` (B, 3, H, W), normalised; of their kind,
+    /// which convolutions are computed in: f32 or lower.
+    /// `batch_norm_train`: BatchNorm uses the batch's statistics and moves its
+    /// own; otherwise it stays as it is.
+    pub fn forward(&self, images: &Tensor, batch_norm_train: bool) -> Tensor {
+        // Convolutions are faster on CPUs when channels lie innermost.
+        let images = channels_last(images);
+        let x = self.stem.forward(&images, batch_norm_train).relu(); // (B, 64, H/2, W/2)
+        let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // (B, 64, H/4, W/4)
+        self.blocks
+            .iter()
+            .fold(x, |x, block| block.forward(&x, batch_norm_train))
+    }
+
+    /// The same with BatchNorm folded into the convolutions, whose weights lie
+    /// channels-last.
+    pub fn folded(&self) -> ResNet {
+        let fold = |block: &Block| Block {
+            units: block.units.iter().map(Unit::folded).collect(),
+            downsample: block.downsample.as_ref().map(Unit::folded),
+        };
+        tch::no_grad(|| ResNet {
+            config: self.config.clone(),
+            stem: self.stem.folded(),
+            blocks: self.blocks.iter().map(fold).collect(),
+        })
+    }
+}
+
+impl Encoder for ResNet {
+    fn encode(&self, pixels: &Tensor, train: bool, kind: Kind) -> Cells {
+        let map = self.forward(&normalised(pixels).to_kind(kind), train); // (B, C, h, w)
+        let size = map.size();
+        Cells {
+            cells: map.flatten(2, 3).transpose(1, 2),
+            grid: [size[2], size[3]],
+        }
+    }
+
+    fn grid(&self, image_size: [i64; 2]) -> [i64; 2] {
+        self.config.grid(image_size)
+    }
+
+    fn channels(&self) -> i64 {
+        self.config.channels()
+    }
+
+    fn learns(&self, parameter: &str, learning: Learning) -> bool {
+        match learning {
+            Learning::Frozen => false,
+            Learning::FineTune => {
+                (["layer2.", "layer3.", "layer4."].iter()).any(|layer| parameter.starts_with(layer))
+            }
+            Learning::Whole => true,
+        }
+    }
+
+    /// The names may all begin with words more, such as `module.` or `backbone.`. What lies
+    /// beyond the last stage, other modules, such as a classifier, and BatchNorm's counters
+    /// are left aside.
+    fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
         let names: Vec<String> = vars.variables().into_keys().collect();
         let prefix = prefix(&names, dict)?;
         let own: StateDict = (dict.iter())
@@ -215,28 +251,8 @@ impl Encoder {
         })
     }
 
-    /// Feature maps (B, C, h, w) of `images` (B, 3, H, W), normalised; of their kind,
-    /// which convolutions are computed in: f32 or lower.
-    /// `batch_norm_train`: BatchNorm uses the batch's statistics and moves its
-    /// own; otherwise it stays as it is.
-    pub fn forward(&self, images: &Tensor, batch_norm_train: bool) -> Tensor {
-        // Convolutions are faster on CPUs when channels lie innermost.
-        let images = channels_last(images);
-        let x = self.stem.forward(&images, batch_norm_train).relu(); // (B, 64, H/2, W/2)
-        let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // (B, 64, H/4, W/4)
-        self.blocks
-            .iter()
-            .fold(x, |x, block| block.forward(&x, batch_norm_train))
-    }
-
-    /// Channels of the feature map.
-    pub fn channels(&self) -> i64 {
-        self.config.channels()
-    }
-
-    /// Pixels of an image per cell, along each side.
-    pub fn stride(&self) -> i64 {
-        self.config.stride()
+    fn frozen(&self) -> Box<dyn Encoder> {
+        Box::new(self.folded())
     }
 }
 
@@ -262,29 +278,6 @@ fn prefix<'a>(names: &[String], dict: &'a StateDict) -> Result<&'a str> {
         }
         [(_, prefix), ..] => Ok(prefix),
         [] => Ok(""),
-    }
-}
-
-impl FrozenEncoder {
-    /// Feature maps (B, C, h, w) of `images` f32 (B, 3, H, W), normalised.
-    pub fn forward(&self, images: &Tensor) -> Tensor {
-        self.0.forward(images, false)
-    }
-}
-
-impl From<&Encoder> for FrozenEncoder {
-    fn from(encoder: &Encoder) -> Self {
-        let fold = |block: &Block| Block {
-            units: block.units.iter().map(Unit::folded).collect(),
-            downsample: block.downsample.as_ref().map(Unit::folded),
-        };
-        tch::no_grad(|| {
-            FrozenEncoder(Encoder {
-                config: encoder.config.clone(),
-                stem: encoder.stem.folded(),
-                blocks: encoder.blocks.iter().map(fold).collect(),
-            })
-        })
     }
 }
 
@@ -432,20 +425,14 @@ impl Block {
     }
 }
 
-/// Pixels u8 (B, 3, H, W) as the encoder wants them: f32, ImageNet's mean and
-/// standard deviation taken out.
-pub fn normalise(images: &Tensor) -> Tensor {
+/// Pixels u8 (B, 3, H, W) as f32, ImageNet's mean and standard deviation taken out.
+pub fn normalised(pixels: &Tensor) -> Tensor {
     let channel = |values: &[f32]| {
         Tensor::from_slice(values)
             .view([1, 3, 1, 1])
-            .to_device(images.device())
+            .to_device(pixels.device())
     };
-    (images.to_kind(Kind::Float) / 255.0 - channel(&MEAN)) / channel(&STD)
-}
-
-/// Feature maps (B, C, h, w) as cells (B, h*w, C), row by row.
-pub fn cells(map: &Tensor) -> Tensor {
-    map.flatten(2, 3).transpose(1, 2)
+    (pixels.to_kind(Kind::Float) / 255.0 - channel(&MEAN)) / channel(&STD)
 }
 
 /// The same tensor (B, C, h, w), channels innermost in memory.

@@ -2,15 +2,15 @@
 //! state that can be saved.
 //!
 //! On the CPU one pass over the memory does it all, on as many threads as the process
-//! may use: clipping, both moments, the step. Elsewhere few tensor operations do it: the
-//! moments of all parameters lie one after the other.
+//! may use: clipping, both moments, the step. Elsewhere few tensor operations do it:
+//! gradients and moments of all parameters lie one after the other.
 
-use attend_model::parallel;
+use attend_model::slices::{is_readable, numbers, numbers_mut};
 use attend_model::weights::StateDict;
+use attend_model::{Arena, parallel};
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
-use std::slice::{from_raw_parts, from_raw_parts_mut};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Tensor, no_grad};
 
 /// Numbers that a thread updates at a time.
 const CHUNK: usize = 1 << 15;
@@ -52,8 +52,8 @@ pub struct Clip {
 /// The optimizer of one group of parameters.
 pub struct Adam {
     parameters: Vec<Parameter>,
-    /// Mean and square of all parameters, (all their numbers).
-    moments: Option<[Tensor; 2]>,
+    /// Mean and square of all parameters' gradients.
+    moments: [Arena; 2],
     options: Options,
     threads: usize,
     /// Steps taken.
@@ -75,25 +75,19 @@ impl Adam {
         threads: usize,
     ) -> Adam {
         let parameters: Vec<(String, Tensor)> = parameters.into_iter().collect();
-        let numbers: usize = parameters.iter().map(|(_, value)| value.numel()).sum();
-        let moments = parameters.first().map(|(_, value)| {
-            let options = (value.kind(), value.device());
-            [(); 2].map(|()| Tensor::zeros([numbers as i64], options))
-        });
-        let mut first = 0;
-        let parameters = (parameters.into_iter())
-            .zip(moments.iter().cycle())
-            .map(|((name, value), moments)| {
-                let count = value.numel() as i64;
-                let of = |all: &Tensor| all.narrow(0, first, count).view_as(&value);
-                let [mean, square] = moments.each_ref().map(of);
-                first += count;
-                Parameter {
-                    name,
-                    value,
-                    mean,
-                    square,
-                }
+        let like = || {
+            parameters
+                .iter()
+                .map(|(name, value)| (name, value.shallow_clone()))
+        };
+        let moments = [Arena::like(like()), Arena::like(like())];
+        let views = moments[0].views().iter().zip(moments[1].views());
+        let parameters = (parameters.iter().zip(views))
+            .map(|((name, value), ((_, mean), (_, square)))| Parameter {
+                name: name.clone(),
+                value: value.shallow_clone(),
+                mean: mean.shallow_clone(),
+                square: square.shallow_clone(),
             })
             .collect();
         Adam {
@@ -105,34 +99,24 @@ impl Adam {
         }
     }
 
-    /// One step along the gradients that have a parameter here.
-    pub fn step(&mut self, gradients: &[(String, Tensor)], lr: f64, clip: Clip) {
+    /// One step along `gradients`, which has one for each parameter here, and may have more.
+    ///
+    /// # Panics
+    /// Where a parameter has no gradient.
+    pub fn step(&mut self, gradients: &Arena, lr: f64, clip: Clip) {
         let update = self.update(lr, clip);
-        let gradient_of = |parameter: &Parameter| {
-            let named = gradients.iter().find(|(name, _)| *name == parameter.name);
-            named.map(|(_, gradient)| gradient)
-        };
-        let found: Vec<Option<&Tensor>> = self.parameters.iter().map(gradient_of).collect();
-        let all: Option<Vec<&Tensor>> = found.iter().copied().collect();
-        if let (Some(gradients), Some(moments)) = (all, &self.moments)
-            && moments[0].device() != Device::Cpu
-        {
-            no_grad(|| self.together(moments, &gradients, &update));
+        let found: Vec<&Tensor> = self
+            .parameters
+            .iter()
+            .map(|p| p.gradient(gradients))
+            .collect();
+        if !is_readable(gradients.numbers()) {
+            no_grad(|| self.together(gradients, &found, &update));
             return;
         }
         let mut chunks = Vec::new();
-        for (parameter, gradient) in self.parameters.iter().zip(found) {
-            let Some(gradient) = gradient else {
-                continue;
-            };
-            if parameter.fits(gradient) {
-                chunks.extend(parameter.chunks(gradient));
-            } else {
-                no_grad(|| {
-                    let moments = [&parameter.mean, &parameter.square];
-                    parameter.take_off(&update.plain(moments, gradient), &update);
-                });
-            }
+        for (parameter, gradient) in self.parameters.iter_mut().zip(found) {
+            chunks.extend(parameter.chunks(gradient));
         }
         let share = chunks.len().div_ceil(self.threads).max(1);
         parallel(chunks.chunks_mut(share).collect(), |_, share| {
@@ -168,10 +152,16 @@ impl Adam {
     }
 
     /// The step in tensor operations on all parameters' numbers at once.
-    fn together(&self, [mean, square]: &[Tensor; 2], gradients: &[&Tensor], update: &Update) {
-        let flat: Vec<Tensor> = gradients.iter().map(|g| g.flatten(0, -1)).collect();
-        let steps = update.plain([mean, square], &Tensor::cat(&flat, 0));
-        let counts: Vec<i64> = gradients.iter().map(|g| g.numel() as i64).collect();
+    fn together(&self, gradients: &Arena, found: &[&Tensor], update: &Update) {
+        let moments = self.moments.each_ref().map(Arena::numbers);
+        let steps = match found.len() == gradients.views().len() {
+            true => update.plain(moments, gradients.numbers()),
+            false => {
+                let flat: Vec<Tensor> = found.iter().map(|g| g.flatten(0, -1)).collect();
+                update.plain(moments, &Tensor::cat(&flat, 0))
+            }
+        };
+        let counts: Vec<i64> = found.iter().map(|g| g.numel() as i64).collect();
         let each = steps.split_with_sizes(&counts, 0);
         for (parameter, step) in self.parameters.iter().zip(each) {
             parameter.take_off(&step.view_as(&parameter.value), update);
@@ -243,25 +233,22 @@ struct Chunk<'a> {
 }
 
 impl Parameter {
-    /// Whether the fused loop can take it.
-    fn fits(&self, gradient: &Tensor) -> bool {
-        [&self.value, &self.mean, &self.square, gradient]
-            .iter()
-            .all(|t| t.device() == Device::Cpu && t.kind() == Kind::Float && t.is_contiguous())
-            && gradient.size() == self.value.size()
+    #[expect(clippy::expect_used, reason = "the gradients are of the same model")]
+    fn gradient<'a>(&self, gradients: &'a Arena) -> &'a Tensor {
+        gradients
+            .get(&self.name)
+            .expect("a gradient for each parameter")
     }
 
-    fn chunks<'a>(&'a self, gradient: &'a Tensor) -> impl Iterator<Item = Chunk<'a>> {
-        let numbers = self.value.numel();
-        let [value, mean, square] = [&self.value, &self.mean, &self.square].map(|tensor| {
-            // SAFETY: `fits` says that these are f32 numbers in our memory; no two of
-            // them overlap, and nobody else looks at them during the step.
-            unsafe { from_raw_parts_mut(tensor.data_ptr().cast::<f32>(), numbers) }
-        });
-        // SAFETY: as above, and the gradient is only read.
-        let gradient = unsafe { from_raw_parts(gradient.data_ptr().cast::<f32>(), numbers) };
+    fn chunks<'a>(&'a mut self, gradient: &'a Tensor) -> impl Iterator<Item = Chunk<'a>> {
+        let [value, mean, square] =
+            [&mut self.value, &mut self.mean, &mut self.square].map(numbers_mut);
         (value.chunks_mut(CHUNK).zip(mean.chunks_mut(CHUNK)))
-            .zip(square.chunks_mut(CHUNK).zip(gradient.chunks(CHUNK)))
+            .zip(
+                square
+                    .chunks_mut(CHUNK)
+                    .zip(numbers(gradient).chunks(CHUNK)),
+            )
             .map(|((value, mean), (square, gradient))| Chunk {
                 value,
                 mean,
@@ -325,16 +312,18 @@ mod tests {
         Tensor::from_slice(&numbers)
     }
 
-    /// Against `tests/fixtures/adam.py`; `fused`, or in tensor operations on each
-    /// parameter or on all `together`.
+    fn gradient_of_p(gradient: &Tensor) -> Arena {
+        let arena = Arena::like([("p", gradient.shallow_clone())]);
+        arena.numbers().shallow_clone().copy_(gradient);
+        arena
+    }
+
+    /// Against `tests/fixtures/adam.py`; `fused`, or in tensor operations on all
+    /// parameters `together`.
     fn agrees(case: &str, options: Options, norm: f64, value: f64, how: &str) {
-        let fixture = include_str!("../tests/fixtures/adam.json");
+        let fixture = include_str!("../../tests/fixtures/adam.json");
         let fixture: Value = serde_json::from_str(fixture).unwrap();
-        let mut parameter = floats(|i| (i * 0.11).cos());
-        if how == "each" {
-            // What the loop does not take: numbers that don't lie one after the other.
-            parameter = Tensor::stack(&[&parameter, &parameter], 1).select(1, 0);
-        }
+        let parameter = floats(|i| (i * 0.11).cos());
         let mut adam = Adam::new([("p".to_owned(), parameter.shallow_clone())], options, 3);
         for (step, expected) in fixture[case].as_array().unwrap().iter().enumerate() {
             let gradient = floats(|i| (i * 0.37 + step as f64).sin() * (1.0 + i % 7.0));
@@ -342,14 +331,13 @@ mod tests {
                 0.0 => 1.0,
                 norm => norm / (gradient.norm().double_value(&[]) + 1e-6),
             };
-            assert_eq!(adam.parameters[0].fits(&gradient), how != "each");
             let clip = Clip { factor, value };
+            let gradients = gradient_of_p(&gradient);
             if how == "together" {
                 let update = adam.update(0.05, clip);
-                let moments = adam.moments.as_ref().unwrap();
-                adam.together(moments, &[&gradient], &update);
+                adam.together(&gradients, &[gradients.numbers()], &update);
             } else {
-                adam.step(&[("p".to_owned(), gradient)], 0.05, clip);
+                adam.step(&gradients, 0.05, clip);
             }
             for (place, expected) in expected.as_array().unwrap().iter().enumerate() {
                 let is = parameter.double_value(&[place as i64 * EVERY]);
@@ -372,7 +360,7 @@ mod tests {
             weight_decay: 0.1,
             ..plain
         };
-        for how in ["fused", "each", "together"] {
+        for how in ["fused", "together"] {
             agrees("adam", plain, 0.0, 5.0, how);
             agrees("betas", betas, 0.0, 0.0, how);
             agrees("adamw", decay, 0.0, 0.0, how);
@@ -390,7 +378,7 @@ mod tests {
                 factor: 1.0,
                 value: 1.0,
             };
-            adam.step(&[("p".to_owned(), floats(f64::sin))], 0.1, clip);
+            adam.step(&gradient_of_p(&floats(f64::sin)), 0.1, clip);
             parameter
         };
         assert_eq!(after(1), after(2));
