@@ -5,11 +5,12 @@ use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, EncoderTraining, Precision};
 use crate::data::Batch;
 use crate::scale::LossScale;
+use attend_artifact::model::ModelCard;
 use attend_artifact::{Error, Result};
 use attend_model::weights::{self, StateDict};
 use attend_model::{
-    Captions, Decoder, Encoder, Gradients, ModelCard, Objective, Projected, Reading, Teacher,
-    cells, normalise, threads,
+    Captions, Decoder, Encoder, Gradients, Objective, Projected, Reading, Teacher, cells,
+    normalise, threads,
 };
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};

@@ -24,28 +24,9 @@ mod teacher;
 pub use backward::Gradients;
 pub use teacher::{Captions, Loss, Objective, Reading, Teacher};
 
-use serde::{Deserialize, Serialize};
+use attend_artifact::model::DecoderConfig;
 use tch::nn::{self, Init, Module};
 use tch::{Device, Kind, Tensor};
-
-/// Sizes of a decoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DecoderConfig {
-    /// V: number of ids, specials included.
-    pub vocabulary: i64,
-    /// C: channels of the encoder's features.
-    pub channels: i64,
-    /// E: width of an embedding.
-    pub embedding: i64,
-    /// A: width of the attention network.
-    pub attention: i64,
-    /// H: width of the LSTM.
-    pub hidden: i64,
-    /// Share of h that is dropped before the last layer, in training.
-    pub dropout: f64,
-    /// Attention grid [height, width]; [0, 0] is the encoder's native grid.
-    pub grid: [i64; 2],
-}
 
 /// The attention decoder.
 pub struct Decoder {
