@@ -11,8 +11,7 @@
 //!   arguments to exit code.
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
 //! - [`manifest`], [`reader`]: the finished artifact.
-//! - [`dataset`], [`vocabulary`], [`features`]: typed views of the artifacts; [`model`]:
-//!   whether a checkpoint is whole.
+//! - [`dataset`], [`vocabulary`], [`features`], [`model`]: typed views of the artifacts.
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.

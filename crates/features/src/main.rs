@@ -7,7 +7,7 @@ use attend_artifact::{
     At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
     check_interrupt, progress, stage,
 };
-use attend_model::{Encoder, EncoderConfig, weights};
+use attend_model::{Encoder, EncoderConfig, gather, weights};
 use crossbeam::channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -260,12 +260,9 @@ impl Ends<'_> {
     /// u8 (B, 3, H, W).
     fn gather(&self, batch: &[&ImageRecord]) -> Result<Tensor> {
         let [height, width] = self.dataset.image_size().map(|n| n as i64);
-        let mut pixels = Vec::with_capacity(batch.len() * 3 * (height * width) as usize);
-        for image in batch {
-            pixels.extend_from_slice(self.dataset.pixels(image)?);
-        }
-        let size = [batch.len() as i64, 3, height, width];
-        Tensor::f_from_data_size(&pixels, &size, Kind::Uint8).map_err(Error::internal)
+        let rows = batch.iter().map(|image| self.dataset.pixels(image));
+        let rows: Vec<&[u8]> = rows.collect::<Result<_>>()?;
+        gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)
     }
 
     /// Writes cells (B, p, C), p and C being the `size`, as they come.

@@ -7,7 +7,7 @@
 //! | [`decoder`] | cells -> words; a folder for each architecture |
 //! | [`objective`] | what is minimised, with its gradients; a file for each |
 //! | [`search`] | beam search over any decoder, or several |
-//! | [`captioner`] | encoder and decoder of a checkpoint |
+//! | [`mod@gather`] | the rows of a batch as one tensor |
 //! | [`weights`] | safetensors and `.pth` files |
 //! | [`arena`] | tensors in one buffer: gradients, moments |
 //! | `product` | products of few rows with a large matrix |
@@ -16,10 +16,10 @@
 #![deny(missing_docs)]
 
 pub mod arena;
-pub mod captioner;
 pub mod decoder;
 pub mod device;
 pub mod encoder;
+pub mod gather;
 pub mod objective;
 pub mod parallel;
 mod product;
@@ -29,18 +29,17 @@ pub mod threads;
 pub mod weights;
 
 pub use arena::Arena;
-pub use captioner::{Captioner, ModelCard};
-pub use decoder::{
-    Captions, Decoder, DecoderConfig, Gradients, Images, Output, OutputGradients, Pass, Reading,
-};
+pub use attend_artifact::model::{Arch, DecoderConfig, EncoderConfig, LastStage, StrideIn};
+pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients, Pass, Reading};
 pub use device::device;
-pub use encoder::{Arch, Cells, Encoder, EncoderConfig, LastStage, Learning, StrideIn};
+pub use encoder::{Cells, Encoder, Learning};
+pub use gather::gather;
 pub use objective::{CrossEntropy, Objective};
 pub use parallel::parallel;
 pub use search::{Hypothesis, SearchOptions, beam_search, ensemble_search};
 pub use threads::{set_threads, threads};
 
-/// What is wrong with a file of weights or a checkpoint.
+/// What is wrong with a file of weights.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file can't be read as what it should be; the message names it.

@@ -38,6 +38,20 @@ pub fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
+/// The bytes of a contiguous tensor of any kind on the CPU, to write to, as [`numbers_mut`].
+///
+/// # Panics
+/// Where the tensor is on another device or not contiguous.
+pub fn bytes_mut(tensor: &mut Tensor) -> &mut [u8] {
+    assert!(tensor.device() == Device::Cpu && tensor.is_contiguous());
+    let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+    if bytes == 0 {
+        return &mut [];
+    }
+    // SAFETY: bytes without gaps in this process's memory, and no other slice of it is alive.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), bytes) }
+}
+
 /// Rows of a matrix, each contiguous, with or without gaps between them.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {

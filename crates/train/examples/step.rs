@@ -12,8 +12,9 @@
     reason = "a tool for the benchmark"
 )]
 
+use attend_artifact::model::{DecoderConfig, ModelCard};
+use attend_model::Reading;
 use attend_model::weights::{self, StateDict};
-use attend_model::{DecoderConfig, ModelCard, Reading};
 use attend_train::config::Config;
 use attend_train::data::Batch;
 use attend_train::network::Network;

@@ -4,17 +4,18 @@
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
+use attend_artifact::model::{Checkpoint, DecoderConfig, EncoderConfig, ModelCard};
 use attend_artifact::staging::apart;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{
     Artifact, At, Error, Input, InputSpec, Parts, Result, Stage, StageSpec, Staging, digest_file,
-    stage,
+    model, stage,
 };
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
-use attend_model::{DecoderConfig, EncoderConfig, Learning, ModelCard, encoder, weights};
+use attend_model::{Learning, encoder, weights};
 use attend_train::average;
-use attend_train::checkpoint::{self, State};
+use attend_train::checkpoint::State;
 use attend_train::config::{Config, Precision, StopMetric};
 use attend_train::data::{Data, Source};
 use attend_train::embeddings;
@@ -22,7 +23,7 @@ use attend_train::metrics::{EVENTS, LINES};
 use attend_train::network::Network;
 use attend_train::resume;
 use attend_train::run::Run;
-use attend_train::start::Start;
+use attend_train::start;
 use attend_train::validate::Judge;
 use clap::Parser;
 use std::ffi::OsString;
@@ -94,8 +95,8 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     for made_from_dataset in [Some(vocabulary), features].into_iter().flatten() {
         check_origin(made_from_dataset, dataset)?;
     }
-    let start = Start::find(&config.train.start, model)?;
-    apart(stage.output(), start.iter().map(Start::folder))?;
+    let start = start::find(&config.train.start, model)?;
+    apart(stage.output(), start.iter().map(|start| &*start.folder))?;
     let weights = &config.encoder.weights;
     if features.is_none() && start.is_none() && weights.is_empty() {
         match config.train.encoder {
@@ -174,7 +175,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     };
     // A model's encoder is what its decoder has learnt to look at, whatever [encoder] says.
     let begun = start.as_ref().filter(|_| model.is_some());
-    let begun = begun.map(Start::card).transpose()?;
+    let begun = begun.map(|start| start.card.clone());
     let mut network = match (features, encoder, data.grid()) {
         (Some(features), Some((encoder, file)), Some(grid)) => {
             card.decoder.channels = encoder.channels();
@@ -198,7 +199,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         _ => {
             let weights = match begun.is_none() && !weights.is_empty() {
                 true => Some(weights.into()),
-                false => start.as_ref().map(Start::encoder),
+                false => start.as_ref().map(Checkpoint::encoder),
             };
             if let Some(begun) = begun {
                 card.encoder = begun.encoder;
@@ -208,7 +209,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         }
     };
     if let Some(start) = &start {
-        start.load(&mut network, &vocabulary_file)?;
+        start::load(start, &mut network, &vocabulary_file)?;
     }
     if !config.decoder.embeddings.is_empty() {
         let path = Path::new(&config.decoder.embeddings);
@@ -232,7 +233,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
         state: State::default(),
         saved: Instant::now(),
     };
-    checkpoint::recover(staging.folder())?;
+    model::recover(staging.folder())?;
     if let Some(before) = staging.before()
         && !staging.folder().join("checkpoints/last").exists()
     {
@@ -291,7 +292,7 @@ fn encoder_of(
     features: &Features,
     image_size: [i64; 2],
 ) -> Result<(EncoderConfig, PathBuf)> {
-    let config = EncoderConfig::read(&artifact.file("encoder.json")?).map_err(Error::refused)?;
+    let config = EncoderConfig::read(&artifact.file("encoder.json")?)?;
     features.check_shape(config.grid(image_size), config.channels())?;
     let file = artifact.file("encoder.safetensors")?;
     let vars = nn::VarStore::new(Device::Cpu);

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use crate::checkpoint::{self, Checkpoint, State};
+use crate::checkpoint::{self, Contents, State};
 use crate::config::{NotFinite, Schedule, Train};
 use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
@@ -9,7 +9,7 @@ use crate::order::{Group, batches, mix};
 use crate::resume::kept;
 use crate::validate::{Judge, Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Progress, Result, check_interrupt, progress};
+use attend_artifact::{Error, Progress, Result, check_interrupt, model, progress};
 use attend_model::Reading;
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
@@ -308,14 +308,14 @@ impl Run<'_> {
             self.save(metrics, "best", false)?;
         }
         if self.train.keep_last.max(self.train.keep_best) > 1 {
-            self.save(metrics, &format!("epoch-{:05}", self.state.epoch), false)?;
+            self.save(metrics, &model::epoch_name(self.state.epoch), false)?;
         }
         Ok(())
     }
 
     /// Removes the checkpoints that are not kept.
     fn tidy(&self) -> Result<()> {
-        checkpoint::tidy(&self.folder, &kept(self.train, &self.state))
+        model::tidy(&self.folder, &kept(self.train, &self.state))
     }
 
     fn save(&mut self, metrics: &mut Metrics, name: &str, resumable: bool) -> Result<()> {
@@ -327,7 +327,7 @@ impl Run<'_> {
         }
         self.saved = Instant::now();
         self.state.metrics = metrics.flush()?;
-        let checkpoint = Checkpoint {
+        let contents = Contents {
             state: &self.state,
             card: &self.network.card,
             decoder: self.network.decoder_weights(),
@@ -335,7 +335,7 @@ impl Run<'_> {
             optimizer: resumable.then(|| self.network.optimizer()),
             vocabulary: self.vocabulary_file,
         };
-        checkpoint.save(&self.folder.join("checkpoints").join(name))
+        contents.save(&self.folder.join("checkpoints").join(name))
     }
 }
 

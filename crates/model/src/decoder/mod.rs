@@ -19,27 +19,8 @@ pub use gradients::Gradients;
 pub use grid::Resampling;
 pub use rows::Rows;
 
-use serde::{Deserialize, Serialize};
+use attend_artifact::model::DecoderConfig;
 use tch::{Device, Kind, Tensor, nn};
-
-/// Sizes of a decoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DecoderConfig {
-    /// V: number of ids, specials included.
-    pub vocabulary: i64,
-    /// C: channels of the encoder's features.
-    pub channels: i64,
-    /// E: width of an embedding.
-    pub embedding: i64,
-    /// A: width of the attention network.
-    pub attention: i64,
-    /// H: width of the LSTM.
-    pub hidden: i64,
-    /// Share of h that is dropped before the last layer, in training.
-    pub dropout: f64,
-    /// Attention grid [height, width]; [0, 0] is the encoder's native grid.
-    pub grid: [i64; 2],
-}
 
 /// A decoder with fresh weights, drawn as PyTorch and the reference implementation draw
 /// them.

@@ -7,10 +7,11 @@
 
 mod resnet;
 
-pub use resnet::{Arch, EncoderConfig, LastStage, ResNet, StrideIn, normalised};
+pub use resnet::{ResNet, normalised};
 
 use crate::Result;
 use crate::weights::StateDict;
+use attend_artifact::model::EncoderConfig;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 

@@ -9,8 +9,9 @@ use super::attention::CellGradients;
 use super::forward::Teacher;
 use super::{HEADS, HEADS_BIAS, INIT, INIT_BIAS};
 use crate::decoder::captions::steps;
-use crate::decoder::{DecoderConfig, Gradients, Output, OutputGradients, Pass};
+use crate::decoder::{Gradients, Output, OutputGradients, Pass};
 use crate::product::{add_product, product, reads_in_place, sum_by};
+use attend_artifact::model::DecoderConfig;
 use tch::Tensor;
 
 /// Gradients on their way to the features.

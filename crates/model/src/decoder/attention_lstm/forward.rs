@@ -7,8 +7,9 @@
 use super::attention::Cells;
 use super::{AttentionLstm, Projected, bias};
 use crate::decoder::captions::steps;
-use crate::decoder::{Captions, DecoderConfig, Images, Output, Reading};
+use crate::decoder::{Captions, Images, Output, Reading};
 use crate::product::{add_product, product};
+use attend_artifact::model::DecoderConfig;
 use tch::nn::Module;
 use tch::{Kind, Tensor};
 

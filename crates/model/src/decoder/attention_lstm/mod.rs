@@ -22,7 +22,8 @@ mod attention;
 mod backward;
 mod forward;
 
-use super::{Captions, Decoder, DecoderConfig, Images, Pass, Reading, Resampling, Rows, Step};
+use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
+use attend_artifact::model::DecoderConfig;
 use tch::Tensor;
 use tch::nn::{self, Init, Module};
 
