@@ -1,29 +1,32 @@
-//! Captions from files: what people wrote, and what a captioner said.
+//! Reads captions from files: references that people wrote and results of a captioner.
 //!
-//! What a file is shows in its content, whatever its name:
+//! A file is recognised by its content, whatever its name:
 //!
 //! - JSON: COCO's `captions_*.json` (`annotations` with `image_id` and `caption`)
 //!   and results (`[{"image_id", "caption"}]`), Karpathy's `dataset_*.json`, and
 //!   `{"42": "a dog"}` or `{"42": ["a dog", "the dog"]}`;
 //! - JSON Lines: an object such as `{"image_id": 42, "caption": "a dog"}` on each line;
-//! - tables: CSV, also with tabs, `;` or `|`, whose header names the columns; without
-//!   a header `42<tab>a dog`, `42.jpg,a dog` and Flickr8k's `42.jpg#0<tab>a dog`;
+//! - tables: CSV, also with tabs, `;` or `|`, whose header names the columns; or, without
+//!   a header, `42<tab>a dog`, `42.jpg,a dog` and Flickr8k's `42.jpg#0<tab>a dog`;
 //! - plain text: line n of each file is a caption of image n.
 //!
-//! Anything else is refused by its name. In objects and tables an image is called
-//! `image_id`, `img_id`, `cocoid`, `imgid`, `image`, `file_name`, `filename`,
-//! `image_name`, `image_path` or `id`, a caption `caption`, `captions`, `text`,
-//! `comment`, `raw`, `sentence` or `sentences`; of several the first of these counts.
-//! Captions that need no unescaping are not copied.
+//! Any other file is refused with a message that says what it is. In objects and tables
+//! the key of an image is `image_id`, `img_id`, `cocoid`, `imgid`, `image`, `file_name`,
+//! `filename`, `image_name`, `image_path` or `id`, the key of a caption `caption`,
+//! `captions`, `text`, `comment`, `raw`, `sentence` or `sentences`; if there are several,
+//! the first in these lists wins. Captions that need no unescaping are not copied.
+//!
+//! `kind` recognises a file, `json` and `table` read its rows, `id` compares names of
+//! images, and `pair` finds each result's references.
 //!
 //! ```
 //! use attend_metrics::captions::{File, pair, references, results};
 //!
 //! # fn main() -> Result<(), attend_metrics::Error> {
-//! let wrote = br#"{"annotations": [{"image_id": 7, "caption": "A dog runs."}]}"#;
-//! let files = [File::new("captions.json", *wrote)]; // or File::read
-//! let said = File::new("results.csv", "image,caption\n000007.jpg,A dog.\n");
-//! let pairs = pair(results(&said)?, references(&files, None)?)?;
+//! let references_json = br#"{"annotations": [{"image_id": 7, "caption": "A dog runs."}]}"#;
+//! let files = [File::new("captions.json", *references_json)]; // or File::read
+//! let results_file = File::new("results.csv", "image,caption\n000007.jpg,A dog.\n");
+//! let pairs = pair(results(&results_file)?, references(&files, None)?)?;
 //! assert_eq!(pairs.results[0].1, "A dog.");
 //! assert_eq!(pairs.references, [["A dog runs."]]);
 //! # Ok(())
@@ -53,7 +56,7 @@ pub struct File {
 }
 
 impl File {
-    /// A file that is in memory already.
+    /// A file whose content is already in memory.
     pub fn new(path: impl Into<PathBuf>, bytes: impl Into<Vec<u8>>) -> File {
         File {
             path: path.into(),
@@ -61,7 +64,7 @@ impl File {
         }
     }
 
-    /// Reads a file whole.
+    /// Reads a whole file.
     ///
     /// # Errors
     /// If it can't be read.
@@ -78,7 +81,7 @@ impl File {
     }
 }
 
-/// The captions of a file, by image, in the order of the file.
+/// The captions of a file by image, in file order.
 pub struct Captions<'a> {
     path: &'a Path,
     places: Places,
@@ -99,23 +102,23 @@ impl<'a> Captions<'a> {
 /// An image and its captions.
 #[derive(Debug)]
 pub struct Image<'a> {
-    /// What the file calls it; where lines count, the number of its line, from 1.
+    /// Its id in the file; in plain text the line number, from 1.
     pub id: Id<'a>,
-    /// The name of its file, where that stands beside the id.
+    /// Its file name, if the file gives one beside the id.
     pub name: Option<Id<'a>>,
     /// Its captions.
     pub captions: Vec<Cow<'a, str>>,
     place: usize,
 }
 
-/// What the places of a file's rows are.
+/// What the position of a row counts.
 #[derive(Clone, Copy, PartialEq)]
 enum Places {
-    /// Lines, from 1; image n is line n.
+    /// Lines of plain text, from 1; image n is line n.
     TextLine,
     /// Lines, from 1.
     Line,
-    /// Lines, from 1, of Flickr8k's own file, whose images have names and no ids.
+    /// Lines, from 1, of Flickr8k's own file, which has names of images but no ids.
     FlickrLine,
     /// Entries of the list of this name, from 0.
     Entry(&'static str),
@@ -138,18 +141,18 @@ impl Places {
 struct Row<'a> {
     id: Option<Id<'a>>,
     name: Option<Id<'a>>,
-    /// What [`LAST_ID`] says.
+    /// The value of [`LAST_ID`].
     last_id: Option<Id<'a>>,
     split: Option<Cow<'a, str>>,
     captions: Option<Vec<Cow<'a, str>>>,
     place: usize,
 }
 
-/// What the keys of objects and the columns of tables are called; the first name
-/// that is there counts.
+/// Names of keys of objects and of columns of tables; the first name that is present
+/// wins.
 const IDS: [&str; 4] = ["image_id", "img_id", "cocoid", "imgid"];
 const NAMES: [&str; 5] = ["image", "file_name", "filename", "image_name", "image_path"];
-/// An image's id if nothing else is: beside an `image_id` it is the caption's.
+/// The image's id if no other key is; beside an `image_id` it is the caption's id.
 const LAST_ID: &str = "id";
 const CAPTIONS: [&str; 7] = [
     "caption",
@@ -166,14 +169,17 @@ fn rank(names: &[&str], name: &str) -> Option<usize> {
     names.iter().position(|n| n.eq_ignore_ascii_case(name))
 }
 
-/// The references of one file with ids, or of text files with a line per image:
-/// where a line is empty, its image has one reference fewer. `split` chooses images
-/// of a file that says which split they are of, as Karpathy's does.
+/// Reads references from one file with ids, or from text files with one line per image.
+/// An empty line adds no reference. `split` selects the images of one split, if the file
+/// states splits as Karpathy's does.
 ///
 /// # Errors
 /// [`Error::Malformed`] naming the file and the place in it.
 pub fn references<'a>(files: &'a [File], split: Option<&str>) -> Result<Captions<'a>, Error> {
-    let kinds = files.iter().map(kind::of).collect::<Result<Vec<_>, _>>()?;
+    let kinds = files
+        .iter()
+        .map(kind::recognise)
+        .collect::<Result<Vec<_>, _>>()?;
     let text = |kind: &Kind<'a>| match kind {
         Kind::Text(text) => Some(*text),
         _ => None,
@@ -183,7 +189,7 @@ pub fn references<'a>(files: &'a [File], split: Option<&str>) -> Result<Captions
     }
     let ([file], Ok([kind])) = (files, <[_; 1]>::try_from(kinds)) else {
         return Err(files[0].malformed(
-            "one file holds all references; several files are plain text, line n for image n",
+            "give all references in one file; only plain text, where line n is image n, may be several files",
         ));
     };
     let Rows {
@@ -191,7 +197,7 @@ pub fn references<'a>(files: &'a [File], split: Option<&str>) -> Result<Captions
         places,
         distinct,
     } = rows(file, kind)?;
-    let rows = of_split(file, rows, split)?;
+    let rows = select_split(file, rows, split)?;
     let mut index: HashMap<Id, usize> = HashMap::with_capacity(rows.len());
     let mut images: Vec<Image> = Vec::new();
     for row in rows {
@@ -203,7 +209,7 @@ pub fn references<'a>(files: &'a [File], split: Option<&str>) -> Result<Captions
             }
             Entry::Occupied(_) if distinct => {
                 return Err(file.malformed(format!(
-                    "{}: image {} stands here a second time; where ids begin anew in each split, choose one with --split",
+                    "{}: image {} is here a second time; if ids start again in each split, choose one with --split",
                     places.name(image.place),
                     image.id
                 )));
@@ -218,13 +224,13 @@ pub fn references<'a>(files: &'a [File], split: Option<&str>) -> Result<Captions
     })
 }
 
-/// The results of a file: each image has one.
+/// Reads results from a file: one caption per image.
 ///
 /// # Errors
-/// [`Error::Malformed`] naming the file and the place in it; an image that stands
-/// twice is such an error, as for the COCO tool.
+/// [`Error::Malformed`] naming the file and the place in it. An image with two results is
+/// such an error, as in the COCO tool.
 pub fn results(file: &File) -> Result<Captions<'_>, Error> {
-    let kind = kind::of(file)?;
+    let kind = kind::recognise(file)?;
     let Rows { rows, places, .. } = rows(file, kind)?;
     let mut first: HashMap<Id, usize> = HashMap::with_capacity(rows.len());
     let mut images = Vec::with_capacity(rows.len());
@@ -233,7 +239,7 @@ pub fn results(file: &File) -> Result<Captions<'_>, Error> {
         let (id, place) = (&image.id, places.name(image.place));
         if image.captions.len() != 1 {
             return Err(file.malformed(format!(
-                "{place}: image {id} has {} captions; of results each image has one (are these the references?)",
+                "{place}: image {id} has {} captions; in results each image has one (are these the references?)",
                 image.captions.len()
             )));
         }
@@ -252,10 +258,11 @@ pub fn results(file: &File) -> Result<Captions<'_>, Error> {
     })
 }
 
-/// The rows of a file, and whether each is an image of its own.
+/// The rows of a file.
 struct Rows<'a> {
     rows: Vec<Row<'a>>,
     places: Places,
+    /// Whether each row is a different image.
     distinct: bool,
 }
 
@@ -292,7 +299,7 @@ fn image<'a>(file: &File, places: Places, row: Row<'a>) -> Result<Image<'a>, Err
     let missing = |what: &str, names: &[&str]| {
         let (place, names) = (places.name(row.place), names.join(", "));
         file.malformed(format!(
-            "{place} has no {what}; it is called one of {names}"
+            "{place} has no {what}; its key must be one of {names}"
         ))
     };
     let name = row.name;
@@ -313,7 +320,7 @@ fn image<'a>(file: &File, places: Places, row: Row<'a>) -> Result<Image<'a>, Err
     })
 }
 
-fn of_split<'a>(
+fn select_split<'a>(
     file: &File,
     mut rows: Vec<Row<'a>>,
     split: Option<&str>,
@@ -329,12 +336,12 @@ fn of_split<'a>(
     splits.sort_unstable();
     splits.dedup();
     if splits.is_empty() {
-        return Err(file.malformed("has no splits, as Karpathy's dataset_*.json has"));
+        return Err(file.malformed("has no splits; Karpathy's dataset_*.json has them"));
     }
     rows.retain(|row| row.split.as_deref() == Some(split));
     match rows.is_empty() {
         true => Err(file.malformed(format!(
-            "no image of split {split:?}; it has {}",
+            "has no image of split {split:?}; its splits are {}",
             splits.join(", ")
         ))),
         false => Ok(rows),
@@ -348,7 +355,7 @@ fn text_references<'a>(
 ) -> Result<Captions<'a>, Error> {
     let (first, count) = (&files[0], texts[0].lines().count());
     if split.is_some() {
-        return Err(first.malformed("plain text has no splits, as Karpathy's dataset_*.json has"));
+        return Err(first.malformed("plain text has no splits; Karpathy's dataset_*.json has them"));
     }
     let mut images: Vec<Image> = (1..=count)
         .map(|place| Image {
