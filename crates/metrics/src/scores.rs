@@ -56,8 +56,9 @@ pub struct Score {
     pub note: Option<&'static str>,
 }
 
-/// [`Score::note`] of a [degenerate](crate::Cider::degenerate) CIDEr.
-const DEGENERATE: &str = "CIDEr is 0 by its formula, whatever the captions say: it weighs words by how few images' references contain them, and here there is only one image, or all images have the same references";
+/// [`Score::note`] of a [degenerate](crate::Cider::degenerate) CIDEr. Evaluations store this
+/// text, so that another wording changes their digests.
+const DEGENERATE: &str = "CIDEr is 0 by its formula, whatever the captions say: it weighs words by how few images' references they are in, and here there is one image only, or the references of all images are alike";
 
 /// Scores captions by several metrics, each on all cores.
 #[derive(Default)]

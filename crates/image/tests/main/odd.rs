@@ -1,10 +1,10 @@
-//! JPEGs and PNGs that break the format's rules and have every pixel, and such as
-//! only seem to.
+//! JPEGs and PNGs that break the format's rules but have every pixel, and some that only seem
+//! to have every pixel.
 
 use crate::{code, decode_fixture, read};
 use attend_image::{DecodeOptions, Photograph, decode, load};
 
-/// Where a JPEG's first marker of this kind begins.
+/// Position of a JPEG's first marker of this kind.
 pub fn marker(jpeg: &[u8], kind: u8) -> usize {
     let mut at = 2;
     while jpeg[at + 1] != kind {
@@ -44,7 +44,7 @@ const JPEGS: [&str; 5] = [
     "cmyk.jpg",
 ];
 
-/// The JPEG with one oddity each in its header that changes no pixel.
+/// Copies of the JPEG, each with one oddity in its header that changes no pixel.
 fn odd_headers(jpeg: &[u8]) -> Vec<Vec<u8>> {
     let mut odd = Vec::new();
     for kind in [0xdb, 0xda] {
@@ -126,7 +126,7 @@ fn no_oddity_hides_that_half_is_missing() {
     }
 }
 
-/// The photograph, and what is damaged.
+/// The photograph and its damage.
 fn damaged(bytes: &[u8]) -> (Photograph, String) {
     let photograph = decode(bytes, &DecodeOptions::default()).unwrap();
     let damage = load(bytes, &DecodeOptions::default(), 8, 8).unwrap().damage;
@@ -158,7 +158,7 @@ fn a_wrong_restart_marker_is_passed_over_where_libjpeg_finds_its_way() {
                 (whole.clone(), "wrong restart markers".into())
             );
         } else {
-            // It takes the next or the last for lost or repeated.
+            // libjpeg then assumes that a marker was lost or repeated.
             assert_eq!(code(&wrong), "corrupt", "{off}");
         }
     }
@@ -193,7 +193,7 @@ fn a_png_without_its_end_or_checksum() {
         let whole = decode_fixture(name, &DecodeOptions::default());
         let cut = |bytes: usize| png[..png.len() - bytes].to_vec();
         let mut sum = png.clone();
-        sum[png.len() - 14] ^= 1; // behind the pixels
+        sum[png.len() - 14] ^= 1; // after the pixels
         for (bytes, damage) in [
             (cut(12), "no end chunk"),
             (cut(8), "no end chunk"),
