@@ -1,7 +1,7 @@
 //! Text on a picture, in DejaVu Sans: Latin, Greek, Cyrillic and much more.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use image::{Rgb, RgbImage};
 
 /// What stands in for a character that the font doesn't have.

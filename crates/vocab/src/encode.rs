@@ -7,7 +7,7 @@ use arrow::compute::filter;
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::record::column;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
