@@ -10,6 +10,7 @@
 //! | [`tokens`] | splits a caption into words. Scores depend on the tokeniser as much as on the captions, so say which one you used. [`tokenize`] is the simple rule behind published Karpathy splits |
 //! | `corpus` | [`Corpus`]: hypotheses and references as numbers of words, from which all scores are computed |
 //! | `ngrams` | n-grams as integers, for BLEU and CIDEr-D |
+//! | `parallel` | splits work among threads |
 //! | [`mod@bleu`] | BLEU-1 to BLEU-4 |
 //! | [`mod@rouge`] | ROUGE-L |
 //! | [`mod@cider`] | CIDEr-D, the tool's "CIDEr" |
@@ -71,8 +72,7 @@ pub use rouge::{Rouge, rouge};
 pub use scores::{Metric, Score, Scorer};
 pub use tokens::simple as tokenize;
 
-/// Splits `0..length` into one equal part per thread, calls `work` on each, and returns
-/// the results in order.
+/// `work` on equal parts of `0..length`, one a thread; the results in their order.
 fn in_parts<T: Send>(
     length: usize,
     threads: usize,
@@ -96,7 +96,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The thread's result. Panics if the thread panicked.
+/// What a thread has to say; its panic, where it panicked.
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     let panicked = |panic| std::panic::resume_unwind(panic);
     thread.join().unwrap_or_else(panicked)
