@@ -1,4 +1,4 @@
-//! A table as aligned text or as JSON.
+//! Renders a table as aligned text or as JSON.
 
 use polars::prelude::{AnyValue, DataFrame};
 use serde_json::{Map, Value};
