@@ -235,8 +235,8 @@ fn weights_that_are_no_numbers_never_become_features() {
 }
 
 /// The stage with further arguments.
-fn says(world: &World, output: &str, more: &[&str]) -> (i32, String) {
-    let result = world.command(output, &[]).args(more).output().unwrap();
+fn says(world: &World, output: &str, args: &[&str]) -> (i32, String) {
+    let result = world.command(output, &[]).args(args).output().unwrap();
     let log = String::from_utf8_lossy(&result.stderr).into_owned();
     (result.status.code().unwrap(), log)
 }

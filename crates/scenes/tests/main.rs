@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-fn command(output: &Path, more: &[&str]) -> Command {
+fn command(output: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attend-scenes"));
     command
         .args([
@@ -15,14 +15,14 @@ fn command(output: &Path, more: &[&str]) -> Command {
             "--set=scenes.val=5",
             "--set=scenes.test=5",
         ])
-        .args(more)
+        .args(args)
         .arg("--output")
         .arg(output);
     command
 }
 
-fn scenes(output: &Path, more: &[&str]) -> Artifact {
-    let result = command(output, more).output().unwrap();
+fn scenes(output: &Path, args: &[&str]) -> Artifact {
+    let result = command(output, args).output().unwrap();
     assert!(
         result.status.success(),
         "{}",
