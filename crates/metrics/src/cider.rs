@@ -78,7 +78,7 @@ impl Corpus {
     }
 
     fn cider_among<G: Gram>(&self, bits: u32) -> Cider {
-        let counts = self.documents::<G>(bits);
+        let counts = self.document_counts::<G>(bits);
         self.cider_of(&Rarity::new(self.images() as u64, &counts, bits), None)
     }
 
@@ -145,7 +145,7 @@ impl Corpus {
 
     /// For each n-gram, the number of images whose references contain it. Holds only
     /// numbers above 1, because 0 and 1 weigh the same.
-    fn documents<G: Gram>(&self, bits: u32) -> Counts<G> {
+    fn document_counts<G: Gram>(&self, bits: u32) -> DocumentCounts<G> {
         let threads = crate::cores().min(ORDERS);
         let parts = crate::in_parts(ORDERS, threads, |orders| {
             let of_order = |k| self.documents_of_order::<G>(k + 1, bits);
@@ -153,7 +153,7 @@ impl Corpus {
         });
         let parts: Vec<Vec<(G, u32)>> = parts.into_iter().flatten().collect();
         let grams = parts.iter().map(Vec::len).sum();
-        let mut counts = Counts::with_capacity_and_hasher(grams, FixedState::default());
+        let mut counts = DocumentCounts::with_capacity_and_hasher(grams, FixedState::default());
         parts.into_iter().for_each(|part| counts.extend(part));
         counts
     }
@@ -178,11 +178,11 @@ impl Corpus {
     }
 }
 
-type Counts<G> = HashMap<G, u32, FixedState>;
+type DocumentCounts<G> = HashMap<G, u32, FixedState>;
 
 /// Weights of n-grams: inverse document frequencies.
 struct Rarity<'a, G> {
-    counts: &'a Counts<G>,
+    counts: &'a DocumentCounts<G>,
     bits: u32,
     /// Logarithm of the number of images.
     log_images: f64,
@@ -191,7 +191,7 @@ struct Rarity<'a, G> {
 }
 
 impl<'a, G: Gram> Rarity<'a, G> {
-    fn new(images: u64, counts: &'a Counts<G>, bits: u32) -> Self {
+    fn new(images: u64, counts: &'a DocumentCounts<G>, bits: u32) -> Self {
         // The tool is never called without images; here every weight is then 0.
         let log_images = (images.max(1) as f64).ln();
         let most = counts.values().max().map_or(1, |&most| most.max(1));
@@ -233,7 +233,7 @@ impl<'a, G: Gram> Rarity<'a, G> {
 pub struct DocumentFrequencies {
     images: u64,
     words: Words,
-    counts: Counts<u128>,
+    counts: DocumentCounts<u128>,
 }
 
 impl DocumentFrequencies {
@@ -286,7 +286,7 @@ impl DocumentFrequencies {
         let mut table = DocumentFrequencies {
             images: images.ok_or_else(|| bad(1, "not a table of document frequencies"))?,
             words: Words::default(),
-            counts: Counts::default(),
+            counts: DocumentCounts::default(),
         };
         for (number, line) in (2..).zip(lines) {
             table.enter(&line?).ok_or_else(|| {

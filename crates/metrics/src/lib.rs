@@ -72,7 +72,8 @@ pub use rouge::{Rouge, rouge};
 pub use scores::{Metric, Score, Scorer};
 pub use tokens::simple as tokenize;
 
-/// `work` on equal parts of `0..length`, one a thread; the results in their order.
+/// Splits `0..length` into one equal part per thread, calls `work` on each, and returns
+/// the results in order.
 fn in_parts<T: Send>(
     length: usize,
     threads: usize,
@@ -96,7 +97,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What a thread has to say; its panic, where it panicked.
+/// The thread's result. Panics if the thread panicked.
 fn join<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
     let panicked = |panic| std::panic::resume_unwind(panic);
     thread.join().unwrap_or_else(panicked)

@@ -3,7 +3,7 @@
 
 use crate::random::Random;
 
-/// The shape of a thing, named by a noun.
+/// What a thing is: the noun that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Shape {

@@ -29,7 +29,7 @@ impl Match {
     }
 }
 
-/// A run of words.
+/// A run of consecutive words.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     pub start: usize,
