@@ -108,11 +108,11 @@ impl Lines {
     /// Tokenises the captions like [`crate::tokens::ptb_lines`].
     ///
     /// # Panics
-    /// As [`Corpus::of_words`].
+    /// Those of [`Corpus::of_words`].
     pub fn tokenise(self) -> Corpus {
         let mut words = Words::default();
-        let [said, written] = tokenise([self.hypotheses, self.references], &mut words);
-        Corpus::new(words, said, written, self.counts.into_iter())
+        let [hypotheses, references] = tokenise([self.hypotheses, self.references], &mut words);
+        Corpus::new(words, hypotheses, references, self.counts.into_iter())
     }
 }
 
@@ -134,15 +134,20 @@ impl Corpus {
             }
             captions
         };
-        let said = captions(&mut hypotheses.iter());
-        let written = captions(&mut references.iter().flatten());
-        Corpus::new(words, said, written, references.iter().map(Vec::len))
+        let hypothesis_ids = captions(&mut hypotheses.iter());
+        let reference_ids = captions(&mut references.iter().flatten());
+        Corpus::new(
+            words,
+            hypothesis_ids,
+            reference_ids,
+            references.iter().map(Vec::len),
+        )
     }
 
     /// A corpus of captions as text, tokenised by [`crate::tokens::ptb_lines`].
     ///
     /// # Panics
-    /// As [`Corpus::of_words`].
+    /// Those of [`Corpus::of_words`].
     pub fn of_captions<H, R, C>(hypotheses: &[H], references: &[R]) -> Corpus
     where
         H: AsRef<str>,

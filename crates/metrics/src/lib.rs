@@ -10,6 +10,7 @@
 //! | [`tokens`] | splits a caption into words. Scores depend on the tokeniser as much as on the captions, so say which one you used. [`tokenize`] is the simple rule behind published Karpathy splits |
 //! | `corpus` | [`Corpus`]: hypotheses and references as numbers of words, from which all scores are computed |
 //! | `ngrams` | n-grams as integers, for BLEU and CIDEr-D |
+//! | `parallel` | splits work among threads |
 //! | [`mod@bleu`] | BLEU-1 to BLEU-4 |
 //! | [`mod@rouge`] | ROUGE-L |
 //! | [`mod@cider`] | CIDEr-D, the tool's "CIDEr" |

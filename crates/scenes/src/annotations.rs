@@ -1,4 +1,4 @@
-//! Captions with splits in the format of Karpathy's `dataset_*.json`, boxes in
+//! Writes captions with splits in the format of Karpathy's `dataset_*.json`, and boxes in
 //! that of COCO's `instances_*.json`.
 
 use crate::scene::{Entry, SHAPES, Thing};

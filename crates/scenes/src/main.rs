@@ -1,5 +1,5 @@
-//! `attend-scenes`: draws the demo's data set, in the layout of COCO: pictures,
-//! captions with their splits in Karpathy's format, boxes in COCO's.
+//! `attend-scenes`: draws the demo's data set in the layout of COCO: pictures, captions with
+//! splits in Karpathy's format, and boxes in COCO's.
 
 mod annotations;
 mod draw;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 const SPEC: StageSpec = StageSpec {
     name: "attend-scenes",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Draws scenes of coloured shapes with captions and boxes",
+    about: "Draws scenes of coloured shapes, with captions and boxes",
     inputs: &[],
     output: "scenes",
     parts: Parts::Whole,
@@ -36,7 +36,7 @@ struct Config {
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct Scenes {
-    /// Every byte is a function of it and of the other parameters.
+    /// Seed: every byte of the output is a function of it and the other parameters.
     seed: u64,
     /// Scenes in the train split.
     train: usize,
@@ -106,8 +106,8 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
     Ok(())
 }
 
-/// Scenes of all splits. What a scene of val or test shows is shown by no scene
-/// of another split.
+/// Scenes of all splits. No scene of val or test has the same content as a scene of
+/// another split.
 fn entries(config: &Scenes) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut seen = HashSet::new();
@@ -123,7 +123,7 @@ fn entries(config: &Scenes) -> Result<Vec<Entry>> {
             tries += 1;
             if tries > 100 * (count + 100) {
                 return Err(Error::usage(format!(
-                    "scenes.{split} = {count}: there are not that many scenes that differ from the other splits'"
+                    "scenes.{split} = {count}: too many; there are not that many scenes that differ from those of the other splits"
                 )));
             }
             let scene = Scene::random(&mut random);

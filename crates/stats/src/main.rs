@@ -1,11 +1,11 @@
-//! `attend-stats`: what is in a data set, and how much of it a vocabulary
-//! covers, as tables or as JSON.
+//! `attend-stats`: prints statistics of a data set, and how much of it a vocabulary covers,
+//! as tables or as JSON.
 //!
-//! It asks its questions of the Parquet files of artifacts, as any other
-//! program could; it is no stage, and nothing depends on it.
+//! It reads the Parquet files of artifacts, as any other program could. It is not a stage,
+//! and nothing depends on it.
 //!
-//! Exit codes: 0; 1 internal error; 2 wrong command line; 3 a folder or file
-//! that is not what it should be.
+//! Exit codes: 0 success; 1 internal error; 2 wrong command line; 3 a folder or file of yours
+//! is missing or wrong.
 
 mod artifact;
 mod questions;
@@ -20,15 +20,15 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Counts, caption lengths, what was rejected, and coverage, per split
+/// Print counts, caption lengths, rejected images and captions, and vocabulary coverage, per split
 #[derive(Parser)]
 #[command(name = "attend-stats", version)]
 struct Args {
     /// Folder of a dataset artifact
     #[arg(value_name = "DATASET_DIR")]
     dataset: PathBuf,
-    /// Folder of a vocabulary artifact: how much of the captions it covers; captions are
-    /// split into words as it says
+    /// Folder of a vocabulary artifact: adds how much of the captions it covers, and splits
+    /// captions into words by its tokenizer
     #[arg(value_name = "VOCABULARY_DIR")]
     vocabulary: Option<PathBuf>,
     /// Print JSON instead of tables
@@ -51,7 +51,7 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The answers.
+/// All statistics.
 struct Report {
     dataset: PathBuf,
     splits: DataFrame,
@@ -63,7 +63,7 @@ struct Report {
 struct Coverage {
     folder: PathBuf,
     vocabulary: Vocabulary,
-    /// Whether its words were counted on this very data set.
+    /// Whether its words were counted in this data set.
     same_dataset: bool,
     splits: DataFrame,
 }
@@ -78,7 +78,7 @@ impl Report {
             }
             None => None,
         };
-        // Words are the vocabulary's, where one is given.
+        // Split captions by the vocabulary's tokenizer, if one is given.
         let tokenizer = (vocabulary.as_ref()).map_or(Tokenizer::default(), |(_, vocabulary, _)| {
             vocabulary.tokenizer
         });

@@ -1,4 +1,4 @@
-//! A table as aligned text or as JSON.
+//! Renders a table as aligned text or as JSON.
 
 use attend_program::table::{Align, Table};
 use polars::prelude::{AnyValue, Column, DataFrame};

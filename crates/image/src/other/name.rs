@@ -111,14 +111,14 @@ const TEXTS: [(&str, &str, &str); 10] = [
 
 /// The error for a file that no decoder here reads.
 pub fn refused(bytes: &[u8]) -> DecodeError {
-    let at = |(offset, signature): (usize, &[u8])| {
+    let matches = |(offset, signature): (usize, &[u8])| {
         bytes
             .get(offset..)
             .is_some_and(|rest| rest.starts_with(signature))
     };
     let found = SIGNATURES
         .iter()
-        .find(|(offset, signature, ..)| at((*offset, signature)));
+        .find(|(offset, signature, ..)| matches((*offset, signature)));
     let named = found.map(|(_, _, name, way_out)| (*name, *way_out));
     DecodeError::Unsupported(match named.or_else(|| text(bytes)) {
         Some((name, way_out)) => format!("{name}: {way_out}"),

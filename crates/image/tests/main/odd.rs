@@ -27,7 +27,7 @@ pub fn without(jpeg: &[u8], kind: u8) -> Vec<u8> {
     kept
 }
 
-fn with(jpeg: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+fn insert(jpeg: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     [&jpeg[..at], bytes, &jpeg[at..]].concat()
 }
 
@@ -56,7 +56,7 @@ fn odd_headers(jpeg: &[u8]) -> Vec<Vec<u8>> {
             &[0; 300],
             &[0xff; 3],
         ] {
-            odd.push(with(jpeg, at, bytes));
+            odd.push(insert(jpeg, at, bytes));
         }
     }
     let jfif = [
@@ -65,13 +65,13 @@ fn odd_headers(jpeg: &[u8]) -> Vec<Vec<u8>> {
     ];
     for body in jfif {
         let rest = without(jpeg, 0xe0);
-        odd.push(with(&rest, 2, &segment(0xe0, body.as_bytes())));
+        odd.push(insert(&rest, 2, &segment(0xe0, body.as_bytes())));
     }
     for body in [&b"ICC_PROFILE\0\x02\x02xxxx"[..], b"ICC_PROFILE\0\0\0xxxx"] {
-        odd.push(with(jpeg, 2, &segment(0xe2, body)));
+        odd.push(insert(jpeg, 2, &segment(0xe2, body)));
     }
-    odd.push(with(jpeg, 2, &segment(0xfe, b"a comment")));
-    odd.push(with(jpeg, 2, &segment(0xe5, b"")));
+    odd.push(insert(jpeg, 2, &segment(0xfe, b"a comment")));
+    odd.push(insert(jpeg, 2, &segment(0xe5, b"")));
     odd
 }
 
@@ -231,7 +231,7 @@ fn orientation_wherever_it_stands() {
     let xmp = |value: &str| format!("<rdf tiff:Orientation{value}/>").into_bytes();
     let jpeg = |blocks: &[&[u8]]| {
         let blocks: Vec<u8> = blocks.iter().flat_map(|body| segment(0xe1, body)).collect();
-        with(&read("rgb420.jpg"), 2, &blocks)
+        insert(&read("rgb420.jpg"), 2, &blocks)
     };
     let in_exif = |block: &[u8]| [b"Exif\0\0", block].concat();
     let in_xmp = |value| [&b"http://ns.adobe.com/xap/1.0/\0"[..], &xmp(value)].concat();
@@ -252,16 +252,16 @@ fn orientation_wherever_it_stands() {
     };
     let end = png.len() - 12;
     for at in [33, end] {
-        assert_eq!(size(&with(&png, at, &chunk(b"eXIf", &long))), (61, 75));
+        assert_eq!(size(&insert(&png, at, &chunk(b"eXIf", &long))), (61, 75));
         let text = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], &xmp("=\"6\"")].concat();
-        assert_eq!(size(&with(&png, at, &chunk(b"iTXt", &text))), (61, 75));
+        assert_eq!(size(&insert(&png, at, &chunk(b"iTXt", &text))), (61, 75));
         let digits: String = in_exif(&short)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let text = format!("Raw profile type exif\0\nexif\n      32\n{digits}\n");
         assert_eq!(
-            size(&with(&png, at, &chunk(b"tEXt", text.as_bytes()))),
+            size(&insert(&png, at, &chunk(b"tEXt", text.as_bytes()))),
             (61, 75)
         );
     }

@@ -45,11 +45,11 @@ fn malformed(text: &str, e: &serde_json::Error) -> String {
     let message = message
         .rsplit_once(" at line ")
         .map_or(&*message, |(m, _)| m);
-    let at = (text.lines().nth(e.line().saturating_sub(1)))
+    let rest = (text.lines().nth(e.line().saturating_sub(1)))
         .and_then(|line| line.get(e.column().saturating_sub(1)..));
     let hint = match e.is_eof() {
         true => ": the file ends too early; copy or download it again",
-        false if at.is_some_and(|at| at.starts_with('\'')) => {
+        false if rest.is_some_and(|rest| rest.starts_with('\'')) => {
             ": this is Python's notation, not JSON; write the file with json.dump"
         }
         false => "",
@@ -276,7 +276,7 @@ impl<'de> Keys<'de> {
                 map.next_value::<IgnoredAny>()?;
             }
             Some((list, rank)) => {
-                let there = match list {
+                let present = match list {
                     0 => set(&mut row.id, map.next_value()?),
                     1 => set(&mut row.name, map.next_value()?),
                     _ => {
@@ -291,7 +291,7 @@ impl<'de> Keys<'de> {
                         set(&mut row.captions, value.map(strict).transpose()?)
                     }
                 };
-                if there {
+                if present {
                     self.ranks[list] = Some(rank);
                 }
             }
@@ -307,9 +307,9 @@ impl<'de> Keys<'de> {
 
 /// Replaces the old value if there is a new one; `null` is none. Returns whether there is.
 fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
-    let there = value.is_some();
+    let present = value.is_some();
     *place = value.or_else(|| place.take());
-    there
+    present
 }
 
 #[derive(Deserialize)]

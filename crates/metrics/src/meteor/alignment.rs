@@ -33,7 +33,7 @@ pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> V
 /// they start.
 fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option<Match>> {
     let mut uses = (vec![0u32; hypothesis], vec![0u32; reference]);
-    for m in (0..reference).flat_map(|word| matches.at(word)) {
+    for m in (0..reference).flat_map(|word| matches.starting_at(word)) {
         uses.0[m.hypothesis.range()]
             .iter_mut()
             .for_each(|n| *n += 1);
@@ -43,7 +43,7 @@ fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option
         uses.0[m.hypothesis.range()].iter().all(|&n| n == 1)
             && uses.1[m.reference.range()].iter().all(|&n| n == 1)
     };
-    let certain = |word| match matches.at(word) {
+    let certain = |word| match matches.starting_at(word) {
         [m] if alone(m) => Some(*m),
         _ => None,
     };
@@ -190,7 +190,7 @@ impl Search<'_> {
             next.push(path, used);
             return;
         }
-        for m in self.matches.at(word) {
+        for m in self.matches.starting_at(word) {
             if self.taken[m.reference.range()].contains(&true) || overlaps(used, m) {
                 continue;
             }

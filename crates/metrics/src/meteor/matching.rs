@@ -39,7 +39,7 @@ pub(super) struct Matches {
 }
 
 impl Matches {
-    pub fn at(&self, word: usize) -> &[Match] {
+    pub fn starting_at(&self, word: usize) -> &[Match] {
         &self.by_start[self.starts[word]..self.starts[word + 1]]
     }
 

@@ -31,7 +31,7 @@
 //!
 //! `compile` writes this file, `file` and `tables` read it, and `place` finds it on the
 //! machine. `normalise` splits a caption into words, `lexicon` looks them up, `matching`
-//! finds possible matches, `alignment` selects from them, and `statistics` computes the
+//! finds possible matches of runs of words (`span`), `alignment` selects from them, and `statistics` computes the
 //! score.
 //!
 //! ```no_run
