@@ -1,6 +1,6 @@
-//! Any bytes as annotation files, of each format: refused with one message that
-//! names the file, or read; and what was read is sorted into images that can be
-//! tried and rows of the ledger, with nothing lost and no way out of the root.
+//! Reads arbitrary bytes as annotation files of each format. Ingest must refuse them with
+//! one message that names the file, or read them. What it reads it must sort into candidate
+//! images and rows of the ledger: it loses nothing and no file name leads out of the root.
 #![no_main]
 
 use attend_artifact::Error;
@@ -19,7 +19,7 @@ use std::sync::LazyLock;
 const COCO: &str = "annotations/captions_train2014.json";
 const KARPATHY: &str = "dataset.json";
 const OBJECTS: &str = "instances.json";
-/// The bytes between two of them are 0xFF.
+/// In the fuzzer's input a byte 0xFF stands between two of these files.
 const FLICKR8K: [&str; 4] = [
     "Flickr8k.token.txt",
     "Flickr_8k.trainImages.txt",

@@ -1,9 +1,10 @@
-//! Any bytes as an archive of photographs: refused with one message that names it,
-//! or read; and then each name is content or a reason, the same one each time.
+//! Reads arbitrary bytes as an archive of photographs. Ingest must refuse them with one
+//! message that names the archive, or read them. Then each file name must give content or a
+//! reason, the same one every time.
 //!
-//! The first byte says what the others are: a zip or a tar as they lie on the disk,
-//! or damage to a good one, four bytes each: where (two), how, with what. A damaged
-//! tar's header gets its checksum again.
+//! The first byte chooses how to use the others: as a zip or a tar, or as damage to a valid
+//! one, four bytes per change: position (two), kind of change, value. The target recomputes
+//! the checksums of a damaged tar's headers.
 #![no_main]
 
 use attend_artifact::Error;

@@ -11,7 +11,8 @@
 
 use crate::record::record;
 use crate::shard::TensorShard;
-use crate::{Artifact, Error, Record, Result};
+use crate::{Artifact, Record};
+use attend_program::{Error, Result};
 use std::collections::HashMap;
 
 /// One image of the data set.

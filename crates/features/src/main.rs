@@ -1,4 +1,4 @@
-//! `attend-features`: what a frozen encoder makes of every image, once.
+//! `attend-features`: runs a frozen encoder over every image, once, and stores the features.
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
@@ -41,18 +41,18 @@ struct Config {
 struct EncoderSection {
     #[serde(flatten)]
     config: EncoderConfig,
-    /// File of its weights, `.safetensors` or `.pth`.
+    /// File of the encoder's weights, `.safetensors` or `.pth`.
     weights: String,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct FeaturesSection {
-    /// `f16` or `f32` on disk.
+    /// Number type on disk: `f16` or `f32`.
     dtype: String,
-    /// Images that the encoder sees at a time; a batch never crosses a shard.
+    /// Images per batch; a batch never crosses a shard.
     batch: usize,
-    /// `cpu`, `cuda`, `cuda:N`, or `auto`.
+    /// Where the encoder runs: `cpu`, `cuda`, `cuda:N`, or `auto`.
     device: String,
 }
 
@@ -98,7 +98,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let pieces: Vec<Piece> = (shards.keys())
         .map(|name| Piece {
             name: (*name).to_owned(),
-            sources: String::new(), // the data set's digest says all
+            sources: String::new(), // the data set's digest covers them
         })
         .collect();
     let Some(staging) = stage.begin_pieces(&[("weights", input)], &pieces)? else {
@@ -124,7 +124,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let [height, width, channels] = writer.run(&shards, &to_make)?;
     if staging.is_task() {
         tracing::info!(
-            "{} shards are done; --finalize makes the features of all",
+            "{} shards are done; --finalize makes the artifact once all tasks are done",
             to_make.len()
         );
         return Ok(());
@@ -139,7 +139,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     Ok(())
 }
 
-/// The images of each shard; features have the data set's shards.
+/// The images of each shard; features are sharded like the data set.
 fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
     let mut shards: BTreeMap<&str, Vec<&ImageRecord>> = BTreeMap::new();
     for image in dataset.images() {
@@ -148,7 +148,7 @@ fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
     shards
 }
 
-/// Puts the encoder beside its features.
+/// Writes the encoder beside its features.
 fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) -> Result<()> {
     let path = staging.path("encoder.json")?;
     let json = serde_json::to_string_pretty(config).map_err(Error::internal)?;
@@ -159,7 +159,7 @@ fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) 
     staging.done("encoder.safetensors", None)
 }
 
-/// Batches that may wait for the encoder, or for the disk.
+/// Maximum number of batches that wait for the encoder, and for the disk.
 const AHEAD: usize = 2;
 
 struct Writer<'a> {
@@ -169,8 +169,7 @@ struct Writer<'a> {
     ends: Ends<'a>,
 }
 
-/// Where the pixels come from and the maps go to; shared by threads, unlike an
-/// encoder.
+/// Where pixels are read and feature maps are written. Threads share it, unlike an encoder.
 struct Ends<'a> {
     dataset: &'a Dataset,
     staging: &'a Staging,
@@ -178,7 +177,7 @@ struct Ends<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes the shards of `to_make`; says the map's height, width and channels.
+    /// Writes the shards of `to_make`; returns the feature map's height, width and channels.
     fn run(
         &mut self,
         shards: &BTreeMap<&str, Vec<&ImageRecord>>,
@@ -203,8 +202,8 @@ impl Writer<'_> {
         Ok([grid_height as u64, grid_width as u64, shape[1] as u64])
     }
 
-    /// One thread gathers batches ahead, one writes the maps of the last ones, and
-    /// the encoder computes in between.
+    /// Makes a shard: one thread reads batches ahead, this one runs the encoder, and another
+    /// writes the feature maps.
     fn shard(
         &self,
         piece: &Piece,
@@ -232,7 +231,7 @@ impl Writer<'_> {
                     let (batch, pixels) = batch?;
                     let cells = self.encode(&pixels).to_kind(ends.kind());
                     if to_disk.send((batch, cells.contiguous())).is_err() {
-                        break; // the disk says why
+                        break; // the writer's error says why
                     }
                 }
                 Ok(())
@@ -241,12 +240,13 @@ impl Writer<'_> {
             drop(to_disk);
             let written = disk.join();
             encoded?;
-            let shard = written.unwrap_or_else(|_| Err(Error::internal("writing broke off")))?;
+            let shard =
+                written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")))?;
             ends.staging.shard_done(piece, shard, None)
         })
     }
 
-    /// Cells (B, p, C) of pixels u8 (B, 3, H, W).
+    /// Encodes pixels, u8 (B, 3, H, W), into cells (B, p, C).
     fn encode(&self, pixels: &Tensor) -> Tensor {
         let pixels = pixels.to_device(self.device);
         no_grad(|| {
@@ -257,7 +257,7 @@ impl Writer<'_> {
 }
 
 impl Ends<'_> {
-    /// u8 (B, 3, H, W).
+    /// Reads the pixels of a batch: u8 (B, 3, H, W).
     fn gather(&self, batch: &[&ImageRecord]) -> Result<Tensor> {
         let [height, width] = self.dataset.image_size().map(|n| n as i64);
         let rows = batch.iter().map(|image| self.dataset.pixels(image));
@@ -265,7 +265,7 @@ impl Ends<'_> {
         gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)
     }
 
-    /// Writes cells (B, p, C), p and C being the `size`, as they come.
+    /// Writes cells (B, p, C) as they arrive; `size` is [p, C].
     fn write(
         &self,
         piece: &Piece,
@@ -296,9 +296,9 @@ impl Ends<'_> {
     fn not_finite(&self, image: &ImageRecord) -> Error {
         let way_out = match self.dtype {
             Dtype::F16 => {
-                "f16 ends at 65504: set features.dtype = \"f32\", or look at encoder.weights"
+                "f16 ends at 65504: set features.dtype = \"f32\", or check encoder.weights"
             }
-            _ => "look at encoder.weights",
+            _ => "check encoder.weights",
         };
         Error::input(format!(
             "{}: the features of image {} ({}) are NaN or infinite; {way_out}",

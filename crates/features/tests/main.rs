@@ -1,5 +1,5 @@
-//! `attend-features` as a program: its features are the encoder's, whatever
-//! interrupts it, and weights of another model are refused.
+//! Runs `attend-features`: its features are the encoder's, even after interruptions, and it
+//! refuses weights of another model.
 #![allow(clippy::unwrap_used)]
 
 use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
@@ -158,7 +158,7 @@ fn features_are_the_encoders() {
             image.image_id
         );
     }
-    // Half precision on disk is the same numbers, rounded.
+    // f16 on disk holds the same numbers, rounded.
     let half = Features::open(&world.made("half", &["features.batch=3"])).unwrap();
     let row = |from: &Features, kind: Kind| {
         Tensor::from_data_size(from.row(3).unwrap(), &[16, 128], kind)
@@ -217,7 +217,7 @@ fn weights_that_are_no_numbers_never_become_features() {
     refused(nan[0], nan[1], f64::NAN, &[], &nan);
     let negative = ["negative.safetensors", "bn1.running_var"];
     refused(negative[0], negative[1], -1.0, &[], &negative);
-    // Finite weights whose features f16 or even f32 can't hold: the first image is named.
+    // Finite weights whose features overflow f16 or even f32: the message names the first image.
     let bias = "layer2.1.bn2.bias";
     let image = ["shards/train-00000.arrow", "image 0 (0.png)"];
     refused(
@@ -228,15 +228,15 @@ fn weights_that_are_no_numbers_never_become_features() {
         &[image[0], image[1], "features.dtype = \"f32\""],
     );
     let scale = "layer2.1.bn2.weight";
-    let words = [image[0], "NaN or infinite; look at encoder.weights"];
+    let words = [image[0], "NaN or infinite; check encoder.weights"];
     refused("huge", scale, 3e38, &["features.dtype=f32"], &words);
     let file = format!("encoder.weights=\"{}\"", world.path("large").display());
     world.made("f32", &[&file, "features.dtype=f32"]);
 }
 
-/// The stage with arguments of its own.
-fn says(world: &World, output: &str, more: &[&str]) -> (i32, String) {
-    let result = world.command(output, &[]).args(more).output().unwrap();
+/// The stage with further arguments.
+fn says(world: &World, output: &str, args: &[&str]) -> (i32, String) {
+    let result = world.command(output, &[]).args(args).output().unwrap();
     let log = String::from_utf8_lossy(&result.stderr).into_owned();
     (result.status.code().unwrap(), log)
 }

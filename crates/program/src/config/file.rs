@@ -1,5 +1,6 @@
 //! The text of a config.
 
+use crate::{Error, Result};
 use std::io::ErrorKind;
 use std::path::Path;
 use toml::Table;
@@ -7,21 +8,25 @@ use toml::Table;
 /// Reads a TOML file: its text, and what it says.
 ///
 /// # Errors
-/// What is wrong, with the file's name, the line and the way out.
-pub fn read(path: &Path) -> Result<(String, Table), String> {
+/// [`Error::Usage`] with the file's name, the line and the way out.
+pub fn read(path: &Path) -> Result<(String, Table)> {
     let name = path.display();
-    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
-        ErrorKind::NotFound => format!("{name}: no such file"),
-        ErrorKind::IsADirectory => format!("{name}: is a folder; name a file in it"),
-        _ => format!("{name}: {e}"),
+    let bytes = std::fs::read(path).map_err(|e| {
+        Error::usage(match e.kind() {
+            ErrorKind::NotFound => format!("{name}: no such file"),
+            ErrorKind::IsADirectory => format!("{name}: is a folder; name a file in it"),
+            _ => format!("{name}: {e}"),
+        })
     })?;
-    let text = text(&bytes).map_err(|(line, why)| match line {
-        Some(line) => format!("{name}:{line}: {why}"),
-        None => format!("{name}: {why}"),
+    let text = text(&bytes).map_err(|(line, why)| {
+        Error::usage(match line {
+            Some(line) => format!("{name}:{line}: {why}"),
+            None => format!("{name}: {why}"),
+        })
     })?;
     let table = text.parse().map_err(|e: toml::de::Error| {
         let why = other_format(&text).map_or_else(|| e.to_string(), str::to_owned);
-        format!("{name}: {}", why.trim_end())
+        Error::usage(format!("{name}: {}", why.trim_end()))
     })?;
     Ok((text, table))
 }
@@ -69,7 +74,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.toml");
         std::fs::write(&path, bytes).unwrap();
-        let why = read(&path).unwrap_err();
+        let why = read(&path).unwrap_err().to_string();
         let why = why.strip_prefix(path.to_str().unwrap()).unwrap();
         assert!(why.starts_with(end), "{why}");
     }
@@ -111,7 +116,7 @@ mod tests {
         refused(b"epochs: 3\n", ": this is YAML;");
         refused(b"---\na: 1\n", ": this is YAML;");
         refused(b"[train\n", ": TOML parse error at line 1");
-        let why = |path: &Path| read(path).unwrap_err();
+        let why = |path: &Path| read(path).unwrap_err().to_string();
         let folder = tempfile::tempdir().unwrap();
         assert!(why(folder.path()).ends_with(": is a folder; name a file in it"));
         assert!(why(&folder.path().join("none.toml")).ends_with("none.toml: no such file"));

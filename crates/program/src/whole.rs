@@ -2,7 +2,7 @@
 
 use crate::{At, Result};
 use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -26,6 +26,14 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
     let new = part(&target, path, write)?;
     new.persist(&target).map_err(|e| e.error).at(path)?;
     Ok(())
+}
+
+/// As [`write()`], with these bytes.
+///
+/// # Errors
+/// [`crate::Error::Internal`] where the disk refuses.
+pub fn write_bytes(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
+    write(path, |file| file.write_all(bytes.as_ref()).at(path))
 }
 
 /// As [`write()`], but only where there is nothing at `path` yet, not even a link: false,
@@ -67,7 +75,7 @@ fn part(
 }
 
 /// Where a link leads, also where nothing is there yet.
-pub(crate) fn followed(path: &Path) -> PathBuf {
+pub fn followed(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     // As many as Linux follows.
     for _ in 0..40 {
@@ -84,11 +92,6 @@ pub(crate) fn followed(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::Error;
-    use std::io::Write;
-
-    fn put(path: &Path, text: &str) -> Result<()> {
-        write(path, |file| file.write_all(text.as_bytes()).at(path))
-    }
 
     #[test]
     fn many_at_once_leave_one_whole_file_and_nothing_else() {
@@ -97,7 +100,7 @@ mod tests {
         std::thread::scope(|scope| {
             for n in 0..8 {
                 let path = &path;
-                scope.spawn(move || put(path, &n.to_string().repeat(100_000)).unwrap());
+                scope.spawn(move || write_bytes(path, n.to_string().repeat(100_000)).unwrap());
             }
         });
         let text = std::fs::read(&path).unwrap();
@@ -129,7 +132,7 @@ mod tests {
     fn a_failure_leaves_the_old_file_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
-        put(&path, "old").unwrap();
+        write_bytes(&path, "old").unwrap();
         let failed = write(&path, |file| {
             file.write_all(b"half").at(&path)?;
             Err(Error::internal("no more"))
@@ -144,7 +147,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (link, target) = (folder.path().join("link"), folder.path().join("target"));
         std::os::unix::fs::symlink("target", &link).unwrap();
-        put(&link, "text").unwrap();
+        write_bytes(&link, "text").unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "text");
         let plain = folder.path().join("plain");

@@ -23,6 +23,9 @@ pub enum Error {
     /// Ctrl-C, SIGTERM or SIGHUP (exit code 130). What a stage has finished is kept.
     #[error("interrupted")]
     Interrupted,
+    /// A program that we have started ended with this exit code, and said why itself.
+    #[error("a program that was started has failed")]
+    Reported(u8),
 }
 
 /// `Result` with [`Error`].
@@ -57,6 +60,7 @@ impl Error {
             Error::Input(_) => 3,
             Error::Refused(_) => 4,
             Error::Interrupted => 130,
+            Error::Reported(code) => *code,
         }
     }
 }

@@ -1,94 +1,14 @@
-//! The `vocabulary` artifact: `vocab.json`, one self-describing file with the
-//! tokeniser's rules, the special tokens and the words, and
-//! `encoded.parquet`, the captions as ids.
+//! The words and their ids, and `vocab.json`.
 
-pub use crate::encoded::EncodedRecord;
-
-use crate::{Artifact, At, Error, Record, Result};
+use super::tokenizer::{SPECIALS, Tokenizer};
+use crate::Artifact;
+use attend_program::{At, Error, Result};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use unicode_segmentation::UnicodeSegmentation;
 
 /// Name and version of the format of `vocab.json`.
 const FORMAT: &str = "attend.vocabulary/1";
-const SPECIALS: [&str; 4] = ["<pad>", UNK, "<start>", "<end>"];
-/// What stands for a word that is not in the vocabulary.
-pub const UNK: &str = "<unk>";
-
-/// How captions are split into words; stands in `vocab.json` by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tokenizer {
-    /// As the `tokens` of Karpathy's data sets: lower-case, the ASCII apostrophe
-    /// dropped, every other character that is neither letter nor digit separates.
-    #[default]
-    LowercaseAlphanumeric,
-    /// For any language: lower-case, and split at Unicode's word boundaries (UAX 29).
-    /// Words keep their marks and apostrophes; Han, Hiragana, Thai, Lao, Khmer and
-    /// Myanmar, which have no spaces between words, come as single characters.
-    UnicodeWords,
-}
-
-impl Tokenizer {
-    /// Calls `take` with each word of a caption. A special token that is spelled out in
-    /// the caption is never taken for a word: `<unk>`, as captions out of the tutorial's
-    /// HDF5 files have it, comes as [`UNK`]; `<start>`, `<end>` and `<pad>` say nothing
-    /// about the image and are left out.
-    pub fn each_word(self, caption: &str, mut take: impl FnMut(&str)) {
-        // As a whole: a sigma at a word's end is another than within.
-        let mut text = caption.to_lowercase();
-        if self == Tokenizer::LowercaseAlphanumeric {
-            text.retain(|c| c != '\'');
-        }
-        let mut rest = text.as_str();
-        while let Some((at, special)) = find_special(rest) {
-            self.plain_words(&rest[..at], &mut take);
-            if special == UNK {
-                take(UNK);
-            }
-            rest = &rest[at + special.len()..];
-        }
-        self.plain_words(rest, take);
-    }
-
-    /// The words of a text in lower case.
-    fn plain_words(self, text: &str, take: impl FnMut(&str)) {
-        match self {
-            Tokenizer::LowercaseAlphanumeric => {
-                let words = text.split(|c: char| !c.is_alphanumeric());
-                words.filter(|word| !word.is_empty()).for_each(take);
-            }
-            Tokenizer::UnicodeWords => text.unicode_words().for_each(take),
-        }
-    }
-
-    /// A caption as scores read it. The official scorers tell words apart where English
-    /// does; what this tokeniser splits elsewhere is split by it first, as a model's own
-    /// captions come.
-    pub fn for_scores(self, caption: &str) -> Cow<'_, str> {
-        match self {
-            Tokenizer::LowercaseAlphanumeric => caption.into(),
-            Tokenizer::UnicodeWords => self.words(caption).join(" ").into(),
-        }
-    }
-
-    /// The words of a caption.
-    pub fn words(self, caption: &str) -> Vec<String> {
-        let mut words = Vec::new();
-        self.each_word(caption, |word| words.push(word.to_owned()));
-        words
-    }
-}
-
-/// The first special token that is spelled out in a text, and where.
-fn find_special(text: &str) -> Option<(usize, &'static str)> {
-    let begins = |at: usize| SPECIALS.iter().find(|name| text[at..].starts_with(*name));
-    let mut brackets = text.match_indices('<');
-    brackets.find_map(|(at, _)| Some((at, *begins(at)?)))
-}
-
 /// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
 /// `<start>` and `<end>`, as in the tutorial's word map.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,24 +82,6 @@ impl Vocabulary {
     /// As [`Vocabulary::read`].
     pub fn open(artifact: &Artifact) -> Result<Vocabulary> {
         Vocabulary::read(&artifact.file("vocab.json")?)
-    }
-
-    /// Reads a vocabulary artifact whole: the words, and the captions as ids, each of
-    /// them checked. Whether the images are those of a data set,
-    /// [`EncodedRecord::check_images`] says.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] naming the file, and the row and the id in it.
-    pub fn open_encoded(artifact: &Artifact) -> Result<(Vocabulary, Vec<EncodedRecord>)> {
-        let vocabulary = Vocabulary::open(artifact)?;
-        let path = artifact.file("encoded.parquet")?;
-        let encoded = EncodedRecord::read(&path)?;
-        for (row, caption) in encoded.iter().enumerate() {
-            caption
-                .check(&vocabulary)
-                .map_err(|why| caption.refused(&path, row, &why))?;
-        }
-        Ok((vocabulary, encoded))
     }
 
     /// Reads a `vocab.json`.
@@ -316,12 +218,19 @@ impl Vocabulary {
     }
 
     /// The caption of these ids: up to `<end>`, without `<start>` and `<pad>`.
+    ///
+    /// # Panics
+    /// If one of them is no id of this vocabulary.
+    #[expect(
+        clippy::expect_used,
+        reason = "a model's ids are those of its vocabulary"
+    )]
     pub fn decode(&self, ids: &[i64]) -> String {
         let words: Vec<&str> = ids
             .iter()
             .take_while(|id| **id != self.end())
             .filter(|id| **id != self.start() && **id != self.pad())
-            .filter_map(|id| self.word(*id))
+            .map(|id| self.word(*id).expect("an id of this vocabulary"))
             .collect();
         words.join(" ")
     }

@@ -23,9 +23,11 @@ pub fn progress(what: &str, unit: &str, total: u64) -> Progress {
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal {
         let bar = BARS.add(ProgressBar::new(total));
-        let template =
-            "{prefix:>10} {bar:30} {human_pos}/{human_len} {unit}, {per_sec}, {eta} left  {msg}"
-                .replace("{unit}", unit);
+        let done = match unit {
+            "bytes" => "{bytes}/{total_bytes}, {bytes_per_sec}".to_owned(),
+            _ => format!("{{human_pos}}/{{human_len}} {unit}, {{per_sec}}"),
+        };
+        let template = format!("{{prefix:>10}} {{bar:30}} {done}, {{eta}} left  {{msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
         }

@@ -1,13 +1,14 @@
 //! `encoded.parquet` of a vocabulary artifact: the captions as ids.
 
+use super::words::Vocabulary;
 use crate::dataset::Dataset;
 use crate::record::column;
-use crate::vocabulary::Vocabulary;
-use crate::{Artifact, Error, Record, Result};
+use crate::{Artifact, Record};
 use arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use attend_program::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub struct EncodedRecord {
 
 impl EncodedRecord {
     /// Why this is no caption in the ids of `vocabulary`.
-    pub(crate) fn check(&self, vocabulary: &Vocabulary) -> Result<(), String> {
+    fn check(&self, vocabulary: &Vocabulary) -> Result<(), String> {
         let [start, words @ .., end] = self.tokens.as_slice() else {
             return Err(format!("{} tokens", self.tokens.len()));
         };
@@ -78,13 +79,33 @@ impl EncodedRecord {
         Ok(())
     }
 
-    pub(crate) fn refused(&self, path: &Path, row: usize, why: &str) -> Error {
+    fn refused(&self, path: &Path, row: usize, why: &str) -> Error {
         Error::refused(format!(
             "{}: row {row} (caption {} of image {}): {why}; make the artifact again",
             path.display(),
             self.caption_id,
             self.image_id
         ))
+    }
+}
+
+impl Vocabulary {
+    /// Reads a vocabulary artifact whole: the words, and the captions as ids, each of
+    /// them checked. Whether the images are those of a data set,
+    /// [`EncodedRecord::check_images`] says.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the file, and the row and the id in it.
+    pub fn open_encoded(artifact: &Artifact) -> Result<(Vocabulary, Vec<EncodedRecord>)> {
+        let vocabulary = Vocabulary::open(artifact)?;
+        let path = artifact.file("encoded.parquet")?;
+        let encoded = EncodedRecord::read(&path)?;
+        for (row, caption) in encoded.iter().enumerate() {
+            caption
+                .check(&vocabulary)
+                .map_err(|why| caption.refused(&path, row, &why))?;
+        }
+        Ok((vocabulary, encoded))
     }
 }
 
