@@ -13,6 +13,8 @@
 //! - [`manifest`], [`reader`]: the finished artifact.
 //! - [`dataset`], [`vocabulary`], [`features`]: typed views of the artifacts; [`model`]:
 //!   whether a checkpoint is whole.
+//! - [`tables`], [`ledger`]: a data set's tables as they are written, and what was left
+//!   out, with its reason.
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
@@ -31,6 +33,7 @@ pub mod error;
 pub mod features;
 mod finite;
 mod hashed;
+pub mod ledger;
 pub mod manifest;
 pub mod model;
 mod old;
@@ -42,6 +45,7 @@ pub mod shard;
 pub mod signal;
 pub mod stage;
 pub mod staging;
+pub mod tables;
 pub mod verify;
 pub mod vocabulary;
 pub mod whole;
