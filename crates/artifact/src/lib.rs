@@ -12,6 +12,8 @@
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
 //! - [`manifest`], [`reader`]: the finished artifact.
 //! - [`dataset`], [`vocabulary`], [`features`], [`model`]: typed views of the artifacts.
+//! - [`tables`], [`ledger`]: a data set's tables as they are written, and what was left
+//!   out, with its reason.
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
@@ -26,6 +28,7 @@ mod digest;
 pub mod features;
 mod finite;
 mod hashed;
+pub mod ledger;
 pub mod manifest;
 pub mod model;
 mod old;
@@ -34,6 +37,7 @@ pub mod record;
 pub mod shard;
 pub mod stage;
 pub mod staging;
+pub mod tables;
 pub mod verify;
 pub mod vocabulary;
 

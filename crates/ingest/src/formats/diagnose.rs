@@ -1,6 +1,7 @@
 //! What an annotation file is that is not what was expected, in words that lead out.
 
-use crate::annotations::open;
+use super::open::open;
+use crate::sniff;
 use serde::de::{
     Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -8,18 +9,16 @@ use std::fmt;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-const UTF_16: &str = "UTF-16; save it as UTF-8";
-
 /// What a JSON file is instead of `what`, as far as it is one of the usual mistakes.
 pub fn json(path: &Path, what: &str) -> Option<String> {
     let mut begin = Vec::new();
     open(path, "")
         .ok()?
-        .take(512)
+        .take(sniff::BEGIN)
         .read_to_end(&mut begin)
         .ok()?;
     if let Some(kind) = no_text(&begin) {
-        return Some(kind.to_owned());
+        return Some(kind);
     }
     let reader = BufReader::with_capacity(1 << 20, open(path, "").ok()?);
     let mut values = serde_json::Deserializer::from_reader(reader).into_iter::<Outline>();
@@ -31,20 +30,14 @@ pub fn json(path: &Path, what: &str) -> Option<String> {
     (!what.starts_with(kind)).then(|| format!("{kind}{way_out}"))
 }
 
-/// What a file is that is no text, by its first bytes.
-pub fn no_text(begin: &[u8]) -> Option<&'static str> {
+/// What a file is that is no text, by its first bytes, with the way out.
+pub fn no_text(begin: &[u8]) -> Option<String> {
     match begin {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(UTF_16),
-        [0, other, ..] | [other, 0, ..] if *other != 0 => Some(UTF_16),
-        [0x1f, 0x8b, ..] => Some("gzip; unpack it"),
-        [b'P', b'K', 3, 4, ..] => Some("a zip archive; unpack it"),
-        _ if begin.starts_with(b"version https://git-lfs") => {
-            Some("a Git LFS pointer, not the file itself; get that with `git lfs pull`")
+        // Latin letters in UTF-16: every second byte is zero.
+        [0, other, ..] | [other, 0, ..] if *other != 0 => {
+            Some("UTF-16 text; save it as UTF-8".to_owned())
         }
-        _ if begin.trim_ascii_start().starts_with(b"<") => {
-            Some("a web page or XML; download the file itself")
-        }
-        _ => None,
+        _ => sniff::kind(begin),
     }
 }
 

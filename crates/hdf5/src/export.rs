@@ -1,12 +1,14 @@
 //! A data set and its vocabulary as the tutorial's files.
 
-use super::{ImagesWriter, SPLITS, order};
-use crate::ledger;
+use crate::files::Files;
+use crate::images::ImagesWriter;
+use crate::splits::{SPLITS, order};
 use attend_artifact::dataset::{Dataset, ImageRecord, RejectedRecord};
+use attend_artifact::ledger::{self, Reason};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{Artifact, At, Error, Progress, Record, Result, check_interrupt, progress};
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,12 +21,11 @@ use std::path::{Path, PathBuf};
 /// splits of other names get files of their own names, such as DEV_IMAGES_….hdf5.
 /// Words have the ids that they have in the vocabulary. DIR gets all of the files
 /// or none.
-#[derive(Debug, clap::Parser)]
-#[command(name = "attend-ingest --export", version)]
+#[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The format and the folder to write to
-    #[arg(long, num_args = 0..=2, value_names = ["hdf5", "DIR"], required = true)]
-    export: Vec<PathBuf>,
+    /// The folder to write to
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
     /// The data set and its vocabulary: dataset=PATH and vocabulary=PATH
     #[arg(long, value_name = "KIND=PATH", required = true)]
     input: Vec<String>,
@@ -45,13 +46,6 @@ pub struct Args {
 /// [`Error::Refused`] where the vocabulary is another data set's; others by who
 /// can mend it.
 pub fn export(args: &Args) -> Result<()> {
-    let [format, folder] = args.export.as_slice() else {
-        return Err(Error::usage("--export: expected hdf5 and a folder"));
-    };
-    if format.as_os_str() != "hdf5" {
-        let format = format.display();
-        return Err(Error::usage(format!("--export {format}: it can be hdf5")));
-    }
     if args.name.contains(['/', '\0']) {
         return Err(Error::usage("--name: is a part of file names, without /"));
     }
@@ -74,7 +68,7 @@ pub fn export(args: &Args) -> Result<()> {
         args.name,
         words.min_count.saturating_sub(1)
     );
-    let files = Files::begin(folder, base, args.force)?;
+    let files = Files::begin(&args.folder, base, args.force)?;
     let progress = progress("export", "images", dataset.images().len() as u64);
     let (captions, mut rejected) = choose(&encoded, captions_per_image);
     let writer = Writer {
@@ -105,7 +99,7 @@ fn input(args: &Args, kind: &str) -> Result<Artifact> {
     match (paths.next(), paths.next()) {
         (Some((_, path)), None) => Artifact::open_kind(path.as_ref(), kind),
         _ => Err(Error::usage(format!(
-            "--export needs --input {kind}=PATH, once"
+            "export needs --input {kind}=PATH, once"
         ))),
     }
 }
@@ -124,7 +118,13 @@ fn choose(
         } else {
             let (id, image_id) = (caption.caption_id, caption.image_id);
             let detail = format!("its image has {count} before it (--captions-per-image)");
-            rejected.push(ledger::caption(id, image_id, "", "too-many", detail));
+            rejected.push(RejectedRecord::caption(
+                id,
+                image_id,
+                "",
+                Reason::TooMany,
+                detail,
+            ));
         }
     }
     for of_image in captions.values_mut() {
@@ -172,10 +172,10 @@ impl Writer<'_> {
         for image in all {
             match self.captions.get(&image.image_id) {
                 Some(captions) => images.push((image, captions)),
-                None => rejected.push(ledger::image(
+                None => rejected.push(RejectedRecord::image(
                     image.image_id,
                     &image.file_name,
-                    "no-caption",
+                    Reason::NoCaption,
                     "no caption in the vocabulary artifact",
                 )),
             }
@@ -254,85 +254,4 @@ fn write_json(
     write(&mut out).at(path)?;
     let file = out.into_inner().map_err(|e| e.into_error()).at(path)?;
     file.sync_all().at(path)
-}
-
-/// The files, which grow in a folder of their own until all are whole.
-struct Files {
-    folder: PathBuf,
-    staging: PathBuf,
-    base: String,
-    _lock: File,
-}
-
-impl Files {
-    fn begin(folder: &Path, base: String, force: bool) -> Result<Files> {
-        let staging = folder.join(".export");
-        let foreign = |path: PathBuf| {
-            Err(Error::refused(format!(
-                "{}: is there, and no export has made it; name another folder",
-                path.display()
-            )))
-        };
-        let manifest = folder.join("manifest.json");
-        if manifest.exists() {
-            return foreign(manifest);
-        }
-        for entry in staging.read_dir().into_iter().flatten().flatten() {
-            let path = entry.path();
-            let end = path.extension().unwrap_or_default();
-            if !path.is_file() || !(end == "hdf5" || end == "json") {
-                return foreign(path);
-            }
-        }
-        std::fs::create_dir_all(&staging).at(&staging)?;
-        let lock = File::open(&staging).at(&staging)?;
-        if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
-            return Err(Error::usage(format!(
-                "{}: another export writes to it; wait for its end",
-                folder.display()
-            )));
-        }
-        for entry in staging.read_dir().at(&staging)?.flatten() {
-            // Left by an export that was killed.
-            std::fs::remove_file(entry.path()).at(&entry.path())?;
-        }
-        let files = Files {
-            folder: folder.to_owned(),
-            staging,
-            base,
-            _lock: lock,
-        };
-        let end = format!("_{}.", files.base);
-        let names = folder.read_dir().at(folder)?.flatten();
-        let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-        match names.find(|name| name.contains(&end)) {
-            Some(name) if !force => Err(Error::usage(format!(
-                "{}: is there already; name another folder, or replace the files with --force",
-                folder.join(name).display()
-            ))),
-            _ => Ok(files),
-        }
-    }
-
-    fn path(&self, what: &str, end: &str) -> PathBuf {
-        self.staging.join(format!("{what}_{}.{end}", self.base))
-    }
-
-    /// Puts the files in their place.
-    fn commit(self) -> Result<()> {
-        for entry in self.staging.read_dir().at(&self.staging)?.flatten() {
-            let place = self.folder.join(entry.file_name());
-            std::fs::rename(entry.path(), &place).at(&place)?;
-        }
-        let folder = File::open(&self.folder).at(&self.folder)?;
-        folder.sync_all().at(&self.folder)?;
-        tracing::info!("{}: *_{}.*", self.folder.display(), self.base);
-        Ok(())
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.staging);
-    }
 }

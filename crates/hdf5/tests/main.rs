@@ -1,20 +1,21 @@
 //! The PyTorch tutorial's files: read as h5py wrote them, and written so that they
 //! come out as they were.
 
-use crate::{ingest, open};
+#![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
+
 use assert_cmd::Command;
-use attend_artifact::dataset::RejectedRecord;
+use assert_cmd::assert::Assert;
+use attend_artifact::dataset::{Dataset, RejectedRecord};
 use attend_artifact::manifest::{FileEntry, Manifest};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Input, Record, digest_file};
-use attend_ingest::hdf5::Images;
+use attend_artifact::{Artifact, Input, Record, digest_file};
+use attend_hdf5::{Images, ImagesWriter};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const BASE: &str = "coco_2_cap_per_img_0_min_word_freq";
 const WORDS: [&str; 8] = ["a", "dog", "runs", "the", "hündchen", "sleeps", "on", "mat"];
-const SIZE: &str = "dataset.image_size=8";
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tutorial")
@@ -31,15 +32,32 @@ fn copied() -> TempDir {
     folder
 }
 
-/// Imports it as `dataset`.
+/// Imports `root` as `folder/output`.
+fn import_from(root: &Path, folder: &TempDir, output: &str, arguments: &[&str]) -> Assert {
+    let mut command = Command::cargo_bin("attend-hdf5").unwrap();
+    command.args(["import", "--set", &format!("dataset.root={root:?}")]);
+    command.arg("--output").arg(folder.path().join(output));
+    command.args(arguments).assert()
+}
+
+/// As [`import_from`], of `folder/root`.
+fn import(folder: &TempDir, output: &str, arguments: &[&str]) -> Assert {
+    import_from(&folder.path().join("root"), folder, output, arguments)
+}
+
+/// Imports the fixture as `dataset`.
 fn imported() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let mut command = Command::cargo_bin("attend-ingest").unwrap();
-    command.arg("--import").arg("hdf5").arg(fixture());
-    command.args(["--set", SIZE, "--output"]);
-    let command = command.arg(folder.path().join("dataset"));
-    command.assert().success();
+    import_from(&fixture(), &folder, "dataset", &[]).success();
     folder
+}
+
+/// Opens the artifact, its files compared with the manifest.
+fn open(folder: &TempDir, output: &str) -> (Artifact, Dataset) {
+    let artifact = Artifact::open_kind(&folder.path().join(output), "dataset").unwrap();
+    artifact.verify().unwrap();
+    let dataset = Dataset::open(&artifact).unwrap();
+    (artifact, dataset)
 }
 
 /// A vocabulary artifact of the word map, made from `dataset`.
@@ -80,12 +98,9 @@ fn vocabulary(folder: &TempDir) -> PathBuf {
     root
 }
 
-fn export(folder: &TempDir, more: &[&str]) -> assert_cmd::assert::Assert {
-    let mut command = Command::cargo_bin("attend-ingest").unwrap();
-    command
-        .arg("--export")
-        .arg("hdf5")
-        .arg(folder.path().join("out"));
+fn export(folder: &TempDir, more: &[&str]) -> Assert {
+    let mut command = Command::cargo_bin("attend-hdf5").unwrap();
+    command.arg("export").arg(folder.path().join("out"));
     for kind in ["dataset", "vocabulary"] {
         let path = folder.path().join(kind);
         command
@@ -105,7 +120,7 @@ fn pixels(number: usize) -> Vec<u8> {
     (0..3 * 8 * 8).map(at).collect()
 }
 
-fn stderr(assert: assert_cmd::assert::Assert) -> String {
+fn stderr(assert: Assert) -> String {
     String::from_utf8(assert.get_output().stderr.clone()).unwrap()
 }
 
@@ -166,7 +181,7 @@ fn what_was_imported_is_exported_as_it_was() {
         let images = Images::open(&out.join(format!("{split}_IMAGES_{BASE}.hdf5"))).unwrap();
         assert_eq!(images.size, [8, 8]);
         for row in 0..images.rows {
-            assert_eq!(images.read_named(&row.to_string()).unwrap(), pixels(number));
+            assert_eq!(images.read(row).unwrap(), pixels(number));
             number += 1;
         }
     }
@@ -248,8 +263,7 @@ fn wrong_files_are_named_with_the_way_out() {
     let fails = |break_it: &dyn Fn(&Path), code: i32, expected: &str| {
         let folder = copied();
         break_it(&folder.path().join("root"));
-        let set = ["dataset.format=hdf5", SIZE];
-        let message = stderr(ingest(&folder, "out", &set).code(code));
+        let message = stderr(import(&folder, "out", &[]).code(code));
         assert!(message.contains(expected), "{message}");
         assert!(!folder.path().join("out").exists());
     };
@@ -286,9 +300,33 @@ fn wrong_files_are_named_with_the_way_out() {
         std::fs::copy(from, root.join(&images)).unwrap();
     };
     fails(&chunked, 3, "h5repack");
+    let smaller = |root: &Path| {
+        let mut writer = ImagesWriter::create(&root.join(&images), 1, [4, 4], 2).unwrap();
+        writer.push(&[0; 48]).unwrap();
+        writer.finish().unwrap();
+    };
+    fails(
+        &smaller,
+        3,
+        "images of 4 x 4; those of the first split are 8 x 8",
+    );
+}
 
-    let message = stderr(ingest(&copied(), "out", &["dataset.format=hdf5"]).code(2));
-    assert!(message.contains("set dataset.image_size to 8"), "{message}");
+#[test]
+fn a_lost_shard_comes_back_and_tasks_make_what_one_run_makes() {
+    let folder = copied();
+    let set = ["--set", "dataset.shard_size=2"];
+    import(&folder, "out", &set).success();
+    let digest = |output: &str| open(&folder, output).0.manifest.digest;
+    let whole = digest("out");
+    let shard = folder.path().join("out/shards/train-00001.arrow");
+    std::fs::remove_file(&shard).unwrap();
+    import(&folder, "out", &[&set[..], &["--repair"]].concat()).success();
+    assert!(shard.exists() && digest("out") == whole);
+    for task in [&["--task", "2/2"][..], &["--task", "1/2"], &["--finalize"]] {
+        import(&folder, "tasks", &[&set[..], task].concat()).success();
+    }
+    assert_eq!(digest("tasks"), whole);
 }
 
 /// With VAL_IMAGES gone, all of val went without a word.
@@ -305,7 +343,7 @@ fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
         let take = |file: &str| std::fs::remove_file(root.join(file)).unwrap();
         let gone: Vec<bool> = (0..3).map(|bit| gone >> bit & 1 == 1).collect();
         (files.iter().zip(&gone)).for_each(|(file, gone)| gone.then(|| take(file)).unwrap_or(()));
-        let run = ingest(&folder, "out", &["dataset.format=hdf5", SIZE]);
+        let run = import(&folder, "out", &[]);
         match gone[..] {
             // Lengths are not needed; of a split of which nothing is there, nothing is lost.
             [false, false, _] | [true, true, true] => drop(run.success()),
@@ -325,29 +363,20 @@ fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
 /// They were neither exported nor named; and an import took TRAIN, VAL and TEST alone.
 #[test]
 fn splits_of_other_names_go_out_and_come_in() {
-    let image = |id: i64, split: &str, captions: &[&str]| {
-        let sentences = captions.iter().zip(id * 10..);
-        let sentences: Vec<Value> = sentences
-            .map(|(raw, id)| serde_json::json!({"raw": raw, "sentid": id}))
-            .collect();
-        serde_json::json!({"filename": "a.jpg", "imgid": id, "split": split, "sentences": sentences})
-    };
-    let list = [
-        image(1, "train", &["a dog", "the dog", "dog"]),
-        image(2, "dev", &["a mat"]),
-        image(3, "extra", &["the mat"]),
-        image(4, "test", &["sleeps"]),
-    ];
-    let list = serde_json::json!({ "images": list }).to_string();
-    let folder = crate::data_set(&[
-        ("dataset_coco.json", list.as_bytes()),
-        ("a.jpg", &crate::fixture("grey.jpg")),
-    ]);
-    ingest(&folder, "dataset", &[SIZE]).success();
+    let folder = copied();
+    for entry in folder.path().join("root").read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let name = name.replace("VAL_", "DEV_").replace("TEST_", "EXTRA_");
+        std::fs::rename(&path, path.with_file_name(name)).unwrap();
+    }
+    let log = stderr(import(&folder, "dataset", &[]).success());
+    let hint = "dataset.splits = { train = \"train\", dev = \"val\", extra = \"extra\" }";
+    assert!(log.contains(hint), "{log}");
     let root = vocabulary(&folder);
-    // As if the vocabulary had left the caption of image 4 out.
+    // As if the vocabulary had left the captions of image 5 out.
     let encoded = EncodedRecord::read(&root.join("encoded.parquet")).unwrap();
-    let encoded: Vec<_> = encoded.into_iter().filter(|it| it.image_id != 4).collect();
+    let encoded: Vec<_> = encoded.into_iter().filter(|it| it.image_id != 5).collect();
     EncodedRecord::write(&root.join("encoded.parquet"), &encoded).unwrap();
     let mut manifest: Manifest = serde_json::from_value(json(&root.join("manifest.json"))).unwrap();
     for file in &mut manifest.files {
@@ -357,26 +386,30 @@ fn splits_of_other_names_go_out_and_come_in() {
     let text = serde_json::to_string(&manifest).unwrap();
     std::fs::write(root.join("manifest.json"), text).unwrap();
 
-    let log = stderr(export(&folder, &["--captions-per-image", "2"]).success());
+    let log = stderr(export(&folder, &["--captions-per-image", "1"]).success());
     assert!(log.contains("left out images: 1 no-caption"), "{log}");
-    assert!(log.contains("left out captions: 1 too-many"), "{log}");
-    let ledger = folder.path().join(format!("out/REJECTED_{BASE}.parquet"));
-    let rejected = RejectedRecord::read(&ledger).unwrap();
+    assert!(log.contains("left out captions: 5 too-many"), "{log}");
+    let ledger = "out/REJECTED_coco_1_cap_per_img_0_min_word_freq.parquet";
+    let rejected = RejectedRecord::read(&folder.path().join(ledger)).unwrap();
     let rejected: Vec<_> = rejected.iter().map(|row| (row.id, &*row.reason)).collect();
-    assert_eq!(rejected, [(12, "too-many"), (4, "no-caption")]);
+    let too_many = [1, 3, 5, 7, 9].map(|id| (id, "too-many"));
+    assert_eq!(rejected, [&too_many[..], &[(5, "no-caption")]].concat());
 
-    std::fs::rename(folder.path().join("out"), folder.path().join("import")).unwrap();
-    let from = format!("dataset.root={:?}", folder.path().join("import"));
+    let out = folder.path().join("out");
     let map = r#"dataset.splits={ dev = "val" }"#;
-    ingest(&folder, "again", &[SIZE, "dataset.format=hdf5", &from, map]).success();
+    import_from(&out, &folder, "again", &["--set", map]).success();
     let (_, again) = open(&folder, "again");
     let splits: Vec<_> = again.images().iter().map(|image| &*image.split).collect();
-    assert_eq!(splits, ["train", "val", "extra"]);
+    assert_eq!(splits, ["train", "train", "train", "val", "extra"]);
     let texts: Vec<_> = again.captions().iter().map(|it| &*it.caption).collect();
-    assert_eq!(
-        texts,
-        ["a dog", "the dog", "a mat", "a mat", "the mat", "the mat"]
-    );
+    let expected = [
+        "a dog runs",
+        "a hündchen sleeps",
+        "a <unk> on the mat",
+        "<unk>",
+        "a dog",
+    ];
+    assert_eq!(texts, expected);
 }
 
 /// A damaged file is refused or read, and nothing else.
@@ -390,7 +423,7 @@ fn no_flipped_byte_is_a_panic() {
         bytes[at] ^= 0xff;
         std::fs::write(&path, bytes).unwrap();
         if let Ok(images) = Images::open(&path) {
-            let _ = images.read_named("0");
+            let _ = images.read(0);
         }
     }
 }

@@ -2,12 +2,22 @@
 //! (<https://cs.stanford.edu/people/karpathy/deepimagesent/>): images with their
 //! split and sentences in one file.
 
-use crate::annotations::{AnnotationFile, Annotations, ListedCaption, ListedImage, read_json};
+use super::layout::Layout;
+use super::read::read_json;
+use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
 use crate::ids::Id;
+use crate::reference::Reference;
 use attend_artifact::Result;
 use serde::Deserialize;
 use std::path::Path;
+
+/// The layout `karpathy`.
+pub const LAYOUT: Layout = Layout {
+    name: "karpathy",
+    holds: "dataset.annotations and the photographs",
+    read,
+};
 
 #[derive(Deserialize)]
 struct DatasetFile {
@@ -37,16 +47,16 @@ struct Sentence {
     sentid: Id,
 }
 
-/// Reads the file. The image's id is its `cocoid`, or `imgid` where it has none.
-///
-/// # Errors
-/// `Error::Input` naming the file and the place in it.
-pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
+/// Reads the file. An image's id is its `cocoid`, or `imgid` if it has none.
+fn read(root: &Path, section: &Section) -> Result<Annotations> {
     let path = root.join(&section.annotations);
     let what = "Karpathy's dataset_*.json (dataset.root, dataset.annotations)";
-    let file: DatasetFile = read_json(&path, what)?;
+    let (file, input): (DatasetFile, _) = read_json(&path, what)?;
     let mut all = Annotations {
+        inputs: vec![("annotations".into(), input)],
+        folders: vec![section.image_dir.clone()],
         nested: true,
+        restval: section.restval,
         ..Annotations::default()
     };
     for image in file.images {
@@ -62,8 +72,7 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
         all.images.push(ListedImage {
             image_id: image_id.clone(),
             split: Some(image.split),
-            folder: section.image_dir.clone(),
-            name,
+            photograph: Reference { folder: 0, name },
         });
         all.captions
             .extend(image.sentences.into_iter().map(|sentence| ListedCaption {
@@ -72,13 +81,6 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
                 image: Some(index),
                 caption: sentence.raw.unwrap_or_default(),
             }));
-    }
-    all.files.push(AnnotationFile {
-        role: "annotations".into(),
-        path,
-    });
-    if !section.image_dir.is_empty() {
-        all.folders.push(section.image_dir.clone());
     }
     Ok(all)
 }

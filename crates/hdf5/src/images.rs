@@ -1,7 +1,5 @@
 //! `{SPLIT}_IMAGES_{base}.hdf5`, image by image.
 
-use crate::photograph::{Refusal, refuse};
-use crate::source::State;
 use attend_artifact::{At, Error, Result};
 use rust_hdf5::{H5Dataset, H5File, StorageLayout};
 use std::fs::File;
@@ -10,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 const DATASET: &str = "images";
 const ATTRIBUTE: &str = "captions_per_image";
-/// Most pixels that an image may be high or wide, as in `dataset.image_size`.
+/// Most pixels that an image may be high or wide, as in the data sets of attend-ingest.
 const MAX_SIDE: usize = 4096;
 
 /// Images that are being written.
@@ -73,12 +71,14 @@ impl ImagesWriter {
 
 /// A file of images, opened. Threads may share it.
 pub struct Images {
+    path: PathBuf,
     images: H5Dataset,
     /// Number of images.
     pub rows: usize,
     /// Their height and width.
     pub size: [usize; 2],
-    state: State,
+    /// Length and time of the file: whether it has changed since.
+    pub state: [i64; 3],
 }
 
 impl Images {
@@ -115,6 +115,7 @@ impl Images {
             )));
         }
         Ok(Images {
+            path: path.to_owned(),
             images,
             rows,
             size: [height, width],
@@ -122,20 +123,16 @@ impl Images {
         })
     }
 
-    /// Size and time of the file.
-    pub fn state(&self) -> State {
-        self.state
-    }
-
-    /// The pixels of the image whose row is written out in `name`: uint8 [3, H, W].
+    /// The pixels of an image: uint8 [3, H, W].
     ///
     /// # Errors
-    /// The reason why there are none.
-    pub fn read_named(&self, name: &str) -> Result<Vec<u8>, Refusal> {
-        let row = name.parse().ok().filter(|row| *row < self.rows);
-        let row = row.ok_or_else(|| refuse("missing", "no such row"))?;
+    /// [`Error::Input`] if the file is damaged there.
+    pub fn read(&self, row: usize) -> Result<Vec<u8>> {
         let counts = [1, 3, self.size[0], self.size[1]];
         let pixels = self.images.read_slice(&[row, 0, 0, 0], &counts);
-        pixels.map_err(|e| refuse("corrupt", format!("in its HDF5 file: {e}")))
+        pixels.map_err(|e| {
+            let path = self.path.display();
+            Error::input(format!("{path}: image {row}: {e}; copy the file again"))
+        })
     }
 }

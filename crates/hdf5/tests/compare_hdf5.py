@@ -2,7 +2,7 @@
 compares it with the artifacts that it was made from.
 
     pip install h5py pyarrow
-    attend-ingest --export hdf5 OUT --input dataset=DATASET --input vocabulary=VOCABULARY
+    attend-hdf5 export OUT --input dataset=DATASET --input vocabulary=VOCABULARY
     python compare_hdf5.py OUT DATASET VOCABULARY
 """
 

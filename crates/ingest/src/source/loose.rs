@@ -1,9 +1,8 @@
 //! Photographs that are files of their own.
 
-use crate::archive::folded;
-use crate::photograph::{Refusal, refuse};
-use crate::source::{MAX_BYTES, State, check};
-use attend_artifact::Result;
+use crate::name::folded;
+use crate::reference::{MAX_BYTES, Refusal, State, check, refuse};
+use attend_artifact::ledger::Reason;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -73,22 +72,28 @@ pub fn names_in(folder: &Path) -> HashMap<String, String> {
 pub fn similar(refusal: Refusal, name: &str, names: &HashMap<String, String>) -> Refusal {
     match names.get(&folded(name)) {
         Some(other) if other != name => refuse(
-            &refusal.reason,
+            refusal.reason,
             format!("{}; there is {other}", refusal.detail),
         ),
         _ => refusal,
     }
 }
 
+/// The refusal of what a link leads out of the trusted folder to.
 pub fn outside() -> Refusal {
     let detail = "a link leads out of the image root; name the folder that it leads to in dataset.root or dataset.image_dir, or follow such links (dataset.follow_links)";
-    refuse("outside-root", detail)
+    refuse(Reason::OutsideRoot, detail)
 }
 
-pub fn failed(error: io::Error) -> Refusal {
+/// The refusal of what is not there.
+pub fn missing() -> Refusal {
+    refuse(Reason::Missing, "no such file")
+}
+
+fn failed(error: io::Error) -> Refusal {
     match error.kind() {
         // A file where a folder should be: the file in it is missing, too.
-        ErrorKind::NotFound | ErrorKind::NotADirectory => refuse("missing", "no such file"),
-        _ => refuse("unreadable", error),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => missing(),
+        _ => refuse(Reason::Unreadable, error),
     }
 }

@@ -1,12 +1,22 @@
 //! Flickr8k's own text files: `Flickr8k.token.txt` with a caption per line,
 //! `NAME.jpg#0<tab>caption`, and a list of file names per split.
 
-use crate::annotations::{AnnotationFile, Annotations, ListedCaption, ListedImage, read_text};
+use super::layout::Layout;
+use super::read::read_text;
+use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
 use crate::ids::Id;
+use crate::reference::Reference;
 use attend_artifact::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+
+/// The layout `flickr8k`.
+pub const LAYOUT: Layout = Layout {
+    name: "flickr8k",
+    holds: "Flickr8k.token.txt, Flickr_8k.*Images.txt and Flicker8k_Dataset/",
+    read,
+};
 
 const TOKENS: &str = "Flickr8k.token.txt";
 /// The data set calls its validation images `dev`.
@@ -20,10 +30,7 @@ const LISTS: [(&str, &str); 3] = [
 /// among the images of the token file, from 0 (as Karpathy's `imgid`), a
 /// caption's id its line, from 0. Images of the token file that are in no list
 /// are in no split, as its authors meant it.
-///
-/// # Errors
-/// `Error::Input` naming the file and the line.
-pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
+fn read(root: &Path, section: &Section) -> Result<Annotations> {
     let folder = match section.image_dir.as_str() {
         "" => "Flicker8k_Dataset",
         folder => folder,
@@ -35,7 +42,8 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
     };
 
     let path = text_at(root, TOKENS);
-    let text = read_text(&path, "Flickr8k's captions (dataset.root)")?;
+    let (text, input) = read_text(&path, "Flickr8k's captions (dataset.root)")?;
+    all.inputs.push(("tokens".into(), input));
     let mut ids: HashMap<String, i64> = HashMap::new();
     for (line, content) in text
         .lines()
@@ -58,33 +66,25 @@ pub fn read(root: &Path, section: &Section) -> Result<Annotations> {
             caption: caption.to_owned(),
         });
     }
-    all.files.push(AnnotationFile {
-        role: "tokens".into(),
-        path,
-    });
 
     let image = |name: &str, id: i64, split: Option<&str>| ListedImage {
         image_id: Id::Number(id),
         split: split.map(str::to_owned),
-        folder: folder.to_owned(),
-        name: name.to_owned(),
+        photograph: Reference {
+            folder: 0,
+            name: name.to_owned(),
+        },
     };
     for (split, list) in LISTS {
         let path = text_at(root, list);
         let what = format!("the names of Flickr8k's {split} images (dataset.root)");
-        for name in read_text(&path, &what)?
-            .lines()
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-        {
+        let (text, input) = read_text(&path, &what)?;
+        all.inputs.push((format!("images_{split}"), input));
+        for name in text.lines().map(str::trim).filter(|name| !name.is_empty()) {
             let next = ids.len() as i64;
             let image_id = *ids.entry(name.to_owned()).or_insert(next);
             all.images.push(image(name, image_id, Some(split)));
         }
-        all.files.push(AnnotationFile {
-            role: format!("images_{split}"),
-            path,
-        });
     }
     let mut index: HashMap<Id, usize> = HashMap::new();
     for (at, image) in all.images.iter().enumerate() {
