@@ -1,14 +1,12 @@
 //! Loading checkpoints and describing with them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "main/random.rs"]
-mod random;
-
 use attend_artifact::model::{CARD, Checkpoint, seal};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_describe::{Captioner, Search};
 use attend_model::{Cells, encoder as encoders, gather, weights};
+use attend_testing::checkpoint;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, nn, no_grad};
@@ -20,15 +18,10 @@ fn vocabulary() -> Vocabulary {
     Vocabulary::new(words.map(|word| (word.to_owned(), 9)), 5, 50)
 }
 
-fn checkpoint(folder: &Path, seed: i64) {
+fn write_checkpoint(folder: &Path, seed: u64) {
     let words = vocabulary();
-    random::checkpoint(
-        folder,
-        random::card(&words, SIZE, [3, 3]),
-        &words,
-        seed,
-        false,
-    );
+    let card = checkpoint::card(&words, SIZE, [3, 3]);
+    checkpoint::write(folder, card, &words, seed, false);
 }
 
 fn load(folder: &Path) -> attend_artifact::Result<Captioner> {
@@ -46,7 +39,7 @@ fn pixels(n: usize) -> Vec<Vec<u8>> {
 fn pixels_and_the_encoder_s_features_are_described_alike() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");
-    checkpoint(&folder, 3);
+    write_checkpoint(&folder, 3);
     let captioner = load(&folder).unwrap();
     let images = pixels(4);
     let search = Search {
@@ -97,7 +90,7 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
 fn images_of_another_size_are_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");
-    checkpoint(&folder, 3);
+    write_checkpoint(&folder, 3);
     let captioner = load(&folder).unwrap();
     let error = captioner.describe(&[vec![0; 5]], &Search::default(), 1);
     assert!(error.unwrap_err().to_string().contains("5 bytes"));
@@ -107,7 +100,7 @@ fn images_of_another_size_are_an_error() {
 fn refusal(spoil: impl Fn(&Path)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");
-    checkpoint(&folder, 3);
+    write_checkpoint(&folder, 3);
     spoil(&folder);
     if folder.join(CARD).exists() {
         seal(&folder, &BTreeMap::new()).unwrap();

@@ -2,11 +2,12 @@
 //! refuses weights of another model.
 #![allow(clippy::unwrap_used)]
 
-use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{Artifact, Manifest, Record, Staging};
 use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder, weights};
+use attend_testing::{DataSet, Split};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -87,48 +88,22 @@ impl World {
 }
 
 fn dataset(folder: &Path) {
-    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1")).unwrap();
-    let mut images = Vec::new();
-    for (split, first) in [("train", 0i64), ("val", 10)] {
-        let shard = format!("shards/{split}-00000.arrow");
-        let path = staging.path(&shard).unwrap();
-        let mut writer = TensorShardWriter::create(
-            &path,
-            "image",
-            Dtype::U8,
-            &[3, SIZE, SIZE],
-            &["C", "H", "W"],
-        )
-        .unwrap();
-        for row in 0..7u32 {
-            let image_id = first + i64::from(row);
-            let noise = (0..3 * SIZE as i64 * SIZE as i64)
-                .map(|n| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8);
-            writer.push(image_id, &noise.collect::<Vec<u8>>()).unwrap();
-            let (split, file_name) = (split.to_owned(), format!("{image_id}.png"));
-            images.push(ImageRecord {
-                image_id,
-                split,
-                file_name,
-                width: 32,
-                height: 32,
-                shard: shard.clone(),
-                row,
-            });
-        }
-        let rows = writer.finish().unwrap().rows;
-        staging.done(&shard, Some(rows)).unwrap();
-    }
-    ImageRecord::write(&staging.path("images.parquet").unwrap(), &images).unwrap();
-    CaptionRecord::write(&staging.path("captions.parquet").unwrap(), &[]).unwrap();
-    ObjectRecord::write(&staging.path("objects.parquet").unwrap(), &[]).unwrap();
-    RejectedRecord::write(&staging.path("rejected.parquet").unwrap(), &[]).unwrap();
-    for name in ["images", "captions", "objects", "rejected"] {
-        staging.done(&format!("{name}.parquet"), None).unwrap();
-    }
-    staging
-        .commit(&[("image_height", SIZE as u64), ("image_width", SIZE as u64)])
-        .unwrap();
+    let split = |name, first| Split {
+        name,
+        first,
+        count: 7,
+    };
+    let data = DataSet {
+        side: SIZE,
+        splits: &[split("train", 0), split("val", 10)],
+        pixels: &|image_id| {
+            let noise = |n: i64| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8;
+            (0..3 * (SIZE * SIZE) as i64).map(noise).collect()
+        },
+        captions: &|_| Vec::new(),
+        objects: &[],
+    };
+    data.write(folder);
 }
 
 #[test]
