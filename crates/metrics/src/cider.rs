@@ -78,7 +78,7 @@ impl Corpus {
     }
 
     fn cider_among<G: Gram>(&self, bits: u32) -> Cider {
-        let counts = self.document_counts::<G>(bits);
+        let counts = self.documents::<G>(bits);
         self.cider_of(&Rarity::new(self.images() as u64, &counts, bits), None)
     }
 
@@ -145,7 +145,7 @@ impl Corpus {
 
     /// For each n-gram, the number of images whose references contain it. Holds only
     /// numbers above 1, because 0 and 1 weigh the same.
-    fn document_counts<G: Gram>(&self, bits: u32) -> DocumentCounts<G> {
+    fn documents<G: Gram>(&self, bits: u32) -> DocumentCounts<G> {
         let threads = crate::cores().min(ORDERS);
         let parts = crate::in_parts(ORDERS, threads, |orders| {
             let of_order = |k| self.documents_of_order::<G>(k + 1, bits);
