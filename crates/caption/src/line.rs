@@ -1,7 +1,7 @@
 //! What is printed of one image: a line for people and for `cut`, or a JSON object.
 
-use crate::model::Description;
 use attend_artifact::text::escaped;
+use attend_describe::Description;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
@@ -9,8 +9,7 @@ use std::path::Path;
 /// `path<TAB>caption`. Neither holds a tab, a line break or another control
 /// character: see [`exact`] for the path, [`escaped`] for the caption.
 pub fn line(image: &Path, description: &Description) -> String {
-    let caption = description.words.join(" ");
-    format!("{}\t{}", exact(image), escaped(&caption))
+    format!("{}\t{}", exact(image), escaped(&description.caption()))
 }
 
 /// A path in characters that can be printed, from which the path can be had again:
@@ -31,7 +30,7 @@ pub fn exact(path: &Path) -> String {
 pub fn object(image: &Path, description: &Description, figure: Option<&Path>) -> Value {
     let mut object = Map::new();
     put_path(&mut object, "path", image);
-    object.insert("caption".into(), description.words.join(" ").into());
+    object.insert("caption".into(), description.caption().into());
     object.insert("words".into(), json!(description.words));
     object.insert("log_prob".into(), json!(description.log_prob));
     object.insert("finished".into(), description.finished.into());

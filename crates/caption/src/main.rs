@@ -7,16 +7,16 @@
 
 mod inputs;
 mod line;
-mod model;
 mod picture;
 mod read;
 
+use attend_artifact::model::Checkpoint;
 use attend_artifact::{Error, Result, check_interrupt, output, progress, signal, stage};
+use attend_describe::{Captioner, Description, Search};
 use attend_figure::Figure;
 use attend_image::{DecodeOptions, Photograph};
 use clap::Parser;
 use inputs::Inputs;
-use model::{Description, Model};
 use picture::Pictures;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -100,9 +100,7 @@ fn caption(args: &Args) -> Result<()> {
     if let Some(jobs) = args.jobs {
         attend_model::set_threads(jobs);
     }
-    let device = attend_model::device(&args.device).map_err(Error::usage)?;
-    let model = Model::load(&args.model, &args.checkpoint, device)?;
-    let model = model.search(args.beam, args.max_length);
+    let captioner = load(args)?;
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;
     let stdin = std::io::stdin().lock();
     let inputs = signal::waiting(|| Inputs::expand(&args.images, args.recursive, stdin))??;
@@ -113,7 +111,11 @@ fn caption(args: &Args) -> Result<()> {
             max_pixels: args.max_pixels,
             ..DecodeOptions::default()
         },
-        model,
+        captioner,
+        search: Search {
+            max_length: args.max_length,
+            ..Search::default()
+        },
         pictures,
         described: 0,
         unread: 0,
@@ -152,10 +154,28 @@ fn caption(args: &Args) -> Result<()> {
     }
 }
 
+/// Loads the checkpoint that is meant.
+fn load(args: &Args) -> Result<Captioner> {
+    let device = attend_model::device(&args.device).map_err(Error::usage)?;
+    let (path, name) = (&args.model, &args.checkpoint);
+    let checkpoint = Checkpoint::find(path, name)?.ok_or_else(|| {
+        let at = path.display();
+        Error::refused(if path.exists() {
+            format!(
+                "{at} is neither a model with a checkpoint {name:?} nor a checkpoint folder (it has no model.json); name the folder of a model artifact"
+            )
+        } else {
+            format!("{at} does not exist; name the folder of a model artifact, or train a model first")
+        })
+    })?;
+    Captioner::load(&checkpoint, device)
+}
+
 struct Run<'a> {
     args: &'a Args,
     options: DecodeOptions,
-    model: Model,
+    captioner: Captioner,
+    search: Search,
     pictures: Option<Pictures>,
     described: usize,
     unread: usize,
@@ -170,7 +190,7 @@ impl Run<'_> {
             check_interrupt()?;
             match read::photograph(path, &self.options) {
                 Ok(photograph) => {
-                    prepared.push(self.model.prepare(&photograph));
+                    prepared.push(self.captioner.prepare(&photograph));
                     // Only a figure needs it at its full size from here on.
                     images.push((path, self.pictures.is_some().then_some(photograph)));
                 }
@@ -180,7 +200,7 @@ impl Run<'_> {
         if images.is_empty() {
             return Ok(true);
         }
-        let described = self.model.describe(&prepared)?;
+        let described = (self.captioner).describe(&prepared, &self.search, self.args.beam)?;
         for ((path, photograph), description) in images.iter().zip(&described) {
             let figure = match (&self.pictures, photograph) {
                 (Some(to), Some(photograph)) => {
@@ -218,8 +238,7 @@ impl Run<'_> {
             alphas: &description.alphas,
             grid: description.grid,
         };
-        let caption = description.words.join(" ");
-        to.write(path, &caption, &figure.draw()?)
+        to.write(path, &description.caption(), &figure.draw()?)
     }
 
     fn cannot_read(&mut self, path: &Path, reason: &str) {

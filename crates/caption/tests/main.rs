@@ -1,77 +1,40 @@
 //! The program from outside: a model of random weights looks at small pictures.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../../describe/tests/main/random.rs"]
+mod random;
+
 use attend_artifact::manifest::Manifest;
+use attend_artifact::model::{CARD, DESCRIBING};
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Staging, digest_file, staging};
-use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
+use attend_artifact::{Staging, staging};
 use image::{Rgb, RgbImage};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use tch::Device;
-
-/// Random weights, but such that the captioner has something to say: words
-/// depend strongly on what was seen and said, and `<end>` is unlikely.
-fn fresh(card: ModelCard) -> Captioner {
-    tch::manual_seed(3);
-    let end = card.decoder.vocabulary - 1;
-    let captioner = Captioner::new(card, Device::Cpu);
-    tch::no_grad(|| {
-        for (name, mut weights) in captioner.decoder_vars.variables() {
-            let _ = weights.g_mul_scalar_(6.0);
-            if name == "fc.bias" {
-                let _ = weights.get(end).fill_(-4.0);
-            }
-        }
-    });
-    captioner
-}
 
 /// A checkpoint of random weights, with a word that is not ASCII.
 fn checkpoint(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
     let words = ["a", "hündchen", "собака", "犬", "runs"].map(|word| (word.to_owned(), 9));
     let vocabulary = Vocabulary::new(words, 5, 50);
-    vocabulary.write(&folder.join("vocab.json")).unwrap();
-    let card = ModelCard {
-        encoder: EncoderConfig {
-            arch: Arch::Resnet18,
-            last_stage: LastStage::Layer1,
-            ..EncoderConfig::default()
-        },
-        decoder: DecoderConfig {
-            vocabulary: vocabulary.len() as i64,
-            channels: 64,
-            embedding: 8,
-            attention: 8,
-            hidden: 16,
-            dropout: 0.5,
-            grid: [0, 0],
-        },
-        image_size: [24, 32],
-        vocabulary_blake3: digest_file(&folder.join("vocab.json")).unwrap(),
-        encoder_blake3: String::new(),
-    };
-    fresh(card).save(folder).unwrap();
+    let card = random::card(&vocabulary, [24, 32], [0, 0]);
+    random::checkpoint(folder, card, &vocabulary, 3, false);
 }
 
-/// A model artifact.
+/// A model artifact of an earlier version, whose `model.json` has no digests.
 fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
     let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
-    let file = staging.path("checkpoints/best/model.json").unwrap();
-    checkpoint(file.parent().unwrap());
-    for file in [
-        "model.json",
-        "vocab.json",
-        "encoder.safetensors",
-        "decoder.safetensors",
-    ] {
+    let best = staging.folder().join("checkpoints/best");
+    checkpoint(&best);
+    let text = std::fs::read(best.join(CARD)).unwrap();
+    let mut card: Value = serde_json::from_slice(&text).unwrap();
+    card.as_object_mut().unwrap().remove("blake3").unwrap();
+    std::fs::write(best.join(CARD), format!("{card:#}\n")).unwrap();
+    for file in [CARD].iter().chain(&DESCRIBING) {
         staging
             .done(&format!("checkpoints/best/{file}"), None)
             .unwrap();
@@ -241,12 +204,11 @@ fn one_flipped_bit_of_a_model_is_no_other_caption() {
     let root = root.path();
     let artifact = model(root);
     picture(&root.join("a.png"), 40, 30);
-    // As the trainer writes one: alone, and while the training is still running.
+    // As the trainer writes one now: alone, and while the training is still running.
     let sealed = root.join("sealed");
     let growing = staging::folder_of(&root.join("run")).join("checkpoints/best");
     for folder in [&sealed, &growing] {
         checkpoint(folder);
-        attend_artifact::model::seal(folder, &BTreeMap::new()).unwrap();
     }
     // In the artifact there is one of an earlier version: its manifest has the digests.
     let best = artifact.join("checkpoints/best");

@@ -1,95 +1,62 @@
-//! The checkpoint that is evaluated.
+//! The checkpoints that describe: the one that is evaluated, and those beside it.
 
+use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Error, Input, Result, digest_file};
-use attend_model::ModelCard;
-use std::path::PathBuf;
+use attend_artifact::{Artifact, Error, Result, digest_file};
+use std::path::Path;
 
-/// A checkpoint whose files fit together; its weights are not loaded yet.
-pub struct Checkpoint {
-    /// Its folder.
-    pub folder: PathBuf,
-    /// What it is.
-    pub card: ModelCard,
-    /// Its words.
-    pub vocabulary: Vocabulary,
-}
-
-impl Checkpoint {
-    /// Finds checkpoint `name` in a model artifact, and checks that its
-    /// vocabulary is that of `vocabulary`, if that is given.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] where something is missing or doesn't fit.
-    pub fn open(model: &Artifact, name: &str, vocabulary: Option<&Artifact>) -> Result<Checkpoint> {
-        let file = |file: &str| model.file(&format!("checkpoints/{name}/{file}"));
-        file("model.json")?;
-        let folder = model.root.join("checkpoints").join(name);
-        let card = ModelCard::read(&folder).map_err(Error::refused)?;
-        let words = file("vocab.json")?;
-        let digest = digest_file(&words)?;
-        if let Some(other) = vocabulary {
-            let theirs = other.file("vocab.json")?;
-            let found = digest_file(&theirs)?;
-            if found != digest {
-                return Err(Error::refused(format!(
-                    "{}: BLAKE3 {found}, but the model {} was trained with another vocabulary, {digest}; \
-                     give the vocabulary that it was trained with, or train again with this one",
-                    theirs.display(),
-                    model.root.display()
-                )));
-            }
-        }
-        let vocabulary = Vocabulary::read(&words)?;
-        if vocabulary.len() as i64 != card.decoder.vocabulary {
+/// Opens checkpoint `name` of a model artifact, and its words, which must be those of
+/// `vocabulary`, if that is given.
+///
+/// # Errors
+/// [`Error::Refused`] where something is missing or doesn't fit.
+pub fn open(
+    model: &Artifact,
+    name: &str,
+    vocabulary: Option<&Artifact>,
+) -> Result<(Checkpoint, Vocabulary)> {
+    let checkpoint = Checkpoint::of_artifact(model, name)?;
+    if let Some(other) = vocabulary {
+        let theirs = other.file("vocab.json")?;
+        let (found, digest) = (digest_file(&theirs)?, &checkpoint.card.vocabulary_blake3);
+        if found != *digest {
             return Err(Error::refused(format!(
-                "{}: {} words, the decoder knows {}; train again",
-                words.display(),
-                vocabulary.len(),
-                card.decoder.vocabulary
+                "{}: BLAKE3 {found}, but the model {} was trained with another vocabulary, {digest}; \
+                 give the vocabulary that it was trained with, or train again with this one",
+                theirs.display(),
+                model.root.display()
             )));
         }
-        Ok(Checkpoint {
-            folder,
-            card,
-            vocabulary,
-        })
     }
+    let words = checkpoint.vocabulary()?;
+    Ok((checkpoint, words))
+}
 
-    /// Another model that describes images together with this one: the best checkpoint
-    /// of a model artifact, or a checkpoint's folder. Its folder and what the manifest
-    /// says of it.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where there is none, [`Error::Refused`] where it has other
-    /// words or sees other images.
-    pub fn companion(&self, path: &str) -> Result<(PathBuf, Input)> {
-        let at = PathBuf::from(path);
-        let folders = [at.join("checkpoints/best"), at];
-        let folder = (folders.into_iter()).find(|folder| folder.join("model.json").is_file());
-        let folder = folder.ok_or_else(|| {
-            Error::input(format!(
-                "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint's folder"
-            ))
-        })?;
-        let file = folder.join("model.json");
-        let card = ModelCard::read(&folder).map_err(Error::refused)?;
-        let views = |card: &ModelCard| (card.image_size, card.encoder_blake3.clone());
-        let why = match () {
-            () if card.vocabulary_blake3 != self.card.vocabulary_blake3 => "another vocabulary",
-            () if views(&card) != views(&self.card) => "another encoder or images of another size",
-            () => {
-                let input = Input {
-                    kind: "checkpoint".into(),
-                    digest: digest_file(&folder.join("decoder.safetensors"))?,
-                };
-                return Ok((folder, input));
-            }
-        };
-        Err(Error::refused(format!(
-            "{}: trained with {why} than {}",
-            file.display(),
-            self.folder.display()
-        )))
-    }
+/// Opens another checkpoint, which describes images together with `first`: the best one
+/// of the model at `path`, or the folder itself.
+///
+/// # Errors
+/// [`Error::Input`] where there is none, [`Error::Refused`] where it has other words or
+/// sees other images.
+pub fn companion(first: &Checkpoint, path: &str) -> Result<Checkpoint> {
+    let found = Checkpoint::find(Path::new(path), "best")?;
+    let checkpoint = found.ok_or_else(|| {
+        Error::input(format!(
+            "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint's folder"
+        ))
+    })?;
+    let (card, other) = (&first.card, &checkpoint.card);
+    let views = |card: &ModelCard| (card.image_size, card.encoder_blake3.clone());
+    let why = if other.vocabulary_blake3 != card.vocabulary_blake3 {
+        "another vocabulary"
+    } else if views(other) != views(card) {
+        "another encoder or images of another size"
+    } else {
+        return Ok(checkpoint);
+    };
+    Err(Error::refused(format!(
+        "{}: trained with {why} than {}",
+        checkpoint.folder.join("model.json").display(),
+        first.folder.display()
+    )))
 }

@@ -1,6 +1,7 @@
 //! The parameters of an evaluation.
 
 use attend_artifact::{Error, Result};
+use attend_describe::Search;
 use attend_metrics::Metric;
 use serde::{Deserialize, Serialize};
 
@@ -12,28 +13,6 @@ pub struct Config {
     pub search: Search,
     /// What is evaluated.
     pub evaluate: Evaluate,
-}
-
-/// `[search]`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Search {
-    /// Beam sizes, each evaluated by itself; 1 is greedy search.
-    pub beams: Vec<u32>,
-    /// Most words of a caption.
-    pub max_length: usize,
-    /// Never say `<unk>`.
-    pub forbid_unk: bool,
-}
-
-impl Default for Search {
-    fn default() -> Self {
-        Search {
-            beams: vec![1, 3, 5],
-            max_length: 50,
-            forbid_unk: true,
-        }
-    }
 }
 
 /// `[evaluate]`
@@ -80,12 +59,7 @@ impl Config {
     pub fn check(&self) -> Result<()> {
         let Config { search, evaluate } = self;
         let wrong = |key: &str, why: &str| Err(Error::usage(format!("{key}: {why}")));
-        if search.beams.is_empty() || search.beams.contains(&0) {
-            return wrong("search.beams", "give one or more sizes, each at least 1");
-        }
-        if search.max_length == 0 {
-            return wrong("search.max_length", "a caption needs at least 1 word");
-        }
+        search.check()?;
         if !search.beams.contains(&evaluate.primary_beam) {
             return wrong(
                 "evaluate.primary_beam",
@@ -105,13 +79,5 @@ impl Config {
             return wrong("evaluate.batch", "must be at least 1");
         }
         Ok(())
-    }
-
-    /// The beam sizes, ascending, each once.
-    pub fn beams(&self) -> Vec<u32> {
-        let mut beams = self.search.beams.clone();
-        beams.sort_unstable();
-        beams.dedup();
-        beams
     }
 }

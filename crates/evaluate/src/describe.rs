@@ -1,15 +1,15 @@
 //! Captions for images, at several beam sizes at once.
 
-use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::grounding::Tally;
 use crate::rows::ImageScore;
 use crate::source::Source;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
-use attend_artifact::{Error, Record, Result, Staging, check_interrupt, model, progress};
-use attend_model::{Captioner, Hypothesis, Projected, SearchOptions, ensemble_search};
+use attend_artifact::model::Checkpoint;
+use attend_artifact::{Error, Record, Result, Staging, check_interrupt, progress};
+use attend_describe::{Captioner, Description};
+use attend_model::Images;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 /// Batches between two points from which an interrupted run goes on.
 const PART: usize = 16;
@@ -17,7 +17,6 @@ const PART: usize = 16;
 /// All that captions are made of.
 pub struct Describer<'a> {
     config: &'a Config,
-    checkpoint: &'a Checkpoint,
     /// The model, and those that describe together with it.
     captioners: Vec<Captioner>,
     source: Source,
@@ -26,24 +25,19 @@ pub struct Describer<'a> {
 }
 
 impl<'a> Describer<'a> {
-    /// Loads the weights of the checkpoints in `folders`, the first of which is
-    /// `checkpoint`'s.
+    /// Loads checkpoints of one vocabulary, at least one, which describe together.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they are damaged or don't fit the checkpoint's `model.json`.
+    /// [`Error::Refused`] where they are damaged or don't fit their `model.json`.
     pub fn load(
         config: &'a Config,
-        checkpoint: &'a Checkpoint,
-        folders: &[PathBuf],
+        checkpoints: &[Checkpoint],
         source: Source,
         dataset: &'a Dataset,
     ) -> Result<Describer<'a>> {
         let device = attend_model::device(&config.evaluate.device).map_err(Error::usage)?;
-        let captioners = (folders.iter())
-            .map(|folder| {
-                model::check(folder, &model::DESCRIBING)?;
-                Captioner::load(folder, device).map_err(Error::refused)
-            })
+        let captioners = (checkpoints.iter())
+            .map(|checkpoint| Captioner::load(checkpoint, device))
             .collect::<Result<_>>()?;
         let mut objects: HashMap<i64, Vec<&ObjectRecord>> = HashMap::new();
         for object in dataset.objects() {
@@ -51,7 +45,6 @@ impl<'a> Describer<'a> {
         }
         Ok(Describer {
             config,
-            checkpoint,
             captioners,
             source,
             dataset,
@@ -90,56 +83,39 @@ impl<'a> Describer<'a> {
         }
         bar.finish();
         let of_beam = |beam: u32| rows.iter().filter(move |row| row.beam == beam).cloned();
-        let beams = self.config.beams().into_iter();
+        let beams = self.config.search.sizes().into_iter();
         Ok(beams.map(|beam| (beam, of_beam(beam).collect())).collect())
     }
 
     /// The images are encoded once, and searched once per beam size.
     fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
-        let projected: Vec<Projected> = (self.captioners.iter())
-            .map(|captioner| self.source.project(captioner, self.dataset, images))
-            .collect::<Result<_>>()?;
-        let decoders = self.captioners.iter().map(|captioner| &captioner.decoder);
+        let gathered = self.source.gather(self.dataset, images)?;
+        let projected: Vec<Images> = (self.captioners.iter())
+            .map(|captioner| self.source.project(captioner, &gathered))
+            .collect();
+        let decoders = self
+            .captioners
+            .iter()
+            .map(|captioner| captioner.decoder.as_ref());
         let models: Vec<_> = decoders.zip(&projected).collect();
+        let vocabulary = &self.captioners[0].vocabulary;
+        let search = &self.config.search;
         let mut rows = Vec::new();
-        for beam in self.config.beams() {
-            let found = ensemble_search(&models, &self.options(beam));
-            for (image, hypotheses) in images.iter().zip(found) {
-                let best = hypotheses.into_iter().next().ok_or_else(|| {
-                    Error::internal(format!("no caption for image {}", image.image_id))
-                })?;
-                rows.push(self.row(image.image_id, beam, &best, projected[0].grid));
-            }
+        for beam in search.sizes() {
+            let described = search.describe(&models, vocabulary, beam as usize);
+            let described = images.iter().zip(&described);
+            rows.extend(described.map(|(image, best)| self.row(image.image_id, beam, best)));
         }
         Ok(rows)
     }
 
-    fn options(&self, beam: u32) -> SearchOptions {
-        let words = &self.checkpoint.vocabulary;
-        let search = &self.config.search;
-        SearchOptions {
-            beam: beam as usize,
-            max_length: search.max_length,
-            start: words.start(),
-            end: words.end(),
-            pad: words.pad(),
-            unk: search.forbid_unk.then(|| words.unk()),
-        }
-    }
-
-    fn row(&self, image_id: i64, beam: u32, best: &Hypothesis, grid: [i64; 2]) -> ImageScore {
-        let vocabulary = &self.checkpoint.vocabulary;
-        let words: Vec<&str> = best
-            .tokens
-            .iter()
-            .map(|id| vocabulary.word(*id).unwrap_or_default())
-            .collect();
+    fn row(&self, image_id: i64, beam: u32, best: &Description) -> ImageScore {
         let objects = self.objects.get(&image_id).map_or(&[][..], Vec::as_slice);
-        let tally = Tally::of_caption(&words, &best.alphas, grid.map(|n| n as usize), objects);
+        let tally = Tally::of_caption(&best.words, &best.alphas, best.grid, objects);
         ImageScore {
             image_id,
             beam,
-            caption: words.join(" "),
+            caption: best.caption(),
             log_prob: best.log_prob,
             bleu4: f64::NAN,
             meteor: f64::NAN,

@@ -38,7 +38,7 @@ impl Tally {
     /// whole image. Where several objects bear the name, a word means all of
     /// them: the union of their boxes.
     pub fn of_caption(
-        words: &[&str],
+        words: &[impl AsRef<str>],
         alphas: &[Vec<f32>],
         grid: [usize; 2],
         objects: &[&ObjectRecord],
@@ -47,7 +47,7 @@ impl Tally {
         for (word, alpha) in words.iter().zip(alphas) {
             let boxes: Vec<Rect> = objects
                 .iter()
-                .filter(|object| same_noun(word, &object.name))
+                .filter(|object| same_noun(word.as_ref(), &object.name))
                 .map(|object| Rect::of(object))
                 .collect();
             let cover = coverage(&boxes, grid);

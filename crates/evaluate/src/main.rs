@@ -22,7 +22,6 @@ use attend_artifact::dataset::Dataset;
 use attend_artifact::{Error, Input, InputSpec, Parts, Result, Stage, StageSpec, stage};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
-use checkpoint::Checkpoint;
 use config::Config;
 use describe::Describer;
 use report::References;
@@ -93,7 +92,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     attend_model::set_threads(stage.jobs);
     let (model, data) = (stage.input("model")?, stage.input("dataset")?);
     let vocabulary = stage.optional_input("vocabulary");
-    let checkpoint = Checkpoint::open(model, &config.evaluate.checkpoint, vocabulary)?;
+    let (checkpoint, words) = checkpoint::open(model, &config.evaluate.checkpoint, vocabulary)?;
     let source = Source::open(&checkpoint.card, data, stage.optional_input("features"))?;
     let dataset = Dataset::open(data)?;
     let images = dataset.split(&config.evaluate.split)?;
@@ -103,19 +102,19 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let names: Vec<String> = (1..=members.len())
         .map(|n| format!("ensemble-{n}"))
         .collect();
-    let mut folders = vec![checkpoint.folder.clone()];
+    let mut checkpoints = vec![checkpoint];
     for (name, path) in names.iter().zip(members) {
-        let (folder, input) = checkpoint.companion(path)?;
-        folders.push(folder);
-        inputs.push((name, input));
+        let companion = checkpoint::companion(&checkpoints[0], path)?;
+        inputs.push((name, companion.input()?));
+        checkpoints.push(companion);
     }
     let Some(staging) = stage.begin(&inputs)? else {
         return report::print_table(&scores);
     };
 
-    let describer = Describer::load(config, &checkpoint, &folders, source, &dataset)?;
+    let describer = Describer::load(config, &checkpoints, source, &dataset)?;
     let mut by_beam = describer.all(&images, &staging)?;
-    let references = References::of(&dataset, checkpoint.vocabulary.tokenizer);
+    let references = References::of(&dataset, words.tokenizer);
     let silent = images
         .iter()
         .filter(|image| references.get(image.image_id).is_empty())

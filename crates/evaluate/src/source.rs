@@ -2,10 +2,12 @@
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::features::Features;
+use attend_artifact::model::ModelCard;
 use attend_artifact::shard::Dtype;
 use attend_artifact::{Artifact, Error, Result};
-use attend_model::{Captioner, ModelCard, Projected};
-use tch::{Kind, Tensor};
+use attend_describe::Captioner;
+use attend_model::{Images, gather};
+use tch::Tensor;
 
 /// Where the encoder's view of an image comes from.
 pub enum Source {
@@ -70,56 +72,51 @@ impl Source {
         Ok(Source::Features(features))
     }
 
-    /// What the decoder looks at, for these images.
-    pub fn project(
-        &self,
-        captioner: &Captioner,
-        dataset: &Dataset,
-        images: &[&ImageRecord],
-    ) -> Result<Projected> {
-        let n = images.len() as i64;
-        let device = captioner.decoder_vars.device();
-        let (cells, native) = match self {
+    /// The numbers of these images: features f16 or f32 (n, cells, C) or pixels u8
+    /// (n, 3, H, W).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if an image's are missing or no finite numbers.
+    pub fn gather(&self, dataset: &Dataset, images: &[&ImageRecord]) -> Result<Tensor> {
+        let rows: Vec<&[u8]> = (images.iter())
+            .map(|image| match self {
+                Source::Features(features) => row(features, image.image_id),
+                Source::Pixels => dataset.pixels(image),
+            })
+            .collect::<Result<_>>()?;
+        let (shape, dtype) = match self {
             Source::Features(features) => {
-                let bytes = gather(images, |image| {
-                    let row = features.row(image.image_id);
-                    let why = match row {
-                        Some(row) if features.dtype().all_finite(row) => return Ok(row),
-                        Some(_) => "has NaN or infinite numbers for",
-                        None => "lacks",
-                    };
-                    Err(Error::refused(format!(
-                        "the features artifact {why} image {}; make it again",
-                        image.image_id
-                    )))
-                })?;
-                let native = features.grid().map(|n| n as i64);
-                let shape = [n, native[0] * native[1], features.channels() as i64];
-                let kind = match features.dtype() {
-                    Dtype::F16 => Kind::Half,
-                    _ => Kind::Float,
-                };
-                let cells = Tensor::from_data_size(&bytes, &shape, kind);
-                (cells.to_device(device).to_kind(Kind::Float), native)
+                let [height, width] = features.grid();
+                let shape = vec![height * width, features.channels()];
+                (shape, features.dtype())
             }
             Source::Pixels => {
-                let bytes = gather(images, |image| dataset.pixels(image))?;
-                let [h, w] = dataset.image_size().map(|n| n as i64);
-                let pixels = Tensor::from_data_size(&bytes, &[n, 3, h, w], Kind::Uint8);
-                captioner.encode(&pixels.to_device(device))
+                let [height, width] = dataset.image_size();
+                (vec![3, height, width], Dtype::U8)
             }
         };
-        Ok(captioner.decoder.project(&cells, native))
+        let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
+        gather(&rows, &shape, dtype).map_err(Error::internal)
+    }
+
+    /// What a captioner's decoder looks at in images that were gathered here.
+    pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Images {
+        match self {
+            Source::Features(features) => {
+                captioner.project(images, features.grid().map(|n| n as i64))
+            }
+            Source::Pixels => captioner.look(images),
+        }
     }
 }
 
-fn gather<'a>(
-    images: &[&ImageRecord],
-    row: impl Fn(&ImageRecord) -> Result<&'a [u8]>,
-) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    for image in images {
-        bytes.extend_from_slice(row(image)?);
-    }
-    Ok(bytes)
+fn row(features: &Features, image_id: i64) -> Result<&[u8]> {
+    let why = match features.row(image_id) {
+        Some(row) if features.dtype().all_finite(row) => return Ok(row),
+        Some(_) => "has NaN or infinite numbers for",
+        None => "lacks",
+    };
+    Err(Error::refused(format!(
+        "the features artifact {why} image {image_id}; make it again"
+    )))
 }

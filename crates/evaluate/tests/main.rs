@@ -2,19 +2,23 @@
 //! what it says of them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../../describe/tests/main/random.rs"]
+mod random;
+
 use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::manifest::Manifest;
+use attend_artifact::model::{CARD, Checkpoint, DESCRIBING};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Record, Staging, digest_file};
 use attend_metrics::{Corpus, Metric, Scorer, tokens};
-use attend_model::{Arch, Captioner, DecoderConfig, EncoderConfig, LastStage, ModelCard};
+use attend_model::{encoder as encoders, weights};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, nn};
 
 const SIDE: usize = 32;
 const WORDS: [&str; 8] = ["a", "dog", "cat", "on", "the", "grass", "runs", "red"];
@@ -98,59 +102,15 @@ fn vocabulary(root: &Path, name: &str, swapped: bool) -> PathBuf {
     path
 }
 
-/// Random weights, but such that the captioner has something to say: words
-/// depend strongly on what was seen and said, and `<end>` is unlikely.
-fn fresh(card: ModelCard) -> Captioner {
-    tch::manual_seed(7);
-    let end = card.decoder.vocabulary - 1;
-    let captioner = Captioner::new(card, Device::Cpu);
-    tch::no_grad(|| {
-        for (name, mut weights) in captioner.decoder_vars.variables() {
-            let _ = weights.g_mul_scalar_(6.0);
-            if name == "fc.bias" {
-                let _ = weights.get(end).fill_(-4.0);
-            }
-        }
-    });
-    captioner
-}
-
 /// A model of random weights. Of its checkpoints there is `best` alone.
 fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
     let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
-    let folder = staging.path("checkpoints/best/vocab.json").unwrap();
-    let folder = folder.parent().unwrap();
-    words(false).write(&folder.join("vocab.json")).unwrap();
-    let card = ModelCard {
-        encoder: EncoderConfig {
-            arch: Arch::Resnet18,
-            last_stage: LastStage::Layer1,
-            ..EncoderConfig::default()
-        },
-        decoder: DecoderConfig {
-            vocabulary: words(false).len() as i64,
-            channels: 64,
-            embedding: 8,
-            attention: 8,
-            hidden: 16,
-            dropout: 0.5,
-            grid: [4, 4],
-        },
-        image_size: [SIDE as i64; 2],
-        vocabulary_blake3: digest_file(&folder.join("vocab.json")).unwrap(),
-        encoder_blake3: String::new(),
-    };
-    let mut captioner = fresh(card);
-    captioner.save(folder).unwrap();
-    captioner.card.encoder_blake3 = digest_file(&folder.join("encoder.safetensors")).unwrap();
-    captioner.save(folder).unwrap();
-    for file in [
-        "model.json",
-        "vocab.json",
-        "encoder.safetensors",
-        "decoder.safetensors",
-    ] {
+    let words = words(false);
+    let card = random::card(&words, [SIDE as i64; 2], [4, 4]);
+    let best = staging.folder().join("checkpoints/best");
+    random::checkpoint(&best, card, &words, 7, true);
+    for file in [CARD].iter().chain(&DESCRIBING) {
         staging
             .done(&format!("checkpoints/best/{file}"), None)
             .unwrap();
@@ -163,7 +123,12 @@ fn model(root: &Path) -> PathBuf {
 fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     let path = root.join("features");
     let best = root.join("model/checkpoints/best");
-    let captioner = Captioner::load(&best, Device::Cpu).unwrap();
+    let config = Checkpoint::open(&best).unwrap().card.encoder;
+    let vars = nn::VarStore::new(Device::Cpu);
+    let resnet = encoders::new(&vars.root(), &config);
+    let dict = weights::read(&best.join("encoder.safetensors")).unwrap();
+    resnet.load(&vars, &dict).unwrap();
+    let resnet = resnet.frozen();
     let artifact = Artifact::open(&root.join("dataset")).unwrap();
     let dataset = Dataset::open(&artifact).unwrap();
     let mut draft = Manifest::draft("features", "test", "1");
@@ -186,9 +151,9 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     for image in dataset.images() {
         let shape = [1, 3, SIDE as i64, SIDE as i64];
         let pixels = Tensor::from_data_size(dataset.pixels(image).unwrap(), &shape, Kind::Uint8);
-        let (cells, grid) = captioner.encode(&pixels);
-        assert_eq!(grid, [8, 8]);
-        let values: Vec<f32> = cells.flatten(0, -1).try_into().unwrap();
+        let cells = tch::no_grad(|| resnet.encode(&pixels, false, Kind::Float));
+        assert_eq!(cells.grid, [8, 8]);
+        let values: Vec<f32> = cells.cells.reshape([-1]).try_into().unwrap();
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
         writer.push(image.image_id, &bytes).unwrap();
     }
@@ -449,7 +414,6 @@ fn damaged_models_and_features_of_another_shape_are_refused() {
         let entry = entry.unwrap();
         std::fs::copy(entry.path(), companion.join(entry.file_name())).unwrap();
     }
-    attend_artifact::model::seal(&companion, &Default::default()).unwrap();
     let ensemble = format!("evaluate.ensemble=[\"{}\"]", companion.display());
     let evaluate = || {
         let mut command = command(root, &["model", "dataset"], "evaluation");

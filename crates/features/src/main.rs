@@ -7,7 +7,7 @@ use attend_artifact::{
     At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
     check_interrupt, progress, stage,
 };
-use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, normalise, weights};
+use attend_model::{Encoder, EncoderConfig, gather, weights};
 use crossbeam::channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -106,13 +106,13 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     };
     let to_make = staging.to_make(&pieces)?;
     let vars = nn::VarStore::new(device);
-    let model = Encoder::new(&vars.root(), &encoder.config);
+    let model = attend_model::encoder::new(&vars.root(), &encoder.config);
     let dict = weights::read(weights_file).map_err(Error::input)?;
     model
         .load(&vars, &dict)
         .map_err(|e| Error::input(format!("{}: {e}", weights_file.display())))?;
     let mut writer = Writer {
-        encoder: FrozenEncoder::from(&model),
+        encoder: model.frozen(),
         device,
         batch: features.batch,
         ends: Ends {
@@ -163,7 +163,7 @@ fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) 
 const AHEAD: usize = 2;
 
 struct Writer<'a> {
-    encoder: FrozenEncoder,
+    encoder: Box<dyn Encoder>,
     device: Device,
     batch: usize,
     ends: Ends<'a>,
@@ -184,8 +184,8 @@ impl Writer<'_> {
         to_make: &[&Piece],
     ) -> Result<[u64; 3]> {
         let [height, width] = self.ends.dataset.image_size().map(|n| n as i64);
-        let probe = Tensor::zeros([1, 3, height, width], (Kind::Uint8, Device::Cpu));
-        let shape = self.encode(&probe).size();
+        let [grid_height, grid_width] = self.encoder.grid([height, width]);
+        let shape = [grid_height * grid_width, self.encoder.channels()].map(|n| n as usize);
         let images = |piece: &Piece| {
             shards
                 .get(piece.name.as_str())
@@ -196,10 +196,10 @@ impl Writer<'_> {
         let rest: usize = to_make.iter().map(|piece| images(piece).len()).sum();
         bar.skip((all - rest) as u64);
         for piece in to_make {
-            self.shard(piece, images(piece), &shape, &bar)?;
+            self.shard(piece, images(piece), shape, &bar)?;
         }
         bar.finish();
-        Ok([shape[2] as u64, shape[3] as u64, shape[1] as u64])
+        Ok([grid_height as u64, grid_width as u64, shape[1] as u64])
     }
 
     /// Makes a shard: one thread reads batches ahead, this one runs the encoder, and another
@@ -208,7 +208,7 @@ impl Writer<'_> {
         &self,
         piece: &Piece,
         images: &[&ImageRecord],
-        shape: &[i64],
+        shape: [usize; 2],
         bar: &Progress,
     ) -> Result<()> {
         let (ends, size) = (&self.ends, self.batch);
@@ -229,8 +229,8 @@ impl Writer<'_> {
                 for batch in batches {
                     check_interrupt()?;
                     let (batch, pixels) = batch?;
-                    let map = cells(&self.encode(&pixels)).to_kind(ends.kind());
-                    if to_disk.send((batch, map.contiguous())).is_err() {
+                    let cells = self.encode(&pixels).to_kind(ends.kind());
+                    if to_disk.send((batch, cells.contiguous())).is_err() {
                         break; // the writer's error says why
                     }
                 }
@@ -246,13 +246,12 @@ impl Writer<'_> {
         })
     }
 
-    /// Encodes pixels, u8 (B, 3, H, W), into feature maps (B, C, h, w).
+    /// Encodes pixels, u8 (B, 3, H, W), into cells (B, p, C).
     fn encode(&self, pixels: &Tensor) -> Tensor {
         let pixels = pixels.to_device(self.device);
         no_grad(|| {
-            self.encoder
-                .forward(&normalise(&pixels))
-                .to_device(Device::Cpu)
+            let cells = self.encoder.encode(&pixels, false, Kind::Float).cells;
+            cells.to_device(Device::Cpu)
         })
     }
 }
@@ -261,33 +260,28 @@ impl Ends<'_> {
     /// Reads the pixels of a batch: u8 (B, 3, H, W).
     fn gather(&self, batch: &[&ImageRecord]) -> Result<Tensor> {
         let [height, width] = self.dataset.image_size().map(|n| n as i64);
-        let mut pixels = Vec::with_capacity(batch.len() * 3 * (height * width) as usize);
-        for image in batch {
-            pixels.extend_from_slice(self.dataset.pixels(image)?);
-        }
-        let size = [batch.len() as i64, 3, height, width];
-        Tensor::f_from_data_size(&pixels, &size, Kind::Uint8).map_err(Error::internal)
+        let rows = batch.iter().map(|image| self.dataset.pixels(image));
+        let rows: Vec<&[u8]> = rows.collect::<Result<_>>()?;
+        gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)
     }
 
-    /// Writes feature maps (B, cells, channels) as they arrive.
+    /// Writes cells (B, p, C) as they arrive; `size` is [p, C].
     fn write(
         &self,
         piece: &Piece,
-        shape: &[i64],
+        size: [usize; 2],
         maps: Receiver<(&[&ImageRecord], Tensor)>,
         bar: &Progress,
     ) -> Result<WrittenShard> {
-        let (cells, channels) = ((shape[2] * shape[3]) as usize, shape[1] as usize);
         let path = self.staging.path(&piece.name)?;
         let names = ["cell", "channel"];
-        let size = [cells, channels];
         let mut writer = TensorShardWriter::create(&path, "features", self.dtype, &size, &names)?;
         let mut bytes = Vec::new();
         for (batch, map) in maps {
             bytes.resize(map.numel() * self.dtype.bytes(), 0);
             map.f_copy_data_u8(&mut bytes, map.numel())
                 .map_err(Error::internal)?;
-            let rows = bytes.chunks_exact(cells * channels * self.dtype.bytes());
+            let rows = bytes.chunks_exact(size[0] * size[1] * self.dtype.bytes());
             for (image, row) in batch.iter().zip(rows) {
                 if !self.dtype.all_finite(row) {
                     return Err(self.not_finite(image));

@@ -6,7 +6,7 @@ use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{Artifact, Manifest, Record, Staging};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, cells, normalise, weights};
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder, weights};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -22,7 +22,7 @@ const ENCODER: EncoderConfig = EncoderConfig {
 struct World {
     folder: tempfile::TempDir,
     vars: nn::VarStore,
-    encoder: Encoder,
+    encoder: Box<dyn Encoder>,
 }
 
 impl World {
@@ -32,7 +32,7 @@ impl World {
         dataset(&folder.path().join("dataset"));
         tch::manual_seed(7);
         let vars = nn::VarStore::new(Device::Cpu);
-        let encoder = Encoder::new(&vars.root(), &ENCODER);
+        let encoder = encoder::new(&vars.root(), &ENCODER);
         weights::write(
             &folder.path().join("w.safetensors"),
             &vars.variables().into_iter().collect(),
@@ -144,7 +144,7 @@ fn features_are_the_encoders() {
     for image in dataset.images() {
         let pixels =
             Tensor::from_data_size(dataset.pixels(image).unwrap(), &[1, 3, 32, 32], Kind::Uint8);
-        let expected = no_grad(|| cells(&world.encoder.forward(&normalise(&pixels), false)));
+        let expected = no_grad(|| world.encoder.encode(&pixels, false, Kind::Float).cells);
         let row = Tensor::from_data_size(
             features.row(image.image_id).unwrap(),
             &[1, 16, 128],

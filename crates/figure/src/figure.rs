@@ -6,8 +6,8 @@
 //! tutorial's figure.
 
 use crate::text::{Face, mix};
-use attend_artifact::{Error, Result};
 use attend_image::Photograph;
+use attend_program::{Error, Result};
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage, imageops};

@@ -2,7 +2,7 @@
 //! scripts.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use image::{Rgb, RgbImage};
 
 /// Drawn in place of a character that the font lacks.

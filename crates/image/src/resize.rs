@@ -27,6 +27,10 @@ pub fn resize(photograph: &Photograph, height: u32, width: u32) -> Vec<u8> {
 }
 
 /// [`resize`] into an existing buffer.
+#[expect(
+    clippy::expect_used,
+    reason = "both images are U8x4 and of the right length"
+)]
 pub(crate) fn resize_into(photograph: &Photograph, height: u32, width: u32, pixels: &mut Vec<u8>) {
     let (w, h) = (photograph.width, photograph.height);
     assert_eq!(
@@ -38,12 +42,13 @@ pub(crate) fn resize_into(photograph: &Photograph, height: u32, width: u32, pixe
     let bilinear = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(false);
-    // None of these can fail on two U8x4 images of the right length.
     let source = ImageRef::new(w, h, &photograph.rgbx, PixelType::U8x4);
+    let source = source.expect("4 bytes a pixel");
     let target = Image::from_slice_u8(width, height, pixels, PixelType::U8x4);
-    if let (Ok(source), Ok(mut target)) = (source, target) {
-        let _ = RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &bilinear));
-    }
+    let mut target = target.expect("4 bytes a pixel");
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &bilinear))
+        .expect("equal types of pixels");
 }
 
 /// Reorders (H, W, 4) to (3, H, W), the order in shards and in the encoder, without the

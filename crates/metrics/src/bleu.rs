@@ -9,6 +9,7 @@
 
 use crate::corpus::{Corpus, ORDERS};
 use crate::ngrams::{Gram, Grams, bits};
+use crate::parallel::{cores, in_parts};
 use serde::{Deserialize, Serialize};
 
 /// Added to numerators.
@@ -61,7 +62,7 @@ impl Corpus {
     }
 
     fn bleu_of<G: Gram>(&self, bits: u32) -> Bleu {
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut room = Vec::new();
             let mut grams = [Grams::<G>::new(), Grams::new()];
             let mut total = Counts::default();

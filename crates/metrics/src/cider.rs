@@ -9,6 +9,7 @@
 
 use crate::corpus::{Corpus, ORDERS, Words};
 use crate::ngrams::{Gram, Grams, bits};
+use crate::parallel::{cores, in_parts};
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -99,7 +100,7 @@ impl Corpus {
     }
 
     fn cider_of<G: Gram>(&self, rarity: &Rarity<G>, numbers: Option<&[u32]>) -> Cider {
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut room = [Vec::new(), Vec::new()];
             let mut vectors = [Vector::new(), Vector::new()];
             let mut degenerate = true;
@@ -146,8 +147,8 @@ impl Corpus {
     /// For each n-gram, the number of images whose references contain it. Holds only
     /// numbers above 1, because 0 and 1 weigh the same.
     fn documents<G: Gram>(&self, bits: u32) -> DocumentCounts<G> {
-        let threads = crate::cores().min(ORDERS);
-        let parts = crate::in_parts(ORDERS, threads, |orders| {
+        let threads = cores().min(ORDERS);
+        let parts = in_parts(ORDERS, threads, |orders| {
             let of_order = |k| self.documents_of_order::<G>(k + 1, bits);
             orders.map(of_order).collect::<Vec<_>>()
         });

@@ -1,5 +1,6 @@
 //! Captions as numbers of words, from which all scores are computed.
 
+use crate::parallel::{cores, in_parts};
 use crate::tokens::File;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
@@ -237,7 +238,7 @@ impl Corpus {
 /// Tokenises two files into numbers of words. Each core takes a part of both, so that
 /// its automaton's cache is warm for the second.
 fn tokenise(files: [File; 2], words: &mut Words) -> [Captions; 2] {
-    let mut parts = on_threads(&files, crate::cores());
+    let mut parts = on_threads(&files, cores());
     if parts.iter().any(|(_, _, whole)| !whole) {
         parts = on_threads(&files, 1);
     }
@@ -261,7 +262,7 @@ fn tokenise(files: [File; 2], words: &mut Words) -> [Captions; 2] {
 /// The result of each thread: its own numbering of words, its part of each file in these
 /// numbers, and whether both parts end where a caption ends.
 fn on_threads(files: &[File; 2], threads: usize) -> Vec<(Words, [Captions; 2], bool)> {
-    crate::in_parts(threads, threads, |thread| {
+    in_parts(threads, threads, |thread| {
         let mut words = Words::default();
         let mut whole = true;
         let parts = files.each_ref().map(|file| {

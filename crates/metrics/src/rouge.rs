@@ -5,6 +5,7 @@
 //! image's references; the two may come from different references.
 
 use crate::corpus::Corpus;
+use crate::parallel::{cores, in_parts};
 use serde::{Deserialize, Serialize};
 
 /// Weight of recall relative to precision.
@@ -44,7 +45,7 @@ pub fn rouge<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -
 impl Corpus {
     /// [`rouge`] of these captions.
     pub fn rouge(&self) -> Rouge {
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut lengths = Vec::new();
             let score = |image| score(self.hypothesis(image), self.references(image), &mut lengths);
             images.map(score).collect::<Vec<f64>>()

@@ -2,8 +2,6 @@
 //! expected numbers; weights and inputs are rebuilt from names on both sides.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "main/captioner.rs"]
-mod captioner;
 #[path = "main/decoder.rs"]
 mod decoder;
 #[path = "main/encoder.rs"]

@@ -7,10 +7,10 @@ mod random;
 mod scene;
 
 use crate::random::Random;
-use crate::scene::Scene;
-use attend_artifact::{
-    At, Error, Parts, Result, Stage, StageSpec, check_interrupt, progress, stage,
-};
+use crate::scene::{Entry, Scene};
+use attend_artifact::{Stage, StageSpec, stage};
+use attend_program::describe::Parts;
+use attend_program::{At, Error, Result, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
@@ -60,13 +60,6 @@ impl Default for Scenes {
     }
 }
 
-/// A scene and where it belongs.
-struct Entry {
-    id: u64,
-    split: &'static str,
-    scene: Scene,
-}
-
 fn main() -> ExitCode {
     stage::main(&SPEC, scenes)
 }
@@ -87,7 +80,7 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
     let mut names = Vec::new();
     for entry in &entries {
         check_interrupt()?;
-        let name = format!("images/{}", file_name(entry.id));
+        let name = format!("images/{}", entry.file_name());
         if !staging.is_done(&name) {
             let pixels = draw::draw(
                 &entry.scene,
@@ -148,10 +141,6 @@ fn entries(config: &Scenes) -> Result<Vec<Entry>> {
         }
     }
     Ok(entries)
-}
-
-fn file_name(id: u64) -> String {
-    format!("scene_{id:06}.png")
 }
 
 fn write_png(path: &Path, pixels: &[u8], size: usize) -> Result<()> {

@@ -3,6 +3,23 @@
 
 use crate::random::Random;
 
+/// A scene and where it belongs.
+pub struct Entry {
+    /// From 1, in all splits together.
+    pub id: u64,
+    /// Its split.
+    pub split: &'static str,
+    /// The scene.
+    pub scene: Scene,
+}
+
+impl Entry {
+    /// Name of its picture's file.
+    pub fn file_name(&self) -> String {
+        format!("scene_{:06}.png", self.id)
+    }
+}
+
 /// What a thing is: the noun that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]

@@ -1,7 +1,7 @@
 //! Reads artifacts: a manifest and the files beside it.
 
-use crate::Error;
 use attend_artifact::vocabulary::Tokenizer;
+use attend_program::{Error, Result};
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -56,8 +56,8 @@ impl Vocabulary {
 
 impl Artifact {
     /// Opens the artifact in `folder`, which must be of the given kind.
-    pub(crate) fn open(folder: &Path, kind: &str) -> Result<Artifact, Error> {
-        let wrong = |why: String| Err(Error::Input(format!("{}: {why}", folder.display())));
+    pub(crate) fn open(folder: &Path, kind: &str) -> Result<Artifact> {
+        let wrong = |why: String| Err(Error::input(format!("{}: {why}", folder.display())));
         if !folder.is_dir() {
             return wrong(format!(
                 "no such folder; name the folder of a {kind} artifact"
@@ -89,7 +89,7 @@ impl Artifact {
     }
 
     /// Columns of one of its tables.
-    pub(crate) fn table(&self, name: &str, columns: &[&str]) -> Result<DataFrame, Error> {
+    pub(crate) fn table(&self, name: &str, columns: &[&str]) -> Result<DataFrame> {
         let path = self.folder.join(name);
         let file = File::open(&path).map_err(|e| input(&path, e))?;
         let columns: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
@@ -100,7 +100,7 @@ impl Artifact {
     }
 
     /// Its `vocab.json`.
-    pub(crate) fn vocabulary(&self) -> Result<Vocabulary, Error> {
+    pub(crate) fn vocabulary(&self) -> Result<Vocabulary> {
         read_json(&self.folder.join("vocab.json"))
     }
 
@@ -111,11 +111,11 @@ impl Artifact {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read(path).map_err(|e| input(path, e))?;
     serde_json::from_slice(&text).map_err(|e| input(path, format!("{e}; make the artifact again")))
 }
 
 fn input(path: &Path, why: impl std::fmt::Display) -> Error {
-    Error::Input(format!("{}: {why}", path.display()))
+    Error::input(format!("{}: {why}", path.display()))
 }

@@ -13,7 +13,7 @@ mod render;
 
 use artifact::{Artifact, Vocabulary};
 use attend_artifact::vocabulary::Tokenizer;
-use attend_program::{end, output, say};
+use attend_program::{Error, Result, end, output};
 use clap::Parser;
 use polars::prelude::{DataFrame, PolarsError};
 use serde_json::{Value, json};
@@ -36,36 +36,12 @@ struct Args {
     json: bool,
 }
 
-/// What went wrong, by exit code.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    /// A folder or file is not what it should be (3).
-    #[error("{0}")]
-    Input(String),
-    /// A table could not be computed (1).
-    #[error("{0}")]
-    Tables(#[from] PolarsError),
-    /// Standard output could not be written (1).
-    #[error("{0}")]
-    Output(#[from] std::io::Error),
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
-    end::with(|| match run(&args) {
-        Ok(()) => 0,
-        Err(error) => {
-            say!("error: {error}");
-            if matches!(error, Error::Input(_)) {
-                3
-            } else {
-                1
-            }
-        }
-    })
+    end::with(|| run(&args), "")
 }
 
-fn run(args: &Args) -> Result<(), Error> {
+fn run(args: &Args) -> Result<()> {
     let report = Report::of(args)?;
     if args.json {
         output::print_json(format!("{:#}", report.json()))?;
@@ -93,7 +69,7 @@ struct Coverage {
 }
 
 impl Report {
-    fn of(args: &Args) -> Result<Report, Error> {
+    fn of(args: &Args) -> Result<Report> {
         let dataset = Artifact::open(&args.dataset, "dataset")?;
         let vocabulary = match &args.vocabulary {
             Some(folder) => {
@@ -109,23 +85,26 @@ impl Report {
         let images = dataset.table("images.parquet", &["split", "image_id", "width", "height"])?;
         let captions = dataset.table("captions.parquet", &["split", "image_id", "caption"])?;
         let rejected = dataset.table("rejected.parquet", &["kind", "reason"])?;
-        let captions = questions::words(captions, tokenizer)?;
-        let coverage = match vocabulary {
-            Some((folder, vocabulary, artifact)) => Some(Coverage {
-                folder: folder.clone(),
-                same_dataset: artifact.made_from(&dataset),
-                splits: questions::coverage(&images, &captions, vocabulary.words())?,
-                vocabulary,
-            }),
-            None => None,
+        let answer = || {
+            let captions = questions::words(captions, tokenizer)?;
+            let coverage = match vocabulary {
+                Some((folder, vocabulary, artifact)) => Some(Coverage {
+                    folder: folder.clone(),
+                    same_dataset: artifact.made_from(&dataset),
+                    splits: questions::coverage(&images, &captions, vocabulary.words())?,
+                    vocabulary,
+                }),
+                None => None,
+            };
+            Ok(Report {
+                dataset: args.dataset.clone(),
+                splits: questions::splits(&images, &captions)?,
+                sizes: questions::sizes(&images)?,
+                rejected: questions::rejected(rejected)?,
+                coverage,
+            })
         };
-        Ok(Report {
-            dataset: args.dataset.clone(),
-            splits: questions::splits(&images, &captions)?,
-            sizes: questions::sizes(&images)?,
-            rejected: questions::rejected(rejected)?,
-            coverage,
-        })
+        answer().map_err(|e: PolarsError| Error::internal(e))
     }
 
     fn json(&self) -> Value {
@@ -150,13 +129,13 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!("data set {}\n\n", self.dataset.display());
-        text += &render::table(&self.splits);
+        text += &format!("{}\n", render::table(&self.splits));
         text += "\nphotographs, in pixels\n\n";
-        text += &render::table(&self.sizes);
+        text += &format!("{}\n", render::table(&self.sizes));
         text += "\nleft out by ingest\n\n";
         text += &match self.rejected.height() {
             0 => "  nothing\n".to_owned(),
-            _ => render::table(&self.rejected),
+            _ => format!("{}\n", render::table(&self.rejected)),
         };
         if let Some(coverage) = &self.coverage {
             text += &format!(
@@ -169,7 +148,7 @@ impl Report {
                     false => " (counted on another data set)",
                 }
             );
-            text += &render::table(&coverage.splits);
+            text += &format!("{}\n", render::table(&coverage.splits));
         }
         text
     }

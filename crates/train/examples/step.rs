@@ -12,8 +12,9 @@
     reason = "a tool for the benchmark"
 )]
 
+use attend_artifact::model::{DecoderConfig, ModelCard};
+use attend_model::Reading;
 use attend_model::weights::{self, StateDict};
-use attend_model::{DecoderConfig, ModelCard, Reading};
 use attend_train::config::Config;
 use attend_train::data::Batch;
 use attend_train::network::Network;
@@ -66,9 +67,8 @@ fn main() {
     };
     let mut network = match config.encoder.weights.as_str() {
         "" => Network::on_features(card, config, settings.native, PathBuf::new(), device),
-        weights => Network::on_pixels(card, config, Some(Path::new(weights)), device),
-    }
-    .unwrap();
+        weights => Network::on_pixels(card, config, Some(Path::new(weights)), device).unwrap(),
+    };
     network.start_from(&decoder).unwrap();
     let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor.to_kind(Kind::Int64)).unwrap();
     let batches: Vec<Batch> = (0..)

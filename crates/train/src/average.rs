@@ -4,12 +4,11 @@
 //! The epochs of one run near its end lie in one valley; their mean is often better than
 //! each of them and never costs more to run.
 
+use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::staging::apart;
-use attend_artifact::{Artifact, At, Error, Input, Manifest, Result, Staging, digest_file, model};
-use attend_model::ModelCard;
+use attend_artifact::{Artifact, At, Error, Manifest, Result, Staging, model};
 use attend_model::weights::{self, StateDict};
 use clap::Parser;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
@@ -34,31 +33,38 @@ pub struct Args {
 /// [`Error::Input`] where a checkpoint is missing, [`Error::Refused`] where they are not
 /// of one kind.
 pub fn average(args: &Args) -> Result<()> {
-    let mut folders = Vec::new();
+    let mut checkpoints = Vec::new();
     for path in &args.checkpoints {
-        folders.extend(checkpoints(path)?);
+        let found = Checkpoint::epochs(path)?;
+        if found.is_empty() {
+            return Err(Error::input(format!(
+                "{}: neither a checkpoint's folder nor a model that keeps epochs (train.keep_last, train.keep_best)",
+                path.display()
+            )));
+        }
+        checkpoints.extend(found);
     }
-    let (Some(first), Some(_)) = (folders.first(), folders.get(1)) else {
+    let [first, _, ..] = &checkpoints[..] else {
         return Err(Error::input(format!(
             "{}: one checkpoint; two or more have a mean (train.keep_last, train.keep_best keep more)",
             args.checkpoints[0].display()
         )));
     };
     apart(&args.output, args.checkpoints.iter().map(PathBuf::as_path))?;
-    let mut card = ModelCard::read(first).map_err(Error::refused)?;
+    let mut card = first.card.clone();
     let mut decoder = Mean::default();
     let mut encoder = Mean::default();
     let mut draft = Manifest::draft("model", "attend-train", env!("CARGO_PKG_VERSION"));
-    if let Some(run) = first
+    if let Some(run) = (first.folder)
         .ancestors()
         .nth(2)
         .and_then(|root| Artifact::open(root).ok())
     {
         draft.inputs = run.manifest.inputs;
     }
-    for (n, folder) in folders.iter().enumerate() {
-        model::check(folder, &model::DESCRIBING)?;
-        let other = ModelCard::read(folder).map_err(Error::refused)?;
+    for (n, checkpoint) in checkpoints.iter().enumerate() {
+        checkpoint.check()?;
+        let other = &checkpoint.card;
         let same = |card: &ModelCard| {
             (
                 card.encoder.clone(),
@@ -66,74 +72,43 @@ pub fn average(args: &Args) -> Result<()> {
                 card.vocabulary_blake3.clone(),
             )
         };
-        if same(&other) != same(&card) {
+        if same(other) != same(&card) {
             return Err(Error::refused(format!(
                 "{}: other sizes or another vocabulary than {}",
-                folder.display(),
-                first.display()
+                checkpoint.folder.display(),
+                first.folder.display()
             )));
         }
         if other.encoder_blake3 != card.encoder_blake3 {
             card.encoder_blake3 = String::new();
         }
-        let path = folder.join("decoder.safetensors");
-        decoder.add(&path)?;
-        encoder.add(&folder.join("encoder.safetensors"))?;
-        let input = Input {
-            kind: "checkpoint".into(),
-            digest: digest_file(&path)?,
-        };
-        draft.inputs.insert(format!("checkpoint-{n}"), input);
-        tracing::info!("{}", folder.display());
+        decoder.add(&checkpoint.decoder())?;
+        encoder.add(&checkpoint.encoder())?;
+        let name = format!("checkpoint-{n}");
+        draft.inputs.insert(name, checkpoint.input()?);
+        tracing::info!("{}", checkpoint.folder.display());
     }
     let staging = Staging::open_with(&args.output, draft, args.discard)?;
-    let put = |name: &str, write: &dyn Fn(&Path) -> Result<()>| {
-        let name = format!("checkpoints/best/{name}");
-        write(&staging.path(&name)?)?;
-        staging.done(&name, None)
-    };
-    let copy = |from: PathBuf| move |path: &Path| std::fs::copy(&from, path).map(drop).at(path);
-    put("vocab.json", &copy(first.join("vocab.json")))?;
-    if card.encoder_blake3.is_empty() {
-        put("encoder.safetensors", &|path| encoder.write(path))?;
-    } else {
-        // A frozen encoder is the same in all of them, to the byte.
-        put(
-            "encoder.safetensors",
-            &copy(first.join("encoder.safetensors")),
-        )?;
+    let best = format!("{}/best", model::CHECKPOINTS);
+    model::write(
+        &staging.folder().join(&best),
+        &card,
+        &first.words(),
+        |new| {
+            decoder.write(&new.join(model::DECODER))?;
+            let path = new.join(model::ENCODER);
+            match card.encoder_blake3.is_empty() {
+                true => encoder.write(&path),
+                // A frozen encoder is the same in all of them, to the byte.
+                false => std::fs::copy(first.encoder(), &path).map(drop).at(&path),
+            }
+        },
+    )?;
+    for name in [model::CARD].iter().chain(&model::DESCRIBING) {
+        staging.done(&format!("{best}/{name}"), None)?;
     }
-    put("decoder.safetensors", &|path| decoder.write(path))?;
-    let json = serde_json::to_string_pretty(&card).map_err(Error::internal)?;
-    put(model::CARD, &|path| {
-        std::fs::write(path, &json).at(path)?;
-        model::seal(path.parent().unwrap_or(path), &BTreeMap::new())
-    })?;
-    staging.commit(&[("checkpoints", folders.len() as u64)])?;
+    staging.commit(&[("checkpoints", checkpoints.len() as u64)])?;
     Ok(())
-}
-
-/// The checkpoints that a path means.
-fn checkpoints(path: &Path) -> Result<Vec<PathBuf>> {
-    if path.join("model.json").is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let folder = path.join("checkpoints");
-    let mut epochs = Vec::new();
-    for entry in std::fs::read_dir(&folder).into_iter().flatten() {
-        let entry = entry.at(&folder)?;
-        if entry.file_name().to_string_lossy().starts_with("epoch-") {
-            epochs.push(entry.path());
-        }
-    }
-    epochs.sort();
-    match epochs.is_empty() {
-        true => Err(Error::input(format!(
-            "{}: neither a checkpoint's folder nor a model that keeps epochs (train.keep_last, train.keep_best)",
-            path.display()
-        ))),
-        false => Ok(epochs),
-    }
 }
 
 /// The mean of files of weights, in f64.

@@ -1,10 +1,10 @@
-//! Checkpoint folders: safetensors and JSON, replaced whole or not at all.
+//! What the trainer puts into checkpoints, and where a run stands.
 
 use crate::metrics::Lengths;
+use attend_artifact::model::ModelCard;
 use attend_artifact::{At, Error, Result, model};
 use attend_model::weights::{self, StateDict};
 use serde::{Deserialize, Serialize};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Where a run stands: with the weights and the optimizer's moments, all that
@@ -54,11 +54,11 @@ impl Default for State {
 }
 
 /// What a checkpoint is made of.
-pub struct Checkpoint<'a> {
+pub struct Contents<'a> {
     /// Where the run stands.
     pub state: &'a State,
     /// Contents of `model.json`.
-    pub card: &'a attend_model::ModelCard,
+    pub card: &'a ModelCard,
     /// The decoder's weights.
     pub decoder: StateDict,
     /// The encoder's weights, or the file to take them from.
@@ -77,56 +77,35 @@ pub enum EncoderWeights {
     Tensors(StateDict),
 }
 
-impl Checkpoint<'_> {
+impl Contents<'_> {
     /// Writes the checkpoint into `folder`, instead of the one that is there.
     ///
     /// # Errors
     /// [`Error::Internal`] from the disk; the old checkpoint stays then.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        let new = folder.with_extension("new");
-        remove(&new)?;
-        std::fs::create_dir_all(&new).at(&new)?;
-        let json = serde_json::to_string_pretty(self.card).map_err(Error::internal)?;
-        write(&new.join("model.json"), &json)?;
-        let vocabulary = new.join("vocab.json");
-        std::fs::copy(self.vocabulary, &vocabulary).at(&vocabulary)?;
-        tensors(&new.join("decoder.safetensors"), &self.decoder)?;
-        let encoder = new.join("encoder.safetensors");
+        model::write(folder, self.card, self.vocabulary, |new| self.put(new))
+    }
+
+    fn put(&self, new: &Path) -> Result<()> {
+        let tensors = |name: &str, dict: &StateDict| {
+            weights::write(&new.join(name), dict).map_err(Error::internal)
+        };
+        tensors(model::DECODER, &self.decoder)?;
         match &self.encoder {
-            EncoderWeights::Tensors(dict) => tensors(&encoder, dict)?,
+            EncoderWeights::Tensors(dict) => tensors(model::ENCODER, dict)?,
             EncoderWeights::File(file) => {
+                let encoder = new.join(model::ENCODER);
                 if std::fs::hard_link(file, &encoder).is_err() {
                     std::fs::copy(file, &encoder).at(&encoder)?;
                 }
             }
         }
         if let Some(optimizer) = &self.optimizer {
-            tensors(&new.join("optimizer.safetensors"), optimizer)?;
+            tensors(model::OPTIMIZER, optimizer)?;
         }
-        write(
-            &new.join("state.json"),
-            &serde_json::to_string_pretty(self.state).map_err(Error::internal)?,
-        )?;
-        let known = match &self.encoder {
-            EncoderWeights::File(_) => &self.card.encoder_blake3,
-            EncoderWeights::Tensors(_) => "",
-        };
-        let known = (!known.is_empty()).then(|| ("encoder.safetensors".into(), known.into()));
-        model::seal(&new, &known.into_iter().collect())?;
-        for entry in std::fs::read_dir(&new).at(&new)? {
-            let path = entry.at(&new)?.path();
-            File::open(&path)
-                .and_then(|file| file.sync_all())
-                .at(&path)?;
-        }
-        File::open(&new).and_then(|file| file.sync_all()).at(&new)?;
-        let old = folder.with_extension("old");
-        remove(&old)?;
-        if folder.exists() {
-            std::fs::rename(folder, &old).at(folder)?;
-        }
-        std::fs::rename(&new, folder).at(folder)?;
-        remove(&old)
+        let path = new.join(model::STATE);
+        let state = serde_json::to_string_pretty(self.state).map_err(Error::internal)?;
+        std::fs::write(&path, state + "\n").at(&path)
     }
 }
 
@@ -135,17 +114,19 @@ impl Checkpoint<'_> {
 /// # Errors
 /// [`Error::Internal`] from the disk, [`Error::Refused`] where it is damaged.
 pub fn read(folder: &Path) -> Result<Option<State>> {
-    let path = folder.join("state.json");
+    let path = folder.join(model::STATE);
     if !path.exists() {
         return Ok(None);
     }
-    let files = [
-        "decoder.safetensors",
-        "encoder.safetensors",
-        "optimizer.safetensors",
-        "state.json",
-    ];
-    model::check(folder, &files)?;
+    model::check(
+        folder,
+        &[
+            model::DECODER,
+            model::ENCODER,
+            model::OPTIMIZER,
+            model::STATE,
+        ],
+    )?;
     let text = std::fs::read(&path).at(&path)?;
     let state = serde_json::from_slice(&text).map_err(|e| {
         Error::refused(format!(
@@ -154,71 +135,6 @@ pub fn read(folder: &Path) -> Result<Option<State>> {
         ))
     })?;
     Ok(Some(state))
-}
-
-/// The checkpoint of a finished epoch, counted from 1, of the model in `folder`.
-pub fn of_epoch(folder: &Path, epoch: usize) -> PathBuf {
-    folder.join(format!("checkpoints/epoch-{epoch:05}"))
-}
-
-/// Brings back, among the checkpoints of the model in `folder`, those whose process died
-/// between the two renames of [`Checkpoint::save`].
-///
-/// # Errors
-/// [`Error::Internal`] from the disk.
-pub fn recover(folder: &Path) -> Result<()> {
-    for old in entries(&folder.join("checkpoints"))? {
-        let whole = old.with_extension("");
-        if old.extension().is_some_and(|end| end == "old") && !whole.exists() {
-            std::fs::rename(&old, &whole).at(&old)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes from the model in `folder` all but the checkpoints `best`, `last` and those of the `kept`
-/// epochs: what a process that died has left of others.
-///
-/// # Errors
-/// [`Error::Internal`] from the disk.
-pub fn tidy(folder: &Path, kept: &[usize]) -> Result<()> {
-    let kept: Vec<PathBuf> = kept.iter().map(|epoch| of_epoch(folder, *epoch)).collect();
-    let checkpoints = folder.join("checkpoints");
-    let always = ["best", "last"].map(|name| checkpoints.join(name));
-    for path in entries(&checkpoints)? {
-        if always.contains(&path) || kept.contains(&path) {
-            continue;
-        }
-        match path.is_dir() {
-            true => remove(&path)?,
-            false => std::fs::remove_file(&path).at(&path)?,
-        }
-    }
-    Ok(())
-}
-
-/// What is in a folder that need not be there.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let entries = folder.read_dir().at(folder)?;
-    entries.map(|entry| Ok(entry.at(folder)?.path())).collect()
-}
-
-fn tensors(path: &Path, dict: &StateDict) -> Result<()> {
-    weights::write(path, dict).map_err(Error::internal)
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, format!("{text}\n")).at(path)
-}
-
-fn remove(folder: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).at(folder),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

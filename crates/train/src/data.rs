@@ -8,8 +8,9 @@ use attend_artifact::shard::{Dtype, will_need};
 use attend_artifact::vocabulary::EncodedRecord;
 use attend_artifact::{Error, Result};
 use attend_image::Photograph;
+use attend_model::gather;
 use std::collections::HashMap;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// Where an image's numbers come from.
 pub enum Source {
@@ -184,27 +185,18 @@ impl Data {
             will_need(row);
             rows.push(row);
         }
-        let bytes = rows.concat();
-        let n = images.len() as i64;
-        let (shape, kind) = match &self.source {
+        let (shape, dtype) = match &self.source {
             Source::Features(features) => {
-                let kind = if features.dtype() == Dtype::F16 {
-                    Kind::Half
-                } else {
-                    Kind::Float
-                };
                 let [height, width] = features.grid();
-                (
-                    vec![n, (height * width) as i64, features.channels() as i64],
-                    kind,
-                )
+                (vec![height * width, features.channels()], features.dtype())
             }
             Source::Pixels => {
                 let [height, width] = self.dataset.image_size();
-                (vec![n, 3, height as i64, width as i64], Kind::Uint8)
+                (vec![3, height, width], Dtype::U8)
             }
         };
-        Tensor::f_from_data_size(&bytes, &shape, kind).map_err(Error::internal)
+        let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
+        gather(&rows, &shape, dtype).map_err(Error::internal)
     }
 
     /// Puts a step's data together.

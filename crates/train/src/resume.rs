@@ -4,7 +4,7 @@
 use crate::checkpoint::{self, State};
 use crate::config::{NotFinite, Schedule, Train};
 use crate::metrics::{EVENTS, LINES};
-use attend_artifact::{Artifact, At, Result};
+use attend_artifact::{Artifact, At, Result, model};
 use std::path::Path;
 
 /// Whether a run with the parameters of `train` comes to the state that is in `folder`,
@@ -12,7 +12,7 @@ use std::path::Path;
 /// otherwise. It does where they say how long it lasts, what it keeps, or what is done
 /// about a thing that has not happened.
 pub fn extends(train: &Train, folder: &Path, changed: &[&str]) -> bool {
-    let found = checkpoint::recover(folder);
+    let found = model::recover(folder);
     let state = match found.and_then(|()| checkpoint::read(&folder.join("checkpoints/last"))) {
         Ok(Some(state)) => state,
         // Nothing has been learnt yet.
@@ -28,7 +28,7 @@ pub fn extends(train: &Train, folder: &Path, changed: &[&str]) -> bool {
     let kept = kept(train, &state);
     changed.iter().all(harmless)
         && !is_past_the_end(train, &state)
-        && (kept.iter()).all(|epoch| checkpoint::of_epoch(folder, *epoch).exists())
+        && (kept.iter()).all(|epoch| model::epoch(folder, *epoch).exists())
 }
 
 /// Whether a run that ends where `train` says would have ended before this state.
@@ -70,11 +70,11 @@ pub fn kept(train: &Train, state: &State) -> Vec<usize> {
 /// # Errors
 /// [`attend_artifact::Error::Refused`] where the model is damaged,
 /// [`attend_artifact::Error::Internal`] from the disk.
-pub fn take_over(model: &Path, folder: &Path) -> Result<()> {
-    let model = Artifact::open(model)?;
-    model.verify()?;
+pub fn take_over(before: &Path, folder: &Path) -> Result<()> {
+    let before = Artifact::open(before)?;
+    before.verify()?;
     let last = folder.join("checkpoints/last.new");
-    for file in &model.manifest.files {
+    for file in &before.manifest.files {
         let to = match file.name.strip_prefix("checkpoints/last/") {
             Some(name) => last.join(name),
             None => folder.join(&file.name),
@@ -82,7 +82,7 @@ pub fn take_over(model: &Path, folder: &Path) -> Result<()> {
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent).at(parent)?;
         }
-        let from = model.root.join(&file.name);
+        let from = before.root.join(&file.name);
         let _ = std::fs::remove_file(&to);
         // The metrics grow in their place; checkpoints are replaced as a whole.
         let grows = [LINES, EVENTS].contains(&file.name.as_str());
@@ -90,7 +90,7 @@ pub fn take_over(model: &Path, folder: &Path) -> Result<()> {
             std::fs::copy(&from, &to).at(&to)?;
         }
     }
-    std::fs::rename(&last, folder.join("checkpoints/last")).at(&last)
+    model::swap(&folder.join("checkpoints/last"))
 }
 
 #[cfg(test)]

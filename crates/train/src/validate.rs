@@ -6,9 +6,9 @@ use crate::data::Data;
 use crate::network::Network;
 use attend_artifact::vocabulary::{Tokenizer, Vocabulary};
 use attend_artifact::{Error, Result, check_interrupt, progress};
+use attend_describe::{Description, Search};
 use attend_figure::Figure;
 use attend_metrics::{Corpus, Metric, Score, Scorer};
-use attend_model::{SearchOptions, beam_search};
 use image::RgbImage;
 
 /// Images that are captioned at a time.
@@ -75,9 +75,7 @@ pub struct Validation {
 pub struct Sample {
     /// Index of the image.
     pub image: usize,
-    words: Vec<String>,
-    alphas: Vec<Vec<f32>>,
-    grid: [usize; 2],
+    description: Description,
 }
 
 impl Sample {
@@ -90,9 +88,9 @@ impl Sample {
         let figure = Figure {
             photograph: &photograph,
             title: &data.image(self.image).file_name,
-            words: &self.words,
-            alphas: &self.alphas,
-            grid: self.grid,
+            words: &self.description.words,
+            alphas: &self.description.alphas,
+            grid: self.description.grid,
         };
         figure.draw()
     }
@@ -117,37 +115,26 @@ pub fn validate(
     judge: &Judge,
     train: &Train,
 ) -> Result<Validation> {
-    let options = SearchOptions {
-        beam: train.validation_beam,
+    let search = Search {
         max_length: train.max_length,
-        start: vocabulary.start(),
-        end: vocabulary.end(),
-        pad: vocabulary.pad(),
-        unk: Some(vocabulary.unk()),
+        ..Search::default()
     };
     let bar = progress("validate", "images", data.validation.len() as u64);
     let (mut captions, mut samples) = (Vec::new(), Vec::new());
     for images in data.validation.chunks(BATCH) {
         check_interrupt()?;
         let projected = network.look(&data.gather(images)?);
-        let hypotheses = beam_search(&network.decoder, &projected, &options);
-        for (image, of_image) in images.iter().zip(&hypotheses) {
-            if let Some(best) = of_image.first().filter(|_| samples.len() < SAMPLES) {
-                let word = |id: &i64| vocabulary.word(*id).unwrap_or_default().to_owned();
+        let models = [(network.decoder.as_ref(), &projected)];
+        let described = search.describe(&models, vocabulary, train.validation_beam);
+        for (image, description) in images.iter().zip(described) {
+            captions.push(description.caption());
+            if samples.len() < SAMPLES {
                 samples.push(Sample {
                     image: *image,
-                    words: best.tokens.iter().map(word).collect(),
-                    alphas: best.alphas.clone(),
-                    grid: projected.grid.map(|n| n as usize),
+                    description,
                 });
             }
         }
-        captions.extend(hypotheses.iter().map(|of_image| {
-            of_image
-                .first()
-                .map(|best| vocabulary.decode(&best.tokens))
-                .unwrap_or_default()
-        }));
         bar.inc(images.len() as u64);
     }
     bar.finish();

@@ -1,7 +1,8 @@
 //! Training in f16: its scale is kept, and a step that overflows leaves all as it was.
 #![allow(clippy::unwrap_used)]
 
-use attend_model::{DecoderConfig, ModelCard, Reading};
+use attend_artifact::model::{DecoderConfig, ModelCard};
+use attend_model::Reading;
 use attend_train::config::{Config, Precision};
 use attend_train::data::Batch;
 use attend_train::network::Network;
@@ -28,7 +29,7 @@ fn network() -> Network {
         vocabulary_blake3: String::new(),
         encoder_blake3: String::new(),
     };
-    Network::on_features(card, &config, [2, 2], PathBuf::new(), Device::Cpu).unwrap()
+    Network::on_features(card, &config, [2, 2], PathBuf::new(), Device::Cpu)
 }
 
 /// A multiple of the loss whose gradients are infinite in f16 at first.

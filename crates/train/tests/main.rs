@@ -6,7 +6,7 @@ use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, cells, normalise, weights};
+use attend_model::{Arch, EncoderConfig, LastStage, encoder, weights};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -160,7 +160,7 @@ fn write_features(folder: &Path, dataset: &Path) {
         ..EncoderConfig::default()
     };
     let vars = nn::VarStore::new(Device::Cpu);
-    let encoder = Encoder::new(&vars.root(), &config);
+    let encoder = encoder::new(&vars.root(), &config);
     let dataset = Dataset::open(&dataset).unwrap();
     for split in ["train", "val"] {
         let name = format!("shards/{split}-00000.arrow");
@@ -171,8 +171,8 @@ fn write_features(folder: &Path, dataset: &Path) {
         for image in dataset.split(split).unwrap() {
             let size = [1, 3, SIZE as i64, SIZE as i64];
             let pixels = dataset.pixels(image).unwrap();
-            let pixels = normalise(&Tensor::from_data_size(pixels, &size, Kind::Uint8));
-            let features = no_grad(|| cells(&encoder.forward(&pixels, false)));
+            let pixels = Tensor::from_data_size(pixels, &size, Kind::Uint8);
+            let features = no_grad(|| encoder.encode(&pixels, false, Kind::Float).cells);
             let numbers = Vec::<f32>::try_from(features.reshape([-1])).unwrap();
             let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_ne_bytes()).collect();
             writer.push(image.image_id, &bytes).unwrap();
@@ -1169,7 +1169,7 @@ impl Foreign<'_> {
         staging.done(name, None).unwrap();
         std::fs::write(staging.path("encoder.json").unwrap(), self.encoder_json).unwrap();
         let vars = nn::VarStore::new(Device::Cpu);
-        Encoder::new(&vars.root(), &self.weights);
+        encoder::new(&vars.root(), &self.weights);
         let path = staging.path("encoder.safetensors").unwrap();
         weights::write(&path, &vars.variables().into_iter().collect()).unwrap();
         for name in ["encoder.json", "encoder.safetensors"] {

@@ -5,9 +5,10 @@ use arrow::array::{
 };
 use arrow::compute::filter;
 use attend_artifact::dataset::RejectedRecord;
+use attend_artifact::ledger::Reason;
 use attend_artifact::record::column;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -106,20 +107,14 @@ impl Tally {
             return Err(Error::internal("captions have other columns"));
         };
         let (reason, detail) = match words {
-            0 => ("wordless", "no word in it".to_owned()),
+            0 => (Reason::Wordless, "no word in it".to_owned()),
             _ => (
-                "too-long",
+                Reason::TooLong,
                 format!("{words} words, more than vocab.max_length = {max_length}"),
             ),
         };
-        self.rejected.push(RejectedRecord {
-            kind: "caption".into(),
-            id,
-            image_id,
-            file_name: String::new(),
-            reason: reason.into(),
-            detail,
-        });
+        self.rejected
+            .push(RejectedRecord::caption(id, image_id, "", reason, detail));
         Ok(())
     }
 

@@ -12,9 +12,9 @@ mod words;
 use attend_artifact::dataset::{CaptionRecord, RejectedRecord};
 use attend_artifact::record::Table;
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
-use attend_artifact::{
-    Error, InputSpec, Parts, Record, Result, Stage, StageSpec, check_interrupt, stage,
-};
+use attend_artifact::{InputSpec, Record, Stage, StageSpec, stage};
+use attend_program::describe::Parts;
+use attend_program::{Error, Result, check_interrupt};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 

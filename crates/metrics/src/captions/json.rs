@@ -1,6 +1,7 @@
 //! JSON and JSON Lines.
 
-use super::{CAPTIONS, IDS, Id, LAST_ID, NAMES, Places, Row, Rows, SPLIT, rank};
+use super::id::Id;
+use super::row::{CAPTIONS, IDS, LAST_ID, NAMES, Places, Row, Rows, SPLIT, rank};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;

@@ -1,8 +1,9 @@
 //! Recognises a file by its content.
 
+use super::file::File;
 use super::id::photograph;
+use super::row::{CAPTIONS, IDS, NAMES, rank};
 use super::table::{self, Layout};
-use super::{CAPTIONS, File, IDS, NAMES, rank};
 use crate::Error;
 
 /// A form of file that holds captions, with the file's text.

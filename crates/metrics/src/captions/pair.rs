@@ -1,6 +1,8 @@
 //! Finds the references that each result is compared with.
 
-use super::{Captions, Id, Image, Places, id};
+use super::id::{self, Id};
+use super::image::{Captions, Image};
+use super::row::Places;
 use crate::Error;
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 //! Tables: CSV and similar forms, with a header, or without one if the first column can
 //! only be an image's id.
 
-use super::id::photograph;
-use super::{CAPTIONS, IDS, Id, LAST_ID, NAMES, Row, SPLIT, rank};
+use super::id::{Id, photograph};
+use super::row::{CAPTIONS, IDS, LAST_ID, NAMES, Row, SPLIT, rank};
 use csv::{ReaderBuilder, StringRecord};
 use std::borrow::Cow;
 
@@ -111,6 +111,10 @@ fn lacking(fields: &[&str]) -> Option<(&'static str, Vec<&'static str>)> {
 }
 
 /// The line number and fields of each record, without records of blank fields.
+#[expect(
+    clippy::expect_used,
+    reason = "the reader takes records of any length, and its text has nothing else to refuse"
+)]
 fn records(
     text: &str,
     delimiter: u8,
@@ -122,14 +126,12 @@ fn records(
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    // The reader can't fail: the text is UTF-8 and in memory.
-    let records = reader.into_records().map_while(Result::ok);
+    let records = reader.into_records();
+    let records = records.map(|record| record.expect("the text is UTF-8 and in memory"));
     let records = records.filter(|record| record.iter().any(|field| !field.trim().is_empty()));
     records.map(|record| {
-        let line = record
-            .position()
-            .map_or(0, |position| position.line() as usize);
-        (line, record)
+        let position = record.position().expect("it was read");
+        (position.line() as usize, record)
     })
 }
 

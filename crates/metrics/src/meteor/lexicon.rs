@@ -2,8 +2,8 @@
 //! per pair of words.
 
 use super::file::Data;
-use super::matching::Span;
 use super::normalise;
+use super::span::Span;
 use super::tables::{Paraphrases, Sets};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashMap;

@@ -1,6 +1,7 @@
 //! Finds the words and phrases of two captions that may be matched.
 
 use super::lexicon::{Lexicon, Sentence, Word};
+use super::span::Span;
 
 /// The matchers, in the order in which they run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,23 +27,6 @@ impl Match {
             hypothesis,
             reference,
         }
-    }
-}
-
-/// A run of consecutive words.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub start: usize,
-    pub length: usize,
-}
-
-impl Span {
-    fn word(start: usize) -> Span {
-        Span { start, length: 1 }
-    }
-
-    pub fn range(self) -> std::ops::Range<usize> {
-        self.start..self.start + self.length
     }
 }
 

@@ -61,12 +61,14 @@ mod lexicon;
 mod matching;
 mod normalise;
 mod place;
+mod span;
 mod statistics;
 mod tables;
 
 pub use file::Data;
 
 use crate::Corpus;
+use crate::parallel::{cores, in_parts};
 use lexicon::{Lexicon, Sentence};
 use serde::{Deserialize, Serialize};
 use statistics::Statistics;
@@ -102,7 +104,7 @@ impl Corpus {
     /// threads. A core scores some thousands of images per second.
     pub fn meteor(&self, data: &Data, done: impl Fn() + Sync) -> Meteor {
         let words = self.words.list();
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut lexicon = Lexicon::new(data);
             let of_image = |image: usize| {
                 let line = |caption: &[u32]| {
@@ -128,6 +130,10 @@ impl Corpus {
 }
 
 /// The statistics for the reference with the highest score, the first of equals.
+#[expect(
+    clippy::expect_used,
+    reason = "a corpus has a reference for each image"
+)]
 fn best(
     hypothesis: &str,
     references: impl Iterator<Item = String>,
@@ -146,7 +152,7 @@ fn best(
             }
         }
     }
-    best.map(|(_, statistics)| statistics).unwrap_or_default()
+    best.expect("a reference").1
 }
 
 fn compare(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Statistics {

@@ -2,6 +2,7 @@
 
 use super::lexicon::{Lexicon, Sentence};
 use super::matching::Match;
+use super::span::Span;
 
 /// Weight of precision relative to recall.
 const ALPHA: f64 = 0.85;
@@ -138,7 +139,7 @@ impl Side {
 /// Number of runs of matches that are contiguous and in the same order on both sides.
 fn chunks(alignment: &[Match]) -> u64 {
     let continues = |a: &Match, b: &Match| {
-        let follows = |a: super::matching::Span, b: super::matching::Span| a.range().end == b.start;
+        let follows = |a: Span, b: Span| a.range().end == b.start;
         follows(a.hypothesis, b.hypothesis) && follows(a.reference, b.reference)
     };
     alignment.chunk_by(continues).count() as u64

@@ -2,7 +2,7 @@
 //! each. This makes its rules an automaton over bytes, and a caption in ASCII is its own
 //! sequence of classes.
 
-use regex_syntax::hir::HirKind;
+use regex_syntax::hir::{Hir, HirKind};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
@@ -54,10 +54,12 @@ pub(super) fn class(c: char) -> u8 {
 }
 
 /// Classes of the characters of the basic multilingual plane.
+#[expect(clippy::expect_used, reason = "the names of classes are constants")]
 static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut table = vec![0x80 + CLASSES.len() as u8 - 1; 1 << 16];
     let mut put = |name: &str, ranges: &[RangeInclusive<u32>]| {
-        let class = CLASSES.iter().position(|n| *n == name).unwrap_or(0) as u8;
+        let class = CLASSES.iter().position(|n| *n == name);
+        let class = class.expect("one of the classes") as u8;
         for code in ranges.iter().cloned().flatten() {
             if let Some(cell) = table.get_mut(code as usize) {
                 *cell = 0x80 + class;
@@ -86,17 +88,16 @@ static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// Ranges of a Unicode class, given as a regular expression.
+#[expect(clippy::panic, reason = "the classes are constants")]
 fn unicode(class: &str) -> Vec<RangeInclusive<u32>> {
-    let Ok(hir) = regex_syntax::parse(class) else {
-        return Vec::new();
-    };
-    match hir.kind() {
-        HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => class
+    let hir = regex_syntax::parse(class);
+    match hir.as_ref().map(Hir::kind) {
+        Ok(HirKind::Class(regex_syntax::hir::Class::Unicode(class))) => class
             .ranges()
             .iter()
             .map(|range| range.start() as u32..=range.end() as u32)
             .collect(),
-        _ => Vec::new(),
+        _ => panic!("{class} is no class of Unicode"),
     }
 }
 

@@ -50,12 +50,14 @@ pub(super) fn expand(pattern: &str) -> String {
     out
 }
 
+#[expect(clippy::expect_used, reason = "the names are constants of the rules")]
 fn named(name: &str) -> String {
     if let Some(class) = CLASSES.iter().position(|known| *known == name) {
         return format!("\\x{:02X}", 0x80 + class);
     }
     let part = PARTS.iter().find(|(known, _)| *known == name);
-    part.map_or_else(String::new, |(_, part)| format!("({})", expand(part)))
+    let (_, part) = part.expect("a rule names classes and parts only");
+    format!("({})", expand(part))
 }
 
 fn without_case(c: char) -> String {

@@ -25,8 +25,12 @@ static AUTOMATA: LazyLock<[DFA; 2]> = LazyLock::new(|| {
     ]
 });
 
+#[expect(
+    clippy::expect_used,
+    reason = "the patterns are constants of the rules"
+)]
 fn automaton(patterns: &[String], one_by_one: bool) -> DFA {
-    let built = DFA::builder()
+    DFA::builder()
         .configure(
             DFA::config()
                 .match_kind(MatchKind::All)
@@ -35,9 +39,8 @@ fn automaton(patterns: &[String], one_by_one: bool) -> DFA {
         )
         .syntax(syntax::Config::new().unicode(false).utf8(false))
         .thompson(thompson::Config::new().utf8(false))
-        .build_many(patterns);
-    // The patterns are constants; a test builds them.
-    built.unwrap_or_else(|_| DFA::never_match().unwrap_or_else(|_| unreachable!()))
+        .build_many(patterns)
+        .expect("every rule is a regular expression")
 }
 
 thread_local! {
@@ -157,16 +160,23 @@ fn bytes(text: &str, characters: usize) -> usize {
 }
 
 /// The rule with the longest match at the start of `classes`, and the match's length.
+#[expect(
+    clippy::expect_used,
+    reason = "the automaton may clear its cache as often as it likes, and the last rule matches any character"
+)]
 fn longest(cache: &mut Cache, classes: &[u8]) -> (usize, usize) {
     let input = Input::new(classes).anchored(Anchored::Yes);
-    match AUTOMATA[0].try_search_fwd(cache, &input) {
-        Ok(Some(found)) => (found.pattern().as_usize(), found.offset().max(1)),
-        // The last rule matches any character.
-        _ => (RULES.len() - 1, 1),
-    }
+    let found = AUTOMATA[0].try_search_fwd(cache, &input);
+    let found = found.expect("it never gives up");
+    let found = found.expect("a rule matches");
+    (found.pattern().as_usize(), found.offset().max(1))
 }
 
 /// The length of the token within a match of a rule with [`Context::Any`].
+#[expect(
+    clippy::expect_used,
+    reason = "the automaton may clear its cache as often as it likes, and what a rule matches is its token and what follows"
+)]
 fn head(cache: &mut Cache, rule: usize, matched: &[u8]) -> usize {
     let earlier = RULES[..rule].iter();
     let any = earlier.filter(|rule| matches!(rule.context, Context::Any(_)));
@@ -174,12 +184,13 @@ fn head(cache: &mut Cache, rule: usize, matched: &[u8]) -> usize {
     let mut is = |pattern: usize, part: &[u8]| {
         let anchored = Anchored::Pattern(PatternID::must(pattern));
         let found = AUTOMATA[1].try_search_fwd(cache, &Input::new(part).anchored(anchored));
-        matches!(found, Ok(Some(found)) if found.offset() == part.len())
+        let found = found.expect("it never gives up");
+        found.is_some_and(|found| found.offset() == part.len())
     };
     let ends = (1..matched.len()).rev();
     let mut ends =
         ends.filter(|&end| is(pattern + 1, &matched[end..]) && is(pattern, &matched[..end]));
-    ends.next().unwrap_or(matched.len())
+    ends.next().expect("a token and what follows")
 }
 
 /// How much of a match belongs to the token, and how much is consumed.

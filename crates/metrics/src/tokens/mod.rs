@@ -28,8 +28,9 @@ const PUNCTUATION: [&str; 13] = [
 /// assert_eq!(ptb("A man's T-shirt."), ["a", "man", "'s", "t-shirt"]);
 /// assert_eq!(ptb("It cannot (yet) fly"), ["it", "can", "not", "-lrb-", "yet", "-rrb-", "fly"]);
 /// ```
+#[expect(clippy::expect_used, reason = "each caption has its list of words")]
 pub fn ptb(caption: &str) -> Vec<String> {
-    ptb_lines(&[caption]).pop().unwrap_or_default()
+    ptb_lines(&[caption]).pop().expect("one caption")
 }
 
 /// The words of each caption if the captions are the lines of one file, as the COCO tool

@@ -1,0 +1,100 @@
+//! What a model is: contents of `model.json`.
+
+use super::encoder::EncoderConfig;
+use super::json::strict;
+use super::seal::SEAL;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Sizes of a decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DecoderConfig {
+    /// V: number of ids, specials included.
+    pub vocabulary: i64,
+    /// C: channels of the encoder's features.
+    pub channels: i64,
+    /// E: width of an embedding.
+    pub embedding: i64,
+    /// A: width of the attention network.
+    pub attention: i64,
+    /// H: width of the LSTM.
+    pub hidden: i64,
+    /// Share of h that is dropped before the last layer, in training.
+    pub dropout: f64,
+    /// Attention grid [height, width]; [0, 0] is the encoder's native grid.
+    pub grid: [i64; 2],
+}
+
+/// Contents of `model.json`, less the digests of the checkpoint's files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    /// The encoder's architecture.
+    pub encoder: EncoderConfig,
+    /// The decoder's sizes.
+    pub decoder: DecoderConfig,
+    /// Height and width of the images that it sees, in pixels.
+    pub image_size: [i64; 2],
+    /// BLAKE3 of the `vocab.json` that its ids are of.
+    pub vocabulary_blake3: String,
+    /// BLAKE3 of the encoder's weights that its features were made with; empty
+    /// where the encoder was trained with it.
+    pub encoder_blake3: String,
+}
+
+impl ModelCard {
+    /// The card in the object of a `model.json`.
+    ///
+    /// # Errors
+    /// Says what this version doesn't know, what is missing and must not be guessed, or
+    /// which size no model has.
+    pub(super) fn parse(mut json: Map<String, Value>) -> Result<ModelCard, String> {
+        json.remove(SEAL);
+        let card: ModelCard = strict(Value::Object(json))?;
+        card.check()?;
+        Ok(card)
+    }
+
+    /// Refuses sizes that would make libtorch fail or ask for absurd memory.
+    fn check(&self) -> Result<(), String> {
+        let DecoderConfig {
+            vocabulary,
+            channels,
+            embedding,
+            attention,
+            hidden,
+            dropout,
+            grid,
+        } = self.decoder;
+        let [height, width] = self.image_size;
+        let sizes = [
+            ("decoder.vocabulary", vocabulary, 1 << 20),
+            ("decoder.embedding", embedding, 1 << 13),
+            ("decoder.attention", attention, 1 << 13),
+            ("decoder.hidden", hidden, 1 << 13),
+            ("image_size[0]", height, 1 << 13),
+            ("image_size[1]", width, 1 << 13),
+        ];
+        if let Some((name, size, most)) = sizes
+            .iter()
+            .find(|(_, size, most)| !(1..=*most).contains(size))
+        {
+            return Err(format!("{name} = {size} is not in 1..={most}"));
+        }
+        if grid != [0, 0] && grid.iter().any(|n| !(1..=256).contains(n)) {
+            return Err(format!(
+                "decoder.grid = {grid:?} is neither [0, 0] nor in 1..=256"
+            ));
+        }
+        if !(0.0..=1.0).contains(&dropout) {
+            return Err(format!("decoder.dropout = {dropout} is not in 0..=1"));
+        }
+        if channels != self.encoder.channels() {
+            return Err(format!(
+                "decoder.channels = {channels}, but the encoder makes {}",
+                self.encoder.channels()
+            ));
+        }
+        Ok(())
+    }
+}

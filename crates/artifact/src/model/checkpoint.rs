@@ -1,0 +1,171 @@
+//! Finding, opening and checking a checkpoint.
+
+use super::card::ModelCard;
+use super::files::{CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, WORDS};
+use super::seal::Sealed;
+use crate::vocabulary::Vocabulary;
+use crate::{Artifact, At, Error, Input, Result, digest_file, manifest, staging};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// A checkpoint's folder whose `model.json` has been read. Its other files are opened by
+/// whoever needs them, after [`Checkpoint::check`].
+pub struct Checkpoint {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it is.
+    pub card: ModelCard,
+    sealed: Sealed,
+}
+
+impl Checkpoint {
+    /// Opens the checkpoint in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming `model.json` and what is wrong: it can't be read, holds
+    /// what this version doesn't know, lacks what must not be guessed, or has sizes that
+    /// no model has.
+    pub fn open(folder: &Path) -> Result<Checkpoint> {
+        let sealed = Sealed::read(folder)?;
+        let card = ModelCard::parse(sealed.card.clone())
+            .map_err(|why| Error::refused(format!("{}: {why}", folder.join(CARD).display())))?;
+        Ok(Checkpoint {
+            folder: folder.to_owned(),
+            card,
+            sealed,
+        })
+    }
+
+    /// Opens checkpoint `name` (`best`, `last`, `epoch-00007`) of a model artifact.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming a file that the artifact lacks, or as [`Checkpoint::open`].
+    pub fn of_artifact(model: &Artifact, name: &str) -> Result<Checkpoint> {
+        for file in [CARD].iter().chain(&DESCRIBING) {
+            model.file(&format!("{CHECKPOINTS}/{name}/{file}"))?;
+        }
+        Checkpoint::open(&model.root.join(CHECKPOINTS).join(name))
+    }
+
+    /// Opens the checkpoint that a user means by `path`: the folder itself, or checkpoint
+    /// `name` of the model artifact there, or, while the training is still running, of the
+    /// staging folder in which that artifact grows. `None` if none of them is there.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the artifact is no whole model, or as [`Checkpoint::open`].
+    pub fn find(path: &Path, name: &str) -> Result<Option<Checkpoint>> {
+        let [finished, growing] = places(path).map(|place| place.join(name));
+        let found = [path, finished.as_path(), growing.as_path()]
+            .into_iter()
+            .find(|folder| folder.join(CARD).is_file());
+        let Some(folder) = found else {
+            return Ok(None);
+        };
+        if folder == finished && path.join(manifest::FILE).exists() {
+            Artifact::open_kind(path, "model")?;
+        }
+        if folder == growing {
+            tracing::info!("the training is not finished: using {}", growing.display());
+        }
+        Checkpoint::open(folder).map(Some)
+    }
+
+    /// Opens the checkpoint that `path` is, or those of all epochs that the model there
+    /// keeps, finished or still in training, in order.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn epochs(path: &Path) -> Result<Vec<Checkpoint>> {
+        if path.join(CARD).is_file() {
+            return Ok(vec![Checkpoint::open(path)?]);
+        }
+        let mut epochs = Vec::new();
+        for place in places(path) {
+            for entry in std::fs::read_dir(&place).into_iter().flatten() {
+                let folder = entry.at(&place)?.path();
+                let name = folder.file_name().and_then(OsStr::to_str);
+                let is_epoch = name.is_some_and(|name| name.starts_with("epoch-"));
+                // While it is replaced, there are `epoch-00001.new` and `.old` for a moment.
+                if is_epoch && folder.extension().is_none() {
+                    epochs.push(folder);
+                }
+            }
+            if !epochs.is_empty() {
+                break;
+            }
+        }
+        epochs.sort();
+        epochs
+            .iter()
+            .map(|folder| Checkpoint::open(folder))
+            .collect()
+    }
+
+    /// Compares the files that describing takes with their digests in the `model.json`
+    /// that was opened.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the file that is missing or has changed;
+    /// [`Error::Interrupted`].
+    pub fn check(&self) -> Result<()> {
+        self.sealed.check(&DESCRIBING)
+    }
+
+    /// Reads its words.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if they are not those that the decoder was trained with.
+    pub fn vocabulary(&self) -> Result<Vocabulary> {
+        let path = self.words();
+        let digest = digest_file(&path).map_err(Error::refused)?;
+        if digest != self.card.vocabulary_blake3 {
+            return Err(Error::refused(format!(
+                "{}: BLAKE3 {digest} is not {}, the vocabulary that the checkpoint was trained with",
+                path.display(),
+                self.card.vocabulary_blake3
+            )));
+        }
+        let vocabulary = Vocabulary::read(&path)?;
+        if vocabulary.len() as i64 != self.card.decoder.vocabulary {
+            return Err(Error::refused(format!(
+                "{}: {} words, the decoder knows {}; train again",
+                path.display(),
+                vocabulary.len(),
+                self.card.decoder.vocabulary
+            )));
+        }
+        Ok(vocabulary)
+    }
+
+    /// The file of its words.
+    pub fn words(&self) -> PathBuf {
+        self.folder.join(WORDS)
+    }
+
+    /// The file of the encoder's weights.
+    pub fn encoder(&self) -> PathBuf {
+        self.folder.join(ENCODER)
+    }
+
+    /// The file of the decoder's weights.
+    pub fn decoder(&self) -> PathBuf {
+        self.folder.join(DECODER)
+    }
+
+    /// How the manifest of what is made from this checkpoint names it: by its decoder.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the file can't be read.
+    pub fn input(&self) -> Result<Input> {
+        Ok(Input {
+            kind: "checkpoint".into(),
+            digest: digest_file(&self.decoder())?,
+        })
+    }
+}
+
+/// Where the checkpoints of the model at `path` lie: of the finished one, and of the one
+/// that is still in training.
+fn places(path: &Path) -> [PathBuf; 2] {
+    [path.to_owned(), staging::folder_of(path)].map(|model| model.join(CHECKPOINTS))
+}

@@ -1,0 +1,152 @@
+//! The digests by which a checkpoint that lies anywhere is known to be whole.
+//!
+//! Beside what the model is, a checkpoint's `model.json` has a key `blake3`: the BLAKE3
+//! of each other file of the folder, by name, and under `model.json` that of its own
+//! JSON without this key, compact and with sorted keys. It is written last.
+
+use super::files::{CARD, CHECKPOINTS};
+use crate::manifest::short;
+use crate::{At, Error, Manifest, Result, check_interrupt, digest_file};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+pub(super) const SEAL: &str = "blake3";
+
+/// BLAKE3 by name of file.
+type Digests = BTreeMap<String, String>;
+
+/// Puts the digests of all files of a checkpoint's folder into its `model.json`.
+/// `known` are digests that need not be computed.
+///
+/// # Errors
+/// [`Error::Internal`] from the disk.
+pub fn seal(folder: &Path, known: &Digests) -> Result<()> {
+    let path = folder.join(CARD);
+    let card = std::fs::read(&path).at(&path)?;
+    let mut card: Map<String, Value> = serde_json::from_slice(&card).at(&path)?;
+    let mut digests = Digests::from([(CARD.to_owned(), digest(&card))]);
+    for entry in std::fs::read_dir(folder).at(folder)? {
+        let entry = entry.at(folder)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != CARD {
+            let digest = match known.get(&name) {
+                Some(digest) => digest.clone(),
+                None => digest_file(&entry.path())?,
+            };
+            digests.insert(name, digest);
+        }
+    }
+    card.insert(SEAL.to_owned(), serde_json::to_value(digests).at(&path)?);
+    let text = serde_json::to_string_pretty(&card).at(&path)?;
+    std::fs::write(&path, text + "\n").at(&path)
+}
+
+/// Compares these files of a checkpoint's folder, and its `model.json`, with their digests:
+/// those in `model.json`; if it has none, as earlier versions left it, those in the
+/// manifest of the artifact that the folder lies in, if it lies in one.
+///
+/// # Errors
+/// [`Error::Refused`] naming the file that is missing or has changed.
+pub fn check(folder: &Path, files: &[&str]) -> Result<()> {
+    Sealed::read(folder)?.check(files)
+}
+
+/// The `model.json` of a checkpoint's folder at one moment, and the digests that the
+/// folder's files have to have.
+pub(super) struct Sealed {
+    folder: PathBuf,
+    /// The object in `model.json`, without the digests.
+    pub(super) card: Map<String, Value>,
+    digests: Digests,
+    /// Whether the digests stood in `model.json`, which then has to have all of them.
+    sealed: bool,
+}
+
+impl Sealed {
+    /// Reads `model.json`, or the manifest if it has no digests.
+    pub(super) fn read(folder: &Path) -> Result<Sealed> {
+        let path = folder.join(CARD);
+        let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
+        let text = std::fs::read(&path)
+            .map_err(|e| refused(format!("{e}; a checkpoint's folder has this file")))?;
+        let mut card: Map<String, Value> = serde_json::from_slice(&text).map_err(|e| {
+            refused(format!(
+                "not a JSON object ({e}); copy the checkpoint again"
+            ))
+        })?;
+        let (digests, sealed) = match card.remove(SEAL) {
+            Some(digests) => {
+                let digests = serde_json::from_value(digests)
+                    .map_err(|e| refused(format!("{SEAL}: {e}; copy the checkpoint again")))?;
+                (digests, true)
+            }
+            None => (listed(folder)?, false),
+        };
+        Ok(Sealed {
+            folder: folder.to_owned(),
+            card,
+            digests,
+            sealed,
+        })
+    }
+
+    /// Compares these files, and `model.json`, with their digests.
+    pub(super) fn check(&self, files: &[&str]) -> Result<()> {
+        for name in files.iter().chain([&CARD]) {
+            check_interrupt()?;
+            let path = self.folder.join(name);
+            let Some(expected) = self.digests.get(*name) else {
+                if self.sealed {
+                    return Err(Error::refused(format!(
+                        "{}: {SEAL} lacks {name}; copy the checkpoint again",
+                        self.folder.join(CARD).display()
+                    )));
+                }
+                continue;
+            };
+            let found = match self.sealed && *name == CARD {
+                true => digest(&self.card),
+                false => digest_file(&path).map_err(Error::refused)?,
+            };
+            if found != *expected {
+                return Err(Error::refused(format!(
+                    "{}: damaged: its BLAKE3 is {}, not {} as when the checkpoint was written; copy it again, or train again",
+                    path.display(),
+                    short(&found),
+                    short(expected)
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn digest(card: &Map<String, Value>) -> String {
+    let mut card = Value::Object(card.clone());
+    card.sort_all_objects();
+    blake3::hash(card.to_string().as_bytes())
+        .to_hex()
+        .to_string()
+}
+
+/// What the manifest two folders up says of the files in `folder`.
+fn listed(folder: &Path) -> Result<Digests> {
+    let folder = folder.canonicalize().at(folder)?;
+    let names = (
+        folder.file_name().and_then(OsStr::to_str),
+        folder.ancestors().nth(2),
+    );
+    let (Some(name), Some(root)) = names else {
+        return Ok(Digests::new());
+    };
+    if !root.join(crate::manifest::FILE).exists() {
+        return Ok(Digests::new());
+    }
+    let prefix = format!("{}/{name}/", CHECKPOINTS);
+    let files = Manifest::read(root)?.files.into_iter();
+    Ok(files
+        .filter_map(|file| Some((file.name.strip_prefix(&prefix)?.to_owned(), file.blake3)))
+        .collect())
+}

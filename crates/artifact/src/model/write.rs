@@ -1,0 +1,123 @@
+//! Writing checkpoints: each is replaced whole or not at all.
+//!
+//! A new checkpoint grows in `NAME.new` beside the old one, which is called `NAME.old`
+//! for a moment. [`recover`] puts right what a process that died in that moment left.
+
+use super::card::ModelCard;
+use super::files::{CARD, CHECKPOINTS, ENCODER, WORDS};
+use super::seal::seal;
+use crate::{At, Result};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// Writes a checkpoint into `folder`, instead of the one that is there: the card, the
+/// words of the file `vocabulary`, and what `put` puts into the folder that it is given,
+/// both files of weights at least. The card's `encoder_blake3`, unless it is empty, is
+/// taken for the digest of the encoder's file without reading it.
+///
+/// # Errors
+/// [`crate::Error::Internal`] from the disk, or what `put` returns; the old checkpoint
+/// stays then.
+pub fn write(
+    folder: &Path,
+    card: &ModelCard,
+    vocabulary: &Path,
+    put: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
+    let new = folder.with_extension("new");
+    remove(&new)?;
+    std::fs::create_dir_all(&new).at(&new)?;
+    let path = new.join(CARD);
+    let json = serde_json::to_string(card).at(&path)?;
+    std::fs::write(&path, json).at(&path)?;
+    let words = new.join(WORDS);
+    std::fs::copy(vocabulary, &words).at(&words)?;
+    put(&new)?;
+    let mut known = BTreeMap::new();
+    if !card.encoder_blake3.is_empty() {
+        known.insert(ENCODER.to_owned(), card.encoder_blake3.clone());
+    }
+    seal(&new, &known)?;
+    for path in entries(&new)?.iter().chain([&new]) {
+        File::open(path).and_then(|file| file.sync_all()).at(path)?;
+    }
+    swap(folder)
+}
+
+/// Puts `FOLDER.new` in the place of `folder`.
+///
+/// # Errors
+/// [`crate::Error::Internal`] from the disk.
+pub fn swap(folder: &Path) -> Result<()> {
+    let [new, old] = ["new", "old"].map(|end| folder.with_extension(end));
+    remove(&old)?;
+    if folder.exists() {
+        std::fs::rename(folder, &old).at(folder)?;
+    }
+    std::fs::rename(&new, folder).at(folder)?;
+    remove(&old)
+}
+
+/// Name of the checkpoint of a finished epoch, counted from 1.
+pub fn epoch_name(epoch: u64) -> String {
+    format!("epoch-{epoch:05}")
+}
+
+/// The folder of the checkpoint of a finished epoch, counted from 1, of the model in
+/// `folder`.
+pub fn epoch(folder: &Path, epoch: usize) -> PathBuf {
+    folder.join(CHECKPOINTS).join(epoch_name(epoch as u64))
+}
+
+/// Brings back, among the checkpoints of the model in `folder`, those whose process died
+/// between the two renames of [`swap`].
+///
+/// # Errors
+/// [`crate::Error::Internal`] from the disk.
+pub fn recover(folder: &Path) -> Result<()> {
+    for old in entries(&folder.join(CHECKPOINTS))? {
+        let whole = old.with_extension("");
+        if old.extension().is_some_and(|end| end == "old") && !whole.exists() {
+            std::fs::rename(&old, &whole).at(&old)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes from the model in `folder` all but the checkpoints `best`, `last` and those of
+/// the `kept` epochs: what a process that died has left of others.
+///
+/// # Errors
+/// [`crate::Error::Internal`] from the disk.
+pub fn tidy(folder: &Path, kept: &[usize]) -> Result<()> {
+    let kept: Vec<PathBuf> = kept.iter().map(|number| epoch(folder, *number)).collect();
+    let checkpoints = folder.join(CHECKPOINTS);
+    let always = ["best", "last"].map(|name| checkpoints.join(name));
+    for path in entries(&checkpoints)? {
+        if always.contains(&path) || kept.contains(&path) {
+            continue;
+        }
+        match path.is_dir() {
+            true => remove(&path)?,
+            false => std::fs::remove_file(&path).at(&path)?,
+        }
+    }
+    Ok(())
+}
+
+/// What is in a folder that need not be there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = folder.read_dir().at(folder)?;
+    entries.map(|entry| Ok(entry.at(folder)?.path())).collect()
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).at(folder),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,168 @@
+//! Loading checkpoints and describing with them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "main/random.rs"]
+mod random;
+
+use attend_artifact::model::{CARD, Checkpoint, seal};
+use attend_artifact::shard::Dtype;
+use attend_artifact::vocabulary::Vocabulary;
+use attend_describe::{Captioner, Search};
+use attend_model::{Cells, encoder as encoders, gather, weights};
+use std::collections::BTreeMap;
+use std::path::Path;
+use tch::{Device, Kind, nn, no_grad};
+
+const SIZE: [i64; 2] = [16, 24];
+
+fn vocabulary() -> Vocabulary {
+    let words = ["a", "dog", "cat", "runs", "sits"];
+    Vocabulary::new(words.map(|word| (word.to_owned(), 9)), 5, 50)
+}
+
+fn checkpoint(folder: &Path, seed: i64) {
+    let words = vocabulary();
+    random::checkpoint(
+        folder,
+        random::card(&words, SIZE, [3, 3]),
+        &words,
+        seed,
+        false,
+    );
+}
+
+fn load(folder: &Path) -> attend_artifact::Result<Captioner> {
+    Captioner::load(&Checkpoint::open(folder)?, Device::Cpu)
+}
+
+/// Pixels of n images.
+fn pixels(n: usize) -> Vec<Vec<u8>> {
+    let size = 3 * SIZE[0] as usize * SIZE[1] as usize;
+    let image = |n: usize| (0..size).map(|i| (i * (7 + 4 * n) % 251) as u8).collect();
+    (0..n).map(image).collect()
+}
+
+#[test]
+fn pixels_and_the_encoder_s_features_are_described_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("checkpoint");
+    checkpoint(&folder, 3);
+    let captioner = load(&folder).unwrap();
+    let images = pixels(4);
+    let search = Search {
+        max_length: 7,
+        ..Search::default()
+    };
+    let described = captioner.describe(&images, &search, 3).unwrap();
+    assert_eq!(described.len(), 4);
+    for description in &described {
+        assert!((1..=7).contains(&description.words.len()) && description.log_prob < 0.0);
+        assert_eq!(description.alphas.len(), description.words.len());
+        assert_eq!(description.grid, [3, 3]);
+        for alpha in &description.alphas {
+            assert!(alpha.len() == 9 && (alpha.iter().sum::<f32>() - 1.0).abs() < 1e-4);
+        }
+    }
+    // The weights in the file, in an encoder whose BatchNorm is not folded.
+    let vars = nn::VarStore::new(Device::Cpu);
+    let encoder = encoders::new(&vars.root(), &captioner.card.encoder);
+    let dict = weights::read(&folder.join("encoder.safetensors")).unwrap();
+    encoder.load(&vars, &dict).unwrap();
+    let rows: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let batch = gather(&rows, &[3, SIZE[0], SIZE[1]], Dtype::U8).unwrap();
+    let Cells { cells, grid } = no_grad(|| encoder.encode(&batch, false, Kind::Float));
+    assert_eq!(grid, captioner.card.encoder.grid(SIZE));
+    let seen = captioner.project(&cells, grid);
+    let again = search.describe(
+        &[(captioner.decoder.as_ref(), &seen)],
+        &captioner.vocabulary,
+        3,
+    );
+    for (a, b) in described.iter().zip(&again) {
+        assert_eq!(a.words, b.words);
+        assert!((a.log_prob - b.log_prob).abs() < 1e-3);
+    }
+    // A model agrees with itself.
+    let pair = [(captioner.decoder.as_ref(), &seen); 2];
+    let together = search.describe(&pair, &captioner.vocabulary, 3);
+    let words = |all: &[attend_describe::Description]| -> Vec<String> {
+        all.iter()
+            .map(|description| description.caption())
+            .collect()
+    };
+    assert_eq!(words(&together), words(&again));
+}
+
+#[test]
+fn images_of_another_size_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("checkpoint");
+    checkpoint(&folder, 3);
+    let captioner = load(&folder).unwrap();
+    let error = captioner.describe(&[vec![0; 5]], &Search::default(), 1);
+    assert!(error.unwrap_err().to_string().contains("5 bytes"));
+}
+
+/// The one line about a checkpoint that `spoil` spoilt before its digests were taken.
+fn refusal(spoil: impl Fn(&Path)) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("checkpoint");
+    checkpoint(&folder, 3);
+    spoil(&folder);
+    if folder.join(CARD).exists() {
+        seal(&folder, &BTreeMap::new()).unwrap();
+    }
+    let Err(error) = load(&folder) else {
+        panic!("a spoilt checkpoint was loaded");
+    };
+    assert_eq!(error.exit_code(), 4, "{error}");
+    let message = error.to_string();
+    eprintln!("{message}");
+    assert_eq!(message.lines().count(), 1, "{message}");
+    message
+}
+
+#[test]
+fn a_missing_or_cut_file_is_named() {
+    for name in [
+        "vocab.json",
+        "encoder.safetensors",
+        "decoder.safetensors",
+        CARD,
+    ] {
+        let missing = refusal(|folder| std::fs::remove_file(folder.join(name)).unwrap());
+        assert!(missing.contains(name), "{missing}");
+        if name != CARD {
+            let cut = refusal(|folder| {
+                let whole = std::fs::read(folder.join(name)).unwrap();
+                std::fs::write(folder.join(name), &whole[..whole.len() / 2]).unwrap();
+            });
+            assert!(cut.contains(name), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn another_vocabulary_is_refused_by_both_digests() {
+    let other = Vocabulary::new([("dog".to_owned(), 1)], 1, 50);
+    let message = refusal(|folder| other.write(&folder.join("vocab.json")).unwrap());
+    assert!(message.contains("vocab.json: BLAKE3 "), "{message}");
+    assert!(message.contains("was trained with"), "{message}");
+}
+
+#[test]
+fn weights_of_another_model_than_the_card_s_are_refused() {
+    for (from, to, named) in [
+        ("\"hidden\": 16", "\"hidden\": 7", "decoder.safetensors"),
+        ("\"resnet18\"", "\"resnet34\"", "encoder.safetensors"),
+        ("\"vocabulary\": 9", "\"vocabulary\": 10", "9 words"),
+    ] {
+        let message = refusal(|folder| {
+            let path = folder.join(CARD);
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{text}");
+            std::fs::write(&path, text.replace(from, to)).unwrap();
+        });
+        assert!(message.contains(named), "{message}");
+    }
+}
