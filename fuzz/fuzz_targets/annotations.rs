@@ -92,10 +92,10 @@ fn sort(root: &Path, layout: Layout) {
     }
     let (images, captions) = (annotations.images.len(), annotations.captions.len());
     let (candidates, rejected) = select(annotations, &SECTION.splits);
-    let of = |kind: &str| rejected.iter().filter(|row| row.kind == kind).count();
-    assert_eq!(images, candidates.len() + of("image"));
+    let count = |kind: &str| rejected.iter().filter(|row| row.kind == kind).count();
+    assert_eq!(images, candidates.len() + count("image"));
     let kept: usize = candidates.iter().map(|image| image.captions.len()).sum();
-    assert_eq!(captions, kept + of("caption"));
+    assert_eq!(captions, kept + count("caption"));
     let ids: HashSet<i64> = candidates.iter().map(|image| image.image_id).collect();
     assert_eq!(ids.len(), candidates.len());
     for image in &candidates {

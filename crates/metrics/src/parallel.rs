@@ -1,4 +1,4 @@
-//! Work on all cores.
+//! Splits work among threads.
 
 /// Splits `0..length` into one equal part per thread, calls `work` on each, and returns
 /// the results in order.

@@ -3,9 +3,9 @@
 
 use crate::random::Random;
 
-/// A scene and where it belongs.
+/// A scene of the data set.
 pub struct Entry {
-    /// From 1, in all splits together.
+    /// Its id: numbered from 1 through all splits.
     pub id: u64,
     /// Its split.
     pub split: &'static str,
@@ -14,13 +14,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Name of its picture's file.
+    /// File name of its picture.
     pub fn file_name(&self) -> String {
         format!("scene_{:06}.png", self.id)
     }
 }
 
-/// What a thing is: the noun that names it.
+/// The shape of a thing, named by a noun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Shape {

@@ -88,7 +88,7 @@ impl Artifact {
         })
     }
 
-    /// Columns of one of its tables.
+    /// Reads columns of one of its tables.
     pub(crate) fn table(&self, name: &str, columns: &[&str]) -> Result<DataFrame> {
         let path = self.folder.join(name);
         let file = File::open(&path).map_err(|e| input(&path, e))?;
@@ -99,7 +99,7 @@ impl Artifact {
             .map_err(|e| input(&path, format!("{e}; make the artifact again")))
     }
 
-    /// Its `vocab.json`.
+    /// Reads its `vocab.json`.
     pub(crate) fn vocabulary(&self) -> Result<Vocabulary> {
         read_json(&self.folder.join("vocab.json"))
     }

@@ -26,8 +26,8 @@ fn cell(value: &AnyValue) -> Value {
     }
 }
 
-/// Names on top, words to the left, numbers to the right, two decimals; what
-/// is a fraction by its name (`…_coverage`, `…_rate`) in percent.
+/// A table with column names on top, text on the left, numbers on the right with two decimals;
+/// fractions, recognised by their names (`…_coverage`, `…_rate`), in percent.
 pub(crate) fn table(frame: &DataFrame) -> Table {
     let columns = frame.columns();
     let align = |column: &Column| match column.dtype().is_string() {
