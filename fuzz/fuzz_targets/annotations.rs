@@ -3,7 +3,7 @@
 //! images and rows of the ledger: it loses nothing and no file name leads out of the root.
 #![no_main]
 
-use attend_artifact::Error;
+use attend_program::Error;
 use attend_ingest::config::{Files, Normalise, Section, Splits};
 use attend_ingest::formats::{coco, flickr8k, karpathy, layout::Layout};
 use attend_ingest::ids::Id;

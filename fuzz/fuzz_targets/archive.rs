@@ -7,7 +7,7 @@
 //! the checksums of a damaged tar's headers.
 #![no_main]
 
-use attend_artifact::Error;
+use attend_program::Error;
 use attend_artifact::ledger::Reason;
 use attend_ingest::name::plain;
 use attend_ingest::reference::Reference;

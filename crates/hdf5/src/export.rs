@@ -6,7 +6,8 @@ use crate::splits::{SPLITS, order};
 use attend_artifact::dataset::{Dataset, ImageRecord, RejectedRecord};
 use attend_artifact::ledger::{self, Reason};
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{Artifact, At, Error, Progress, Record, Result, check_interrupt, progress};
+use attend_artifact::{Artifact, Record};
+use attend_program::{At, Error, Progress, Result, check_interrupt, progress};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// scripts read
 ///
 /// Images without a caption in the vocabulary artifact are left out. Of an image's
-/// captions the first N are taken; where it has fewer, they are repeated in turn.
+/// captions the first N are taken; if it has fewer, they are repeated in turn.
 /// What is left out stands in REJECTED_….parquet. The split restval goes into TRAIN;
 /// splits of other names get files of their own names, such as DEV_IMAGES_….hdf5.
 /// Words have the ids that they have in the vocabulary. DIR gets all of the files
@@ -43,7 +44,7 @@ pub struct Args {
 /// Writes the files.
 ///
 /// # Errors
-/// [`Error::Refused`] where the vocabulary is another data set's; others by who
+/// [`Error::Refused`] if the vocabulary is another data set's; others by who
 /// can mend it.
 pub fn export(args: &Args) -> Result<()> {
     if args.name.contains(['/', '\0']) {

@@ -1,6 +1,6 @@
 //! The files of an export.
 
-use attend_artifact::{At, Error, Result};
+use attend_program::{At, Error, Result};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! `{SPLIT}_IMAGES_{base}.hdf5`, image by image.
 
-use attend_artifact::{At, Error, Result};
+use attend_program::{At, Error, Result};
 use rust_hdf5::{H5Dataset, H5File, StorageLayout};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -25,7 +25,7 @@ impl ImagesWriter {
     /// the tutorial's are.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it can't be written.
+    /// [`Error::Internal`] if it can't be written.
     pub fn create(
         path: &Path,
         rows: usize,
@@ -49,7 +49,7 @@ impl ImagesWriter {
     /// Writes the next image, uint8 [3, H, W].
     ///
     /// # Errors
-    /// [`Error::Internal`] where the disk refuses.
+    /// [`Error::Internal`] if the disk refuses.
     pub fn push(&mut self, pixels: &[u8]) -> Result<()> {
         let counts = [1, 3, self.size[0], self.size[1]];
         let written = (self.images).write_slice(&[self.rows, 0, 0, 0], &counts, pixels);
@@ -60,7 +60,7 @@ impl ImagesWriter {
     /// Closes the file; it is on the disk then.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the disk refuses.
+    /// [`Error::Internal`] if the disk refuses.
     pub fn finish(self) -> Result<()> {
         drop(self.images);
         self.file.close().at(&self.path)?;
@@ -85,7 +85,7 @@ impl Images {
     /// Opens a file of images.
     ///
     /// # Errors
-    /// [`Error::Input`] where it is none.
+    /// [`Error::Input`] if it is none.
     pub fn open(path: &Path) -> Result<Images> {
         let wrong = |why: &dyn std::fmt::Display| {
             Error::input(format!(

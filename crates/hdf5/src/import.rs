@@ -5,10 +5,9 @@ use attend_artifact::dataset::{CaptionRecord, ImageRecord, RejectedRecord};
 use attend_artifact::ledger::Reason;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::tables::{Tables, is_split_name, shard_file, split_order};
-use attend_artifact::{
-    Error, Input, Parts, Piece, Progress, Result, Stage, StageSpec, Staging, check_interrupt,
-    progress,
-};
+use attend_artifact::{Input, Piece, Stage, StageSpec, Staging};
+use attend_program::describe::Parts;
+use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;

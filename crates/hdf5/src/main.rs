@@ -30,7 +30,7 @@ const IMPORT_HELP: &str = "The folder that holds the files: --set dataset.root=D
 
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Export(args) => stage::program(|| export(&args)),
+        Command::Export(args) => attend_program::program(|| export(&args)),
         Command::Import { arguments } => {
             let name = OsString::from("attend-hdf5 import");
             let arguments = std::iter::once(name).chain(arguments);

@@ -4,7 +4,8 @@
 
 use crate::images::Images;
 use crate::splits::order;
-use attend_artifact::{At, Error, Input, Result, digest_file};
+use attend_artifact::{Input, digest_file};
+use attend_program::{At, Error, Result};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,6 +1,6 @@
 //! The parameters of the stage.
 
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use unicode_normalization::UnicodeNormalization;
@@ -19,34 +19,32 @@ pub struct Config {
 pub struct Section {
     /// The layout of the data set, one of [`crate::formats::LAYOUTS`].
     pub format: String,
-    /// The folder that all other paths are relative to. Not recorded. Empty
-    /// where an input artifact `scenes` stands in for it. May be a zip or tar
-    /// archive of the photographs where `annotations` is an absolute path.
+    /// The folder that all other paths are relative to; empty if an input artifact
+    /// `scenes` stands in for it. May be a zip or tar archive of the photographs if
+    /// `annotations` is an absolute path. Not recorded.
     pub root: String,
     /// The annotation file of format `karpathy`. Not recorded, its content is.
     pub annotations: String,
-    /// Folder of the photographs under `root`: for `karpathy` the images'
-    /// `filepath` comes below it; for `flickr8k` empty means
-    /// `Flicker8k_Dataset`; for `coco` empty means `{split}{year}`, and of another
-    /// folder that one in it, where it is there (`images/train2017/`), or itself.
-    /// Any of these may be a zip or tar archive instead, named here or standing in
-    /// the folder's place, or a folder in one (`photos.zip/inner`).
+    /// Folder of the photographs under `root`. For `karpathy`, the images' `filepath`
+    /// comes below it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
+    /// means `{split}{year}`; in another folder it is `{split}{year}` below it if that is
+    /// there (`images/train2017/`), else the folder itself. Any of these may be a zip or
+    /// tar archive, named here or standing in the folder's place, or a folder in one
+    /// (`photos.zip/inner`).
     pub image_dir: String,
-    /// Whether links lead to photographs outside of these folders: data sets in a
+    /// Whether links may lead to photographs outside of these folders: data sets in a
     /// hub's cache or on shared storage may be one link per photograph. Not recorded.
     pub follow_links: bool,
     /// The year in the file and folder names of format `coco`.
     pub year: String,
-    /// The splits of format `coco` to read. The official set has captions for
-    /// `train` and `val` alone, hence no `test`. Of any format, splits with other
-    /// names than `train`, `val` and `test`: a table of what to call them, such as
-    /// `{ Train = "train", dev = "val" }`; `coco` then reads those alone.
+    /// The splits of format `coco` to read; the official set has captions for `train` and
+    /// `val` only. For any format it can be a table that renames splits, such as
+    /// `{ Train = "train", dev = "val" }`; `coco` then reads only those.
     pub splits: Splits,
     /// What Karpathy's `restval` (the part of COCO's validation images that he
     /// left over) counts as.
     pub restval: Restval,
-    /// What becomes of characters that can be written in several ways: `é` as one
-    /// character or as two.
+    /// The Unicode form of captions: `é` can be one character or two.
     pub normalise: Normalise,
     /// COCO instance files with the boxes of objects, or empty. Not recorded,
     /// their content is.
@@ -54,13 +52,12 @@ pub struct Section {
     /// Height and width of all images in the artifact, in pixels. The
     /// photographs are resized to it without keeping their aspect ratio.
     pub image_size: u32,
-    /// Whether photographs are turned as their EXIF orientation says, or else their
-    /// XMP. TIFFs are turned always, as in Pillow. Boxes of
-    /// `objects` are not turned with them.
+    /// Whether photographs are turned as their EXIF orientation says, or else their XMP.
+    /// TIFFs are always turned, as in Pillow. Boxes of `objects` are not turned.
     pub exif_orientation: bool,
-    /// Whether JPEGs are decoded fast instead of exactly: to a half, a quarter or
-    /// an eighth of their size where that still covers `image_size`, and with
-    /// plain upsampling of colours. The pixels are then no longer Pillow's.
+    /// Whether JPEGs are decoded fast instead of exactly: to a half, a quarter or an
+    /// eighth of their size if that still covers `image_size`, and with plain upsampling
+    /// of colours. The pixels then differ from Pillow's.
     pub fast: bool,
     /// Images per shard (before rejected ones are taken out).
     pub shard_size: usize,
@@ -69,10 +66,10 @@ pub struct Section {
     pub max_rejected_fraction: f64,
     /// Photographs of more pixels are rejected as `too-large`.
     pub max_pixels: u64,
-    /// Whether photographs are rejected, as `corrupt`, that break their format's rules
+    /// Whether to reject, as `corrupt`, photographs that break their format's rules
     /// although every pixel is there: a PNG without its end or with a wrong checksum, a
-    /// JPEG without its end marker or with wrong restart markers. Otherwise they are
-    /// read, and the ledger has them as `damaged`. Recorded only where it is true.
+    /// JPEG without its end marker or with wrong restart markers. Otherwise they are used,
+    /// and the ledger lists them as `damaged`. Recorded only if true.
     pub refuse_damaged: bool,
 }
 
@@ -100,7 +97,7 @@ impl Default for Section {
     }
 }
 
-/// What becomes of Karpathy's `restval` images.
+/// What Karpathy's `restval` images count as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Restval {
@@ -119,9 +116,9 @@ pub enum Restval {
 pub enum Normalise {
     /// Captions stay as they are.
     None,
-    /// Composed where that can be.
+    /// Composed if possible.
     Nfc,
-    /// Composed, and compatible characters made one: `ﬁ` is `fi`, `２` is `2`.
+    /// Composed, with compatible characters unified: `ﬁ` is `fi`, `２` is `2`.
     Nfkc,
 }
 

@@ -1,4 +1,4 @@
-//! Which listed images are one and the same, and the number that each gets.
+//! Finds listed images that are one and the same, and numbers all others.
 
 use crate::annotations::ListedImage;
 use crate::ids::{Id, Numbers, after};
@@ -13,11 +13,11 @@ pub enum Identity {
     Again(usize),
 }
 
-/// Numbers the images. An id that an image of another file has in another split begins
-/// anew with the split: all of that split's ids are shifted by a power of ten (or a
-/// multiple), so that 17 of the second split becomes, say, 1000017. Within a split it
-/// stands for an image of its own only where captions do not name their image by its
-/// id: `nested`.
+/// Numbers the images. If another file has the same id in another split, ids begin anew
+/// with each split: all of the later split's ids are shifted by a power of ten (or a
+/// multiple), so that 17 becomes, say, 1000017. If another file has the same id in the same
+/// split, it counts as an image of its own only with `nested`, when captions don't name
+/// their image by its id.
 pub fn number(images: &[ListedImage], nested: bool) -> Vec<Identity> {
     let mut first: HashMap<&Id, usize> = HashMap::new();
     let mut in_split: HashMap<(&Option<String>, &Id), usize> = HashMap::new();
@@ -77,7 +77,7 @@ pub fn number(images: &[ListedImage], nested: bool) -> Vec<Identity> {
     identities
 }
 
-/// A power of ten above the distance of any two ids.
+/// A power of ten larger than the distance between any two ids.
 fn step(images: &[ListedImage]) -> i128 {
     let numbers = || {
         images

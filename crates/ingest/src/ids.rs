@@ -1,8 +1,8 @@
 //! Ids as annotation files have them, and the numbers that they become.
 //!
-//! An artifact's ids are numbers that occur once. Those of people's files are numbers,
-//! numbers as text, text or nothing, and may begin anew with each split (images) or
-//! with each image (captions). Whatever is a number and occurs once stays what it is.
+//! An artifact's ids are unique numbers. Ids in annotation files are numbers, numbers as
+//! text, other text, or missing, and may begin anew with each split (images) or each image
+//! (captions). An id that is a unique number stays as it is.
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ pub enum Id {
 }
 
 impl Id {
-    /// The number, -1 where it is none.
+    /// The number; -1 if it is none.
     pub fn number(&self) -> i64 {
         match self {
             Id::Number(number) => *number,
@@ -79,12 +79,12 @@ impl Visitor<'_> for IdVisitor {
 pub struct Numbers {
     given: HashSet<i64>,
     next: i64,
-    /// How many have another number than their id.
+    /// How many ids got another number.
     pub changed: usize,
 }
 
 impl Numbers {
-    /// Nothing is given out yet; ids that can't keep their number get one from `next` on.
+    /// Ids that can't keep their number will get one from `next` on.
     pub fn new(next: i64) -> Numbers {
         Numbers {
             given: HashSet::new(),
@@ -93,7 +93,7 @@ impl Numbers {
         }
     }
 
-    /// The number of the next id: its own, where that is free.
+    /// The number for an id: its own if that is free.
     pub fn give(&mut self, id: &Id) -> i64 {
         if let Id::Number(number) = id
             && self.given.insert(*number)

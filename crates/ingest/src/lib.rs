@@ -1,5 +1,5 @@
-//! The stage `attend-ingest`: captions and photographs as data sets ship them
-//! in, a `dataset` artifact out.
+//! The stage `attend-ingest`: makes a `dataset` artifact from captions and photographs as
+//! data sets ship them.
 //!
 //! - [`config`]: the section `[dataset]`.
 //! - [`formats`]: the layouts of data sets, one file each, and their list. They read
@@ -14,8 +14,8 @@
 //! - [`limit`]: how many images may be left out.
 //! - [`stage`]: all of it, from parameters to commit.
 //!
-//! A shard's content is a function of its run of the annotation list and of the
-//! photographs in it: neither threads nor other shards have a say in its bytes.
+//! A shard's bytes depend on its stretch of the annotation list and on its own photographs
+//! only, not on threads or other shards.
 
 pub mod annotations;
 pub mod archive;

@@ -2,10 +2,10 @@
 
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::ledger::{Reason, sums};
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::path::Path;
 
-/// Fails where all or more than `limit` (a fraction) of `listed` images under `root`
+/// Fails if all of the `listed` images under `root`, or a fraction of them above `limit`,
 /// were rejected.
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub fn check(
         let left_out = |row: &&RejectedRecord| row.kind == "image" && row.reason != Reason::Damaged;
         rejected.iter().filter(left_out)
     };
-    // What is left out on purpose is no loss.
+    // Images in no split are left out on purpose.
     let lost = || images().filter(|row| row.reason != Reason::NoSplit);
     let total = listed - (images().count() - lost().count());
     let (many, root, table) = (lost().count(), root.display(), table.display());
@@ -46,7 +46,7 @@ pub fn check(
     Ok(())
 }
 
-/// A line each of the first three.
+/// The first three rows, a line each.
 fn first<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
     rows.take(3)
         .map(|row| format!("\n  {}", row.line()))

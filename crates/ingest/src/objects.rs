@@ -6,9 +6,10 @@ use crate::formats::open::hash;
 use crate::formats::read::read_json;
 use crate::ids::Id;
 use crate::select::Candidate;
+use attend_artifact::Input;
 use attend_artifact::dataset::{ObjectRecord, RejectedRecord};
 use attend_artifact::ledger::Reason;
-use attend_artifact::{Input, Result};
+use attend_program::Result;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
@@ -42,7 +43,7 @@ struct Instance {
     bbox: Bbox,
 }
 
-/// One box that is none is no reason to read no other.
+/// A box that is no list of four numbers must not keep the others from being read.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Bbox {
@@ -67,7 +68,7 @@ const WHAT: &str = "COCO's instances (dataset.root, dataset.objects)";
 
 /// A box that was read, and the id of its annotation.
 pub struct Found {
-    /// The annotation's id, or its place in the file where that is no number.
+    /// The annotation's id, or its place in the file if that is no number.
     pub id: i64,
     /// The box.
     pub object: ObjectRecord,
@@ -75,7 +76,7 @@ pub struct Found {
 
 /// A file with boxes.
 pub struct BoxFile {
-    /// Where it is.
+    /// The file.
     pub path: PathBuf,
     /// Its role among the inputs in the manifest: `objects`, `objects_1`, …
     pub role: String,
@@ -104,9 +105,8 @@ pub fn files(root: &Path, section: &Section) -> Result<Vec<BoxFile>> {
         .collect()
 }
 
-/// Reads the boxes of the candidates, in their order and then that of the files,
-/// cut to the image. Boxes that can't be used are rows in `rejected`, which has the
-/// rejected images.
+/// Reads the boxes of the candidates, in the candidates' order and then the files', cut to
+/// the image. `rejected` has the rejected images, and gets the boxes that can't be used.
 ///
 /// # Errors
 /// `Error::Input` naming the file and the place in it.
@@ -123,7 +123,8 @@ pub fn read(
     let mut rows = Vec::new();
     for BoxFile { path, .. } in files {
         let (file, _): (InstanceFile, _) = read_json(path, WHAT)?;
-        let images: HashMap<&Id, &Image> = file.images.iter().map(|it| (&it.id, it)).collect();
+        let images: HashMap<&Id, &Image> =
+            file.images.iter().map(|image| (&image.id, image)).collect();
         let names: HashMap<&Id, &str> = file
             .categories
             .iter()
@@ -174,8 +175,8 @@ pub fn read(
     Ok(objects.into_iter().map(|(_, object)| object).collect())
 }
 
-/// The candidate that a box is of: of several with its image's id, the one whose file
-/// has the image's name.
+/// The candidate that a box belongs to. If several have its image's id, it is the one
+/// whose file has the image's name.
 fn one_of(found: &[usize], candidates: &[Candidate], image: Option<&Image>) -> Option<usize> {
     let [one] = found else {
         let name = image?.file_name.as_deref()?;
@@ -186,7 +187,7 @@ fn one_of(found: &[usize], candidates: &[Candidate], image: Option<&Image>) -> O
     Some(*one)
 }
 
-/// The rejected images, by id. That of a `duplicate-id` is an earlier image's.
+/// The rejected images, by id; without duplicates, whose id is an earlier image's.
 fn rejected_images(rejected: &[RejectedRecord]) -> HashMap<i64, &RejectedRecord> {
     let images = rejected
         .iter()
@@ -200,7 +201,7 @@ fn of_rejected(id: i64, image: &RejectedRecord) -> RejectedRecord {
     RejectedRecord::object(id, image.image_id, &image.file_name, reason, detail)
 }
 
-/// Takes the boxes of rejected images out, into the ledger.
+/// Moves the boxes of rejected images to the ledger.
 pub fn keep(found: Vec<Found>, rejected: &mut Vec<RejectedRecord>) -> Vec<ObjectRecord> {
     let of_images = rejected_images(rejected);
     let mut rows = Vec::new();
@@ -215,7 +216,7 @@ pub fn keep(found: Vec<Found>, rejected: &mut Vec<RejectedRecord>) -> Vec<Object
     objects
 }
 
-/// The box in fractions of its image; else the reason and what exactly is wrong.
+/// The box in fractions of its image; or the reason and what exactly is wrong.
 fn object(
     image_id: i64,
     bbox: &Bbox,

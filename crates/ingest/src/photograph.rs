@@ -1,4 +1,4 @@
-//! From an image file to the pixels of the data set, or to a reason why not.
+//! Turns an image file into pixels of the data set's size, or into the reason why not.
 
 use crate::config::Section;
 use crate::reference::{Reference, Refusal, refuse};

@@ -1,17 +1,17 @@
-//! Work on a list in threads, with the results in the list's order and a bounded
-//! number of them in memory.
+//! Processes a list in threads: results come in the list's order, and only so many wait in
+//! memory.
 
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-/// Results per thread that may wait for an earlier one that takes long.
+/// How many results per thread may wait for an earlier one.
 const AHEAD: usize = 8;
 
 /// Does `work` on each of `items` in `jobs` threads; `consume` takes the results
 /// one by one, in the order of the items, and may stop early.
 ///
 /// # Errors
-/// Those of `consume`; a result is an error only where its thread broke off.
+/// Those of `consume`; a result is an error only if its thread broke off.
 pub fn ordered<I: Send, R: Send, T>(
     jobs: usize,
     items: impl Iterator<Item = I> + Send,

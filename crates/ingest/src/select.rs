@@ -1,4 +1,4 @@
-//! Which images and captions can be used, as far as the annotations say.
+//! Selects the images and captions that can be used, as far as the annotations tell.
 
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::{Restval, Splits};
@@ -14,7 +14,7 @@ use std::collections::HashSet;
 /// An image whose annotations are in order; its file has not been looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// Identity in the artifact: that in the source, where it is a number of its own.
+    /// Identity in the artifact: that in the source, if that is a number and unique.
     pub image_id: i64,
     /// Identity in the source.
     pub source_id: Id,
@@ -28,13 +28,13 @@ pub struct Candidate {
     pub captions: Vec<(i64, String)>,
 }
 
-/// Sorts the annotations into images that can be tried, by split (train, val,
-/// test, then by name) and then as in the source, and rows of the ledger.
+/// Divides the annotations into images that can be tried, by split (train, val, test, then
+/// by name) and then as in the source, and rows of the ledger.
 pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec<RejectedRecord>) {
     let mut rejected = Vec::new();
     let identities = identity::number(&annotations.images, annotations.nested);
     let mut candidates = Vec::with_capacity(annotations.images.len());
-    // Of each listed image: its id, and the candidate that it is.
+    // For each listed image: its id, and its place among the candidates.
     let mut places: Vec<(i64, Option<usize>)> = Vec::with_capacity(annotations.images.len());
     for (index, image) in annotations.images.iter().enumerate() {
         match usable(image, identities[index], &annotations, splits) {
@@ -134,8 +134,8 @@ fn split_name(listed: &str, splits: &Splits, restval: Restval) -> Result<String,
     }
 }
 
-/// The image that this one is another listing of, in the same split: its captions are
-/// that one's.
+/// The earlier image that this one lists again, if in the same split: it takes this one's
+/// captions.
 fn again(identities: &[Identity], index: usize, images: &[ListedImage]) -> Option<usize> {
     match identities[index] {
         Identity::Again(first) => (images[first].split == images[index].split).then_some(first),
@@ -168,7 +168,7 @@ fn distribute(
                 id, number, file_name, reason, detail,
             ));
         };
-        // A caption's id need not be its own among all, only among those of its image.
+        // A caption's id must be unique among its image's captions only.
         if caption_id != Id::None && !seen.insert((candidate, image_id, caption_id.clone())) {
             let detail = "an earlier caption of the image has the same id";
             reject(caption_id.number(), Reason::DuplicateId, detail);
@@ -192,8 +192,8 @@ fn distribute(
     }
 }
 
-/// Whether a character shows: it is neither white space nor a control character
-/// nor one of those that only order or join others.
+/// Whether a character shows: it is neither white space, nor a control character, nor one
+/// that only orders or joins others.
 fn shows(c: char) -> bool {
     let joins = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     !joins && !c.is_whitespace() && !c.is_control()

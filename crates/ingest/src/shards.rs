@@ -1,9 +1,9 @@
-//! Decoded photographs into shards: `shards/{split}-{00000}.arrow`.
+//! Writes decoded photographs into shards: `shards/{split}-{00000}.arrow`.
 //!
-//! A shard is a run of `shard_size` candidates of one split, in order; those
-//! whose file can't be used leave no row. What came of each candidate is noted
-//! beside the shard, so that a run that has the shard need not look at its
-//! photographs again, and one that makes it again can say which have changed.
+//! A shard is a run of `shard_size` candidates of one split, in order; those whose file
+//! can't be used leave no row. A note beside the shard says what came of each candidate. A
+//! run that finds the shard finished need not read its photographs again, and a run that
+//! makes it again can name those that have changed.
 
 use crate::config::Section;
 use crate::photograph::{Loaded, load};
@@ -13,8 +13,9 @@ use crate::select::Candidate;
 use crate::source::Source;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::tables::shard_file;
-use attend_artifact::text::escaped;
-use attend_artifact::{Error, Piece, Progress, Result, Staging, check_interrupt, progress};
+use attend_artifact::{Piece, Staging};
+use attend_program::text::escaped;
+use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
@@ -54,8 +55,8 @@ impl Run<'_> {
         shard_file(self.split, self.number)
     }
 
-    /// The shard as a part of the artifact. `source` is where its photographs are,
-    /// unless they are an artifact's, whose digest says all about them.
+    /// The shard as a part of the artifact. `source` is where its photographs are; `None` if
+    /// they are an artifact's, whose digest covers them.
     pub fn piece(&self, source: Option<&Source>) -> Piece {
         let sources = source.map(|source| sources(source, self.candidates));
         Piece {
@@ -78,7 +79,7 @@ pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
         .collect()
 }
 
-/// Hash over path, size and time of the photographs: whether any of them changed.
+/// Hash over path, size and time of the photographs; it differs once one of them changed.
 fn sources(source: &Source, candidates: &[Candidate]) -> String {
     let mut hasher = blake3::Hasher::new();
     for candidate in candidates {
@@ -91,14 +92,13 @@ fn sources(source: &Source, candidates: &[Candidate]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Writes the shards that this run has to make; says of each what came of its
-/// candidates, of those that were there, too. `None` where nobody needs to know: from
-/// a task, which leaves the rest to others, and where the tables stay as they are.
+/// Writes the shards that this run has to make. Returns what came of the candidates of
+/// every shard, those that were finished before included; or `None` if no tables are to be
+/// written, by a task or because they stay as they are.
 ///
 /// # Errors
-/// From the disk, or [`Error::Interrupted`]; finished shards are kept.
-/// [`Error::Input`] where a shard is to come out as it was, and photographs have
-/// changed.
+/// From the disk, or [`Error::Interrupted`]; finished shards are kept. [`Error::Input`] if
+/// a shard must come out as it was but photographs have changed.
 pub fn write(
     staging: &Staging,
     source: &Source,
@@ -117,7 +117,7 @@ pub fn write(
     let tables = !staging.is_task() && !staging.lacks_only(pieces);
     let mut todo = Vec::new();
     for ((run, piece), outcomes) in runs.iter().zip(&finished) {
-        // Without tables to write, neighbours are none of this run's business.
+        // Other shards are read only for the tables.
         if mine.contains(piece.name.as_str()) || (outcomes.is_none() && tables) {
             todo.push((run, piece));
         }
@@ -200,21 +200,21 @@ fn write_shard(
     Ok(outcomes)
 }
 
-/// What was noted about a shard that is finished.
+/// What the notes of a finished shard say.
 fn noted(notes: Option<Vec<u8>>, run: &Run<'_>) -> Option<Vec<Outcome>> {
     let outcomes: Vec<Outcome> = serde_json::from_slice(&notes?).ok()?;
     (outcomes.len() == run.candidates.len()).then_some(outcomes)
 }
 
-/// Names what has changed since a shard was made for the first time.
+/// Fails if photographs have changed since a shard was first made, naming them.
 fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &Run<'_>) -> Result<()> {
     let Some(before) = before else { return Ok(()) };
     let pairs = run.candidates.iter().zip(before.iter().zip(now));
     let changed: Vec<_> = pairs.filter(|(_, (before, now))| before != now).collect();
-    let Some((first, (was, is))) = changed.first() else {
+    let Some((first, (before, now))) = changed.first() else {
         return Ok(());
     };
-    let how = match (was, is) {
+    let how = match (before, now) {
         (Outcome::Kept { .. }, Outcome::Kept { .. }) => "is another picture now".to_owned(),
         (Outcome::Kept { .. }, Outcome::Rejected(why)) => format!("is {} now", why.reason.code()),
         (Outcome::Rejected(why), _) => format!("was {}", why.reason.code()),

@@ -11,7 +11,9 @@ use crate::shards::{self, Run};
 use crate::source::Source;
 use crate::{limit, rows};
 use attend_artifact::dataset::RejectedRecord;
-use attend_artifact::{Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec};
+use attend_artifact::{Input, InputSpec, Piece, Record, Stage, StageSpec};
+use attend_program::describe::Parts;
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What the stage is.

@@ -7,7 +7,7 @@
 //! - [`describe`]: what a stage says about itself with `--describe`.
 //! - [`whole`]: single files that are written whole or not at all.
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: text
-//!   from outside, for the terminal; [`progress`]: bars and log lines of long work.
+//!   from outside, for the terminal; [`mod@progress`]: bars and log lines of long work.
 #![deny(missing_docs)]
 
 pub mod config;

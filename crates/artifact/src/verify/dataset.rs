@@ -1,8 +1,8 @@
 //! A data set's tables and shards against each other.
 
 use super::faults::{Faults, twice};
-use crate::Result;
-use crate::dataset::{CaptionRecord, Dataset, RejectedRecord};
+use crate::dataset::{CaptionRecord, Dataset};
+use crate::{Result, ledger};
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(faults: &mut Faults) -> Result<()> {
@@ -94,8 +94,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     faults.all(file, "boxes are no finite numbers", numbers);
     faults.count(file, "objects", objects.len());
     // Images that are used although their files are damaged stand there, too.
-    let left_out = |row: &&RejectedRecord| row.reason != "damaged";
-    let left_out = dataset.rejected().iter().filter(left_out).count();
+    let left_out = ledger::left_out(dataset.rejected()) as usize;
     faults.count("rejected.parquet", "rejected", left_out);
     Ok(())
 }

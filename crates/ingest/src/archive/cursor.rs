@@ -1,4 +1,4 @@
-//! Reading a file at a place of one's own.
+//! Reads a file that several threads share.
 
 use crate::reference::{Refusal, refuse};
 use attend_artifact::ledger::Reason;
@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// A place of its own in a file that others read, too.
+/// A position of its own in a shared file.
 pub(super) struct Cursor {
     file: Arc<File>,
     at: u64,
@@ -42,7 +42,7 @@ impl Seek for Cursor {
     }
 }
 
-/// What an error in reading a member means for a photograph.
+/// The refusal of a photograph whose member can't be read.
 pub(super) fn io_refusal(error: io::Error) -> Refusal {
     match error.kind() {
         ErrorKind::UnexpectedEof => refuse(Reason::Truncated, "cut in its archive"),

@@ -1,11 +1,11 @@
 //! Photographs inside zip and tar files, read in place.
 //!
 //! An archive's index is read once; a member is then read at its own offset, by
-//! any number of threads at once. Nothing that an archive says of itself is
-//! trusted: sizes are limits and no reason to take memory, names are looked up and
-//! never turned into paths, links lead to other members and nowhere else.
+//! any number of threads at once. Nothing in an archive is trusted: a size is a limit
+//! and no reason to allocate memory, names are looked up and never turned into paths,
+//! links lead to other members and nowhere else.
 //!
-//! - `zip`, `tar`: the two formats; `cursor`: reading a file that others read, too.
+//! - `zip`, `tar`: the two formats; `cursor`: reads a file that several threads share.
 //! - `names`: the members by name, and where links lead.
 //! - `packed`: archives that have to be unpacked first.
 
@@ -20,14 +20,14 @@ pub use packed::{hint, hint_beside};
 use crate::reference::{Refusal, State, refuse};
 use crate::sniff;
 use attend_artifact::ledger::Reason;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use cursor::Cursor;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// No more bytes than texts in archives have.
+/// The most bytes that a text in an archive may have.
 const TEXT: u64 = 1 << 30;
 
 /// An archive whose members can be read.
@@ -41,7 +41,7 @@ enum Index {
     Tar(tar::Tar),
 }
 
-/// Whether a file of this name is taken for an archive.
+/// Whether a file is an archive by its name.
 pub fn is_archive(path: &Path) -> bool {
     matches!(&*extension(path), "zip" | "tar")
 }
@@ -56,7 +56,7 @@ impl Archive {
     /// its name.
     ///
     /// # Errors
-    /// [`Error::Input`] where it is damaged, or something else; [`Error::Interrupted`].
+    /// [`Error::Input`] if it is damaged or something else; [`Error::Interrupted`].
     pub fn open(path: &Path) -> Result<Archive> {
         let wrong =
             |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
@@ -88,13 +88,13 @@ impl Archive {
         Ok(Archive { path, index })
     }
 
-    /// Where it is.
+    /// The archive's own path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The content of the first of `names` that there is, if it has no more than
-    /// `limit` bytes. Names are such as [`crate::name::plain`] gives.
+    /// The content of the first of `names` that the archive has, up to `limit` bytes.
+    /// Names are as [`crate::name::plain`] returns them.
     ///
     /// # Errors
     /// The reason why there is none.
@@ -119,9 +119,9 @@ impl Archive {
         }
     }
 
-    /// What tells one state of a member from another, if there is one.
+    /// The state of the first of `names` that the archive has.
     pub fn state(&self, names: &[String]) -> Option<State> {
-        /// Of a link that leads to no member.
+        /// That of a link that leads to no member.
         const NOWHERE: State = [0; 3];
         match &self.index {
             Index::Zip(zip) => match zip.names.find(names)? {
@@ -143,7 +143,7 @@ impl Archive {
         }
     }
 
-    /// The folder that all members lie in; empty where they don't lie in one.
+    /// The folder that all members lie in; empty if there is none.
     pub fn inner(&self) -> String {
         match &self.index {
             Index::Zip(zip) => zip.names.inner(),
@@ -161,10 +161,10 @@ impl Archive {
     }
 }
 
-/// The content of the file at `path`, if it lies in an archive: `texts.zip/captions.txt`.
+/// The content of `path` if that leads into an archive: `texts.zip/captions.txt`.
 ///
 /// # Errors
-/// [`Error::Input`] where there is none, or the archive is damaged.
+/// [`Error::Input`] if the archive is damaged or lacks it.
 pub fn member(path: &Path) -> Option<Result<Vec<u8>>> {
     let archive = path
         .parent()

@@ -6,18 +6,18 @@ use attend_artifact::ledger::Reason;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-/// As many links as Linux follows for one name.
+/// How many links Linux follows for one name.
 const HOPS: usize = 40;
 
 /// What a name in an archive is.
 enum Named<T> {
     Member(T),
-    /// A link to this name; `None` where it leads out of the archive.
+    /// A link to this name; `None` if it leads out of the archive.
     Link(Option<String>),
     Folder,
 }
 
-/// The members of an archive by name, such as [`crate::name::plain`] gives.
+/// The members of an archive by name, as [`crate::name::plain`] returns it.
 pub(super) struct Names<T> {
     all: BTreeMap<String, Named<T>>,
     similar: OnceLock<HashMap<String, String>>,
@@ -31,7 +31,7 @@ impl<T: Clone> Names<T> {
         }
     }
 
-    /// Enters a member. Of several of one name the last counts, as when they are
+    /// Enters a member. The last of several with one name counts, as when they are
     /// unpacked.
     pub(super) fn insert(&mut self, name: String, member: T) {
         self.all.insert(name, Named::Member(member));
@@ -48,7 +48,7 @@ impl<T: Clone> Names<T> {
         self.all.insert(name, Named::Link(target));
     }
 
-    /// Enters a hard link: what `target` is by now has another name. Says whether
+    /// Enters a hard link: `name` becomes what `target` is by now. Returns whether
     /// `target` is there.
     pub(super) fn same(&mut self, name: &str, target: &str) -> bool {
         let same = match self.all.get(target) {
@@ -65,7 +65,7 @@ impl<T: Clone> Names<T> {
         self.all.contains_key(name)
     }
 
-    /// What the first of `names` that there is leads to.
+    /// The member that the first known one of `names` leads to.
     pub(super) fn find(&self, names: &[String]) -> Option<Result<&T, Refusal>> {
         let (name, _) = names.iter().find_map(|name| self.all.get_key_value(name))?;
         Some(self.follow(name))
@@ -101,8 +101,7 @@ impl<T: Clone> Names<T> {
         folder.is_empty() || first.is_some_and(|(name, _)| name.starts_with(&below))
     }
 
-    /// The folder that all members lie in, if it is one: archives of a folder have it,
-    /// under whatever name.
+    /// The folder that all members lie in, whatever its name; empty if there is none.
     pub(super) fn inner(&self) -> String {
         let parent = |name: &String| -> Vec<String> {
             let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -121,7 +120,7 @@ impl<T: Clone> Names<T> {
         common.unwrap_or_default().join("/")
     }
 
-    /// The folders (and files) at the top, a few.
+    /// A few of the folders and files at the top.
     pub(super) fn top(&self) -> Vec<&str> {
         let names = self
             .all
@@ -133,7 +132,7 @@ impl<T: Clone> Names<T> {
         top
     }
 
-    /// A name that one of `names` may stand for, see [`folded`].
+    /// A name that equals one of `names` once both are [`folded`].
     pub(super) fn similar(&self, names: &[String]) -> Option<&String> {
         let similar = self.similar.get_or_init(|| {
             let names = self.all.keys().rev();
@@ -153,7 +152,7 @@ fn is_litter(name: &str) -> bool {
         || matches!(last, ".DS_Store" | "Thumbs.db" | "desktop.ini")
 }
 
-/// Where a link in the place of `name` leads; `None` where that is outside.
+/// Where a link at `name` leads; `None` if that is outside.
 fn beside(name: &str, target: &str) -> Option<String> {
     if target.starts_with('/') || target.contains('\0') {
         return None;

@@ -1,10 +1,9 @@
-//! What is no folder of photographs, and no archive that is read in place: named as
-//! what it is, with the command that makes one of it.
+//! Archives that must be unpacked first: names them, with the command that unpacks them.
 
 use std::path::Path;
 
-/// Ends of names, what such a file is, and what unpacks it; `{}` is its name, `{-}`
-/// its name without the last ending.
+/// Endings of file names, what such a file is, and the command that unpacks it: `{}` is
+/// its name, `{-}` its name without the last ending.
 const KINDS: &[(&[&str], &str, &str)] = &[
     (&[".tar.gz", ".tgz"], "a tar packed by gzip", "tar -xf {}"),
     (
@@ -29,15 +28,16 @@ const KINDS: &[(&[&str], &str, &str)] = &[
     ),
 ];
 
-/// Those that are read in place where they hold photographs, but nothing else.
+/// Archives that are read in place if they hold photographs, but not otherwise.
 const READ: &[(&[&str], &str, &str)] = &[
     (&[".zip"], "a zip archive", "unzip {}"),
     (&[".tar"], "a tar archive", "tar -xf {}"),
 ];
 
-/// What lies in `folder` instead of `wanted`, if it has to be unpacked first, and how
-/// that is done. `all`: archives that hold photographs in place count, too.
-pub fn hint(folder: &Path, wanted: &str, all: bool) -> Option<String> {
+/// If `folder` holds an archive that must be unpacked first, preferably one whose name
+/// begins with `expected`: what it is and how to unpack it. With `all`, archives that could
+/// be read in place count, too.
+pub fn hint(folder: &Path, expected: &str, all: bool) -> Option<String> {
     let folder = Some(folder).filter(|folder| !folder.as_os_str().is_empty());
     let names = folder.unwrap_or(Path::new(".")).read_dir().ok()?.flatten();
     let mut found: Vec<(bool, String, &str, &str)> = names
@@ -48,7 +48,7 @@ pub fn hint(folder: &Path, wanted: &str, all: bool) -> Option<String> {
                 |(ends, ..): &&(&[&str], &str, &str)| ends.iter().any(|end| lower.ends_with(end));
             let read = READ.iter().filter(|_| all);
             let (_, what, command) = KINDS.iter().chain(read).find(ends)?;
-            let other = !lower.starts_with(&wanted.to_ascii_lowercase());
+            let other = !lower.starts_with(&expected.to_ascii_lowercase());
             Some((other, name, *what, *command))
         })
         .collect();
@@ -63,15 +63,15 @@ pub fn hint(folder: &Path, wanted: &str, all: bool) -> Option<String> {
     Some(format!("there is {name}, {what}: unpack it (`{command}`)"))
 }
 
-/// As [`hint`], where `path` is not there but an archive that may hold it.
+/// [`hint`] for a missing `path`: an archive in its nearest folder may hold it.
 pub fn hint_beside(path: &Path) -> Option<String> {
     let mut folders = path.ancestors().skip(1);
     let folder = folders.find(|folder| folder.as_os_str().is_empty() || folder.is_dir())?;
-    let wanted = path.strip_prefix(folder).ok()?.components().next()?;
-    hint(folder, &wanted.as_os_str().to_string_lossy(), true)
+    let missing = path.strip_prefix(folder).ok()?.components().next()?;
+    hint(folder, &missing.as_os_str().to_string_lossy(), true)
 }
 
-/// A name as a shell takes it.
+/// A name, quoted for a shell if need be.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
     match name.chars().all(plain) {

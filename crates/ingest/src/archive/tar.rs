@@ -5,7 +5,7 @@ use super::names::Names;
 use crate::name::plain;
 use crate::reference::{Refusal, State, check, refuse};
 use attend_artifact::ledger::Reason;
-use attend_artifact::{Result, check_interrupt};
+use attend_program::{Result, check_interrupt};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,13 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use tar::EntryType;
 
-/// Bytes of headers that a tar may have before one member.
+/// The most bytes of headers before one member.
 const HEADERS: u64 = 1 << 20;
 
 pub(super) struct Tar {
     file: Arc<File>,
     pub(super) names: Names<Member>,
-    /// When the archive changed, in nanoseconds.
+    /// Time of the archive's last change, in nanoseconds.
     changed: i64,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Tar {
 pub(super) struct Member {
     at: u64,
     size: u64,
-    /// What it is instead of a regular file, all of whose bytes are in the archive.
+    /// What it is, if not a regular file whose bytes are all in the archive.
     strange: Option<&'static str>,
 }
 
@@ -37,18 +37,18 @@ const SPARSE: &str = "a sparse file in its tar; unpack that (`tar -xf`)";
 
 impl Tar {
     /// # Errors
-    /// [`attend_artifact::Error::Interrupted`], or what `damaged` makes of a reason.
+    /// [`attend_program::Error::Interrupted`], or what `damaged` returns for a reason.
     pub(super) fn open(
         file: &Arc<File>,
         path: &Path,
-        damaged: &dyn Fn(&dyn std::fmt::Display) -> attend_artifact::Error,
+        damaged: &dyn Fn(&dyn std::fmt::Display) -> attend_program::Error,
     ) -> Result<Tar> {
         let headers = Headers::default();
         let mut archive = tar::Archive::new(Reader {
             at: Cursor::start(file),
             headers: &headers,
         });
-        // Archives that were put one behind the other (`cat`).
+        // Reads on behind an end marker: archives may be concatenated (`cat`).
         archive.set_ignore_zeros(true);
         let (mut names, mut ended) = (Names::new(), false);
         for entry in archive.entries_with_seek().map_err(|e| damaged(&e))? {
@@ -58,7 +58,7 @@ impl Tar {
                     headers.left.set(HEADERS);
                     enter(&mut names, &mut entry).map_err(|e| damaged(&e))?;
                 }
-                // As other programs do, which read no further than to the end marker.
+                // Other programs read no further than to the end marker.
                 Err(e) if headers.behind_the_end() && e.raw_os_error().is_none() => {
                     let path = path.display();
                     tracing::warn!("{path}: what follows its end marker is not read ({e})");
@@ -152,14 +152,14 @@ fn enter(names: &mut Names<Member>, entry: &mut tar::Entry<'_, impl Read>) -> io
     Ok(())
 }
 
-/// What was read of a tar's headers.
+/// How the reading of a tar's headers stands.
 struct Headers {
     /// Bytes that may be read until the next member.
     left: Cell<u64>,
-    /// Blocks of zeros that the last reads found one after the other. Two are the end
-    /// marker. An archive without one was cut, be it in a member or between two.
+    /// How many of the last blocks in a row were zeros. Two are the end marker; an archive
+    /// without one was cut.
     zeros: Cell<u64>,
-    /// As many before the last read.
+    /// `zeros` before the last read.
     zeros_before: Cell<u64>,
 }
 
@@ -179,7 +179,7 @@ impl Headers {
     }
 }
 
-/// The headers of a tar, without what lies between them.
+/// Reads the headers of a tar; contents are skipped by seeking.
 struct Reader<'a> {
     at: Cursor,
     headers: &'a Headers,

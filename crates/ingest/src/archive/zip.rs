@@ -13,12 +13,12 @@ use zip::CompressionMethod;
 use zip::read::{ArchiveOffset, ZipArchiveMetadata, ZipFileEntry, ZipReadOptions};
 use zip::result::ZipError;
 
-/// More members than an archive of photographs has.
+/// The most members that an archive may have.
 const MEMBERS: u64 = 1 << 22;
-/// Where a zip's end may begin, from the end of the file: it may have a comment of
-/// 64 KiB.
+/// The directory's end record begins at most so many bytes before the file's end: a
+/// comment of up to 64 KiB may follow it.
 const END: u64 = 1 << 17;
-/// Bytes of a link's target.
+/// The most bytes of a link's target.
 const LINK: u64 = 1 << 12;
 
 pub(super) struct Zip {
@@ -33,7 +33,7 @@ impl Zip {
         if end.members > MEMBERS {
             return Err(ZipError::UnsupportedArchive("too many members"));
         }
-        // Known, not searched for: an archive may be the end of a program that unpacks it.
+        // An archive may follow the program that unpacks it.
         let config = zip::read::Config {
             archive_offset: ArchiveOffset::Known(end.before),
         };
@@ -46,7 +46,7 @@ impl Zip {
         let mut windows = Vec::new();
         for number in 0..zip.entries.len() {
             let entry = zip.entries.entry(number)?;
-            // Programs on Unix write UTF-8 and don't say so.
+            // Programs on Unix write UTF-8 without the flag for it.
             let name = match std::str::from_utf8(entry.name_raw()) {
                 Ok(name) => name.to_owned(),
                 Err(_) => entry.name().map(|name| name.into()).unwrap_or_default(),
@@ -88,10 +88,10 @@ impl Zip {
         check(true, size, limit)?;
         readable(&entry)?;
         let mut bytes = Vec::with_capacity(size.min(1 << 20) as usize);
-        let mut at = BufReader::new(Cursor::start(&self.file));
-        // An error where the content is longer than its size says.
+        let mut reader = BufReader::new(Cursor::start(&self.file));
+        // Fails if the content is longer than its size says.
         entry
-            .with_reader(&mut at, ZipReadOptions::new())
+            .with_reader(&mut reader, ZipReadOptions::new())
             .map_err(refusal)?
             .read_to_end(&mut bytes)
             .map_err(io_refusal)?;
@@ -107,7 +107,7 @@ impl Zip {
     }
 }
 
-/// Refuses what is encrypted, or packed as only some programs can.
+/// Refuses what is encrypted, or packed otherwise than by deflate.
 fn readable(entry: &ZipFileEntry<'_>) -> Result<(), Refusal> {
     if entry.encrypted() {
         let detail = "encrypted in its archive; unpack that with its password (`7z x`)";
@@ -122,13 +122,13 @@ fn readable(entry: &ZipFileEntry<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// What the end of a zip archive says.
+/// What the end records of a zip archive say.
 #[derive(Default)]
 struct End {
-    /// Members, for which memory is taken before the first one is looked at: the most
-    /// that any of its ends says, if there are several.
+    /// Number of members: the largest that any of its end records says. Memory for all is
+    /// allocated before the first is read.
     members: u64,
-    /// Bytes before the archive that its offsets don't count.
+    /// Bytes before the archive, which its offsets don't count.
     before: u64,
 }
 
@@ -146,7 +146,7 @@ impl End {
                 .filter(move |(_, four)| four == magic);
             places.map(|(at, _)| at)
         };
-        // The last end that its comment fits behind.
+        // The last end record whose comment fits behind it.
         let fits = |at: &usize| {
             let comment = number::<2>(&bytes, at + 20);
             comment.is_some_and(|comment| *at as u64 + 22 + comment <= bytes.len() as u64)
@@ -171,18 +171,18 @@ impl End {
     }
 }
 
-/// Said of an archive of several parts.
+/// The message for an archive of several parts.
 const SPLIT: &str = "the last part of a split zip; make one of its parts (`zip -s 0 PART.zip --out WHOLE.zip`), or unpack it (`7z x`)";
 
-/// Bytes before an archive whose end is `at` in `bytes`, which lie at `tail`: where
-/// its directory is, less where it says that it is.
+/// Bytes before an archive: where its directory is, less where it says that it is. Its end
+/// record is `at` in `bytes`, which begin at `tail` in the file.
 fn before(bytes: &[u8], at: usize, tail: u64) -> Option<u64> {
     let place = tail + at as u64;
     let locator = at
         .checked_sub(20)
         .filter(|at| bytes[*at..].starts_with(b"PK\x06\x07"));
     match locator {
-        // The end of 64 bits has 56 bytes, and its locator 20.
+        // The 64-bit end record has 56 bytes, its locator 20.
         Some(locator) => place
             .checked_sub(76)?
             .checked_sub(number::<8>(bytes, locator + 8)?),
@@ -193,7 +193,7 @@ fn before(bytes: &[u8], at: usize, tail: u64) -> Option<u64> {
     }
 }
 
-/// A number of `N` bytes.
+/// A little-endian number of `N` bytes.
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
     let bytes: &[u8; N] = bytes.get(at..)?.first_chunk()?;
     Some(
@@ -212,7 +212,7 @@ fn refusal(error: ZipError) -> Refusal {
     }
 }
 
-/// What stops the whole archive.
+/// Why a whole archive can't be read.
 pub(super) fn why(error: &ZipError) -> String {
     match error {
         ZipError::Io(e) => e.to_string(),

@@ -8,7 +8,7 @@ use crate::config::Section;
 use crate::ids::Id;
 use crate::reference::Reference;
 use crate::source;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;

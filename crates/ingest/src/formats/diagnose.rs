@@ -1,4 +1,4 @@
-//! What an annotation file is that is not what was expected, in words that lead out.
+//! Says what an unexpected annotation file is, and the way out.
 
 use super::open::open;
 use crate::sniff;
@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// What a JSON file is instead of `what`, as far as it is one of the usual mistakes.
+/// What a JSON file is instead of `what`, if it is one of the usual mistakes.
 pub fn json(path: &Path, what: &str) -> Option<String> {
     let mut begin = Vec::new();
     open(path, "")
@@ -30,7 +30,7 @@ pub fn json(path: &Path, what: &str) -> Option<String> {
     (!what.starts_with(kind)).then(|| format!("{kind}{way_out}"))
 }
 
-/// What a file is that is no text, by its first bytes, with the way out.
+/// What a file is by its first bytes if it is no text in UTF-8, with the way out.
 pub fn no_text(begin: &[u8]) -> Option<String> {
     match begin {
         // Latin letters in UTF-16: every second byte is zero.
@@ -41,7 +41,7 @@ pub fn no_text(begin: &[u8]) -> Option<String> {
     }
 }
 
-/// Where in a JSON file what can't be a `T` stands: `images[3].file_name`.
+/// Where a JSON file differs from `T`: `images[3].file_name`.
 pub fn key<T: DeserializeOwned>(path: &Path) -> Option<String> {
     let reader = BufReader::with_capacity(1 << 20, open(path, "").ok()?);
     let mut json = serde_json::Deserializer::from_reader(reader);
@@ -50,7 +50,7 @@ pub fn key<T: DeserializeOwned>(path: &Path) -> Option<String> {
     (path != ".").then_some(path)
 }
 
-/// The keys of a JSON value, of lists those of the first element.
+/// The keys of a JSON value; for a list, those of its first element.
 enum Outline {
     Map(Vec<(String, Outline)>),
     List(Option<Box<Outline>>),
@@ -58,8 +58,8 @@ enum Outline {
 }
 
 impl Outline {
-    /// One of the files that are easily mistaken for one another, as the reader that
-    /// expects it calls it; and what to do with it.
+    /// Which of the files that are easily mistaken for one another this is, as the reader
+    /// that expects it calls it; and what to do with it.
     fn kind(&self) -> Option<(&'static str, &'static str)> {
         let of_images = |key| self.get("images")?.first()?.get(key);
         let of_annotations = |key| self.get("annotations")?.first()?.get(key);

@@ -7,7 +7,7 @@ use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
 use crate::ids::Id;
 use crate::reference::Reference;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
 use crate::ids::Id;
 use crate::reference::Reference;
-use attend_artifact::Result;
+use attend_program::Result;
 use serde::Deserialize;
 use std::path::Path;
 

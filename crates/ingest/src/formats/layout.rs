@@ -2,7 +2,7 @@
 
 use crate::annotations::Annotations;
 use crate::config::Section;
-use attend_artifact::Result;
+use attend_program::Result;
 use std::path::Path;
 
 /// A layout of data sets.

@@ -18,7 +18,7 @@ pub mod layout;
 pub mod open;
 pub mod read;
 
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use layout::Layout;
 
 /// All layouts.

@@ -1,7 +1,8 @@
 //! Annotation files, hashed while they are read.
 
 use crate::archive;
-use attend_artifact::{At, Error, Input, Result};
+use attend_artifact::Input;
+use attend_program::{At, Error, Result};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek};

@@ -1,14 +1,14 @@
-//! How annotation files are read: whole, or refused with one message, for half of a data
-//! set is none.
+//! Reads annotation files whole, or refuses them with one message: half a data set is none.
 //!
-//! That goes for text that is no Unicode too, in JSON a lone half of a surrogate
-//! pair (`\ud800`). Memory is taken in proportion to the file's size; JSON may be
-//! nested 128 levels deep, and any number in keys that are not read.
+//! Text that is no Unicode is refused, in JSON also a lone half of a surrogate pair
+//! (`\ud800`). Memory grows with the file's size. JSON may be nested 128 levels deep, and
+//! to any depth in keys that are not read.
 
 use super::diagnose;
 use super::open::{input, open};
 use crate::archive;
-use attend_artifact::{At, Error, Input, Result};
+use attend_artifact::Input;
+use attend_program::{At, Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use std::io::{BufReader, Read};

@@ -5,7 +5,7 @@ use super::place::Place;
 use crate::archive::{Archive, hint, is_archive};
 use crate::name::{folded, plain};
 use crate::reference::Refusal;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -27,8 +27,8 @@ impl Finder {
         }
     }
 
-    /// Finds the folder `below`, which is not trusted, of `folder`, which is and must be
-    /// there; or the archive that stands for either.
+    /// Finds the folder `folder/below`, or the archive that stands for it. `folder` is
+    /// trusted and must be there; `below` is not trusted.
     pub(super) fn find(&mut self, folder: &Path, below: &str) -> Result<Place> {
         let Some(below) = plain(below) else {
             return Ok(Place::Nowhere(outside()));
@@ -59,8 +59,9 @@ impl Finder {
         })
     }
 
-    /// The folder at `path`, which no link may lead to out of `root`; or the archive that
-    /// stands for one on the way. `named`: by the config, which has nothing else to offer.
+    /// The folder at `path`, or the archive that stands for it or for a folder on the way.
+    /// No link may lead out of `root`. `named`: the config names `path`, so that a broken
+    /// archive that may hold it is worth an error.
     fn locate(&mut self, path: &Path, root: Option<&Path>, named: bool) -> Result<Place> {
         let Some(folder) = path.ancestors().find(|folder| is_folder(folder)) else {
             return Ok(Place::Nowhere(missing()));
@@ -105,8 +106,8 @@ impl Finder {
         self.holding(&at, &rest, root, named)
     }
 
-    /// The archive in `folder` that holds the folder `rest`, whatever its name. No link
-    /// leads to it out of `root`.
+    /// The archive in `folder` that holds the folder `rest`, whatever the archive's name.
+    /// No link may lead to it out of `root`.
     fn holding(
         &mut self,
         folder: &Path,
@@ -120,7 +121,7 @@ impl Finder {
         for path in real.filter(|path| root.is_none_or(|root| path.starts_with(root))) {
             match self.archive(&path)? {
                 Ok(archive) if archive.holds(rest) => found.push(archive),
-                // Whether the folder is in it is anybody's guess.
+                // It may hold the folder: nobody can tell.
                 Err(why) if named => broken = Some(why),
                 _ => {}
             }
@@ -164,7 +165,7 @@ fn joined(folder: &str, name: &str) -> String {
     }
 }
 
-/// The folder itself where a path has no other parts.
+/// `.` for the empty path.
 fn real(folder: &Path) -> &Path {
     match folder.as_os_str().is_empty() {
         true => Path::new("."),
@@ -207,7 +208,7 @@ fn archives_in(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Says that nothing is at a place that the config names, and what is beside it.
+/// The message for a missing folder that the config names, with what lies beside it.
 fn nothing_at(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path.parent().unwrap_or(path);
@@ -220,7 +221,7 @@ fn nothing_at(path: &Path) -> String {
     )
 }
 
-/// Why there is no `rest` in `folder`.
+/// The refusal of photographs in `rest`, which `folder` lacks.
 fn lacking(folder: &Path, rest: &str) -> Refusal {
     let first = rest.split('/').next().unwrap_or_default();
     similar(missing(), first, &names_in(folder))

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Reads the file at `path`, of which all but the name is free of links.
+/// Reads the file at `path`, whose folder is free of links.
 pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
     let file = match open(path) {
         Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
@@ -27,7 +27,7 @@ pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
     let meta = file.metadata().map_err(failed)?;
     check(meta.is_file(), meta.len(), MAX_BYTES)?;
     let mut bytes = Vec::with_capacity(meta.len() as usize);
-    // Somebody may be writing to it.
+    // It may grow while it is read.
     file.take(MAX_BYTES)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
@@ -55,8 +55,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// The names in a folder by what people take them for; the first of those that are
-/// alike.
+/// The names in a folder by their [`folded`] form; the first of those that share one.
 pub fn names_in(folder: &Path) -> HashMap<String, String> {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -68,7 +67,7 @@ pub fn names_in(folder: &Path) -> HashMap<String, String> {
         .collect()
 }
 
-/// Names a file that the missing one may be.
+/// Adds to a refusal a file that may be the missing one.
 pub fn similar(refusal: Refusal, name: &str, names: &HashMap<String, String>) -> Refusal {
     match names.get(&folded(name)) {
         Some(other) if other != name => refuse(
@@ -79,20 +78,20 @@ pub fn similar(refusal: Refusal, name: &str, names: &HashMap<String, String>) ->
     }
 }
 
-/// The refusal of what a link leads out of the trusted folder to.
+/// The refusal of a photograph that a link leads out of the trusted folder.
 pub fn outside() -> Refusal {
     let detail = "a link leads out of the image root; name the folder that it leads to in dataset.root or dataset.image_dir, or follow such links (dataset.follow_links)";
     refuse(Reason::OutsideRoot, detail)
 }
 
-/// The refusal of what is not there.
+/// The refusal of a missing photograph.
 pub fn missing() -> Refusal {
     refuse(Reason::Missing, "no such file")
 }
 
 fn failed(error: io::Error) -> Refusal {
     match error.kind() {
-        // A file where a folder should be: the file in it is missing, too.
+        // If a file stands in a folder's place, the photograph below it is missing.
         ErrorKind::NotFound | ErrorKind::NotADirectory => missing(),
         _ => refuse(Reason::Unreadable, error),
     }

@@ -1,14 +1,15 @@
-//! Where the photographs lie: in folders, or in archives that stand in their
-//! places, as COCO ships them: `train2014.zip` or `train2014.tar` for `train2014/`,
-//! with its members under the folder's name, at the top, or under the one folder that
-//! all of them lie in. An archive of another name stands for a folder that it holds:
-//! `Flickr8k_Dataset.zip` for `Flicker8k_Dataset/`.
+//! Finds photographs and reads them, in folders or in archives that stand for a folder.
 //!
-//! File names come from the annotations and are not trusted: they lead to regular
-//! files below the folder that the config names (`dataset.root`, in it
-//! `dataset.image_dir` and COCO's own folders) and nowhere else, neither by
-//! themselves nor by way of a link, unless `dataset.follow_links` says so. That folder
-//! itself may be a link, or an archive, or a folder in one.
+//! COCO ships `train2014.zip`; it stands for `train2014/` and may have its members under
+//! that name, at the top, or under the one folder that all of them lie in. An archive of
+//! another name stands for a folder that it holds: `Flickr8k_Dataset.zip` for
+//! `Flicker8k_Dataset/`.
+//!
+//! File names come from the annotations and are not trusted. They lead to regular files
+//! below the folder that the config names (`dataset.root`, in it `dataset.image_dir` and
+//! COCO's own folders), and nowhere else: `..` never leads out of it, a link only with
+//! `dataset.follow_links`. The named folder itself may be a link, an archive, or a folder
+//! in one.
 //!
 //! - `locate`: finds folders and archives; `place`: reads what is in one.
 //! - `loose`: photographs that are files of their own.
@@ -20,8 +21,8 @@ mod place;
 pub use locate::is_there;
 
 use crate::reference::{Reference, Refusal, State};
-use attend_artifact::text::escaped;
-use attend_artifact::{Error, Result};
+use attend_program::text::escaped;
+use attend_program::{Error, Result};
 use locate::Finder;
 use place::Place;
 use std::collections::HashMap;
@@ -29,13 +30,13 @@ use std::path::Path;
 
 /// Where the photographs are. May be used by several threads.
 pub struct Source {
-    /// Of each trusted folder, the folders below it that the photographs' names lead to.
+    /// For each trusted folder, the folders below it that names of photographs lead to.
     folders: Vec<HashMap<String, Place>>,
 }
 
 impl Source {
-    /// Looks where `photographs` are: below `folders` of `root`, which are trusted and
-    /// must be there. `follow_links` is the config's.
+    /// Finds the places of `photographs`. Their `folders` below `root` are trusted and must
+    /// be there. `follow_links` is `dataset.follow_links`.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Source::check`] reports what can't be found.
@@ -68,7 +69,8 @@ impl Source {
     /// # Errors
     /// [`Error::Input`].
     pub fn check<'a>(&self, photographs: impl IntoIterator<Item = &'a Reference>) -> Result<()> {
-        let mut places = photographs.into_iter().filter_map(|it| self.place(it));
+        let photographs = photographs.into_iter();
+        let mut places = photographs.filter_map(|photograph| self.place(photograph));
         match places.find_map(|(place, _)| place.broken()) {
             Some(why) => Err(Error::input(escaped(why))),
             None => Ok(()),

@@ -8,29 +8,30 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-/// Where the files of one folder are.
+/// Where the files of one folder are: each kind of place answers bytes and states.
 pub(super) enum Place {
     Folder {
-        /// Without links.
+        /// Free of links.
         path: PathBuf,
-        /// What links may not lead out of, if anything.
+        /// The folder that links may not lead out of, if there is one.
         root: Option<PathBuf>,
-        /// The names in it, [`crate::name::folded`], for messages.
+        /// The names in it by their [`crate::name::folded`] form, for messages.
         names: OnceLock<HashMap<String, String>>,
     },
     Archive {
         archive: Arc<Archive>,
-        /// The folder in it, in all ways that it may be written.
+        /// The names that the folder may have in it.
         prefixes: Vec<String>,
     },
-    /// Its photographs are left out.
+    /// Nothing is there: its photographs are left out.
     Nowhere(Refusal),
-    /// None of its shards can be made.
+    /// The config names it and it is missing, or its archive is damaged: no shard with its
+    /// photographs can be made.
     Broken(String),
 }
 
 impl Place {
-    /// Why none of its shards can be made, if so.
+    /// Why no shard with its photographs can be made, if so.
     pub(super) fn broken(&self) -> Option<&str> {
         match self {
             Place::Broken(why) => Some(why),
