@@ -7,7 +7,8 @@
 //! - [`describe`]: what a stage says about itself with `--describe`.
 //! - [`whole`]: single files that are written whole or not at all.
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: text
-//!   from outside, for the terminal; [`mod@progress`]: bars and log lines of long work.
+//!   from outside, for the terminal; [`mod@progress`]: bars and log lines of long work;
+//!   [`question`]: questions to the user.
 #![deny(missing_docs)]
 
 pub mod config;
@@ -16,6 +17,7 @@ pub mod end;
 pub mod error;
 pub mod output;
 pub mod progress;
+pub mod question;
 pub mod run;
 pub mod signal;
 pub mod table;

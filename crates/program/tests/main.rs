@@ -45,4 +45,5 @@ fn what_was_said_is_written_before_the_end() {
     let output = ends("", "0");
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(output.stdout, b"said");
+    assert_eq!(output.stderr, b"", "who failed has told it");
 }

@@ -5,10 +5,11 @@ use polars::prelude::{AnyValue, Column, DataFrame};
 use serde_json::{Map, Value};
 
 /// One JSON object per row.
+#[expect(clippy::expect_used, reason = "columns are as long as their table")]
 pub(crate) fn rows(frame: &DataFrame) -> Vec<Value> {
     let row = |i| {
         let cells = frame.columns().iter().map(|column| {
-            let value = column.get(i).unwrap_or(AnyValue::Null);
+            let value = column.get(i).expect("a row of the table");
             (column.name().to_string(), cell(&value))
         });
         Value::Object(cells.collect::<Map<_, _>>())

@@ -161,7 +161,7 @@ fn sha256(path: &Path) -> Result<String> {
     loop {
         match file.read(&mut buffer).at(path)? {
             0 => break,
-            n => hash.update(buffer.get(..n).unwrap_or_default()),
+            n => hash.update(&buffer[..n]),
         }
     }
     Ok(hash

@@ -16,15 +16,14 @@ pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBu
     };
     let file = File::open(wheel).at(wheel)?;
     let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(damaged)?;
-    let wanted: Vec<(usize, PathBuf)> = (0..zip.len())
-        .filter_map(|i| Some((i, place(&zip.by_index_raw(i).ok()?.name().ok()?)?)))
-        .collect();
-    let sizes = wanted
-        .iter()
-        .map(|(i, _)| zip.by_index_raw(*i).map(|file| file.size()));
-    let bytes = sizes
-        .sum::<std::result::Result<u64, _>>()
-        .map_err(damaged)?;
+    let (mut wanted, mut bytes) = (Vec::new(), 0);
+    for index in 0..zip.len() {
+        let entry = zip.by_index_raw(index).map_err(damaged)?;
+        if let Some(path) = place(&entry.name().map_err(damaged)?) {
+            bytes += entry.size();
+            wanted.push((index, path));
+        }
+    }
     let bar = progress("unpacking", "bytes", bytes);
     for (index, path) in wanted {
         if path
@@ -60,8 +59,7 @@ fn copy(from: &mut impl Read, target: &Path, bar: &Progress) -> Result<()> {
         match from.read(&mut buffer).at(target)? {
             0 => return Ok(()),
             n => {
-                to.write_all(buffer.get(..n).unwrap_or_default())
-                    .at(target)?;
+                to.write_all(&buffer[..n]).at(target)?;
                 bar.inc(n as u64);
             }
         }

@@ -5,8 +5,8 @@ use crate::config::Config;
 use crate::runs::{Entry, State, entries, human, list, lock, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
-use attend_program::{At, Error, Result, text::escaped};
-use std::io::{BufRead, IsTerminal, Write};
+use attend_program::question::ask;
+use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Its arguments.
@@ -173,16 +173,10 @@ fn delete(path: &Path) -> Result<()> {
 }
 
 fn confirm(what: &str) -> Result<()> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Error::usage(format!("{what}: give --yes to delete it")));
-    }
-    let _ = write!(std::io::stderr(), "{}. Delete it? [y/N] ", escaped(what));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    if read.is_ok() && answer.trim().eq_ignore_ascii_case("y") {
-        Ok(())
-    } else {
-        Err(Error::usage("nothing was deleted"))
+    match ask(&format!("{what}. Delete it?"))? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Error::usage("nothing was deleted")),
+        None => Err(Error::usage(format!("{what}: give --yes to delete it"))),
     }
 }
 

@@ -196,13 +196,7 @@ impl Prepared {
     /// to themselves.
     fn run(&self, range: RangeInclusive<usize>, options: &Options, quiet: bool) -> Result<()> {
         let count = range.clone().count();
-        for (index, (stage, description)) in self
-            .stages
-            .get(range)
-            .unwrap_or_default()
-            .iter()
-            .enumerate()
-        {
+        for (index, (stage, description)) in self.stages[range].iter().enumerate() {
             let title = format!("[{}/{count}] {}", index + 1, stage.name);
             say!("{title}");
             let started = Instant::now();

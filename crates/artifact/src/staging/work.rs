@@ -3,12 +3,11 @@
 
 use crate::difference::Difference;
 use crate::manifest::Manifest;
-use attend_program::{Error, Result, check_interrupt, whole};
+use attend_program::question::ask;
+use attend_program::{Error, Result, whole};
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// A hidden file of each artifact and staging folder; no content, like the journal.
 pub(super) const WORK: &str = ".work.json";
@@ -103,31 +102,12 @@ impl Rules<'_> {
             tracing::warn!("{what}; beginning anew");
             return Ok(());
         }
-        let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if terminal && confirmed(&what)? {
+        if ask(&format!("{what}. Delete it?"))? == Some(true) {
             return Ok(());
         }
         Err(Error::refused(format!(
             "{what}; nothing was deleted. Use what it was made with, or another --output (run.name), or let this run delete it with --discard"
         )))
-    }
-}
-
-/// Asks on the terminal; Ctrl-C is an answer, too.
-fn confirmed(what: &str) -> Result<bool> {
-    let _ = write!(std::io::stderr(), "{what}. Delete it? [y/N] ");
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut answer = String::new();
-        let _ = std::io::stdin().lock().read_line(&mut answer);
-        sender.send(answer)
-    });
-    loop {
-        match receiver.recv_timeout(Duration::from_millis(50)) {
-            Ok(answer) => return Ok(answer.trim().eq_ignore_ascii_case("y")),
-            Err(RecvTimeoutError::Timeout) => check_interrupt()?,
-            Err(RecvTimeoutError::Disconnected) => return Ok(false),
-        }
     }
 }
 

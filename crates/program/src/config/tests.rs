@@ -73,7 +73,7 @@ mod given {
     }
 
     #[test]
-    fn unknown_names_with_line_and_nearest() {
+    fn an_unknown_key_is_refused_with_its_line_and_the_nearest() {
         refused(
             "# x\n\n[train]\nbatch = 1\nlerning_rate = 1.0\n",
             &[],
