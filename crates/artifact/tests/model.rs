@@ -363,12 +363,14 @@ fn files_that_a_model_lacks_are_named() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path().join("model");
     let staging = Staging::open(&root, Manifest::draft("model", "test", "1")).unwrap();
-    std::fs::write(staging.path("metrics.jsonl").unwrap(), "").unwrap();
+    let metrics = "{\"step\": 1}\n[1]\n{\"step\": 2}\n{\"st";
+    std::fs::write(staging.path("metrics.jsonl").unwrap(), metrics).unwrap();
     staging.done("metrics.jsonl", None).unwrap();
     staging.commit(&[]).unwrap();
     let missing =
         "checkpoints/best: 4 files are missing: model.json, vocab.json, encoder.safetensors, …";
-    assert_eq!(said(&root), [missing]);
+    let lines = "metrics.jsonl: 2 lines are no JSON objects: 2, 4";
+    assert_eq!(said(&root), [missing, lines]);
 }
 
 mod evaluation {
@@ -469,7 +471,7 @@ mod evaluation {
         assert_eq!(
             judged(&twice, &files),
             [
-                "per_image.parquet: 1 rows come twice: of image 2 at beam size 1",
+                "per_image.parquet: 1 rows come twice: image 2 at beam size 1",
                 "scores.json: \"beams\" are not those of per_image.parquet: 1, 5",
                 "scores.json: 2 images, per_image.parquet has 3",
                 "results-beam-1.json: 1 images, the manifest says 2",
