@@ -257,6 +257,20 @@ fn a_checkpoint_is_replaced_whole_and_recovered() {
 }
 
 #[test]
+fn a_checkpoint_can_be_sealed_again() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("best");
+    checkpoint(&folder, card(), |_| {});
+    let text = || std::fs::read(folder.join(CARD)).unwrap();
+    let first = text();
+    model::seal(&folder, &Default::default()).unwrap();
+    assert_eq!(text(), first);
+    std::fs::write(folder.join(DECODER), "other").unwrap();
+    model::seal(&folder, &Default::default()).unwrap();
+    Checkpoint::open(&folder).unwrap().check().unwrap();
+}
+
+#[test]
 fn what_changes_after_a_checkpoint_was_opened_is_seen() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("best");
