@@ -1,13 +1,13 @@
-"""A captioner trained by plain PyTorch on the artifacts of a run of ours.
+"""Train and evaluate a captioner in plain PyTorch on the artifacts of one of our runs.
 
     cargo xtask preprocess --config configs/rsicd.toml
     cargo xtask bench captioner -- artifacts/rsicd results
     cargo run --release -p attend-score -- --references dataset_rsicd.json --results results-beam-3.json
 
-The same features, captions and hyper-parameters as `configs/rsicd.toml`: good PyTorch
-(`training.py`) with dropout, cosine schedule with warm-up, clipping and the doubly
-stochastic term. After the last epoch the test images are described with beams, as the
-tutorial searches: `results-beam-K.json`.
+The features, captions and hyper-parameters are those of `configs/rsicd.toml`. The model is
+the good PyTorch version of `training.py`, with dropout, a cosine schedule with warm-up,
+clipping and the doubly stochastic term. After the last epoch it describes the test images
+with the tutorial's beam search and writes `results-beam-K.json`.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from torch import nn
 
 
 class Run:
-    """Features, captions and words."""
+    """Features, captions and vocabulary of a run."""
 
     def __init__(self, folder):
         self.row = {}
@@ -61,13 +61,13 @@ class Run:
 
 def train(model, run, args):
     adam = torch.optim.Adam(model.parameters(), lr=args.lr, fused=True)
-    steps_of_epoch = math.ceil(len(run.captions) / args.batch)
+    steps_per_epoch = math.ceil(len(run.captions) / args.batch)
     step = 0
     for epoch in range(args.epochs):
         begun, losses = time.perf_counter(), []
         order = torch.randperm(len(run.captions)).tolist()
         for indices in (order[i : i + args.batch] for i in range(0, len(order), args.batch)):
-            progress = step / steps_of_epoch / args.epochs
+            progress = step / steps_per_epoch / args.epochs
             rate = min((step + 1) / args.warmup, 1.0) * 0.5 * (1 + math.cos(math.pi * progress))
             for group in adam.param_groups:
                 group["lr"] = args.lr * rate
@@ -87,7 +87,7 @@ def train(model, run, args):
 
 @torch.inference_mode()
 def describe(model, run, image, beam, longest=50):
-    """Ids of the likeliest caption that a beam finds."""
+    """Token ids of the most likely caption that beam search finds."""
     specials = run.vocabulary["specials"]
     never = [specials[name] for name in ("<pad>", "<start>", "<unk>")]
     features = {"features": run.features([image]), "image": torch.zeros(1, dtype=torch.int64)}
@@ -95,30 +95,30 @@ def describe(model, run, image, beam, longest=50):
     projected = model.attention["encoder_att"](cells)
     mean = cells.mean(dim=1)
     h, c = model.init_h(mean), model.init_c(mean)
-    said, scores, ended = [[specials["<start>"]]], torch.zeros(1), []
+    sequences, scores, finished = [[specials["<start>"]]], torch.zeros(1), []
     for _ in range(longest + 1):
-        context, _ = model.look(projected, cells, h)
+        context, _ = model.attend(projected, cells, h)
         context = torch.sigmoid(model.f_beta(h)) * context
-        words = model.embedding(torch.tensor([words[-1] for words in said]))
+        words = model.embedding(torch.tensor([words[-1] for words in sequences]))
         h, c = model.decode_step(torch.cat([words, context], dim=1), (h, c))
         total = scores[:, None] + torch.log_softmax(model.fc(h), dim=1)
         total[:, never] = -torch.inf
-        scores, places = total.flatten().topk(beam - len(ended))
+        scores, places = total.flatten().topk(beam - len(finished))
         rows, words = places // total.shape[1], places % total.shape[1]
-        going = words != specials["<end>"]
-        for row, score in zip(rows[~going].tolist(), scores[~going].tolist()):
-            ended.append((score, said[row][1:]))
-        said = [said[row] + [word] for row, word in zip(rows[going].tolist(), words[going].tolist())]
-        scores, h, c = scores[going], h[rows[going]], c[rows[going]]
-        if not said:
+        alive = words != specials["<end>"]
+        for row, score in zip(rows[~alive].tolist(), scores[~alive].tolist()):
+            finished.append((score, sequences[row][1:]))
+        sequences = [sequences[row] + [word] for row, word in zip(rows[alive].tolist(), words[alive].tolist())]
+        scores, h, c = scores[alive], h[rows[alive]], c[rows[alive]]
+        if not sequences:
             break
-    return max(ended)[1] if ended else said[0][1:]
+    return max(finished)[1] if finished else sequences[0][1:]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=pathlib.Path, help="folder with dataset, vocabulary and features")
-    parser.add_argument("results", help="where to put the captions of the test images: RESULTS-beam-K.json")
+    parser.add_argument("run", type=pathlib.Path, help="folder of a run, with dataset, vocabulary and features")
+    parser.add_argument("results", help="write the captions of the test images to RESULTS-beam-K.json")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--batch", type=int, default=80)
     parser.add_argument("--lr", type=float, default=8e-4)

@@ -1,14 +1,14 @@
-"""Training on a CUDA device, beside PyTorch on the same one.
+"""Compare training on a CUDA device with PyTorch on the same device.
 
     cargo xtask bench --device cuda     # makes the environment (5 GB), builds, runs this
 
-- The same losses: some steps on the CPU and on the device, in f32, bf16 and f16.
-- A decoder's training step at COCO's true shapes (see `training.py`) for several batch
-  sizes: captions/s, and the seconds of an epoch of 566,435 captions. Features wait in the
-  computer's memory as f16, as an artifact's do, and go to the device step by step.
+- Losses: the first steps on the CPU and on the device, in f32, bf16 and f16, must agree.
+- A decoder's training step at COCO's real shapes (see `training.py`) for several batch
+  sizes: captions/s, and the seconds for an epoch of 566,435 captions. Features are kept in
+  host memory as f16, as in an artifact, and copied to the device at each step.
 - Fine-tuning ResNet-101's layer2 to layer4 from pixels of 256 x 256: images/s.
 
-The programs take turns; medians are printed.
+The programs take turns; the script prints medians.
 """
 
 import argparse
@@ -33,17 +33,17 @@ def pinned(data):
     return [{name: tensor.pin_memory() for name, tensor in batch.items()} for batch in data]
 
 
-def on_its_way(batch):
-    there = {name: tensor.cuda(non_blocking=True) for name, tensor in batch.items() if name != "lengths"}
-    return there | {"lengths": batch["lengths"]}
+def to_device(batch):
+    moved = {name: tensor.cuda(non_blocking=True) for name, tensor in batch.items() if name != "lengths"}
+    return moved | {"lengths": batch["lengths"]}
 
 
 class Peer(training.Peer):
-    """On the device, in mixed precision where that is asked for."""
+    """PyTorch on the device, in mixed precision if `dtype` is given."""
 
     def __init__(self, loss, weights, data, dtype=None):
         def on_device(model, batch):
-            batch = on_its_way(batch)
+            batch = to_device(batch)
             with torch.autocast("cuda", dtype, enabled=dtype is not None):
                 return loss(model, batch | {"features": batch["features"].float()})
 
@@ -51,7 +51,7 @@ class Peer(training.Peer):
 
 
 class FineTuning:
-    """torchvision's encoder and the good decoder, one caption an image."""
+    """torchvision's encoder and the good decoder, one caption per image."""
 
     def __init__(self, encoder, weights, data, dtype):
         self.data, self.dtype, self.next = pinned(data), dtype, 0
@@ -69,7 +69,7 @@ class FineTuning:
         losses, begun = [], time.perf_counter()
         mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
         for _ in range(steps):
-            batch = on_its_way(self.data[self.next % len(self.data)])
+            batch = to_device(self.data[self.next % len(self.data)])
             with torch.autocast("cuda", self.dtype, enabled=self.dtype is not None):
                 pixels = (batch["pixels"].float() / 255 - mean) / std
                 maps = self.encoder(pixels.contiguous(memory_format=torch.channels_last))
@@ -86,12 +86,12 @@ class FineTuning:
         return time.perf_counter() - begun, losses
 
 
-def ours(args, file, precision="f32", device="cuda", **more):
-    return training.Ours(args.step, file, os.cpu_count(), device=device, precision=precision, **more)
+def ours(args, file, precision="f32", device="cuda", **options):
+    return training.Ours(args.step, file, os.cpu_count(), device=device, precision=precision, **options)
 
 
 def turns(programs, rounds, steps):
-    """Seconds a step, the median of each."""
+    """Median seconds per step of each program."""
     for program in programs.values():
         program.run(3)
     seconds = {name: [] for name in programs}
@@ -109,7 +109,7 @@ def compare_losses(args, folder):
     for precision in PRECISIONS:
         losses = ours(args, file, precision).run(args.losses)[1]
         worst = max(abs(a - b) / b for a, b in zip(losses, expected))
-        print(f"losses of {args.losses} steps in {precision}, beside the CPU's: at most {worst:.1e} apart", flush=True)
+        print(f"losses of {args.losses} steps in {precision} differ from the CPU's by at most {worst:.1e}", flush=True)
 
 
 def half(batch):
@@ -129,7 +129,7 @@ def decoder_steps(args, folder):
             programs["tutorial f32"] = Peer(training.tutorial, weights, data)
         taken = turns(programs, args.rounds, args.steps)
         torch.set_default_device("cpu")
-        print(f"{captions} captions of {len(data[0]['features'])} images a step:")
+        print(f"{captions} captions of {len(data[0]['features'])} images per step:")
         for name, seconds in taken.items():
             print(f"  {name:18} {1e3 * seconds:7.2f} ms, {captions / seconds:8.0f} captions/s, {CAPTIONS_OF_COCO * seconds / captions:6.1f} s an epoch of COCO", flush=True)
 
@@ -153,24 +153,24 @@ def fine_tuning(args, folder):
         programs[f"PyTorch {name}"] = FineTuning(encoder, weights, data, dtype)
     taken = turns(programs, args.rounds, max(2, args.steps // 8))
     torch.set_default_device("cpu")
-    print(f"fine-tuning ResNet-101's layer2 to layer4, {captions} images a step:")
+    print(f"fine-tuning ResNet-101's layer2 to layer4, {captions} images per step:")
     for name, seconds in taken.items():
         print(f"  {name:18} {1e3 * seconds:7.2f} ms, {captions / seconds:7.0f} images/s", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", help="the example `step` of attend-train")
+    parser.add_argument("step", help="path of the example program `step` of attend-train")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=40, help="in a round")
-    parser.add_argument("--losses", type=int, default=10, help="steps whose losses are compared")
-    parser.add_argument("--batches", type=int, nargs="+", default=(32, 80, 320, 640))
-    parser.add_argument("--images", type=int, default=32, help="in a step of fine-tuning")
+    parser.add_argument("--steps", type=int, default=40, help="steps in a round")
+    parser.add_argument("--losses", type=int, default=10, help="steps to compare losses over")
+    parser.add_argument("--batches", type=int, nargs="+", default=(32, 80, 320, 640), help="captions in a step, each size in turn")
+    parser.add_argument("--images", type=int, default=32, help="images in a step of fine-tuning")
     args = parser.parse_args()
     if not torch.cuda.is_available():
-        print("PyTorch sees no CUDA device here: nothing to measure", file=sys.stderr)
+        print("PyTorch finds no CUDA device here, so there is nothing to measure", file=sys.stderr)
         sys.exit(1)
-    # Our programs find CUDA's part of libtorch where PyTorch has it.
+    # Our programs load the CUDA part of libtorch from PyTorch's folder.
     libraries = pathlib.Path(torch.__file__).parent / "lib"
     os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [str(libraries), os.environ.get("LD_LIBRARY_PATH")]))
     torch.manual_seed(1)

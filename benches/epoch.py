@@ -1,12 +1,12 @@
-"""Whole epochs with a frozen ResNet-101, beside the PyTorch tutorial's way.
+"""Compare whole epochs on a frozen ResNet-101 with the PyTorch tutorial.
 
     cargo xtask bench epoch         # makes the environment (5 GB), builds, runs this
 
 2,000 images of 256 x 256 with five captions each. The tutorial runs the encoder for
-each caption in each epoch, then its decoder step; ours runs the encoder once per image
-in its life (attend-features, shards written), then the decoder step on cached features.
-Each part is measured on some batches, in turns, and scaled; so the first epoch has the
-features in it, the later ones have not.
+each caption in each epoch, then its decoder step. Ours runs the encoder once per image
+(attend-features, shards written), then the decoder step on cached features. The script
+measures each part on some batches, in turns, and scales it up. Our first epoch includes
+the features, the later ones do not.
 """
 
 import argparse
@@ -26,11 +26,11 @@ IMAGES, CAPTIONS = 2000, 5
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("ingest", help="the program attend-ingest")
-    parser.add_argument("features", help="the program attend-features")
-    parser.add_argument("step", help="the example `step` of attend-train")
+    parser.add_argument("ingest", help="path of attend-ingest")
+    parser.add_argument("features", help="path of attend-features")
+    parser.add_argument("step", help="path of the example program `step` of attend-train")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=64, help="whose features are made in a round")
+    parser.add_argument("--images", type=int, default=64, help="images to encode in a round")
     args = parser.parse_args()
     threads = os.cpu_count()
     torch.set_num_threads(threads)
@@ -69,8 +69,8 @@ def main():
     later = IMAGES * CAPTIONS * each_ours
     first = IMAGES * each_features + later
     print(f"{IMAGES} images, {CAPTIONS} captions each, {threads} threads, {args.rounds} rounds")
-    print(f"tutorial: {each_encoder * 1e3:.0f} ms encoder, {each_theirs * 1e3:.0f} ms decoder a caption; {theirs:.0f} s an epoch")
-    print(f"attend: {each_features * 1e3:.0f} ms encoder an image, {each_ours * 1e3:.1f} ms decoder a caption")
+    print(f"tutorial: {each_encoder * 1e3:.0f} ms encoder, {each_theirs * 1e3:.0f} ms decoder per caption; {theirs:.0f} s per epoch")
+    print(f"attend: {each_features * 1e3:.0f} ms encoder per image, {each_ours * 1e3:.1f} ms decoder per caption")
     print(f"first epoch {first:.0f} s: {theirs / first:.1f} times as fast; each later one {later:.0f} s: {theirs / later:.1f} times")
 
 

@@ -1,15 +1,15 @@
-"""attend-features beside torchvision's encoder in PyTorch.
+"""Compare attend-features with torchvision's encoder in PyTorch.
 
     cargo xtask bench features      # makes the environment (5 GB), builds, runs this
 
-Both run ResNet-101, random weights, without pooling and classifier, over the same
-uint8 images of 256 x 256, on as many threads as there are cores: PyTorch in
-evaluation and inference mode, the whole set in batches of 16; ours as the program,
-shards written, its start (with loading and folding the weights) measured on one image
-and taken off. They take turns; medians are printed. So is the share of the
-machine's rate, as a product of two large matrices shows it in the same run: at the
-least, so many multiplications and additions must be done as the convolutions have.
-Exit code 1 where a map differs by more than 1e-3 of its largest value.
+Both run ResNet-101 with random weights, without pooling and classifier, over the same
+uint8 images of 256 x 256, on as many threads as there are cores. PyTorch runs in
+evaluation and inference mode, in batches of 16. Ours is the whole program, shards
+written; its start-up (loading and folding the weights) is measured on one image and
+subtracted. The two take turns; the script prints medians. It also prints which share of
+the machine's matrix rate each reaches: the multiplications and additions of the
+convolutions, compared with the rate of a product of two large matrices in the same run.
+Exit code 1 if a feature map differs by more than 1e-3 of its largest value.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def images(root, program, count):
 
 
 def resnet101():
-    """torchvision's with random weights, maps of which neither vanish nor explode."""
+    """torchvision's, with random weights under which the maps neither vanish nor explode."""
     whole = torchvision.models.resnet101(weights=None).eval()
     for module in whole.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -71,7 +71,7 @@ def ours(program, root, weights, output):
 
 
 def flops(encoder):
-    """Multiplications and additions of the convolutions for one image."""
+    """Multiplications plus additions of the convolutions for one image."""
     total = 0
 
     def count(module, _, output):
@@ -97,8 +97,8 @@ def matrix_rate():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("ingest", help="the program attend-ingest")
-    parser.add_argument("features", help="the program attend-features")
+    parser.add_argument("ingest", help="path of attend-ingest")
+    parser.add_argument("features", help="path of attend-features")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
@@ -131,10 +131,10 @@ def main():
         worst = ((mine - theirs).abs().amax((1, 2)) / theirs.abs().amax((1, 2))).max().item()
     per_image = flops(encoder)
     pytorch_rate, our_rate, matrix = (statistics.median(column) for column in zip(*rounds))
-    print(f"{args.images} images, {args.rounds} rounds, {os.cpu_count()} threads, {per_image / 1e9:.1f} GFLOP an image")
+    print(f"{args.images} images, {args.rounds} rounds, {os.cpu_count()} threads, {per_image / 1e9:.1f} GFLOP per image")
     print(f"PyTorch {pytorch_rate:.2f} images/s, attend-features {our_rate:.2f}: {statistics.median(o / t for t, o, _ in rounds):.2f} times as fast")
-    print(f"matrix product {matrix / 1e9:.0f} GFLOP/s; of that PyTorch uses {pytorch_rate * per_image / matrix:.0%}, attend-features {our_rate * per_image / matrix:.0%}")
-    print(f"largest difference of a map, by its largest value: {worst:.1e}")
+    print(f"matrix product {matrix / 1e9:.0f} GFLOP/s; PyTorch reaches {pytorch_rate * per_image / matrix:.0%}, attend-features {our_rate * per_image / matrix:.0%}")
+    print(f"feature maps differ by at most {worst:.1e} of their largest value")
     sys.exit(worst > 1e-3)
 
 

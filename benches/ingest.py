@@ -1,12 +1,12 @@
-"""Ingest beside what bounds it and what people use instead.
+"""Compare attend-ingest with bare JPEG decoding, Pillow and OpenCV.
 
     cargo xtask bench ingest        # makes the environment, builds, runs this
 
-The full-size photographs of `$ATTEND_DATA/coco-mini`, repeated to 3,000 files, are
-decoded and resized to one size, on one core and on two: by attend-ingest (its
-shards written and synced), by libjpeg-turbo alone (decoding only: the floor), by
-Pillow (BILINEAR, which antialiases) and by OpenCV (INTER_AREA, which does, too),
-these two writing the same planes to one file. All take turns; medians are printed.
+Each program decodes the full-size photographs of `$ATTEND_DATA/coco-mini`, repeated to
+3,000 files, and resizes them to one size, on one core and on two: attend-ingest (which
+writes and syncs its shards); libjpeg-turbo alone (which only decodes: the floor); Pillow
+(BILINEAR, which antialiases) and OpenCV (INTER_AREA, which does, too), both writing the
+same planes to one file. They take turns; the script prints medians.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def opencv(files, size, threads):
 
 
 def rate(one, files, threads):
-    """Images a second, written plane by plane; both libraries let go of Python's
+    """Images per second, written plane by plane. Both libraries release Python's global
     lock while they work."""
     begun = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool, tempfile.TemporaryFile(dir=pathlib.Path(files[0]).parent) as out:
@@ -63,7 +63,7 @@ def bare(program, files, threads):
 
 
 def ours(program, root, size, threads, fast):
-    """Images a second of the whole stage, and its peak memory in MB."""
+    """Images per second of the whole stage, and its peak memory in MB."""
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:
         settings = ["format=karpathy", f"root={root}", "annotations=dataset.json", f"image_size={size}", f"fast={str(fast).lower()}"]
         command = [program, "--jobs", str(threads), "--output", f"{folder}/dataset"]
@@ -81,15 +81,15 @@ def ours(program, root, size, threads, fast):
 
 
 def warm(folder, megabytes):
-    """A virtual machine that gave free memory back to its host pays for each page that
-    it touches again; by this every program finds pages that the system has at hand."""
+    """A virtual machine that returned free memory to its host pays for each page that it
+    touches again. This touches the pages first, so that no program pays for them."""
     with tempfile.TemporaryFile(dir=folder) as file:
         for _ in range(megabytes):
             file.write(bytes(1 << 20))
 
 
 def data_set(root, count):
-    """`count` names of the full-size photographs, in Karpathy's form."""
+    """Writes `count` copies of the full-size photographs and annotations in Karpathy's format."""
     from PIL import Image
 
     source = pathlib.Path(os.environ["ATTEND_DATA"], "coco-mini")
@@ -107,13 +107,13 @@ def data_set(root, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("ingest", help="the program attend-ingest")
-    parser.add_argument("decode", help="the example `decode` of attend-image")
+    parser.add_argument("ingest", help="path of attend-ingest")
+    parser.add_argument("decode", help="path of the example program `decode` of attend-image")
     parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--sizes", type=int, nargs="+", default=[256, 224])
-    parser.add_argument("--memory", type=int, nargs="*", default=[3000, 12000], help="numbers of images to compare the memory at")
+    parser.add_argument("--memory", type=int, nargs="*", default=[3000, 12000], help="numbers of images to measure memory with")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder, "root")
@@ -125,7 +125,7 @@ def main():
             os.sched_setaffinity(0, cores)
             for size in args.sizes:
                 programs = {
-                    "libjpeg-turbo, decode alone": lambda: bare(args.decode, files, threads),
+                    "libjpeg-turbo, decode only": lambda: bare(args.decode, files, threads),
                     "attend-ingest": lambda: ours(args.ingest, root, size, threads, False)[0],
                     "attend-ingest, fast": lambda: ours(args.ingest, root, size, threads, True)[0],
                     "Pillow": lambda: pillow(files, size, threads),
@@ -137,14 +137,13 @@ def main():
                         warm(folder, 2 * len(files) * size * size * 3 >> 20)
                         figures[name].append(run())
                 print(f"to {size} x {size}, {threads} thread{'s' * (threads > 1)}:")
-                of = {name: statistics.median(rates) for name, rates in figures.items()}
-                for name, images in of.items():
-                    exact = statistics.median(a / b for a, b in zip(figures["attend-ingest"], figures[name]))
-                    print(f"  {name:28} {images:7.0f} images/s   attend-ingest is {exact:.2f} times as fast")
+                for name, rates in figures.items():
+                    ratio = statistics.median(a / b for a, b in zip(figures["attend-ingest"], rates))
+                    print(f"  {name:28} {statistics.median(rates):7.0f} images/s   attend-ingest is {ratio:.2f} times as fast")
             os.sched_setaffinity(0, range(os.cpu_count()))
         for count in args.memory:
             files, _ = data_set(root, count)
-            print(f"memory of attend-ingest at {count} images: {ours(args.ingest, root, 256, max(args.threads), False)[1]:.0f} MB")
+            print(f"peak memory of attend-ingest with {count} images: {ours(args.ingest, root, 256, max(args.threads), False)[1]:.0f} MB")
 
 
 if __name__ == "__main__":

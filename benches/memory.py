@@ -1,11 +1,11 @@
-"""Memory of the trainer at two sizes of the data set.
+"""Measure the trainer's memory with data sets of two sizes.
 
     cargo xtask bench memory        # builds, runs this
 
-Draws scenes, makes shards and a vocabulary of them, and trains on the shards for some
-time: as many batches are read ahead whatever there is to come, and shards are mapped, so
-that the memory of the process's own (RssAnon; pages of mapped files are the system's to
-take back) is the same but for the captions.
+Draws scenes, makes shards and a vocabulary from them, and trains on the shards for a
+while. The trainer reads a fixed number of batches ahead and maps the shards, so its own
+memory (RssAnon; the system can take back pages of mapped files) should grow only by the
+captions.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def done(process):
 
 
 def own_memory(process):
-    """MB, or nothing where the process has ended."""
+    """RssAnon in MB; 0 if the process has ended."""
     lines = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), default=0)
 
@@ -57,9 +57,9 @@ def peak(programs, folder, images, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("programs", nargs=4, help="attend-scenes, attend-ingest, attend-vocab, attend-train")
-    parser.add_argument("--images", type=int, nargs="+", default=(1000, 10000))
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("programs", nargs=4, help="paths of attend-scenes, attend-ingest, attend-vocab and attend-train")
+    parser.add_argument("--images", type=int, nargs="+", default=(1000, 10000), help="images in each data set")
+    parser.add_argument("--seconds", type=float, default=30, help="training time")
     args = parser.parse_args()
     for images in args.images:
         with tempfile.TemporaryDirectory() as folder:

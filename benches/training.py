@@ -1,4 +1,4 @@
-"""A training step of the decoder beside PyTorch's.
+"""Compare a training step of the decoder with PyTorch's.
 
     cargo xtask bench training      # makes the environment, builds, runs this
 
@@ -7,16 +7,15 @@ The tutorial's setting: batches of 32 captions, ResNet-101's features of images 
 widths 512, COCO's caption lengths. Three programs train the same decoder from the
 same weights with Adam on the same batches, dropout off, on as many threads as there
 are cores: ours; the tutorial's algorithm in PyTorch, which projects the cells at
-every step; and PyTorch as a good programmer would write it, who projects them once,
-computes the logits after the loop, leaves out padding and takes the fused Adam. Ours
-lets the five captions of an image share its cells; --plain has one caption an image
-instead. The programs take turns; medians are printed, and
+every step; and good PyTorch, which projects them once, computes the logits after the
+loop, skips padding and uses the fused Adam. Ours shares an image's cells among its five
+captions; with --plain each image has one caption instead. The programs take turns. The
+script prints medians, and
 
-- the share of the counted floor: the multiplications and additions of the matrix
-  products that nobody can leave out, at the rate of a large product in the same run;
-- the first losses, which are the same: with --curve N those of N steps on different
-  batches are compared instead of times (exit code 1 where they lie more than 1e-3
-  apart).
+- the share of the floor that attend-train reaches. The floor is the time that the
+  unavoidable matrix products would take at the rate of a large product in the same run;
+- the first losses, which should agree. --curve N compares the losses of N steps on
+  different batches instead of times (exit code 1 if they differ by more than 1e-3).
 """
 
 import argparse
@@ -40,7 +39,7 @@ LR, ALPHA_C, CLIP = 4e-4, 1.0, 5.0
 
 
 def lengths(count):
-    """Words of real COCO captions, in their order."""
+    """Numbers of words of real COCO captions, in their order."""
     path = pathlib.Path(os.environ["ATTEND_DATA"], "coco-mini/dataset_coco.json")
     images = json.loads(path.read_text())["images"]
     words = [min(len(sentence["tokens"]), 50) for image in images for sentence in image["sentences"]]
@@ -48,7 +47,7 @@ def lengths(count):
 
 
 def batches(count, captions, per_image):
-    """Synthetic batches: features as a ReLU leaves them, words as Zipf has them."""
+    """Synthetic batches: features as after a ReLU, words distributed by Zipf's law."""
     generator = torch.Generator().manual_seed(1)
     words = lengths(count * captions)
     chances = 1.0 / torch.arange(1, VOCABULARY - 3)
@@ -65,7 +64,7 @@ def batches(count, captions, per_image):
 
 
 class Decoder(nn.Module):
-    """The parameters, by the names of published checkpoints."""
+    """The decoder's parameters, named as in published checkpoints."""
 
     def __init__(self):
         super().__init__()
@@ -83,15 +82,15 @@ class Decoder(nn.Module):
         self.fc.weight.data.uniform_(-0.1, 0.1)
         self.fc.bias.data.zero_()
 
-    def look(self, projected, cells, h):
-        """Context and alpha."""
+    def attend(self, projected, cells, h):
+        """The context (B, C) and alpha (B, P)."""
         seen = torch.relu(projected + self.attention["decoder_att"](h)[:, None])
         alpha = torch.softmax(self.attention["full_att"](seen).squeeze(2), dim=1)
         return (cells * alpha[:, :, None]).sum(1), alpha
 
 
 def attention_cells(batch):
-    """What the tutorial's encoder gives: (B, 196, C), a copy for each caption."""
+    """The output of the tutorial's encoder: (B, 196, C), a copy for each caption."""
     n = batch["features"].shape[0]
     maps = batch["features"].transpose(1, 2).reshape(n, CHANNELS, *NATIVE)
     pooled = nn.functional.adaptive_avg_pool2d(maps, GRID)
@@ -99,7 +98,7 @@ def attention_cells(batch):
 
 
 def tutorial(model, batch):
-    """Its loss: everything in every step, as the tutorial writes it."""
+    """The loss, computing everything in every step, as the tutorial does."""
     cells, tokens, sizes = attention_cells(batch), batch["tokens"], (batch["lengths"] - 1).tolist()
     embedded = model.embedding(tokens)
     mean = cells.mean(dim=1)
@@ -108,7 +107,7 @@ def tutorial(model, batch):
     alphas = torch.zeros(len(sizes), sizes[0], cells.shape[1])
     for t in range(sizes[0]):
         b = sum(size > t for size in sizes)
-        context, alpha = model.look(model.attention["encoder_att"](cells[:b]), cells[:b], h[:b])
+        context, alpha = model.attend(model.attention["encoder_att"](cells[:b]), cells[:b], h[:b])
         context = torch.sigmoid(model.f_beta(h[:b])) * context
         h, c = model.decode_step(torch.cat([embedded[:b, t], context], dim=1), (h[:b], c[:b]))
         predictions[:b, t] = model.fc(h)
@@ -121,7 +120,7 @@ def tutorial(model, batch):
 
 
 def good(model, batch, dropout=0.0):
-    """Its loss: what does not change is out of the loop."""
+    """The loss, with everything that does not change moved out of the loop."""
     cells, tokens, sizes = attention_cells(batch), batch["tokens"], (batch["lengths"] - 1).tolist()
     projected = model.attention["encoder_att"](cells)
     embedded = model.embedding(tokens)
@@ -182,7 +181,7 @@ class Ours:
 
 
 def save(file, weights, data):
-    """For the example `step`."""
+    """Writes weights and batches for the example program `step`."""
     tensors = {f"decoder.{name}": tensor for name, tensor in weights.items()}
     for n, batch in enumerate(data):
         tensors |= {f"{n}.{name}": tensor.contiguous() for name, tensor in batch.items()}
@@ -190,12 +189,12 @@ def save(file, weights, data):
 
 
 def floor(batch):
-    """Multiplications and additions of a step's matrix products, forward and twice
-    backward; the cells' gradient is not wanted."""
+    """Multiplications plus additions of a step's matrix products, forward and twice
+    backward; nobody needs the gradient of the cells."""
     tokens = int((batch["lengths"] - 1).sum())
     captions, images = len(batch["lengths"]), len(batch["features"])
-    of_h = ATTENTION + CHANNELS + 4 * HIDDEN
-    each = HIDDEN * of_h + (EMBEDDING + CHANNELS) * 4 * HIDDEN + HIDDEN * VOCABULARY
+    from_h = ATTENTION + CHANNELS + 4 * HIDDEN
+    each = HIDDEN * from_h + (EMBEDDING + CHANNELS) * 4 * HIDDEN + HIDDEN * VOCABULARY
     once = captions * 2 * HIDDEN * CHANNELS * 2 + images * NATIVE[0] * NATIVE[1] * CHANNELS * ATTENTION * 2
     return 2 * (3 * tokens * each + once)
 
@@ -211,12 +210,12 @@ def matrix_rate():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", help="the example `step` of attend-train")
+    parser.add_argument("step", help="path of the example program `step` of attend-train")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=4, help="of ours in a round; a quarter of it of the others")
-    parser.add_argument("--captions", type=int, default=32)
-    parser.add_argument("--plain", action="store_true")
-    parser.add_argument("--curve", type=int, default=0, help="compare the losses of so many steps, and end")
+    parser.add_argument("--steps", type=int, default=4, help="our steps in a round; the others make a quarter as many")
+    parser.add_argument("--captions", type=int, default=32, help="captions in a step")
+    parser.add_argument("--plain", action="store_true", help="one caption per image instead of five")
+    parser.add_argument("--curve", type=int, default=0, help="compare the losses of this many steps instead of times")
     args = parser.parse_args()
     threads = os.cpu_count()
     torch.set_num_threads(threads)
@@ -232,7 +231,7 @@ def main():
             peer = peers["good PyTorch"]
             pairs = list(zip(ours.run(args.curve)[1], peer.run(args.curve)[1]))
             worst = max(abs(a - b) / b for a, b in pairs)
-            print(f"{args.curve} steps, the last losses {pairs[-1]}: at most {worst:.1e} apart")
+            print(f"losses of {args.curve} steps differ by at most {worst:.1e}; the last ones are {pairs[-1]}")
             sys.exit(worst > 1e-3)
         programs = {"attend-train": (ours, args.steps)} | {name: (peer, max(1, args.steps // 4)) for name, peer in peers.items()}
         seconds = {name: [] for name in programs}
@@ -244,13 +243,13 @@ def main():
                 first.setdefault(name, losses[0])
                 seconds[name].append(taken / steps)
         ideal = statistics.mean(floor(batch) for batch in data) / statistics.median(rates)
-        print(f"{args.captions} captions a step, {len(data[0]['features'])} images, {threads} threads, {args.rounds} rounds")
-        print(f"  matrix rate {statistics.median(rates) / 1e9:.0f} GFLOP/s; counted floor {ideal:.3f} s")
+        print(f"{args.captions} captions per step, {len(data[0]['features'])} images, {threads} threads, {args.rounds} rounds")
+        print(f"  matrix rate {statistics.median(rates) / 1e9:.0f} GFLOP/s; floor {ideal:.3f} s")
         ours_median = statistics.median(seconds["attend-train"])
         for name, taken in seconds.items():
             median = statistics.median(taken)
             print(f"  {name:14} {median:.3f} s, {args.captions / median:7.1f} captions/s; attend-train is {median / ours_median:.1f} times as fast")
-        print(f"  attend-train reaches {ideal / ours_median:.0%} of the floor's rate")
+        print(f"  attend-train reaches {ideal / ours_median:.0%} of the floor's speed")
         print(f"  first losses: {first}")
 
 

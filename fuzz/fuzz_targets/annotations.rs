@@ -1,15 +1,16 @@
-//! Any bytes as annotation files, of each format: refused with one message that
-//! names the file, or read; and what was read is sorted into images that can be
-//! tried and rows of the ledger, with nothing lost and no way out of the root.
+//! Reads arbitrary bytes as annotation files of each format. Ingest must refuse them with
+//! one message that names the file, or read them. What it reads it must sort into candidate
+//! images and rows of the ledger: it loses nothing and no file name leads out of the root.
 #![no_main]
 
 use attend_artifact::Error;
-use attend_ingest::annotations::Annotations;
 use attend_ingest::config::{Files, Normalise, Section, Splits};
+use attend_ingest::formats::{coco, flickr8k, karpathy, layout::Layout};
 use attend_ingest::ids::Id;
+use attend_ingest::name::plain;
+use attend_ingest::objects;
+use attend_ingest::reference::Reference;
 use attend_ingest::select::{Candidate, select};
-use attend_ingest::source::plain;
-use attend_ingest::{coco, flickr8k, karpathy, objects};
 use libfuzzer_sys::fuzz_target;
 use std::collections::HashSet;
 use std::fs;
@@ -19,7 +20,7 @@ use std::sync::LazyLock;
 const COCO: &str = "annotations/captions_train2014.json";
 const KARPATHY: &str = "dataset.json";
 const OBJECTS: &str = "instances.json";
-/// The bytes between two of them are 0xFF.
+/// In the fuzzer's input a byte 0xFF stands between two of these files.
 const FLICKR8K: [&str; 4] = [
     "Flickr8k.token.txt",
     "Flickr_8k.trainImages.txt",
@@ -48,18 +49,18 @@ fuzz_target!(|bytes: &[u8]| {
     match format % 4 {
         0 => {
             write(COCO, bytes);
-            sort(read(coco::read(root, &SECTION)));
+            sort(root, coco::LAYOUT);
         }
         1 => {
             write(KARPATHY, bytes);
-            sort(read(karpathy::read(root, &SECTION)));
+            sort(root, karpathy::LAYOUT);
         }
         2 => {
             let mut files = bytes.split(|byte| *byte == 0xff);
             for name in FLICKR8K {
                 write(name, files.next().unwrap_or_default());
             }
-            sort(read(flickr8k::read(root, &SECTION)));
+            sort(root, flickr8k::LAYOUT);
         }
         _ => {
             write(OBJECTS, bytes);
@@ -82,15 +83,15 @@ fn read<T>(result: Result<T, Error>) -> Option<T> {
     }
 }
 
-fn sort(annotations: Option<Annotations>) {
-    let Some(mut annotations) = annotations else {
+fn sort(root: &Path, layout: Layout) {
+    let Some(mut annotations) = read((layout.read)(root, &SECTION)) else {
         return;
     };
     for listed in &mut annotations.captions {
         listed.caption = Normalise::Nfkc.apply(std::mem::take(&mut listed.caption));
     }
     let (images, captions) = (annotations.images.len(), annotations.captions.len());
-    let (candidates, rejected) = select(annotations, &SECTION);
+    let (candidates, rejected) = select(annotations, &SECTION.splits);
     let of = |kind: &str| rejected.iter().filter(|row| row.kind == kind).count();
     assert_eq!(images, candidates.len() + of("image"));
     let kept: usize = candidates.iter().map(|image| image.captions.len()).sum();
@@ -110,6 +111,7 @@ fn boxes(root: &Path) {
         image_id,
         source_id: Id::Number(image_id),
         split: "val".into(),
+        photograph: Reference { folder: 0, name: "a.jpg".into() },
         file_name: "a.jpg".into(),
         captions: vec![(0, "a".into())],
     });

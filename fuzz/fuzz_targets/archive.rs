@@ -1,33 +1,32 @@
-//! Any bytes as an archive of photographs: refused with one message that names it,
-//! or read; and then each name is content or a reason, the same one each time.
+//! Reads arbitrary bytes as an archive of photographs. Ingest must refuse them with one
+//! message that names the archive, or read them. Then each file name must give content or a
+//! reason, the same one every time.
 //!
-//! The first byte says what the others are: a zip or a tar as they lie on the disk,
-//! or damage to a good one, four bytes each: where (two), how, with what. A damaged
-//! tar's header gets its checksum again.
+//! The first byte chooses how to use the others: as a zip or a tar, or as damage to a valid
+//! one, four bytes per change: position (two), kind of change, value. The target recomputes
+//! the checksums of a damaged tar's headers.
 #![no_main]
 
 use attend_artifact::Error;
-use attend_ingest::select::Candidate;
-use attend_ingest::source::{Source, Where, plain};
+use attend_artifact::ledger::Reason;
+use attend_ingest::name::plain;
+use attend_ingest::reference::Reference;
+use attend_ingest::source::Source;
 use libfuzzer_sys::fuzz_target;
 use std::fs;
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
-const NAMES: [&str; 6] = ["p/a", "p/b", "p/c", "p/p/a", "p/", "p/.."];
+/// Of photographs in the folder `p`.
+const NAMES: [&str; 6] = ["a", "b", "c", "p/a", "", ".."];
 const CONTENT: [(&str, &[u8]); 3] = [("p/a", b"stored"), ("b", &[7; 3000]), ("./p/c", b"")];
 const BLOCK: usize = 512;
 
 static FOLDER: LazyLock<tempfile::TempDir> =
     LazyLock::new(|| tempfile::tempdir().expect("a folder"));
-static CANDIDATES: LazyLock<Vec<Candidate>> = LazyLock::new(|| {
-    let candidate = |name: &str| Candidate {
-        image_id: 0,
-        split: "val".into(),
-        file_name: name.into(),
-        captions: Vec::new(),
-    };
-    NAMES.map(candidate).into()
+static PHOTOGRAPHS: LazyLock<Vec<Reference>> = LazyLock::new(|| {
+    let photograph = |name: &str| Reference { folder: 0, name: name.into() };
+    NAMES.map(photograph).into()
 });
 static ZIP: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -106,9 +105,8 @@ fn read(name: &str, bytes: &[u8]) {
     let archive = root.join(name);
     fs::write(&archive, bytes).expect("a file");
     let folders = ["p".into()];
-    let place = Where { root, folders: &folders, follow_links: false };
-    let source = Source::open(place, &CANDIDATES).expect("nobody interrupts");
-    match source.check(&*CANDIDATES) {
+    let source = Source::open(root, &folders, false, &*PHOTOGRAPHS).expect("nobody interrupts");
+    match source.check(&*PHOTOGRAPHS) {
         Ok(()) => {}
         Err(Error::Input(message)) => {
             assert!(
@@ -119,16 +117,19 @@ fn read(name: &str, bytes: &[u8]) {
         }
         Err(e) => panic!("{e}"),
     };
-    for name in NAMES {
-        let found = source.read(name);
-        assert_eq!(found, source.read(name), "{name}");
-        let known = source.state(name) != [-1; 3];
+    for photograph in &*PHOTOGRAPHS {
+        let (name, found) = (&photograph.name, source.read(photograph));
+        assert_eq!(found, source.read(photograph), "{name}");
+        let state = source.state(photograph);
+        let known = state != [-1; 3];
         match found {
             Ok(content) => {
                 assert!(known && plain(name).is_some(), "{name}");
-                assert_eq!(content.len() as i64, source.state(name)[0], "{name}");
+                assert_eq!(content.len() as i64, state[0], "{name}");
             }
-            Err(refusal) => assert_eq!(known, refusal.reason != "missing", "{name}: {refusal:?}"),
+            Err(refusal) => {
+                assert_eq!(known, refusal.reason != Reason::Missing, "{name}: {refusal:?}");
+            }
         }
     }
 }

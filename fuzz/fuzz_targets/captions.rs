@@ -1,5 +1,5 @@
-//! Any bytes as a file of captions: refused with one line that names the file, or
-//! read; and what was read can be scored.
+//! Reads arbitrary bytes as a file of captions. The library must refuse them with one line
+//! that names the file, or read captions that can be scored.
 #![no_main]
 
 use attend_metrics::captions::{File, pair, references, results};
@@ -8,22 +8,22 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let files = [File::new("captions", bytes)];
-    if let Some(results) = said("captions", results(&files[0])) {
-        // Results are their own references, whatever they are called.
+    if let Some(results) = checked("captions", results(&files[0])) {
+        // The results serve as their own references, whatever the images are called.
         let count = results.images().len();
-        let pairs = said(
+        let pairs = checked(
             "captions",
-            references(&files, None).and_then(|wrote| pair(results, wrote)),
+            references(&files, None).and_then(|references| pair(results, references)),
         );
         if let Some(pairs) = pairs {
             assert_eq!(pairs.results.len(), count);
-            let said: Vec<_> = pairs.results.iter().map(|(_, caption)| caption).collect();
-            let corpus = Corpus::of_captions(&said, &pairs.references);
+            let captions: Vec<_> = pairs.results.iter().map(|(_, caption)| caption).collect();
+            let corpus = Corpus::of_captions(&captions, &pairs.references);
             Scorer::default().score(&Metric::ALL, &corpus);
         }
     }
-    said("captions", references(&files, Some("test")));
-    // Two files, line by line.
+    checked("captions", references(&files, Some("test")));
+    // Two files of plain text, one image per line.
     let half = bytes.len() / 2;
     let files = [
         File::new("a.txt", &bytes[..half]),
@@ -39,7 +39,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn said<T>(name: &str, read: Result<T, Error>) -> Option<T> {
+/// The value, or `None` after a check that the error is one line and begins with `name`.
+fn checked<T>(name: &str, read: Result<T, Error>) -> Option<T> {
     let one_line = |e: &Error| {
         let e = e.to_string();
         assert!(e.starts_with(name) && !e.contains('\n'), "{e}");

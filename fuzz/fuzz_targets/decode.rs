@@ -1,9 +1,9 @@
-//! Two pictures, one after the other on one thread: the second comes out as by a thread
-//! of its own, pixels or reason; and neither breaks the program off.
+//! Decodes two pictures, one after the other on one thread. The second must give the same
+//! pixels or the same reason as on a thread of its own, and neither may end the program.
 //!
-//! Two bytes say how long the first is. A picture's first byte says what the others
-//! are: a file as it lies on the disk, or damage to a good one, four bytes each: where
-//! (two), how, with what.
+//! Two bytes give the length of the first picture. A picture's first byte chooses how to use
+//! the others: as a file, or as damage to a valid one, four bytes per change: position (two),
+//! kind of change, value.
 #![no_main]
 
 use attend_image::{DecodeOptions, Loaded, load};
@@ -51,7 +51,7 @@ fn verdict(bytes: &[u8], fast: bool) -> Result<Loaded, String> {
     load(bytes, &options, 20, 20).map_err(|error| format!("{}: {error}", error.code()))
 }
 
-// A panic of a decoder is caught by `decode`, and must not end the fuzzer.
+// `decode` catches the panic of a decoder, which must not end the fuzzer.
 fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |data: &[u8]| {
     let Some((&[high, low], rest)) = data.split_first_chunk::<2>() else {
         return;
@@ -63,7 +63,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| ())), |data: &[u8]| {
     let after = verdict(&second, fast);
     let alone = std::thread::scope(|scope| scope.spawn(|| verdict(&second, fast)).join());
     if !alone.is_ok_and(|alone| alone == after) {
-        eprintln!("the second picture is not as alone");
+        eprintln!("the second picture differs from the same one decoded alone");
         std::process::abort();
     }
 });

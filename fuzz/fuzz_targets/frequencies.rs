@@ -1,4 +1,5 @@
-//! Any bytes as a saved table of document frequencies: refused, or used and saved.
+//! Reads arbitrary bytes as a saved table of document frequencies. The library must refuse
+//! them, or read a table that scores captions and can be saved.
 #![no_main]
 
 use attend_metrics::{DocumentFrequencies, cider_with};

@@ -1,8 +1,8 @@
-//! METEOR's data from any files: refused, or compiled, and what was compiled scores
-//! captions; so it does after any damage that its header does not show.
+//! Compiles METEOR's data from arbitrary files. The library must refuse the files, or compile
+//! a file that scores captions, even after damage that its header does not reveal.
 //!
-//! The first byte says what the others are: the archive or the table as they lie on
-//! the disk; the texts inside, divided by bytes 0xFF; or damage to a compiled file.
+//! The first byte chooses how to use the others: as the archive or the table; as the texts
+//! inside, separated by bytes 0xFF; or as damage to a compiled file.
 #![no_main]
 
 use attend_metrics::meteor::{Data, meteor};
@@ -26,7 +26,7 @@ const GOOD: [&str; 5] = [
     "man\nmen\nrun\nran\n",
     "0.5\na lot of\nmany\n0.1\nin a hurry\nquickly\n",
 ];
-/// The compiled file's header without its checksum, which is behind it.
+/// Length of the compiled file's header without the checksum that follows it.
 const HEADER: usize = 16 + 8 * 20;
 
 struct Folder(tempfile::TempDir);

@@ -1,5 +1,6 @@
-//! Any bytes as a shard, and good shards with some bytes changed: it is refused, or all
-//! of its rows can be read. Never a panic, a byte outside the map or a huge allocation.
+//! Reads arbitrary bytes, and valid shards with some bytes changed, as a shard. The reader
+//! must refuse it or read all of its rows: no panic, no access outside the map, no huge
+//! allocation.
 #![no_main]
 
 use attend_artifact::shard::{Dtype, TensorShard, TensorShardWriter};
@@ -10,7 +11,7 @@ use std::sync::LazyLock;
 static FOLDER: LazyLock<tempfile::TempDir> =
     LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 
-/// Good shards, a few rows each: of every type of numbers, of one batch and of two.
+/// Valid shards of a few rows: each number type, with one and two record batches.
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let shapes: [(Dtype, &[usize], usize); 4] = [
         (Dtype::U8, &[3, 2, 2], 3),
@@ -47,7 +48,7 @@ fuzz_target!(|data: &[u8]| {
         None => rest.to_vec(),
         Some(good) => {
             let mut bytes = good.clone();
-            // Places are counted from the end, where the footer is.
+            // Positions count from the end, where the footer is.
             for change in rest.chunks_exact(3) {
                 let back = usize::from(u16::from_le_bytes([change[0], change[1]]));
                 let place = bytes.len().checked_sub(back + 1);

@@ -1,5 +1,5 @@
-//! Any lines: each has its words, none of them empty; and the corpus that several
-//! threads read scores as the one of these words.
+//! Tokenises arbitrary lines. No token may be empty, and the corpus that several threads
+//! tokenise must score like the one built from these tokens.
 #![no_main]
 
 use attend_metrics::{Corpus, tokens::ptb_lines};

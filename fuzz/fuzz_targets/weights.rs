@@ -1,8 +1,8 @@
-//! Any bytes as a file of weights: refused with one line that names it, or read, in
-//! memory of the file's own size.
+//! Reads arbitrary bytes as a file of weights. The library must refuse them with one line that
+//! names the file, or read them in no more memory than the file's size.
 //!
-//! The first byte says what the others are: the file as it lies on the disk, or damage to
-//! one that PyTorch or safetensors wrote, four bytes each: where (two), how, with what.
+//! The first byte chooses how to use the others: as the file, or as damage to one that PyTorch
+//! or safetensors wrote, four bytes per change: position (two), kind of change, value.
 #![no_main]
 
 use attend_model::weights;

@@ -1,7 +1,6 @@
 //! Programs that a task runs, and what Ctrl-C does to them.
 
-use crate::error::{Error, Result};
-use attend_program::{end, say, signal};
+use attend_program::{Error, Result, end, say, signal};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -43,8 +42,8 @@ pub fn run_ok(command: &mut Command) -> Result<()> {
     let status = run(command)?;
     match status.code() {
         Some(0) => Ok(()),
-        Some(code) => Err(Error::exit(u8::try_from(code).unwrap_or(1))),
-        None => Err(Error::failed(format!(
+        Some(code) => Err(Error::Reported(u8::try_from(code).unwrap_or(1))),
+        None => Err(Error::internal(format!(
             "{name} was ended from outside ({status})"
         ))),
     }
@@ -59,11 +58,11 @@ fn watched<T>(
     let mut child = {
         let mut state = state();
         if state.interrupted {
-            return Err(Error::exit(130));
+            return Err(Error::Reported(130));
         }
         let child = command
             .spawn()
-            .map_err(|e| Error::failed(format!("{name} can't be started: {e}")))?;
+            .map_err(|e| Error::internal(format!("{name} can't be started: {e}")))?;
         state.child = Some(Pid::from_child(&child));
         child
     };
@@ -72,9 +71,9 @@ fn watched<T>(
     let mut state = state();
     state.child = None;
     if state.interrupted {
-        return Err(Error::exit(130));
+        return Err(Error::Reported(130));
     }
-    let failed = |e: std::io::Error| Error::failed(format!("{name}: {e}"));
+    let failed = |e: std::io::Error| Error::internal(format!("{name}: {e}"));
     Ok((status.map_err(failed)?, result.map_err(failed)?))
 }
 

@@ -1,48 +1,8 @@
-//! What a stage says about itself.
+//! Asking a stage what it says about itself.
 
-use crate::error::{Error, Result};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use attend_program::describe::Description;
+use attend_program::{Error, Result};
 use std::process::{Command, Stdio};
-
-/// Output of a stage's `--describe`.
-#[derive(Debug, Deserialize)]
-pub struct Description {
-    /// The artifacts that it reads.
-    pub inputs: Vec<Input>,
-    /// Kind of the artifact that it makes.
-    pub output: String,
-    /// Section -> key -> default.
-    pub parameters: Map<String, Value>,
-    /// What of its output it can make again alone.
-    #[serde(default)]
-    pub parts: Parts,
-    /// Whether it takes `--discard`.
-    #[serde(default)]
-    pub discard: bool,
-}
-
-/// What of an artifact its stage can make again alone, to the byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Parts {
-    /// Each shard.
-    Shards,
-    /// The whole.
-    Whole,
-    /// Nothing, or it doesn't say.
-    #[default]
-    None,
-}
-
-/// An artifact that a stage reads.
-#[derive(Debug, Deserialize)]
-pub struct Input {
-    /// Its kind.
-    pub kind: String,
-    /// Whether the stage can't do without.
-    pub required: bool,
-}
 
 /// Asks a stage.
 pub fn describe(mut command: Command) -> Result<Description> {

@@ -6,7 +6,6 @@
 mod child;
 mod config;
 mod describe;
-mod error;
 mod parameters;
 mod pipeline;
 mod programs;
@@ -15,9 +14,8 @@ mod setup;
 mod tasks;
 mod workspace;
 
-use attend_program::{end, say};
+use attend_program::{Result, end};
 use clap::{CommandFactory, Parser, Subcommand};
-use error::Result;
 use std::process::ExitCode;
 use workspace::Workspace;
 
@@ -70,18 +68,17 @@ enum Task {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    end::with(|| {
-        let Some(task) = cli.task else {
-            // `cargo xtask | head` has seen enough.
-            let _ = Cli::command().print_help();
-            return 0;
-        };
-        let Err(error) = run(task) else { return 0 };
-        if !error.message.is_empty() {
-            say!("error: {}", error.message);
-        }
-        error.code
-    })
+    end::with(
+        || {
+            let Some(task) = cli.task else {
+                // `cargo xtask | head` has seen enough.
+                let _ = Cli::command().print_help();
+                return Ok(());
+            };
+            run(task)
+        },
+        "",
+    )
 }
 
 fn run(task: Task) -> Result<()> {

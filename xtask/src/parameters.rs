@@ -1,14 +1,12 @@
-//! What stages say about their parameters, and whether given values agree.
+//! The parameters of a pipeline's stages: which there are, and their values in a run.
 
-use crate::describe::Description;
-use crate::error::{Error, Result};
 use crate::pipeline::Stage;
+use attend_program::config::{Schema, nearest, sections};
+use attend_program::describe::Description;
+use attend_program::{Error, Result};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
-
-/// Section -> key -> default.
-pub type Schema = BTreeMap<String, BTreeMap<String, Json>>;
 
 /// What all stages together know, and our own section. An overlay has the keys of the
 /// section that it lies over.
@@ -20,20 +18,18 @@ pub fn schema(stages: &[(Stage, Description)]) -> Result<Schema> {
             .or_default()
             .insert(key.to_owned(), String::new().into());
     }
-    for (section, defaults) in stages
-        .iter()
-        .flat_map(|(_, description)| &description.parameters)
-    {
-        let known = schema.entry(section.clone()).or_default();
-        known.extend(keys(defaults));
+    for (_, description) in stages {
+        for (section, keys) in sections(&description.parameters) {
+            schema.entry(section).or_default().extend(keys);
+        }
     }
     let mut overlays = Schema::new();
     for (stage, description) in stages {
+        let own = sections(&description.parameters);
         for (section, overlay) in &stage.sections {
             let refuse = |why: String| Err(Error::usage(format!("stage {}: {why}", stage.name)));
-            let Some(defaults) = description.parameters.get(section) else {
-                let sections = description.parameters.keys().map(String::as_str);
-                let near = nearest(section, sections)
+            let Some(keys) = own.get(section) else {
+                let near = nearest(section, own.keys().map(String::as_str))
                     .map_or_else(String::new, |near| format!("; the nearest is [{near}]"));
                 let program = stage.command.join(" ");
                 return refuse(format!("{program} has no section [{section}]{near}"));
@@ -44,17 +40,11 @@ pub fn schema(stages: &[(Stage, Description)]) -> Result<Schema> {
                 ));
             }
             let known = overlays.entry(overlay.clone()).or_default();
-            known.extend(keys(defaults));
+            known.extend(keys.clone());
         }
     }
     schema.extend(overlays);
     Ok(schema)
-}
-
-/// The keys of a section, with their defaults.
-fn keys(section: &Json) -> impl Iterator<Item = (String, Json)> {
-    let keys = section.as_object().into_iter().flatten();
-    keys.map(|(key, default)| (key.clone(), default.clone()))
 }
 
 /// The parameters that one stage has: its defaults, over them what was given, and over
@@ -85,74 +75,6 @@ pub fn effective(
         .collect()
 }
 
-/// The keys of a section; else why it is refused.
-pub fn known_section<'a>(
-    schema: &'a Schema,
-    section: &str,
-) -> std::result::Result<&'a BTreeMap<String, Json>, String> {
-    schema.get(section).ok_or_else(|| {
-        let near = nearest(section, schema.keys().map(String::as_str))
-            .map_or_else(String::new, |near| format!("; the nearest is [{near}]"));
-        format!("no stage of this pipeline has a section [{section}]{near}")
-    })
-}
-
-/// The default of a key; else why it is refused.
-pub fn known_key<'a>(
-    known: &'a BTreeMap<String, Json>,
-    section: &str,
-    key: &str,
-) -> std::result::Result<&'a Json, String> {
-    known.get(key).ok_or_else(|| {
-        let near = nearest(key, known.keys().map(String::as_str))
-            .map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
-        format!("[{section}] has no key `{key}`{near}")
-    })
-}
-
-/// The known name that is the fewest edits away.
-pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance < candidate.len().max(word.len()))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// Whether a value is of the default's type. `null` says nothing about it.
-pub fn fits(default: &Json, value: &Value) -> std::result::Result<(), String> {
-    let (fits, expected) = match default {
-        Json::Null => (true, ""),
-        Json::Bool(_) => (value.is_bool(), "true or false"),
-        Json::Number(n) if n.is_f64() => (value.is_float() || value.is_integer(), "a number"),
-        Json::Number(_) => (value.is_integer(), "a whole number"),
-        // Some keys take one string or a list of them, some a list or a table; which
-        // these are, the stage knows.
-        Json::String(_) => (value.is_str() || value.is_array(), "a string"),
-        Json::Array(_) => (value.is_array() || value.is_table(), "a list"),
-        Json::Object(_) => (value.is_table(), "a table"),
-    };
-    if fits {
-        Ok(())
-    } else {
-        Err(format!("expected {expected}, not `{value}`"))
-    }
-}
-
-/// The value of `text`, typed as the default is: what is to be a string needs
-/// no quotes.
-pub fn typed(default: &Json, text: &str) -> std::result::Result<Value, String> {
-    let parsed = format!("v = {text}")
-        .parse::<Table>()
-        .ok()
-        .and_then(|mut table| table.remove("v"));
-    let value = match parsed {
-        Some(value) if !default.is_string() || value.is_str() || value.is_array() => value,
-        _ => Value::String(text.to_owned()),
-    };
-    fits(default, &value).map(|()| value)
-}
-
 /// `None` for `null`, which TOML does not have: the stage's default stays.
 fn to_toml(json: &Json) -> Option<Value> {
     match json {
@@ -175,7 +97,6 @@ fn to_toml(json: &Json) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::describe::Parts;
     use serde_json::json;
 
     fn stage(name: &str, parameters: Json, sections: &[(&str, &str)]) -> (Stage, Description) {
@@ -187,18 +108,26 @@ mod tests {
             sections: sections.iter().map(owned).collect(),
             output: name.into(),
         };
-        let description = Description {
-            inputs: Vec::new(),
-            output: "kind".into(),
-            parameters: parameters.as_object().unwrap().clone(),
-            parts: Parts::None,
-            discard: false,
-        };
+        let description = json!({"inputs": [], "output": "kind", "parameters": parameters});
+        let description = serde_json::from_value(description).unwrap();
         (stage, description)
     }
 
     fn train() -> Json {
         json!({"train": {"batch": 32, "rate": 4e-4}})
+    }
+
+    #[test]
+    fn a_stage_gets_its_own_keys_with_its_defaults() {
+        let given = "[train]\nbatch = 80\nlimit = 5\ndevice = \"cuda:0\"\nlearning_rate = 1\n";
+        let stage = json!({"train": {"batch": 32, "device": "cpu", "learning_rate": 4e-4, "alpha_c": 1.0, "seed": null}, "own": {"x": [1]}});
+        let table = effective(
+            stage.as_object().unwrap(),
+            &given.parse().unwrap(),
+            &BTreeMap::new(),
+        );
+        let expected = "[train]\nbatch = 80\ndevice = \"cuda:0\"\nlearning_rate = 1\nalpha_c = 1.0\n\n[own]\nx = [1]\n";
+        assert_eq!(table.to_string(), expected);
     }
 
     #[test]
@@ -233,7 +162,7 @@ mod tests {
         let fault = |section: &str, overlay: &str| {
             let first = stage("look", json!({"look": {}}), &[]);
             let second = stage("again", train(), &[(section, overlay)]);
-            schema(&[first, second]).unwrap_err().message
+            schema(&[first, second]).unwrap_err().to_string()
         };
         assert_eq!(
             fault("trian", "again"),

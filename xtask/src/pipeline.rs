@@ -1,7 +1,8 @@
 //! `pipelines/*.toml`: which stages, and what they hand to each other.
 
-use crate::error::{Error, Result};
 use crate::workspace::{Workspace, shown};
+use attend_program::config::{self, nearest};
+use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -43,8 +44,8 @@ impl Pipeline {
         } else {
             folder.join(format!("{name}.toml"))
         };
-        let (text, _) = attend_program::config::read(&path).map_err(|why| match path.exists() {
-            true => Error::usage(why),
+        let (text, _) = config::read(&path).map_err(|why| match path.exists() {
+            true => why,
             false => Error::usage(format!(
                 "pipeline {name}: {why}; there are: {}",
                 names(&folder).join(", ")
@@ -100,7 +101,7 @@ impl Pipeline {
                 .values()
                 .find(|input| !outputs.contains(&input.as_str()))
             {
-                let near = crate::parameters::nearest(input, outputs.iter().copied());
+                let near = nearest(input, outputs.iter().copied());
                 let near = near.map_or_else(String::new, |near| {
                     format!("; the nearest output is {near}")
                 });

@@ -1,9 +1,9 @@
 //! The stages' programs: built, or found.
 
 use crate::child;
-use crate::error::{At, Error, Result};
 use crate::setup;
 use crate::workspace::Workspace;
+use attend_program::{At, Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -169,7 +169,7 @@ fn build(
         .current_dir(&workspace.root);
     let (status, output) = child::run_for_output(&mut cargo)?;
     if !status.success() {
-        return Err(Error::failed("the build failed, see above"));
+        return Err(Error::internal("the build failed, see above"));
     }
     let messages = output
         .lines()

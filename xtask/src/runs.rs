@@ -1,6 +1,6 @@
 //! What lies in the artifacts folder.
 
-use crate::error::{At, Result};
+use attend_program::{At, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};

@@ -1,6 +1,6 @@
 //! The checkout that a task works in.
 
-use crate::error::{At, Error, Result};
+use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Where things are in the checkout.
@@ -22,7 +22,7 @@ impl Workspace {
             Some(root) if root.join("Cargo.toml").is_file() => Ok(Workspace {
                 root: root.to_owned(),
             }),
-            _ => Err(Error::failed(format!(
+            _ => Err(Error::internal(format!(
                 "{} is no checkout of attend any more; run `cargo xtask` inside one",
                 own.display()
             ))),
@@ -52,7 +52,7 @@ pub fn link(link: &Path, target: &Path) -> Result<()> {
         return Ok(());
     }
     if link.exists() && !link.is_symlink() {
-        return Err(Error::failed(format!(
+        return Err(Error::internal(format!(
             "{}: expected a link that `cargo xtask setup` may replace; move this away",
             link.display()
         )));

@@ -3,7 +3,9 @@
 //!
 //! `cargo run -p attend-artifact --example count -- --set count.to=5 --output /tmp/numbers`
 
-use attend_artifact::{At, Parts, Piece, Result, Stage, StageSpec, check_interrupt, stage};
+use attend_artifact::{Piece, Stage, StageSpec, stage};
+use attend_program::describe::Parts;
+use attend_program::{At, Result, check_interrupt};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 use std::time::Duration;

@@ -2,22 +2,11 @@
 
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
-use crate::staging::{Lock, Piece, Rules, Share};
-use crate::{Artifact, Error, Input, Result, Stage, Staging};
+use crate::staging::{Again, Lock, Piece, Rules, Share};
+use crate::{Artifact, Input, Stage, Staging};
+use attend_program::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// What of an output that is there a run makes again.
-pub(crate) enum Again {
-    /// What is out of date, missing or too short.
-    Stale,
-    /// That, and what is damaged.
-    Damaged,
-    /// These shards.
-    Shards(Vec<String>),
-    /// All.
-    All,
-}
 
 impl<C> Stage<C> {
     /// Begins to write the output, or says that it is up to date: `None`, the

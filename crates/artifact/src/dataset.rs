@@ -11,7 +11,8 @@
 
 use crate::record::record;
 use crate::shard::TensorShard;
-use crate::{Artifact, Error, Record, Result};
+use crate::{Artifact, Record};
+use attend_program::{Error, Result};
 use std::collections::HashMap;
 
 /// One image of the data set.
@@ -90,18 +91,18 @@ record!(ObjectRecord {
     height: Float32Array as Float32,
 });
 
-/// One image or caption that was left out, and why.
+/// One image, caption or box that was left out, and why; [`crate::ledger`] makes them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RejectedRecord {
-    /// `image` or `caption`.
+    /// `image`, `caption` or `box`.
     pub kind: String,
-    /// Identity of the image or caption.
+    /// Identity of the image, the caption or the box's annotation.
     pub id: i64,
     /// The image concerned.
     pub image_id: i64,
     /// Name of the image file, empty where unknown.
     pub file_name: String,
-    /// A stable reason code, such as `truncated`.
+    /// A stable reason code, such as `truncated` ([`crate::ledger::Reason`]).
     pub reason: String,
     /// What exactly was wrong.
     pub detail: String,

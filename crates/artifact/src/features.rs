@@ -7,8 +7,9 @@
 //!
 //! Counts: `images`, `grid_height`, `grid_width`, `channels`.
 
+use crate::Artifact;
 use crate::shard::{Dtype, TensorShard};
-use crate::{Artifact, Error, Result, check_interrupt};
+use attend_program::{Error, Result, check_interrupt};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -121,11 +122,15 @@ impl Features {
     /// # Errors
     /// [`Error::Refused`] naming the first image that has such numbers, and its shard;
     /// [`Error::Interrupted`].
+    #[expect(
+        clippy::expect_used,
+        reason = "a shard without a row for each id is refused"
+    )]
     pub fn check_finite(&self) -> Result<()> {
         for (name, shard) in &self.shards {
             for (row, id) in shard.ids().iter().enumerate() {
                 check_interrupt()?;
-                let numbers = shard.row(row).unwrap_or_default();
+                let numbers = shard.row(row).expect("a row for each id");
                 if !self.dtype.all_finite(numbers) {
                     let why = format!("the features of image {id} are NaN or infinite");
                     return Err(self.wrong(name, &why));

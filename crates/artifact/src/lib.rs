@@ -12,45 +12,45 @@
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
 //! - [`manifest`], [`reader`]: the finished artifact.
 //! - [`dataset`], [`vocabulary`], [`features`], [`model`]: typed views of the artifacts.
+//! - [`tables`], [`ledger`]: a data set's tables as they are written, and what was left
+//!   out, with its reason.
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
-//! - [`whole`]: single files, written whole or not at all; [`text`]: text from
-//!   outside, for the terminal; [`output`]: results on standard output.
 //! - [`verify`]: what can be wrong with an artifact's content.
 //!
 //! Nothing here knows what any stage does.
 
 mod begin;
-pub mod config;
 pub mod dataset;
 mod difference;
-mod encoded;
-pub mod error;
+mod digest;
 pub mod features;
 mod finite;
 mod hashed;
+pub mod ledger;
 pub mod manifest;
 pub mod model;
 mod old;
-pub mod output;
-pub mod progress;
 pub mod reader;
 pub mod record;
 pub mod shard;
-pub mod signal;
 pub mod stage;
 pub mod staging;
+pub mod tables;
 pub mod verify;
 pub mod vocabulary;
-pub mod whole;
 
-pub use attend_program::text;
-pub use error::{At, Error, Result};
+pub use digest::digest_file;
 pub use manifest::{Input, Manifest};
-pub use progress::{Progress, progress};
-pub use reader::{Artifact, digest_file};
+pub use reader::Artifact;
 pub use record::Record;
-pub use signal::{check_interrupt, interrupted};
-pub use stage::{InputSpec, Parts, Stage, StageSpec};
+pub use stage::{InputSpec, Stage, StageSpec};
 pub use staging::{Piece, Staging};
+
+// Under their old names until every crate takes them from `attend_program` itself.
+pub use attend_program::describe::Parts;
+pub use attend_program::{
+    At, Error, Progress, Result, check_interrupt, interrupted, output, progress, signal, text,
+    whole,
+};

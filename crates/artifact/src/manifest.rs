@@ -1,6 +1,7 @@
 //! The manifest: what an artifact is, what made it, and what it holds.
 
-use crate::{At, Error, Result};
+use crate::digest::digest_file;
+use attend_program::{At, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -79,7 +80,7 @@ impl Input {
         match path.metadata() {
             Ok(meta) if meta.is_file() => Ok(Input {
                 kind: kind.to_owned(),
-                digest: crate::digest_file(path).map_err(Error::input)?,
+                digest: digest_file(path).map_err(Error::input)?,
             }),
             Ok(meta) if meta.is_dir() => wrong("a folder; name the file in it"),
             Ok(_) => wrong("no regular file"),

@@ -1,11 +1,14 @@
 //! What stands in an output's place before its stage runs.
 
 use crate::difference::Difference;
+use crate::digest::digest_file;
 use crate::manifest::{FileEntry, Manifest};
-use crate::staging::journal::{self, JOURNAL, Line, Lines};
-use crate::staging::{Work, fingerprint, place};
-use crate::{Error, Result, digest_file};
+use crate::staging::journal::{self, JOURNAL, Line, Lines, fingerprint};
+use crate::staging::place;
+use crate::staging::work::Work;
+use attend_program::{Error, Result};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 /// What an artifact held that is to come out as it was.
@@ -109,8 +112,11 @@ impl Old {
 
     /// Files that are missing or not as long as they should be.
     pub(crate) fn short(&self) -> Vec<String> {
-        self.bad(|path, bytes, _| Ok(std::fs::metadata(path).is_ok_and(|m| m.len() == bytes)))
-            .unwrap_or_default()
+        let is_whole = |path: &Path, bytes: u64, _: &str| {
+            Ok::<_, Infallible>(std::fs::metadata(path).is_ok_and(|meta| meta.len() == bytes))
+        };
+        let Ok(short) = self.bad(is_whole);
+        short
     }
 
     /// Files that are not what they should be; every file is read.
@@ -119,7 +125,7 @@ impl Old {
     /// [`Error::Interrupted`].
     pub(crate) fn damaged(&self) -> Result<Vec<String>> {
         self.bad(|path, _, digest| {
-            crate::check_interrupt()?;
+            attend_program::check_interrupt()?;
             Ok(digest_file(path).is_ok_and(|d| d == digest))
         })
     }
@@ -131,7 +137,7 @@ impl Old {
         }
     }
 
-    fn bad(&self, good: impl Fn(&Path, u64, &str) -> Result<bool>) -> Result<Vec<String>> {
+    fn bad<E>(&self, good: impl Fn(&Path, u64, &str) -> Result<bool, E>) -> Result<Vec<String>, E> {
         let mut bad = Vec::new();
         for entry in self.entries() {
             if !good(&self.root.join(&entry.name), entry.bytes, &entry.blake3)? {

@@ -1,8 +1,8 @@
 //! Reading a finished artifact.
 
+use crate::digest::digest_file;
 use crate::manifest::{FileEntry, Manifest, short};
-use crate::{At, Error, Result};
-use std::fs::File;
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// A finished artifact, opened for reading: kind, schema version and the sizes
@@ -75,7 +75,7 @@ impl Artifact {
     pub fn verify(&self) -> Result<()> {
         let mut damaged = Vec::new();
         for file in &self.manifest.files {
-            crate::check_interrupt()?;
+            attend_program::check_interrupt()?;
             if digest_file(&self.root.join(&file.name))? != file.blake3 {
                 damaged.push(file.name.as_str());
             }
@@ -118,14 +118,4 @@ impl Artifact {
             ))),
         }
     }
-}
-
-/// BLAKE3 of a file's bytes, in hexadecimal.
-///
-/// # Errors
-/// [`Error::Internal`] where it can't be read.
-pub fn digest_file(path: &Path) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path).at(path)?).at(path)?;
-    Ok(hasher.finalize().to_hex().to_string())
 }

@@ -3,9 +3,9 @@
 //! A table is a plain Parquet file (zstd) that any reader opens; a record type
 //! says which columns it has, and reading checks names and types.
 
-use crate::{At, Error, Result, whole};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
+use attend_program::{At, Error, Result, whole};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};

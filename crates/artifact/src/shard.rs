@@ -8,7 +8,6 @@
 
 use crate::finite::Float;
 use crate::hashed::Hashed;
-use crate::{At, Error, Result};
 use arrow::array::ArrayData;
 use arrow::array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch, make_array};
 use arrow::buffer::{Buffer, MutableBuffer};
@@ -17,6 +16,7 @@ use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::read_footer_length;
 use arrow::ipc::writer::FileWriter;
 use arrow::ipc::{self, Block, root_as_footer, root_as_message};
+use attend_program::{At, Error, Result};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,43 +1,29 @@
 //! What every stage program has in common: its command line, and its run from
 //! arguments to exit code.
 
-use crate::begin::Again;
-use crate::config::Unset;
-use crate::staging::{Share, apart, place};
-use crate::{Artifact, Error, Result, config, output, signal, text};
+use crate::Artifact;
+use crate::staging::{Again, Share, apart, place};
+use attend_program::config::{self, Unset};
+use attend_program::describe::{self, Description, Parts};
+pub use attend_program::program;
+use attend_program::run::resumable;
+use attend_program::{Error, Result};
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt::Debug;
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tracing::field::Field;
-use tracing_subscriber::field::MakeExt;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 /// An input that a stage takes.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub struct InputSpec {
     /// Kind of the artifact.
     pub kind: &'static str,
     /// Whether the stage can't do without.
     pub required: bool,
-}
-
-/// What of an artifact its stage can make again alone, to the byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Parts {
-    /// Each shard: the stage takes `--shards`, `--repair`, `--task`, `--finalize`.
-    Shards,
-    /// The whole, in moments: it takes `--repair`.
-    Whole,
-    /// Nothing: made again, it is another artifact, or takes long.
-    None,
 }
 
 /// What a stage is.
@@ -171,62 +157,26 @@ where
         let (stage, unset) = Stage::new(*spec, args)?;
         body(&stage).map_err(|error| unset.explain(error))
     };
-    ended(
-        run,
-        "; what is finished is kept, and the same command makes the rest",
-    )
-}
-
-/// Runs a program's `body` with log lines on standard error and the handler of
-/// Ctrl-C in place, and turns its error, or its panic, into a message and an exit code,
-/// with which the process ends here. `RUST_LOG` sets how much is logged (default `info`).
-pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
-    ended(body, "")
-}
-
-/// As [`program`]; `interrupted` is what there is to say of an interruption.
-fn ended(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(crate::progress::AboveBars::default)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .fmt_fields(debug_fn(log_field).delimited(" "))
-        .without_time()
-        .try_init();
-    signal::install();
-    attend_program::end::with(|| {
-        let Err(error) = body() else { return 0 };
-        let more = match error {
-            Error::Interrupted => interrupted,
-            _ => "",
-        };
-        let message = text::message(&format!("error: {error}{more}"));
-        let _ = writeln!(crate::progress::AboveBars, "{message}");
-        error.exit_code()
-    })
-}
-
-/// Writes a field of a log line, or its message, as one line without control
-/// characters: names of files stand in it.
-fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
-    let value = format!("{value:?}");
-    let value = text::escaped(&value);
-    match field.name() {
-        "message" => write!(writer, "{value}"),
-        name => write!(writer, "{name}={value}"),
-    }
+    resumable(run)
 }
 
 fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
-    let description = json!({
-        "name": spec.name, "version": spec.version, "about": spec.about, "inputs": spec.inputs,
-        "output": spec.output, "parts": spec.parts, "parameters": config::defaults::<C>()?, "unrecorded": spec.unrecorded,
-        "discard": true,
-    });
-    output::print_json(format!("{description:#}")).map(drop)
+    let input = |input: &InputSpec| describe::Input {
+        kind: input.kind.into(),
+        required: input.required,
+    };
+    let description = Description {
+        name: spec.name.into(),
+        version: spec.version.into(),
+        about: spec.about.into(),
+        inputs: spec.inputs.iter().map(input).collect(),
+        output: spec.output.into(),
+        parts: spec.parts,
+        parameters: config::defaults::<C>()?,
+        unrecorded: spec.unrecorded.iter().map(|&name| name.into()).collect(),
+        discard: true,
+    };
+    description.print()
 }
 
 impl<C: Serialize + DeserializeOwned + Default> Stage<C> {

@@ -1,13 +1,11 @@
 //! The program from outside: a model of random weights looks at small pictures.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "../../describe/tests/main/random.rs"]
-mod random;
-
 use attend_artifact::manifest::Manifest;
 use attend_artifact::model::{CARD, DESCRIBING};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Staging, staging};
+use attend_testing::checkpoint;
 use image::{Rgb, RgbImage};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -17,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// A checkpoint of random weights, with a word that is not ASCII.
-fn checkpoint(folder: &Path) {
+fn write_checkpoint(folder: &Path) {
     let words = ["a", "hündchen", "собака", "犬", "runs"].map(|word| (word.to_owned(), 9));
     let vocabulary = Vocabulary::new(words, 5, 50);
-    let card = random::card(&vocabulary, [24, 32], [0, 0]);
-    random::checkpoint(folder, card, &vocabulary, 3, false);
+    let card = checkpoint::card(&vocabulary, [24, 32], [0, 0]);
+    checkpoint::write(folder, card, &vocabulary, 3, false);
 }
 
 /// A model artifact of an earlier version, whose `model.json` has no digests.
@@ -29,7 +27,7 @@ fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
     let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
     let best = staging.folder().join("checkpoints/best");
-    checkpoint(&best);
+    write_checkpoint(&best);
     let text = std::fs::read(best.join(CARD)).unwrap();
     let mut card: Value = serde_json::from_slice(&text).unwrap();
     card.as_object_mut().unwrap().remove("blake3").unwrap();
@@ -124,7 +122,7 @@ fn an_image_is_described_alike_alone_and_in_company() {
 fn json_and_figures_go_together() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    checkpoint(&root.join("checkpoint"));
+    write_checkpoint(&root.join("checkpoint"));
     for name in ["one/dog.png", "two/dog.png"] {
         picture(&root.join(name), 80, 60);
     }
@@ -161,7 +159,7 @@ fn json_and_figures_go_together() {
 fn the_checkpoint_of_a_running_training_is_found() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
-    checkpoint(&root.join("model.staging/checkpoints/last"));
+    write_checkpoint(&root.join("model.staging/checkpoints/last"));
     picture(&root.join("a.png"), 20, 20);
     let run = |checkpoint: &str| {
         let mut command = command(&root.join("model"));
@@ -187,13 +185,13 @@ fn what_is_no_model_is_refused() {
     assert!(refused(root).contains("model.json"));
     // the vocabulary of another model
     let folder = root.join("checkpoint");
-    checkpoint(&folder);
+    write_checkpoint(&folder);
     let words = std::fs::read_to_string(folder.join("vocab.json")).unwrap();
     std::fs::write(folder.join("vocab.json"), words.replace("runs", "sits")).unwrap();
     assert!(refused(&folder).contains("vocab.json"));
     std::fs::remove_file(folder.join("vocab.json")).unwrap();
     assert!(refused(&folder).contains("vocab.json"));
-    checkpoint(&folder);
+    write_checkpoint(&folder);
     std::fs::write(folder.join("decoder.safetensors"), "cut").unwrap();
     assert!(refused(&folder).contains("decoder.safetensors"));
 }
@@ -208,7 +206,7 @@ fn one_flipped_bit_of_a_model_is_no_other_caption() {
     let sealed = root.join("sealed");
     let growing = staging::folder_of(&root.join("run")).join("checkpoints/best");
     for folder in [&sealed, &growing] {
-        checkpoint(folder);
+        write_checkpoint(folder);
     }
     // In the artifact there is one of an earlier version: its manifest has the digests.
     let best = artifact.join("checkpoints/best");

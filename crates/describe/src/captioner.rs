@@ -7,7 +7,7 @@ use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Result};
 use attend_image::Photograph;
 use attend_model::weights::{self, StateDict};
-use attend_model::{Decoder, Encoder, FrozenEncoder, Projected, cells, gather, normalise};
+use attend_model::{Cells, Decoder, Encoder, Images, decoder, encoder, gather};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -18,8 +18,8 @@ pub struct Captioner {
     /// The words of its decoder's ids.
     pub vocabulary: Vocabulary,
     /// Its decoder.
-    pub decoder: Decoder,
-    encoder: FrozenEncoder,
+    pub decoder: Box<dyn Decoder>,
+    encoder: Box<dyn Encoder>,
     device: Device,
 }
 
@@ -36,13 +36,13 @@ impl Captioner {
 
         let path = checkpoint.encoder();
         let vars = nn::VarStore::new(device);
-        let encoder = Encoder::new(&vars.root(), &card.encoder);
+        let encoder = encoder::new(&vars.root(), &card.encoder);
         let loaded = encoder.load(&vars, &read(&path)?);
         loaded.map_err(|e| Error::refused(format!("{}: {e}", path.display())))?;
 
         let path = checkpoint.decoder();
         let vars = nn::VarStore::new(device);
-        let decoder = Decoder::new(&vars.root(), &card.decoder);
+        let decoder = decoder::new(&vars.root(), &card.decoder);
         let loaded = weights::assign(&vars, &read(&path)?, &|_| false);
         loaded.map_err(|e| Error::refused(format!("{}: {e}", path.display())))?;
 
@@ -50,7 +50,7 @@ impl Captioner {
             card,
             vocabulary,
             decoder,
-            encoder: FrozenEncoder::from(&encoder),
+            encoder: encoder.frozen(),
             device,
         })
     }
@@ -77,22 +77,21 @@ impl Captioner {
         let rows: Vec<&[u8]> = prepared.iter().map(Vec::as_slice).collect();
         let pixels = gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)?;
         let images = self.look(&pixels);
-        Ok(search.describe(&[(&self.decoder, &images)], &self.vocabulary, beam))
+        Ok(search.describe(&[(self.decoder.as_ref(), &images)], &self.vocabulary, beam))
     }
 
     /// What the decoder looks at in images of `pixels` u8 (n, 3, H, W).
-    pub fn look(&self, pixels: &Tensor) -> Projected {
+    pub fn look(&self, pixels: &Tensor) -> Images {
         no_grad(|| {
-            let pixels = normalise(&pixels.to_device(self.device));
-            let map = self.encoder.forward(&pixels); // (n, C, h, w)
-            let size = map.size();
-            self.decoder.project(&cells(&map), [size[2], size[3]])
+            let pixels = pixels.to_device(self.device);
+            let Cells { cells, grid } = self.encoder.encode(&pixels, false, Kind::Float);
+            self.decoder.project(&cells, grid)
         })
     }
 
     /// What the decoder looks at in images of which the same encoder has made `features`
     /// f16 or f32 (n, cells, C), on a grid of [height, width] cells.
-    pub fn project(&self, features: &Tensor, grid: [i64; 2]) -> Projected {
+    pub fn project(&self, features: &Tensor, grid: [i64; 2]) -> Images {
         let features = features.to_device(self.device).to_kind(Kind::Float);
         no_grad(|| self.decoder.project(&features, grid))
     }

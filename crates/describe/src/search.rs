@@ -2,7 +2,7 @@
 
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Result};
-use attend_model::{Decoder, Hypothesis, Projected, SearchOptions, ensemble_search};
+use attend_model::{Decoder, Hypothesis, Images, SearchOptions, ensemble_search};
 use serde::{Deserialize, Serialize};
 
 /// `[search]`: how captions are searched for.
@@ -81,7 +81,7 @@ impl Search {
     /// If there is no model, or the decoders have other ids than the vocabulary.
     pub fn describe(
         &self,
-        models: &[(&Decoder, &Projected)],
+        models: &[(&dyn Decoder, &Images)],
         vocabulary: &Vocabulary,
         beam: usize,
     ) -> Vec<Description> {

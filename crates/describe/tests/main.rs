@@ -1,17 +1,15 @@
 //! Loading checkpoints and describing with them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "main/random.rs"]
-mod random;
-
 use attend_artifact::model::{CARD, Checkpoint};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_describe::{Captioner, Search};
-use attend_model::{Encoder, cells, gather, normalise, weights};
+use attend_model::{Cells, encoder as encoders, gather, weights};
+use attend_testing::checkpoint;
 use serde_json::{Map, Value};
 use std::path::Path;
-use tch::{Device, nn, no_grad};
+use tch::{Device, Kind, nn, no_grad};
 
 const SIZE: [i64; 2] = [16, 24];
 
@@ -20,15 +18,10 @@ fn vocabulary() -> Vocabulary {
     Vocabulary::new(words.map(|word| (word.to_owned(), 9)), 5, 50)
 }
 
-fn checkpoint(folder: &Path, seed: i64) {
+fn write_checkpoint(folder: &Path, seed: u64) {
     let words = vocabulary();
-    random::checkpoint(
-        folder,
-        random::card(&words, SIZE, [3, 3]),
-        &words,
-        seed,
-        false,
-    );
+    let card = checkpoint::card(&words, SIZE, [3, 3]);
+    checkpoint::write(folder, card, &words, seed, false);
 }
 
 fn load(folder: &Path) -> attend_artifact::Result<Captioner> {
@@ -46,7 +39,7 @@ fn pixels(n: usize) -> Vec<Vec<u8>> {
 fn pixels_and_the_encoder_s_features_are_described_alike() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");
-    checkpoint(&folder, 3);
+    write_checkpoint(&folder, 3);
     let captioner = load(&folder).unwrap();
     let images = pixels(4);
     let search = Search {
@@ -65,22 +58,25 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
     }
     // The weights in the file, in an encoder whose BatchNorm is not folded.
     let vars = nn::VarStore::new(Device::Cpu);
-    let encoder = Encoder::new(&vars.root(), &captioner.card.encoder);
+    let encoder = encoders::new(&vars.root(), &captioner.card.encoder);
     let dict = weights::read(&folder.join("encoder.safetensors")).unwrap();
     encoder.load(&vars, &dict).unwrap();
     let rows: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
     let batch = gather(&rows, &[3, SIZE[0], SIZE[1]], Dtype::U8).unwrap();
-    let map = no_grad(|| encoder.forward(&normalise(&batch), false));
-    let grid = captioner.card.encoder.grid(SIZE);
-    assert_eq!(map.size(), [4, 64, grid[0], grid[1]]);
-    let seen = captioner.project(&cells(&map), grid);
-    let again = search.describe(&[(&captioner.decoder, &seen)], &captioner.vocabulary, 3);
+    let Cells { cells, grid } = no_grad(|| encoder.encode(&batch, false, Kind::Float));
+    assert_eq!(grid, captioner.card.encoder.grid(SIZE));
+    let seen = captioner.project(&cells, grid);
+    let again = search.describe(
+        &[(captioner.decoder.as_ref(), &seen)],
+        &captioner.vocabulary,
+        3,
+    );
     for (a, b) in described.iter().zip(&again) {
         assert_eq!(a.words, b.words);
         assert!((a.log_prob - b.log_prob).abs() < 1e-3);
     }
     // A model agrees with itself.
-    let pair = [(&captioner.decoder, &seen); 2];
+    let pair = [(captioner.decoder.as_ref(), &seen); 2];
     let together = search.describe(&pair, &captioner.vocabulary, 3);
     let words = |all: &[attend_describe::Description]| -> Vec<String> {
         all.iter()
@@ -94,7 +90,7 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
 fn images_of_another_size_are_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");
-    checkpoint(&folder, 3);
+    write_checkpoint(&folder, 3);
     let captioner = load(&folder).unwrap();
     let error = captioner.describe(&[vec![0; 5]], &Search::default(), 1);
     assert!(error.unwrap_err().to_string().contains("5 bytes"));
@@ -105,7 +101,7 @@ fn images_of_another_size_are_an_error() {
 fn refusal(spoil: impl Fn(&Path)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");
-    checkpoint(&folder, 3);
+    write_checkpoint(&folder, 3);
     let path = folder.join(CARD);
     let text = std::fs::read(&path).unwrap();
     let mut card: Map<String, Value> = serde_json::from_slice(&text).unwrap();

@@ -8,7 +8,7 @@ use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
 use attend_artifact::model::Checkpoint;
 use attend_artifact::{Error, Record, Result, Staging, check_interrupt, progress};
 use attend_describe::{Captioner, Description};
-use attend_model::Projected;
+use attend_model::Images;
 use std::collections::HashMap;
 
 /// Batches between two points from which an interrupted run goes on.
@@ -90,10 +90,13 @@ impl<'a> Describer<'a> {
     /// The images are encoded once, and searched once per beam size.
     fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
         let gathered = self.source.gather(self.dataset, images)?;
-        let projected: Vec<Projected> = (self.captioners.iter())
+        let projected: Vec<Images> = (self.captioners.iter())
             .map(|captioner| self.source.project(captioner, &gathered))
             .collect();
-        let decoders = self.captioners.iter().map(|captioner| &captioner.decoder);
+        let decoders = self
+            .captioners
+            .iter()
+            .map(|captioner| captioner.decoder.as_ref());
         let models: Vec<_> = decoders.zip(&projected).collect();
         let vocabulary = &self.captioners[0].vocabulary;
         let search = &self.config.search;

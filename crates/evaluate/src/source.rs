@@ -6,7 +6,7 @@ use attend_artifact::model::ModelCard;
 use attend_artifact::shard::Dtype;
 use attend_artifact::{Artifact, Error, Result};
 use attend_describe::Captioner;
-use attend_model::{Projected, gather};
+use attend_model::{Images, gather};
 use tch::Tensor;
 
 /// Where the encoder's view of an image comes from.
@@ -100,7 +100,7 @@ impl Source {
     }
 
     /// What a captioner's decoder looks at in images that were gathered here.
-    pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Projected {
+    pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Images {
         match self {
             Source::Features(features) => {
                 captioner.project(images, features.grid().map(|n| n as i64))

@@ -2,17 +2,13 @@
 //! what it says of them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "../../describe/tests/main/random.rs"]
-mod random;
-
-use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::manifest::Manifest;
 use attend_artifact::model::{CARD, Checkpoint, DESCRIBING};
-use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Record, Staging, digest_file};
+use attend_artifact::{Artifact, Staging, digest_file};
 use attend_metrics::{Corpus, Metric, Scorer, tokens};
-use attend_model::{Encoder, FrozenEncoder, cells, normalise, weights};
+use attend_model::{encoder as encoders, weights};
+use attend_testing::{DataSet, Split, checkpoint};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -25,62 +21,19 @@ const WORDS: [&str; 8] = ["a", "dog", "cat", "on", "the", "grass", "runs", "red"
 
 /// Images 1 to `test`, in split test, and one in split train.
 fn dataset(root: &Path, test: usize) -> PathBuf {
-    let path = root.join("dataset");
-    let staging = Staging::open(&path, Manifest::draft("dataset", "test", "1")).unwrap();
-    let (mut images, mut captions, mut objects) = (Vec::new(), Vec::new(), Vec::new());
-    for (split, ids) in [("train", 1000..1001), ("test", 1..test as i64 + 1)] {
-        let shard = format!("shards/{split}-00000.arrow");
-        let file = staging.path(&shard).unwrap();
-        let names = ["C", "H", "W"];
-        let mut writer =
-            TensorShardWriter::create(&file, "image", Dtype::U8, &[3, SIDE, SIDE], &names).unwrap();
-        for (row, image_id) in ids.enumerate() {
+    let split = |name, first, count| Split { name, first, count };
+    let data = DataSet {
+        side: SIDE,
+        splits: &[split("train", 1000, 1), split("test", 1, test as i64)],
+        pixels: &|image_id| {
             let pixel = |i: usize| ((i * 7 + i / 31 * image_id as usize * 13) % 256) as u8;
-            let pixels: Vec<u8> = (0..3 * SIDE * SIDE).map(pixel).collect();
-            writer.push(image_id, &pixels).unwrap();
-            images.push(ImageRecord {
-                image_id,
-                split: split.into(),
-                file_name: format!("{image_id}.jpg"),
-                width: 64,
-                height: 48,
-                shard: shard.clone(),
-                row: row as u32,
-            });
-            for (k, caption) in ["A dog runs on the grass.", "a red cat"].iter().enumerate() {
-                captions.push(CaptionRecord {
-                    caption_id: image_id * 10 + k as i64,
-                    image_id,
-                    split: split.into(),
-                    caption: (*caption).into(),
-                });
-            }
-            // every word names an object, so that every word said counts
-            objects.extend(WORDS.iter().map(|name| ObjectRecord {
-                image_id,
-                name: (*name).into(),
-                x: 0.25,
-                y: 0.0,
-                width: 0.5,
-                height: 0.5,
-            }));
-        }
-        let rows = writer.finish().unwrap().rows;
-        staging.done(&shard, Some(rows)).unwrap();
-    }
-    let table = |name: &str| staging.path(name).unwrap();
-    ImageRecord::write(&table("images.parquet"), &images).unwrap();
-    CaptionRecord::write(&table("captions.parquet"), &captions).unwrap();
-    ObjectRecord::write(&table("objects.parquet"), &objects).unwrap();
-    RejectedRecord::write(&table("rejected.parquet"), &[]).unwrap();
-    for name in ["images", "captions", "objects", "rejected"] {
-        staging.done(&format!("{name}.parquet"), None).unwrap();
-    }
-    let side = SIDE as u64;
-    staging
-        .commit(&[("image_height", side), ("image_width", side)])
-        .unwrap();
-    path
+            (0..3 * SIDE * SIDE).map(pixel).collect()
+        },
+        captions: &|_| vec!["A dog runs on the grass.".into(), "a red cat".into()],
+        // Every word names an object, so that every word of a caption counts.
+        objects: &WORDS,
+    };
+    data.write(&root.join("dataset")).root
 }
 
 fn words(swapped: bool) -> Vocabulary {
@@ -107,9 +60,9 @@ fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
     let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
     let words = words(false);
-    let card = random::card(&words, [SIDE as i64; 2], [4, 4]);
+    let card = checkpoint::card(&words, [SIDE as i64; 2], [4, 4]);
     let best = staging.folder().join("checkpoints/best");
-    random::checkpoint(&best, card, &words, 7, true);
+    checkpoint::write(&best, card, &words, 7, true);
     for file in [CARD].iter().chain(&DESCRIBING) {
         staging
             .done(&format!("checkpoints/best/{file}"), None)
@@ -125,50 +78,21 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     let best = root.join("model/checkpoints/best");
     let config = Checkpoint::open(&best).unwrap().card.encoder;
     let vars = nn::VarStore::new(Device::Cpu);
-    let resnet = Encoder::new(&vars.root(), &config);
+    let resnet = encoders::new(&vars.root(), &config);
     let dict = weights::read(&best.join("encoder.safetensors")).unwrap();
     resnet.load(&vars, &dict).unwrap();
-    let resnet = FrozenEncoder::from(&resnet);
-    let artifact = Artifact::open(&root.join("dataset")).unwrap();
-    let dataset = Dataset::open(&artifact).unwrap();
-    let mut draft = Manifest::draft("features", "test", "1");
-    let digest = artifact.manifest.digest.clone();
-    let kind = "dataset".to_owned();
-    draft
-        .inputs
-        .insert(kind.clone(), attend_artifact::Input { kind, digest });
-    let staging = Staging::open(&path, draft).unwrap();
-    let name = "shards/test-00000.arrow";
-    let file = staging.path(name).unwrap();
-    let mut writer = TensorShardWriter::create(
-        &file,
-        "features",
-        Dtype::F32,
-        &[64, 64],
-        &["cell", "channel"],
-    )
-    .unwrap();
-    for image in dataset.images() {
-        let shape = [1, 3, SIDE as i64, SIDE as i64];
-        let pixels = Tensor::from_data_size(dataset.pixels(image).unwrap(), &shape, Kind::Uint8);
-        let map = tch::no_grad(|| resnet.forward(&normalise(&pixels)));
-        assert_eq!(map.size(), [1, 64, 8, 8]);
-        let values: Vec<f32> = cells(&map).reshape([-1]).try_into().unwrap();
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_ne_bytes()).collect();
-        writer.push(image.image_id, &bytes).unwrap();
-    }
-    let rows = writer.finish().unwrap().rows;
-    staging.done(name, Some(rows)).unwrap();
-    let file = staging.path("encoder.safetensors").unwrap();
-    match encoder {
-        Some(bytes) => std::fs::write(file, bytes).unwrap(),
-        None => drop(std::fs::copy(best.join("encoder.safetensors"), file).unwrap()),
-    }
-    staging.done("encoder.safetensors", None).unwrap();
-    staging
-        .commit(&[("grid_height", 8), ("grid_width", 8), ("channels", 64)])
-        .unwrap();
-    path
+    let resnet = resnet.frozen();
+    let cells = |pixels: &[u8]| -> Vec<f32> {
+        let size = [1, 3, SIDE as i64, SIDE as i64];
+        let pixels = Tensor::from_data_size(pixels, &size, Kind::Uint8);
+        let cells = tch::no_grad(|| resnet.encode(&pixels, false, Kind::Float));
+        assert_eq!(cells.grid, [8, 8]);
+        cells.cells.reshape([-1]).try_into().unwrap()
+    };
+    let dataset = Artifact::open(&root.join("dataset")).unwrap();
+    let own = std::fs::read(best.join("encoder.safetensors")).unwrap();
+    let encoder = ("{}", encoder.unwrap_or(&own));
+    attend_testing::features::write(&path, &dataset, [8, 8], 64, encoder, &cells).root
 }
 
 fn command(root: &Path, inputs: &[&str], output: &str) -> Command {
@@ -240,7 +164,7 @@ fn every_image_is_described_once_and_scored() {
         .verify()
         .unwrap();
     assert!(
-        printed.contains("BLEU-4") && printed.contains("1.jpg"),
+        printed.contains("BLEU-4") && printed.contains("1.png"),
         "{printed}"
     );
 

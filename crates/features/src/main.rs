@@ -1,4 +1,4 @@
-//! `attend-features`: what a frozen encoder makes of every image, once.
+//! `attend-features`: runs a frozen encoder over every image, once, and stores the features.
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
@@ -7,7 +7,7 @@ use attend_artifact::{
     At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
     check_interrupt, progress, stage,
 };
-use attend_model::{Encoder, EncoderConfig, FrozenEncoder, cells, gather, normalise, weights};
+use attend_model::{Encoder, EncoderConfig, gather, weights};
 use crossbeam::channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,18 +41,18 @@ struct Config {
 struct EncoderSection {
     #[serde(flatten)]
     config: EncoderConfig,
-    /// File of its weights, `.safetensors` or `.pth`.
+    /// File of the encoder's weights, `.safetensors` or `.pth`.
     weights: String,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct FeaturesSection {
-    /// `f16` or `f32` on disk.
+    /// Number type on disk: `f16` or `f32`.
     dtype: String,
-    /// Images that the encoder sees at a time; a batch never crosses a shard.
+    /// Images per batch; a batch never crosses a shard.
     batch: usize,
-    /// `cpu`, `cuda`, `cuda:N`, or `auto`.
+    /// Where the encoder runs: `cpu`, `cuda`, `cuda:N`, or `auto`.
     device: String,
 }
 
@@ -98,7 +98,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let pieces: Vec<Piece> = (shards.keys())
         .map(|name| Piece {
             name: (*name).to_owned(),
-            sources: String::new(), // the data set's digest says all
+            sources: String::new(), // the data set's digest covers them
         })
         .collect();
     let Some(staging) = stage.begin_pieces(&[("weights", input)], &pieces)? else {
@@ -106,13 +106,13 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     };
     let to_make = staging.to_make(&pieces)?;
     let vars = nn::VarStore::new(device);
-    let model = Encoder::new(&vars.root(), &encoder.config);
+    let model = attend_model::encoder::new(&vars.root(), &encoder.config);
     let dict = weights::read(weights_file).map_err(Error::input)?;
     model
         .load(&vars, &dict)
         .map_err(|e| Error::input(format!("{}: {e}", weights_file.display())))?;
     let mut writer = Writer {
-        encoder: FrozenEncoder::from(&model),
+        encoder: model.frozen(),
         device,
         batch: features.batch,
         ends: Ends {
@@ -124,7 +124,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let [height, width, channels] = writer.run(&shards, &to_make)?;
     if staging.is_task() {
         tracing::info!(
-            "{} shards are done; --finalize makes the features of all",
+            "{} shards are done; --finalize makes the artifact once all tasks are done",
             to_make.len()
         );
         return Ok(());
@@ -139,7 +139,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     Ok(())
 }
 
-/// The images of each shard; features have the data set's shards.
+/// The images of each shard; features are sharded like the data set.
 fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
     let mut shards: BTreeMap<&str, Vec<&ImageRecord>> = BTreeMap::new();
     for image in dataset.images() {
@@ -148,7 +148,7 @@ fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
     shards
 }
 
-/// Puts the encoder beside its features.
+/// Writes the encoder beside its features.
 fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) -> Result<()> {
     let path = staging.path("encoder.json")?;
     let json = serde_json::to_string_pretty(config).map_err(Error::internal)?;
@@ -159,18 +159,17 @@ fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) 
     staging.done("encoder.safetensors", None)
 }
 
-/// Batches that may wait for the encoder, or for the disk.
+/// Maximum number of batches that wait for the encoder, and for the disk.
 const AHEAD: usize = 2;
 
 struct Writer<'a> {
-    encoder: FrozenEncoder,
+    encoder: Box<dyn Encoder>,
     device: Device,
     batch: usize,
     ends: Ends<'a>,
 }
 
-/// Where the pixels come from and the maps go to; shared by threads, unlike an
-/// encoder.
+/// Where pixels are read and feature maps are written. Threads share it, unlike an encoder.
 struct Ends<'a> {
     dataset: &'a Dataset,
     staging: &'a Staging,
@@ -178,15 +177,15 @@ struct Ends<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes the shards of `to_make`; says the map's height, width and channels.
+    /// Writes the shards of `to_make`; returns the feature map's height, width and channels.
     fn run(
         &mut self,
         shards: &BTreeMap<&str, Vec<&ImageRecord>>,
         to_make: &[&Piece],
     ) -> Result<[u64; 3]> {
         let [height, width] = self.ends.dataset.image_size().map(|n| n as i64);
-        let probe = Tensor::zeros([1, 3, height, width], (Kind::Uint8, Device::Cpu));
-        let shape = self.encode(&probe).size();
+        let [grid_height, grid_width] = self.encoder.grid([height, width]);
+        let shape = [grid_height * grid_width, self.encoder.channels()].map(|n| n as usize);
         let images = |piece: &Piece| {
             shards
                 .get(piece.name.as_str())
@@ -197,19 +196,19 @@ impl Writer<'_> {
         let rest: usize = to_make.iter().map(|piece| images(piece).len()).sum();
         bar.skip((all - rest) as u64);
         for piece in to_make {
-            self.shard(piece, images(piece), &shape, &bar)?;
+            self.shard(piece, images(piece), shape, &bar)?;
         }
         bar.finish();
-        Ok([shape[2] as u64, shape[3] as u64, shape[1] as u64])
+        Ok([grid_height as u64, grid_width as u64, shape[1] as u64])
     }
 
-    /// One thread gathers batches ahead, one writes the maps of the last ones, and
-    /// the encoder computes in between.
+    /// Makes a shard: one thread reads batches ahead, this one runs the encoder, and another
+    /// writes the feature maps.
     fn shard(
         &self,
         piece: &Piece,
         images: &[&ImageRecord],
-        shape: &[i64],
+        shape: [usize; 2],
         bar: &Progress,
     ) -> Result<()> {
         let (ends, size) = (&self.ends, self.batch);
@@ -230,9 +229,9 @@ impl Writer<'_> {
                 for batch in batches {
                     check_interrupt()?;
                     let (batch, pixels) = batch?;
-                    let map = cells(&self.encode(&pixels)).to_kind(ends.kind());
-                    if to_disk.send((batch, map.contiguous())).is_err() {
-                        break; // the disk says why
+                    let cells = self.encode(&pixels).to_kind(ends.kind());
+                    if to_disk.send((batch, cells.contiguous())).is_err() {
+                        break; // the writer's error says why
                     }
                 }
                 Ok(())
@@ -241,24 +240,24 @@ impl Writer<'_> {
             drop(to_disk);
             let written = disk.join();
             encoded?;
-            let shard = written.unwrap_or_else(|_| Err(Error::internal("writing broke off")))?;
+            let shard =
+                written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")))?;
             ends.staging.shard_done(piece, shard, None)
         })
     }
 
-    /// Feature maps (B, C, h, w) of pixels u8 (B, 3, H, W).
+    /// Encodes pixels, u8 (B, 3, H, W), into cells (B, p, C).
     fn encode(&self, pixels: &Tensor) -> Tensor {
         let pixels = pixels.to_device(self.device);
         no_grad(|| {
-            self.encoder
-                .forward(&normalise(&pixels))
-                .to_device(Device::Cpu)
+            let cells = self.encoder.encode(&pixels, false, Kind::Float).cells;
+            cells.to_device(Device::Cpu)
         })
     }
 }
 
 impl Ends<'_> {
-    /// u8 (B, 3, H, W).
+    /// Reads the pixels of a batch: u8 (B, 3, H, W).
     fn gather(&self, batch: &[&ImageRecord]) -> Result<Tensor> {
         let [height, width] = self.dataset.image_size().map(|n| n as i64);
         let rows = batch.iter().map(|image| self.dataset.pixels(image));
@@ -266,25 +265,23 @@ impl Ends<'_> {
         gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)
     }
 
-    /// Writes maps (B, cells, channels) as they come.
+    /// Writes cells (B, p, C) as they arrive; `size` is [p, C].
     fn write(
         &self,
         piece: &Piece,
-        shape: &[i64],
+        size: [usize; 2],
         maps: Receiver<(&[&ImageRecord], Tensor)>,
         bar: &Progress,
     ) -> Result<WrittenShard> {
-        let (cells, channels) = ((shape[2] * shape[3]) as usize, shape[1] as usize);
         let path = self.staging.path(&piece.name)?;
         let names = ["cell", "channel"];
-        let size = [cells, channels];
         let mut writer = TensorShardWriter::create(&path, "features", self.dtype, &size, &names)?;
         let mut bytes = Vec::new();
         for (batch, map) in maps {
             bytes.resize(map.numel() * self.dtype.bytes(), 0);
             map.f_copy_data_u8(&mut bytes, map.numel())
                 .map_err(Error::internal)?;
-            let rows = bytes.chunks_exact(cells * channels * self.dtype.bytes());
+            let rows = bytes.chunks_exact(size[0] * size[1] * self.dtype.bytes());
             for (image, row) in batch.iter().zip(rows) {
                 if !self.dtype.all_finite(row) {
                     return Err(self.not_finite(image));
@@ -299,9 +296,9 @@ impl Ends<'_> {
     fn not_finite(&self, image: &ImageRecord) -> Error {
         let way_out = match self.dtype {
             Dtype::F16 => {
-                "f16 ends at 65504: set features.dtype = \"f32\", or look at encoder.weights"
+                "f16 ends at 65504: set features.dtype = \"f32\", or check encoder.weights"
             }
-            _ => "look at encoder.weights",
+            _ => "check encoder.weights",
         };
         Error::input(format!(
             "{}: the features of image {} ({}) are NaN or infinite; {way_out}",

@@ -1,12 +1,13 @@
-//! `attend-features` as a program: its features are the encoder's, whatever
-//! interrupts it, and weights of another model are refused.
+//! Runs `attend-features`: its features are the encoder's, even after interruptions, and it
+//! refuses weights of another model.
 #![allow(clippy::unwrap_used)]
 
-use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::{Artifact, Manifest, Record, Staging};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, cells, normalise, weights};
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder, weights};
+use attend_testing::{DataSet, Split};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -22,7 +23,7 @@ const ENCODER: EncoderConfig = EncoderConfig {
 struct World {
     folder: tempfile::TempDir,
     vars: nn::VarStore,
-    encoder: Encoder,
+    encoder: Box<dyn Encoder>,
 }
 
 impl World {
@@ -32,7 +33,7 @@ impl World {
         dataset(&folder.path().join("dataset"));
         tch::manual_seed(7);
         let vars = nn::VarStore::new(Device::Cpu);
-        let encoder = Encoder::new(&vars.root(), &ENCODER);
+        let encoder = encoder::new(&vars.root(), &ENCODER);
         weights::write(
             &folder.path().join("w.safetensors"),
             &vars.variables().into_iter().collect(),
@@ -87,48 +88,22 @@ impl World {
 }
 
 fn dataset(folder: &Path) {
-    let staging = Staging::open(folder, Manifest::draft("dataset", "test", "1")).unwrap();
-    let mut images = Vec::new();
-    for (split, first) in [("train", 0i64), ("val", 10)] {
-        let shard = format!("shards/{split}-00000.arrow");
-        let path = staging.path(&shard).unwrap();
-        let mut writer = TensorShardWriter::create(
-            &path,
-            "image",
-            Dtype::U8,
-            &[3, SIZE, SIZE],
-            &["C", "H", "W"],
-        )
-        .unwrap();
-        for row in 0..7u32 {
-            let image_id = first + i64::from(row);
-            let noise = (0..3 * SIZE as i64 * SIZE as i64)
-                .map(|n| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8);
-            writer.push(image_id, &noise.collect::<Vec<u8>>()).unwrap();
-            let (split, file_name) = (split.to_owned(), format!("{image_id}.png"));
-            images.push(ImageRecord {
-                image_id,
-                split,
-                file_name,
-                width: 32,
-                height: 32,
-                shard: shard.clone(),
-                row,
-            });
-        }
-        let rows = writer.finish().unwrap().rows;
-        staging.done(&shard, Some(rows)).unwrap();
-    }
-    ImageRecord::write(&staging.path("images.parquet").unwrap(), &images).unwrap();
-    CaptionRecord::write(&staging.path("captions.parquet").unwrap(), &[]).unwrap();
-    ObjectRecord::write(&staging.path("objects.parquet").unwrap(), &[]).unwrap();
-    RejectedRecord::write(&staging.path("rejected.parquet").unwrap(), &[]).unwrap();
-    for name in ["images", "captions", "objects", "rejected"] {
-        staging.done(&format!("{name}.parquet"), None).unwrap();
-    }
-    staging
-        .commit(&[("image_height", SIZE as u64), ("image_width", SIZE as u64)])
-        .unwrap();
+    let split = |name, first| Split {
+        name,
+        first,
+        count: 7,
+    };
+    let data = DataSet {
+        side: SIZE,
+        splits: &[split("train", 0), split("val", 10)],
+        pixels: &|image_id| {
+            let noise = |n: i64| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8;
+            (0..3 * (SIZE * SIZE) as i64).map(noise).collect()
+        },
+        captions: &|_| Vec::new(),
+        objects: &[],
+    };
+    data.write(folder);
 }
 
 #[test]
@@ -144,7 +119,7 @@ fn features_are_the_encoders() {
     for image in dataset.images() {
         let pixels =
             Tensor::from_data_size(dataset.pixels(image).unwrap(), &[1, 3, 32, 32], Kind::Uint8);
-        let expected = no_grad(|| cells(&world.encoder.forward(&normalise(&pixels), false)));
+        let expected = no_grad(|| world.encoder.encode(&pixels, false, Kind::Float).cells);
         let row = Tensor::from_data_size(
             features.row(image.image_id).unwrap(),
             &[1, 16, 128],
@@ -158,7 +133,7 @@ fn features_are_the_encoders() {
             image.image_id
         );
     }
-    // Half precision on disk is the same numbers, rounded.
+    // f16 on disk holds the same numbers, rounded.
     let half = Features::open(&world.made("half", &["features.batch=3"])).unwrap();
     let row = |from: &Features, kind: Kind| {
         Tensor::from_data_size(from.row(3).unwrap(), &[16, 128], kind)
@@ -217,7 +192,7 @@ fn weights_that_are_no_numbers_never_become_features() {
     refused(nan[0], nan[1], f64::NAN, &[], &nan);
     let negative = ["negative.safetensors", "bn1.running_var"];
     refused(negative[0], negative[1], -1.0, &[], &negative);
-    // Finite weights whose features f16 or even f32 can't hold: the first image is named.
+    // Finite weights whose features overflow f16 or even f32: the message names the first image.
     let bias = "layer2.1.bn2.bias";
     let image = ["shards/train-00000.arrow", "image 0 (0.png)"];
     refused(
@@ -228,15 +203,15 @@ fn weights_that_are_no_numbers_never_become_features() {
         &[image[0], image[1], "features.dtype = \"f32\""],
     );
     let scale = "layer2.1.bn2.weight";
-    let words = [image[0], "NaN or infinite; look at encoder.weights"];
+    let words = [image[0], "NaN or infinite; check encoder.weights"];
     refused("huge", scale, 3e38, &["features.dtype=f32"], &words);
     let file = format!("encoder.weights=\"{}\"", world.path("large").display());
     world.made("f32", &[&file, "features.dtype=f32"]);
 }
 
-/// The stage with arguments of its own.
-fn says(world: &World, output: &str, more: &[&str]) -> (i32, String) {
-    let result = world.command(output, &[]).args(more).output().unwrap();
+/// The stage with further arguments.
+fn says(world: &World, output: &str, args: &[&str]) -> (i32, String) {
+    let result = world.command(output, &[]).args(args).output().unwrap();
     let log = String::from_utf8_lossy(&result.stderr).into_owned();
     (result.status.code().unwrap(), log)
 }

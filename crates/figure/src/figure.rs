@@ -1,29 +1,29 @@
-//! The attention figure: the photograph, and then, word by word, the photograph
-//! as the model saw it when it said the word.
+//! The attention figure: the photograph, and then, for each word, the photograph lit by the
+//! model's attention at that word.
 //!
-//! Where the model looked, the photograph keeps its colours, in a warm light;
-//! elsewhere it is dark and grey. Each word's attention is scaled to its own maximum, as
-//! in the tutorial's figure.
+//! Where the attention is high, the photograph keeps its colours, in a warm light; elsewhere
+//! it is dark and grey. Each word's attention is scaled to its own maximum, as in the
+//! tutorial's figure.
 
 use crate::text::{Face, mix};
-use attend_artifact::{Error, Result};
 use attend_image::Photograph;
+use attend_program::{Error, Result};
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage, imageops};
 
-/// Longest side of a tile, in pixels.
+/// Longer side of a tile, in pixels.
 const TILE: u32 = 240;
-/// Least width of a tile's place, so that a word fits above a narrow tile.
+/// Minimum width of a tile's cell, so that a word fits above a narrow tile.
 const PLACE: u32 = 140;
 const MARGIN: u32 = 32;
 const GAP: u32 = 18;
-/// Most tiles in a row.
+/// Maximum number of tiles in a row.
 const COLUMNS: u32 = 6;
-/// What is left of the light where the model doesn't look.
+/// Brightness where there is no attention, relative to the photograph's.
 const DARK: f32 = 0.28;
 
-/// Colour of the light where the model looks.
+/// Colour of the light where the attention is high.
 const GLOW: Rgb<u8> = Rgb([255, 176, 32]);
 
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
@@ -34,17 +34,17 @@ const PALE: Rgb<u8> = Rgb([112, 117, 128]);
 pub struct Figure<'a> {
     /// The photograph at its full size.
     pub photograph: &'a Photograph,
-    /// Line above the caption: where the picture is from.
+    /// Line above the caption, such as the file name.
     pub title: &'a str,
     /// The words, in order.
     pub words: &'a [String],
-    /// Per word, its attention over the grid's cells, row by row.
+    /// For each word, its attention over the grid's cells, row by row.
     pub alphas: &'a [Vec<f32>],
-    /// Height and width of the grid, which lies over the whole photograph.
+    /// Height and width of the grid, which covers the whole photograph.
     pub grid: [usize; 2],
 }
 
-/// Where things are, in pixels.
+/// Sizes of the figure's parts, in pixels, and its rows and columns.
 struct Layout {
     tile: [u32; 2],
     place: u32,
@@ -58,10 +58,10 @@ impl Figure<'_> {
     /// Draws the figure.
     ///
     /// # Errors
-    /// [`Error::Internal`] where an alpha is not over the grid.
+    /// [`Error::Internal`] if a word's attention does not have one number per cell.
     pub fn draw(&self) -> Result<RgbImage> {
         let [small, label, caption] = [Face::regular(15.0)?, Face::bold(19.0)?, Face::bold(27.0)?];
-        let mut layout = Layout::of(self.photograph, self.words.len() as u32 + 1, &label);
+        let mut layout = Layout::new(self.photograph, self.words.len() as u32 + 1, &label);
         let inner = layout.width() - 2 * MARGIN;
         let lines = caption.wrap(&self.words.join(" "), inner);
         layout.header = small.line() + 6 + lines.len() as u32 * caption.line() + GAP;
@@ -100,7 +100,7 @@ impl Figure<'_> {
 }
 
 impl Layout {
-    fn of(photograph: &Photograph, tiles: u32, label: &Face) -> Layout {
+    fn new(photograph: &Photograph, tiles: u32, label: &Face) -> Layout {
         let (h, w) = (photograph.height as f32, photograph.width as f32);
         let scale = TILE as f32 / h.max(w);
         let side = |length: f32| ((length * scale).round() as u32).max(1);
@@ -109,7 +109,7 @@ impl Layout {
         Layout {
             tile,
             place: tile[1].max(PLACE),
-            // never so few that the caption has no room
+            // enough columns to leave room for the caption
             columns: tiles.div_ceil(rows).max(3),
             rows,
             header: 0,
@@ -125,7 +125,7 @@ impl Layout {
         2 * MARGIN + self.header + self.rows * (self.label + self.tile[0] + GAP) - GAP
     }
 
-    /// Puts a tile in its place; says where its left upper corner is.
+    /// Draws a tile in its place and returns the position of its upper left corner.
     fn put(&self, canvas: &mut RgbImage, index: u32, tile: &RgbImage) -> (u32, u32) {
         let (row, column) = (index / self.columns, index % self.columns);
         let x = MARGIN + column * (self.place + GAP);
@@ -135,31 +135,31 @@ impl Layout {
     }
 }
 
-/// A pixel in light 0 (dark and nearly grey) to 1 (its colours, in a warm glow).
+/// The pixel in a light from 0 (dark and nearly grey) to 1 (its colours, in a warm glow).
 fn lit(pixel: Rgb<u8>, light: f32) -> Rgb<u8> {
     let [r, g, b] = pixel.0.map(f32::from);
     let grey = (0.299 * r + 0.587 * g + 0.114 * b) as u8;
     let toned = mix(Rgb([grey; 3]), pixel, 0.25 + 0.75 * light);
     let shaded = mix(Rgb([0; 3]), toned, DARK + (1.0 - DARK) * light);
-    // A dark photograph has little light to keep.
+    // The glow shows even on a dark photograph.
     mix(shaded, GLOW, 0.35 * light)
 }
 
-/// One word's attention, from its grid smoothly to a tile's pixels, 0 to 1.
+/// Interpolates one word's attention from the grid to a tile's pixels, as 0 to 1.
 fn spread(alpha: &[f32], grid: [usize; 2], tile: [u32; 2]) -> Result<Vec<f32>> {
     if alpha.len() != grid[0] * grid[1] {
         return Err(Error::internal(format!(
-            "attention over {} cells, the grid is {} x {}",
+            "attention over {} cells, but the grid is {} x {}",
             alpha.len(),
             grid[0],
             grid[1]
         )));
     }
-    let most = alpha.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let highest = alpha.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     let mut source = Image::new(grid[1] as u32, grid[0] as u32, PixelType::F32);
     let cells = source.buffer_mut().as_chunks_mut::<4>().0;
     for (cell, a) in cells.iter_mut().zip(alpha) {
-        *cell = (a / most).to_ne_bytes();
+        *cell = (a / highest).to_ne_bytes();
     }
     let mut target = Image::new(tile[1], tile[0], PixelType::F32);
     let smooth = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Mitchell));
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn light_falls_where_the_attention_is() {
-        // all of it in the right upper of 2 x 2 cells; a tile of 40 x 60
+        // all of it in the upper right of 2 x 2 cells; a tile of 40 x 60
         let light = spread(&[0.0, 1.0, 0.0, 0.0], [2, 2], [40, 60]).unwrap();
         let at = |row: usize, column: usize| light[row * 60 + column];
         assert!(at(0, 59) > 0.9, "{}", at(0, 59));

@@ -1,10 +1,11 @@
-//! Text on a picture, in DejaVu Sans: Latin, Greek, Cyrillic and much more.
+//! Draws text on a picture in DejaVu Sans, which has Latin, Greek, Cyrillic and many more
+//! scripts.
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use image::{Rgb, RgbImage};
 
-/// What stands in for a character that the font doesn't have.
+/// Drawn in place of a character that the font lacks.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// A font at one size.
@@ -14,17 +15,17 @@ pub struct Face {
 }
 
 impl Face {
-    /// DejaVu Sans of this size in pixels.
+    /// DejaVu Sans; `size` is in pixels.
     pub fn regular(size: f32) -> Result<Face> {
-        Face::of(dejavu::sans::regular(), size)
+        Face::new(dejavu::sans::regular(), size)
     }
 
-    /// DejaVu Sans Bold of this size in pixels.
+    /// DejaVu Sans Bold; `size` is in pixels.
     pub fn bold(size: f32) -> Result<Face> {
-        Face::of(dejavu::sans::bold(), size)
+        Face::new(dejavu::sans::bold(), size)
     }
 
-    fn of(bytes: &'static [u8], size: f32) -> Result<Face> {
+    fn new(bytes: &'static [u8], size: f32) -> Result<Face> {
         let font = FontRef::try_from_slice(bytes).map_err(Error::internal)?;
         let scale = PxScale::from(size);
         Ok(Face { font, scale })
@@ -40,7 +41,7 @@ impl Face {
         self.layout(text).1.ceil() as u32
     }
 
-    /// The text, cut with an ellipsis where it is wider than `width` pixels.
+    /// The text, shortened by an ellipsis if it is wider than `width` pixels.
     pub fn fit(&self, text: &str, width: u32) -> String {
         let mut kept: Vec<char> = text.chars().collect();
         let mut fitted = text.to_owned();
@@ -50,7 +51,8 @@ impl Face {
         fitted
     }
 
-    /// The text in lines of at most `width` pixels, broken between words.
+    /// The text as lines of at most `width` pixels, broken between words; a longer word is
+    /// shortened.
     pub fn wrap(&self, text: &str, width: u32) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for word in text.split_whitespace() {
@@ -66,7 +68,7 @@ impl Face {
         lines
     }
 
-    /// Draws one line whose left upper corner is at (x, y).
+    /// Draws one line with its upper left corner at (x, y).
     pub fn draw(&self, canvas: &mut RgbImage, text: &str, (x, y): (u32, u32), colour: Rgb<u8>) {
         let baseline = y as f32 + self.font.as_scaled(self.scale).ascent();
         for mut glyph in self.layout(text).0 {
@@ -88,7 +90,7 @@ impl Face {
         }
     }
 
-    /// The glyphs of a line that begins at (0, 0) on the baseline, and its width.
+    /// The glyphs of a line whose baseline begins at (0, 0), and its width.
     fn layout(&self, text: &str) -> (Vec<Glyph>, f32) {
         let font = self.font.as_scaled(self.scale);
         let mut glyphs: Vec<Glyph> = Vec::new();
@@ -108,7 +110,7 @@ impl Face {
     }
 }
 
-/// `a` where t is 0, `b` where t is 1.
+/// Blends from `a` at t = 0 to `b` at t = 1.
 pub fn mix(a: Rgb<u8>, b: Rgb<u8>, t: f32) -> Rgb<u8> {
     let channel = |k: usize| {
         let (a, b) = (f32::from(a[k]), f32::from(b[k]));
@@ -142,7 +144,7 @@ mod tests {
                 question
             );
         }
-        // not in the font: a sign stands in, and nothing breaks
+        // a character that the font lacks is replaced
         assert_eq!(drawn("犬"), question);
     }
 
@@ -153,7 +155,7 @@ mod tests {
         let canvas = drawn("attention");
         let dark = |x: u32| (0..canvas.height()).any(|y| canvas.get_pixel(x, y)[0] < 250);
         assert!((width - 6..width + 4).any(dark), "the last letter is there");
-        assert!(!(width + 4..200).any(dark), "and nothing is behind it");
+        assert!(!(width + 4..200).any(dark), "and nothing comes after it");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The floor of ingest: libjpeg-turbo decodes files to RGB, and nothing else.
+//! The floor for the speed of ingest: decodes files to RGB with libjpeg-turbo and does
+//! nothing else.
 //!
 //! `decode THREADS < list of files` prints images per second.
 
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let work = || decode_all(&files, &next).map_err(|e| e.to_string());
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let mut ended = threads.into_iter().map(|thread| thread.join());
-        ended.try_for_each(|end| end.unwrap_or_else(|_| Err("a thread broke off".into())))
+        ended.try_for_each(|end| end.unwrap_or_else(|_| Err("a thread panicked".into())))
     })?;
     let rate = files.len() as f64 / begun.elapsed().as_secs_f64();
     writeln!(stdout(), "{rate}")?;

@@ -1,4 +1,4 @@
-//! Which way up a picture is, as Pillow's `ImageOps.exif_transpose` finds it.
+//! The orientation of a picture, found as by Pillow's `ImageOps.exif_transpose`.
 
 use crate::{DecodeError, Photograph};
 use image::metadata::Orientation;
@@ -6,8 +6,8 @@ use image::{DynamicImage, RgbaImage};
 
 const ORIENTATION: u16 = 274;
 
-/// The orientation that the EXIF block states, or else the XMP packet.
-pub fn of(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Orientation> {
+/// The orientation stated in the EXIF block, or else in the XMP packet.
+pub fn find(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> Option<Orientation> {
     let value = exif.and_then(|exif| Entry::find(exif, ORIENTATION)?.number(exif));
     let value = value.or_else(|| xmp.and_then(in_xmp))?;
     Orientation::from_exif(u8::try_from(value).ok()?)
@@ -28,7 +28,7 @@ fn in_xmp(xmp: &[u8]) -> Option<u64> {
 
 /// An entry of the first directory of a TIFF or BigTIFF; an EXIF block is one.
 pub struct Entry {
-    /// Where its value is, or the offset of that.
+    /// Position of its value, or of the value's offset.
     pub at: usize,
     kind: u16,
     count: u64,
@@ -44,7 +44,7 @@ impl Entry {
             _ => return None,
         };
         let number = |at, size| number(tiff, at, size, big_endian);
-        // Sizes of an offset, of the number of entries, of an entry.
+        // Sizes in bytes: of an offset, of the number of entries, of an entry.
         let (offset, count, entry) = match number(2, 2)? {
             42 => (4, 2, 12),
             43 => (8, 8, 20),
@@ -65,12 +65,12 @@ impl Entry {
         })
     }
 
-    /// The value where it is a whole number that stands in the entry itself.
+    /// The value, if it is a whole number stored in the entry itself.
     pub fn number(&self, tiff: &[u8]) -> Option<u64> {
         number(tiff, self.at, self.size()?, self.big_endian)
     }
 
-    /// Writes another number in its place.
+    /// Overwrites the value.
     pub fn set_number(&self, tiff: &mut [u8], value: u64) {
         let bytes = value.to_be_bytes();
         let value = self.size().map(|size| &bytes[bytes.len() - size..]);
@@ -83,7 +83,7 @@ impl Entry {
         }
     }
 
-    /// Bytes of the value.
+    /// Size of the value in bytes; `None` if it is not a whole number in the entry.
     fn size(&self) -> Option<usize> {
         let size = match self.kind {
             6 => 1,
@@ -91,7 +91,7 @@ impl Entry {
             4 | 9 => 4,
             _ => return None,
         };
-        // Of several numbers that stand here themselves the first counts.
+        // If the entry holds several numbers, the first counts.
         (self.count >= 1 && self.count <= 4 / size as u64).then_some(size)
     }
 }
@@ -106,7 +106,7 @@ fn number(bytes: &[u8], at: usize, size: usize, big_endian: bool) -> Option<u64>
     })
 }
 
-/// The photograph as its orientation wants it seen.
+/// The photograph, turned upright.
 pub fn turned(
     photograph: Photograph,
     orientation: Option<Orientation>,

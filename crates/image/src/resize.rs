@@ -1,4 +1,4 @@
-//! To the size that the model sees.
+//! Resizing to the model's image size.
 
 use crate::Photograph;
 use fast_image_resize::images::{Image, ImageRef};
@@ -7,46 +7,52 @@ use multiversion::multiversion;
 use std::cell::RefCell;
 
 thread_local! {
-    // Keeps the buffer between the two passes.
+    // Keeps the buffer between its two passes.
     static RESIZER: RefCell<Resizer> = RefCell::default();
 }
 
-/// Resizes to uint8 (height, width, 4), without keeping the aspect ratio (the
-/// tutorial's way). Bilinear with the support widened by the scale, that is with
-/// antialiasing. Equals Pillow's `resize((width, height), BILINEAR)` within 1
-/// per channel, but for about one value in ten million that differs by 2 (COCO
-/// photographs at 256 x 256): both work in fixed point, with weights of 15 and
-/// 22 bits and the two axes in a different order.
+/// Resizes to uint8 (height, width, 4) without keeping the aspect ratio, as the tutorial
+/// does. Bilinear, with the support widened by the scale: that is, with antialiasing.
+/// Equals Pillow's `resize((width, height), BILINEAR)` within 1 per channel, except for
+/// about one value in ten million that differs by 2 (COCO photographs at 256 x 256). Both
+/// work in fixed point, but with weights of 15 and 22 bits and with the two axes in a
+/// different order.
 ///
 /// # Panics
-/// Where `photograph.rgbx` is not (H, W, 4); [`crate::decode`] never gives such.
+/// If `photograph.rgbx` is not (H, W, 4), which [`crate::decode`] never returns.
 pub fn resize(photograph: &Photograph, height: u32, width: u32) -> Vec<u8> {
     let mut target = Vec::new();
     resize_into(photograph, height, width, &mut target);
     target
 }
 
-/// [`resize`] into memory that is there already.
-pub(crate) fn resize_into(photograph: &Photograph, height: u32, width: u32, into: &mut Vec<u8>) {
+/// [`resize`] into an existing buffer.
+#[expect(
+    clippy::expect_used,
+    reason = "both images are U8x4 and of the right length"
+)]
+pub(crate) fn resize_into(photograph: &Photograph, height: u32, width: u32, pixels: &mut Vec<u8>) {
     let (w, h) = (photograph.width, photograph.height);
     assert_eq!(
         photograph.rgbx.len(),
         w as usize * h as usize * 4,
         "not {h} x {w} pixels"
     );
-    into.resize(height as usize * width as usize * 4, 0);
+    pixels.resize(height as usize * width as usize * 4, 0);
     let bilinear = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(false);
-    // None of these can fail on two U8x4 images of the right length.
     let source = ImageRef::new(w, h, &photograph.rgbx, PixelType::U8x4);
-    let target = Image::from_slice_u8(width, height, into, PixelType::U8x4);
-    if let (Ok(source), Ok(mut target)) = (source, target) {
-        let _ = RESIZER.with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &bilinear));
-    }
+    let source = source.expect("4 bytes a pixel");
+    let target = Image::from_slice_u8(width, height, pixels, PixelType::U8x4);
+    let mut target = target.expect("4 bytes a pixel");
+    RESIZER
+        .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &bilinear))
+        .expect("equal types of pixels");
 }
 
-/// (H, W, 4), the fourth byte left out, to (3, H, W), the order that shards and the encoder have.
+/// Reorders (H, W, 4) to (3, H, W), the order in shards and in the encoder, without the
+/// fourth byte.
 pub fn to_planar(pixels: &[u8], height: u32, width: u32) -> Vec<u8> {
     let cells = height as usize * width as usize;
     let mut planar = vec![0; 3 * cells];
@@ -56,7 +62,7 @@ pub fn to_planar(pixels: &[u8], height: u32, width: u32) -> Vec<u8> {
     planar
 }
 
-/// The compiler makes shuffles of it where the processor has them.
+/// The compiler vectorises this with shuffles, if the processor has them.
 #[multiversion(targets("x86_64+avx2", "x86_64+ssse3"))]
 fn split(pixels: &[u8], red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {
     let pixels = pixels.as_chunks::<4>().0.iter();

@@ -17,14 +17,13 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// How the annotations are laid out.
-    pub format: Format,
+    /// The layout of the data set, one of [`crate::formats::LAYOUTS`].
+    pub format: String,
     /// The folder that all other paths are relative to. Not recorded. Empty
     /// where an input artifact `scenes` stands in for it. May be a zip or tar
     /// archive of the photographs where `annotations` is an absolute path.
     pub root: String,
-    /// The annotation file of format `karpathy`; of format `hdf5` the
-    /// `WORDMAP_*.json`, where the folder has several. Not recorded, its content is.
+    /// The annotation file of format `karpathy`. Not recorded, its content is.
     pub annotations: String,
     /// Folder of the photographs under `root`: for `karpathy` the images'
     /// `filepath` comes below it; for `flickr8k` empty means
@@ -80,7 +79,7 @@ pub struct Section {
 impl Default for Section {
     fn default() -> Self {
         Section {
-            format: Format::Karpathy,
+            format: "karpathy".into(),
             root: String::new(),
             annotations: "dataset_coco.json".into(),
             image_dir: String::new(),
@@ -101,27 +100,14 @@ impl Default for Section {
     }
 }
 
-/// A layout of annotation files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Official COCO: `annotations/captions_{split}{year}.json`, `{split}{year}/`.
-    Coco,
-    /// Karpathy's `dataset_*.json`, with its splits.
-    Karpathy,
-    /// `Flickr8k.token.txt`, `Flickr_8k.{train,dev,test}Images.txt`.
-    Flickr8k,
-    /// What the PyTorch tutorial's `create_input_files.py` writes: [`crate::hdf5`].
-    Hdf5,
-}
-
 /// What becomes of Karpathy's `restval` images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Restval {
     /// They join `train`, as in all published results.
     Train,
     /// They stay a split of their own.
+    #[default]
     Restval,
     /// They are not part of the data set.
     Drop,
@@ -169,6 +155,14 @@ impl Splits {
             Splits::Renamed(names) => names.keys().map(String::as_str).collect(),
         }
     }
+
+    /// The artifact's name for a split of the source, if the table has one.
+    pub fn renamed(&self, name: &str) -> Option<&String> {
+        match self {
+            Splits::Names(_) => None,
+            Splits::Renamed(names) => names.get(name),
+        }
+    }
 }
 
 /// One file or several.
@@ -193,23 +187,6 @@ impl Files {
 }
 
 impl Section {
-    /// What the artifact calls a split of the source.
-    ///
-    /// # Errors
-    /// Why its images are left out.
-    pub fn split(&self, name: &str) -> Result<String, &'static str> {
-        if let Splits::Renamed(names) = &self.splits
-            && let Some(name) = names.get(name)
-        {
-            return Ok(name.clone());
-        }
-        match (self.format, name, self.restval) {
-            (Format::Karpathy, "restval", Restval::Drop) => Err("dataset.restval = \"drop\""),
-            (Format::Karpathy, "restval", Restval::Train) => Ok("train".to_owned()),
-            _ => Ok(name.to_owned()),
-        }
-    }
-
     /// Refuses values that make no sense.
     ///
     /// # Errors
@@ -225,12 +202,6 @@ impl Section {
         }
         if !(0.0..=1.0).contains(&self.max_rejected_fraction) {
             return refuse("max_rejected_fraction", "between 0 and 1");
-        }
-        if self.format == Format::Coco && self.splits.names().is_empty() {
-            return refuse(
-                "splits",
-                "a list of at least one split, such as [\"train\", \"val\"]",
-            );
         }
         Ok(())
     }

@@ -1,17 +1,18 @@
 //! Boxes of objects from COCO instance files
 //! (<https://cocodataset.org/#format-data>, object detection).
 
-use crate::annotations::{AnnotationFile, open, read_json};
 use crate::config::Section;
+use crate::formats::open::hash;
+use crate::formats::read::read_json;
 use crate::ids::Id;
-use crate::ledger;
 use crate::select::Candidate;
-use attend_artifact::Result;
 use attend_artifact::dataset::{ObjectRecord, RejectedRecord};
+use attend_artifact::ledger::Reason;
+use attend_artifact::{Input, Result};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 #[derive(Deserialize)]
 struct InstanceFile {
@@ -72,24 +73,33 @@ pub struct Found {
     pub object: ObjectRecord,
 }
 
+/// A file with boxes.
+pub struct BoxFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its role among the inputs in the manifest: `objects`, `objects_1`, …
+    pub role: String,
+    /// Its digest.
+    pub input: Input,
+}
+
 /// The files that `dataset.objects` names.
 ///
 /// # Errors
-/// `Error::Input` where one is not there.
-pub fn files(root: &Path, section: &Section) -> Result<Vec<AnnotationFile>> {
-    let names = section.objects.names();
+/// `Error::Input` if one is not there.
+pub fn files(root: &Path, section: &Section) -> Result<Vec<BoxFile>> {
+    let names = section.objects.names().into_iter().enumerate();
     names
-        .iter()
-        .enumerate()
         .map(|(index, name)| {
-            let role = if index == 0 {
-                "objects".to_owned()
-            } else {
-                format!("objects_{index}")
-            };
             let path = root.join(name);
-            open(&path, WHAT)?;
-            Ok(AnnotationFile { role, path })
+            Ok(BoxFile {
+                input: hash(&path, WHAT)?,
+                path,
+                role: match index {
+                    0 => "objects".to_owned(),
+                    index => format!("objects_{index}"),
+                },
+            })
         })
         .collect()
 }
@@ -101,7 +111,7 @@ pub fn files(root: &Path, section: &Section) -> Result<Vec<AnnotationFile>> {
 /// # Errors
 /// `Error::Input` naming the file and the place in it.
 pub fn read(
-    files: &[AnnotationFile],
+    files: &[BoxFile],
     candidates: &[Candidate],
     rejected: &mut Vec<RejectedRecord>,
 ) -> Result<Vec<Found>> {
@@ -111,8 +121,8 @@ pub fn read(
     }
     let mut objects: Vec<(usize, Found)> = Vec::new();
     let mut rows = Vec::new();
-    for AnnotationFile { path, .. } in files {
-        let file: InstanceFile = read_json(path, WHAT)?;
+    for BoxFile { path, .. } in files {
+        let (file, _): (InstanceFile, _) = read_json(path, WHAT)?;
         let images: HashMap<&Id, &Image> = file.images.iter().map(|it| (&it.id, it)).collect();
         let names: HashMap<&Id, &str> = file
             .categories
@@ -128,11 +138,12 @@ pub fn read(
             let found = order.get(&instance.image_id).map_or(&[][..], Vec::as_slice);
             let Some(index) = one_of(found, candidates, image) else {
                 let image_id = instance.image_id.number();
-                let (reason, detail) = match found.len() {
-                    0 => ("no-image", "no image with this image_id is listed"),
-                    _ => ("no-image", "images of several splits have this image_id"),
+                let detail = match found.len() {
+                    0 => "no image with this image_id is listed",
+                    _ => "images of several splits have this image_id",
                 };
-                rows.push(ledger::of_box(id, image_id, "", reason, detail));
+                let reason = Reason::NoImage;
+                rows.push(RejectedRecord::object(id, image_id, "", reason, detail));
                 continue;
             };
             let Candidate {
@@ -144,7 +155,9 @@ pub fn read(
             match object(*image_id, &instance.bbox, image, name) {
                 Ok(object) => objects.push((index, Found { id, object })),
                 Err((reason, detail)) => {
-                    rows.push(ledger::of_box(id, *image_id, file_name, reason, detail));
+                    rows.push(RejectedRecord::object(
+                        id, *image_id, file_name, reason, detail,
+                    ));
                 }
             }
         }
@@ -152,7 +165,7 @@ pub fn read(
     let of_images = rejected_images(rejected);
     let of_image = |row: &RejectedRecord| of_images.get(&row.image_id).copied();
     let rows = rows.into_iter().map(|row| match of_image(&row) {
-        Some(image) if row.reason == "no-image" => of_rejected(row.id, image),
+        Some(image) if row.reason == Reason::NoImage => of_rejected(row.id, image),
         _ => row,
     });
     let rows: Vec<RejectedRecord> = rows.collect();
@@ -177,14 +190,14 @@ fn one_of(found: &[usize], candidates: &[Candidate], image: Option<&Image>) -> O
 fn rejected_images(rejected: &[RejectedRecord]) -> HashMap<i64, &RejectedRecord> {
     let images = rejected
         .iter()
-        .filter(|row| row.kind == "image" && row.reason != "duplicate-id");
+        .filter(|row| row.kind == "image" && row.reason != Reason::DuplicateId);
     images.map(|row| (row.image_id, row)).collect()
 }
 
 /// Row of a box whose image was rejected.
 fn of_rejected(id: i64, image: &RejectedRecord) -> RejectedRecord {
-    let (reason, detail) = ("image-rejected", &*image.reason);
-    ledger::of_box(id, image.image_id, &image.file_name, reason, detail)
+    let (reason, detail) = (Reason::ImageRejected, &*image.reason);
+    RejectedRecord::object(id, image.image_id, &image.file_name, reason, detail)
 }
 
 /// Takes the boxes of rejected images out, into the ledger.
@@ -208,20 +221,23 @@ fn object(
     bbox: &Bbox,
     image: Option<&Image>,
     name: Option<&str>,
-) -> Result<ObjectRecord, (&'static str, &'static str)> {
-    let name = name.ok_or(("no-category", "no category with this category_id is listed"))?;
+) -> Result<ObjectRecord, (Reason, &'static str)> {
+    let name = name.ok_or((
+        Reason::NoCategory,
+        "no category with this category_id is listed",
+    ))?;
     let Bbox::Numbers([x, y, w, h]) = *bbox else {
-        return Err(("bad-box", "bbox: not four numbers"));
+        return Err((Reason::BadBox, "bbox: not four numbers"));
     };
     let size = image.and_then(|image| Some((image.width?, image.height?)));
     let (width, height) = size
         .filter(|(width, height)| *width > 0.0 && *height > 0.0)
-        .ok_or(("bad-box", "its image has no width and height there"))?;
+        .ok_or((Reason::BadBox, "its image has no width and height there"))?;
     let edge = |at: f64, length: f64| (at / length).clamp(0.0, 1.0);
     let (left, right) = (edge(x, width), edge(x + w, width));
     let (top, bottom) = (edge(y, height), edge(y + h, height));
     if !(right > left && bottom > top) {
-        return Err(("bad-box", "bbox: no area within the image"));
+        return Err((Reason::BadBox, "bbox: no area within the image"));
     }
     Ok(ObjectRecord {
         image_id,

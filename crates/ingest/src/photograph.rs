@@ -1,9 +1,10 @@
 //! From an image file to the pixels of the data set, or to a reason why not.
 
-use crate::config::{Format, Section};
+use crate::config::Section;
+use crate::reference::{Reference, Refusal, refuse};
 use crate::source::Source;
+use attend_artifact::ledger::Reason;
 use attend_image::{DecodeError, DecodeOptions};
-use serde::{Deserialize, Serialize};
 
 /// A photograph, decoded and resized.
 #[derive(Clone, Debug)]
@@ -20,59 +21,37 @@ pub struct Loaded {
     pub damage: Option<String>,
 }
 
-/// Why a photograph can't be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// A reason code of [`crate::ledger`].
-    pub reason: String,
-    /// What exactly was wrong; without paths, which differ between machines.
-    pub detail: String,
-}
-
 /// Reads, decodes and resizes a photograph.
 ///
 /// # Errors
 /// The reason why it can't be used.
-pub fn load(source: &Source, file_name: &str, section: &Section) -> Result<Loaded, Refusal> {
-    let bytes = source.read(file_name)?;
+pub fn load(source: &Source, photograph: &Reference, section: &Section) -> Result<Loaded, Refusal> {
+    let bytes = source.read(photograph)?;
     let size = section.image_size;
-    let source = format!("{:08x} {}", crc32c::crc32c(&bytes), bytes.len());
-    if section.format == Format::Hdf5 {
-        // Decoded and resized by whoever wrote the file.
-        return Ok(Loaded {
-            width: size,
-            height: size,
-            pixels: bytes,
-            source,
-            damage: None,
-        });
-    }
     let options = DecodeOptions {
         exif_orientation: section.exif_orientation,
         max_pixels: section.max_pixels,
         fast: section.fast.then_some((size, size)),
         refuse_damaged: section.refuse_damaged,
     };
-    let loaded = attend_image::load(&bytes, &options, size, size);
-    let loaded = loaded.map_err(|e| match e {
-        DecodeError::TooLarge { .. } => {
-            refuse(e.code(), format!("{e}: dataset.max_pixels allows more"))
-        }
-        e => refuse(e.code(), e),
-    })?;
+    let loaded = attend_image::load(&bytes, &options, size, size).map_err(|e| undecoded(&e))?;
     Ok(Loaded {
         width: loaded.width,
         height: loaded.height,
         pixels: loaded.planar,
-        source,
+        source: format!("{:08x} {}", crc32c::crc32c(&bytes), bytes.len()),
         damage: loaded.damage,
     })
 }
 
-/// A refusal, with a reason of the ledger's list.
-pub fn refuse(reason: &str, detail: impl ToString) -> Refusal {
-    Refusal {
-        reason: reason.to_owned(),
-        detail: detail.to_string(),
+fn undecoded(error: &DecodeError) -> Refusal {
+    match error {
+        DecodeError::Truncated(_) => refuse(Reason::Truncated, error),
+        DecodeError::Corrupt(_) => refuse(Reason::Corrupt, error),
+        DecodeError::Unsupported(_) => refuse(Reason::Unsupported, error),
+        DecodeError::TooLarge { .. } => refuse(
+            Reason::TooLarge,
+            format!("{error}: dataset.max_pixels allows more"),
+        ),
     }
 }

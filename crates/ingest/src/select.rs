@@ -1,11 +1,14 @@
 //! Which images and captions can be used, as far as the annotations say.
 
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
-use crate::config::Section;
-use crate::ids::{self, Id, Identity, Numbers};
-use crate::ledger;
-use crate::source::plain;
+use crate::config::{Restval, Splits};
+use crate::identity::{self, Identity};
+use crate::ids::{self, Id, Numbers};
+use crate::name::plain;
+use crate::reference::Reference;
 use attend_artifact::dataset::RejectedRecord;
+use attend_artifact::ledger::Reason;
+use attend_artifact::tables::{is_split_name, split_order};
 use std::collections::HashSet;
 
 /// An image whose annotations are in order; its file has not been looked at.
@@ -17,7 +20,9 @@ pub struct Candidate {
     pub source_id: Id,
     /// Its split.
     pub split: String,
-    /// Its file, relative to the root, with `/`.
+    /// Its photograph.
+    pub photograph: Reference,
+    /// The photograph's file relative to the root, with `/`, for tables and messages.
     pub file_name: String,
     /// Id and text of its captions, at least one, as in the source.
     pub captions: Vec<(i64, String)>,
@@ -25,17 +30,14 @@ pub struct Candidate {
 
 /// Sorts the annotations into images that can be tried, by split (train, val,
 /// test, then by name) and then as in the source, and rows of the ledger.
-pub fn select(
-    annotations: Annotations,
-    section: &Section,
-) -> (Vec<Candidate>, Vec<RejectedRecord>) {
+pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec<RejectedRecord>) {
     let mut rejected = Vec::new();
-    let identities = ids::of_images(&annotations.images, annotations.nested);
+    let identities = identity::number(&annotations.images, annotations.nested);
     let mut candidates = Vec::with_capacity(annotations.images.len());
     // Of each listed image: its id, and the candidate that it is.
     let mut places: Vec<(i64, Option<usize>)> = Vec::with_capacity(annotations.images.len());
     for (index, image) in annotations.images.iter().enumerate() {
-        match usable(image, identities[index], &annotations, section) {
+        match usable(image, identities[index], &annotations, splits) {
             Ok(candidate) => {
                 places.push((candidate.image_id, Some(candidates.len())));
                 candidates.push(candidate);
@@ -56,10 +58,10 @@ pub fn select(
     candidates.retain(|image| {
         if image.captions.is_empty() {
             let detail = "no caption that can be used";
-            rejected.push(ledger::image(
+            rejected.push(RejectedRecord::image(
                 image.image_id,
                 &image.file_name,
-                "no-caption",
+                Reason::NoCaption,
                 detail,
             ));
         }
@@ -74,52 +76,62 @@ fn usable(
     image: &ListedImage,
     identity: Identity,
     annotations: &Annotations,
-    section: &Section,
+    splits: &Splits,
 ) -> Result<Candidate, RejectedRecord> {
     let mut id = image.image_id.number();
-    let reject =
-        |id, reason: &str, detail: String| Err(ledger::image(id, &image.name, reason, detail));
+    let Reference { folder, name } = &image.photograph;
+    let reject = |id, reason, detail: String| Err(RejectedRecord::image(id, name, reason, detail));
     match identity {
         Identity::New(number) => id = number,
         Identity::Again(first) => {
-            let first = &annotations.images[first];
-            let detail = match first.name == image.name {
+            let first = &annotations.images[first].photograph.name;
+            let detail = match first == name {
                 true => "an earlier image has the same id and file".to_owned(),
                 false => format!(
-                    "{} has the same id, and a caption's image_id could mean either; give each image an id of its own",
-                    first.name
+                    "{first} has the same id, and a caption's image_id could mean either; give each image an id of its own"
                 ),
             };
-            return reject(id, "duplicate-id", detail);
+            return reject(id, Reason::DuplicateId, detail);
         }
     }
-    if plain(&image.name).is_none() {
+    if plain(name).is_none() {
         let detail = "the file name leads out of the image root";
-        return reject(id, "outside-root", detail.into());
+        return reject(id, Reason::OutsideRoot, detail.into());
     }
     let Some(listed) = &image.split else {
-        return reject(id, "no-split", "in no split's list".into());
+        return reject(id, Reason::NoSplit, "in no split's list".into());
     };
-    let split = match section.split(listed) {
+    let split = match split_name(listed, splits, annotations.restval) {
         Ok(split) => split,
-        Err(why) => return reject(id, "no-split", why.into()),
+        Err(why) => return reject(id, Reason::NoSplit, why.into()),
     };
     if !is_split_name(&split) {
         let detail = format!(
             "split {split:?}: use letters, digits, - and _, or call it otherwise: dataset.splits = {{ {listed:?} = \"val\" }}"
         );
-        return reject(id, "bad-split", detail);
+        return reject(id, Reason::BadSplit, detail);
     }
     Ok(Candidate {
         image_id: id,
         source_id: image.image_id.clone(),
         split,
-        file_name: match image.folder.trim_end_matches('/') {
-            "" => image.name.clone(),
-            folder => format!("{folder}/{}", image.name),
+        photograph: image.photograph.clone(),
+        file_name: match annotations.folders[*folder].trim_end_matches('/') {
+            "" => name.clone(),
+            folder => format!("{folder}/{name}"),
         },
         captions: Vec::new(),
     })
+}
+
+/// What the artifact calls a split of the source, or why the split's images are left out.
+fn split_name(listed: &str, splits: &Splits, restval: Restval) -> Result<String, &'static str> {
+    match (splits.renamed(listed), listed, restval) {
+        (Some(name), ..) => Ok(name.clone()),
+        (None, "restval", Restval::Drop) => Err("dataset.restval = \"drop\""),
+        (None, "restval", Restval::Train) => Ok("train".to_owned()),
+        _ => Ok(listed.to_owned()),
+    }
 }
 
 /// The image that this one is another listing of, in the same split: its captions are
@@ -150,22 +162,24 @@ fn distribute(
         let listed = image.map(|index| places[index]);
         let number = listed.map_or(image_id.number(), |(number, _)| number);
         let candidate = listed.and_then(|(_, candidate)| candidate);
-        let mut reject = |id: i64, reason: &str, detail: &str| {
+        let mut reject = |id: i64, reason: Reason, detail: &str| {
             let file_name = candidate.map_or("", |place| &*images[place].file_name);
-            rejected.push(ledger::caption(id, number, file_name, reason, detail));
+            rejected.push(RejectedRecord::caption(
+                id, number, file_name, reason, detail,
+            ));
         };
         // A caption's id need not be its own among all, only among those of its image.
         if caption_id != Id::None && !seen.insert((candidate, image_id, caption_id.clone())) {
             let detail = "an earlier caption of the image has the same id";
-            reject(caption_id.number(), "duplicate-id", detail);
+            reject(caption_id.number(), Reason::DuplicateId, detail);
             continue;
         }
         let id = numbers.give(&caption_id);
         match candidate {
-            None if image.is_some() => reject(id, "image-rejected", "its image was rejected"),
-            None => reject(id, "no-image", "no image with this image_id is listed"),
+            None if image.is_some() => reject(id, Reason::ImageRejected, "its image was rejected"),
+            None => reject(id, Reason::NoImage, "no image with this image_id is listed"),
             Some(_) if !caption.chars().any(shows) => {
-                reject(id, "empty-caption", "nothing that shows");
+                reject(id, Reason::EmptyCaption, "nothing that shows");
             }
             Some(place) => images[place].captions.push((id, caption)),
         }
@@ -178,49 +192,9 @@ fn distribute(
     }
 }
 
-/// Where a split has another name than other stages look for: all splits as a table for
-/// `dataset.splits` that calls them so.
-pub fn usual_names(candidates: &[Candidate]) -> Option<String> {
-    let usual = |split: &str| match split.to_ascii_lowercase().as_str() {
-        "train" | "training" => Some("train"),
-        "val" | "valid" | "validation" | "dev" => Some("val"),
-        "test" | "testing" => Some("test"),
-        _ => None,
-    };
-    let splits = candidates.chunk_by(|a, b| a.split == b.split);
-    let splits = splits.map(|images| images[0].split.as_str());
-    let splits: Vec<(&str, &str)> = splits
-        .map(|split| (split, usual(split).unwrap_or(split)))
-        .collect();
-    let pairs: Vec<String> = (splits.iter())
-        .map(|(split, usual)| format!("{split} = {usual:?}"))
-        .collect();
-    let other = splits.iter().any(|(split, usual)| split != usual);
-    other.then(|| format!("{{ {} }}", pairs.join(", ")))
-}
-
 /// Whether a character shows: it is neither white space nor a control character
 /// nor one of those that only order or join others.
 fn shows(c: char) -> bool {
     let joins = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     !joins && !c.is_whitespace() && !c.is_control()
-}
-
-/// Whether a split's name may be part of a shard's file name.
-fn is_split_name(split: &str) -> bool {
-    (1..=64).contains(&split.len())
-        && split
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-fn split_order(split: &str) -> (usize, &str) {
-    let known = ["train", "val", "test"];
-    (
-        known
-            .iter()
-            .position(|name| *name == split)
-            .unwrap_or(known.len()),
-        split,
-    )
 }

@@ -6,11 +6,13 @@
 //! photographs again, and one that makes it again can say which have changed.
 
 use crate::config::Section;
-use crate::photograph::{Loaded, Refusal, load};
+use crate::photograph::{Loaded, load};
 use crate::pipeline;
+use crate::reference::Refusal;
 use crate::select::Candidate;
 use crate::source::Source;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
+use attend_artifact::tables::shard_file;
 use attend_artifact::text::escaped;
 use attend_artifact::{Error, Piece, Progress, Result, Staging, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
@@ -49,7 +51,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// The shard's file in the artifact.
     pub fn file(&self) -> String {
-        format!("shards/{}-{:05}.arrow", self.split, self.number)
+        shard_file(self.split, self.number)
     }
 
     /// The shard as a part of the artifact. `source` is where its photographs are,
@@ -81,7 +83,7 @@ fn sources(source: &Source, candidates: &[Candidate]) -> String {
     let mut hasher = blake3::Hasher::new();
     for candidate in candidates {
         hasher.update(candidate.file_name.as_bytes());
-        let state = source.state(&candidate.file_name);
+        let state = source.state(&candidate.photograph);
         state.iter().for_each(|number| {
             hasher.update(&number.to_le_bytes());
         });
@@ -127,7 +129,7 @@ pub fn write(
     let made = pipeline::ordered(
         jobs,
         todo.iter().flat_map(|(run, _)| run.candidates),
-        |candidate: &Candidate| load(source, &candidate.file_name, section),
+        |candidate: &Candidate| load(source, &candidate.photograph, section),
         |loaded| {
             let one = |(run, piece): &(&Run<'_>, &Piece)| {
                 write_shard(staging, run, piece, section, loaded, &progress)
@@ -214,8 +216,8 @@ fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &Run<'_>) -> Result<
     };
     let how = match (was, is) {
         (Outcome::Kept { .. }, Outcome::Kept { .. }) => "is another picture now".to_owned(),
-        (Outcome::Kept { .. }, Outcome::Rejected(why)) => format!("is {} now", why.reason),
-        (Outcome::Rejected(why), _) => format!("was {}", why.reason),
+        (Outcome::Kept { .. }, Outcome::Rejected(why)) => format!("is {} now", why.reason.code()),
+        (Outcome::Rejected(why), _) => format!("was {}", why.reason.code()),
     };
     Err(Error::input(format!(
         "{}: {} of its photographs changed since it was made; the first: {} {how}. The data set is left as it is. Put the old files back, or run without --shards and --repair to make a new data set of the new ones",

@@ -1,24 +1,24 @@
 //! The stage itself.
 
-use crate::annotations::{AnnotationFile, Annotations};
 use crate::archive::{self, is_archive};
-use crate::config::{Config, Format, Section};
-use crate::photograph::Refusal;
-use crate::select::{Candidate, select, usual_names};
-use crate::shards::{self, Outcome, Run};
-use crate::source::{Source, Where};
-use crate::{coco, flickr8k, hdf5, karpathy, ledger, objects};
-use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
-use attend_artifact::{
-    Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec, Staging, digest_file,
-};
+use crate::config::{Config, Section};
+use crate::formats;
+use crate::formats::layout::Layout;
+use crate::objects::{self, BoxFile};
+use crate::reference::Reference;
+use crate::select::{Candidate, select};
+use crate::shards::{self, Run};
+use crate::source::Source;
+use crate::{limit, rows};
+use attend_artifact::dataset::RejectedRecord;
+use attend_artifact::{Error, Input, InputSpec, Parts, Piece, Record, Result, Stage, StageSpec};
 use std::path::{Path, PathBuf};
 
 /// What the stage is.
 pub const SPEC: StageSpec = StageSpec {
     name: "attend-ingest",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k, HDF5) into a dataset artifact",
+    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k) into a dataset artifact",
     inputs: &[InputSpec {
         kind: "scenes",
         required: false,
@@ -43,97 +43,112 @@ pub const SPEC: StageSpec = StageSpec {
 pub fn run(stage: &Stage<Config>) -> Result<()> {
     let section = &stage.config.dataset;
     section.check()?;
-    let scenes = stage
-        .optional_input("scenes")
-        .map(|artifact| artifact.root.clone());
-    let root = root(scenes.as_deref(), section)?;
-    let mut annotations = read_annotations(&root, section)?;
-    let listed = annotations.images.len();
-    for listed in &mut annotations.captions {
-        listed.caption = section.normalise.apply(std::mem::take(&mut listed.caption));
-    }
-    let boxes = objects::files(&root, section)?;
-    let mut files = std::mem::take(&mut annotations.files);
-    files.extend(boxes.iter().cloned());
-    let folders = std::mem::take(&mut annotations.folders);
-    let (candidates, mut rejected) = select(annotations, section);
-
-    // An artifact's digest says all about the photographs in it.
-    let place = Where {
-        root: &root,
-        folders: &folders,
-        follow_links: section.follow_links,
-    };
-    let source = Source::open(place, &candidates)?;
+    let layout = formats::find(&section.format)?;
+    let scenes = stage.optional_input("scenes");
+    let root = root(scenes.map(|artifact| &*artifact.root), section, &layout)?;
+    let mut listing = list(&root, section, &layout)?;
+    let source = &listing.source;
     if !stage.is_part() {
-        source.check(&candidates)?;
+        source.check(photographs(&listing.candidates))?;
     }
-    let loose = scenes.is_none().then_some(&source);
-    let runs: Vec<(Run<'_>, Piece)> = shards::plan(&candidates, section.shard_size)
+    // An artifact's digest says all about the photographs in it.
+    let loose = scenes.is_none().then_some(source);
+    let runs: Vec<(Run<'_>, Piece)> = shards::plan(&listing.candidates, section.shard_size)
         .into_iter()
         .map(|run| (run, run.piece(loose)))
         .collect();
     let pieces: Vec<Piece> = runs.iter().map(|(_, piece)| piece.clone()).collect();
-    let Some(staging) = stage.begin_pieces(&inputs(&files)?, &pieces)? else {
+    let Some(staging) = stage.begin_pieces(&listing.inputs(), &pieces)? else {
         return Ok(());
     };
     let to_make = staging.to_make(&pieces)?;
-    let objects = objects::read(&boxes, &candidates, &mut rejected)?;
+    let objects = objects::read(&listing.boxes, &listing.candidates, &mut listing.rejected)?;
     let made = runs.iter().filter(|(_, piece)| to_make.contains(&piece));
-    source.check(made.flat_map(|(run, _)| run.candidates))?;
-    let outcomes = shards::write(&staging, &source, &runs, &to_make, section, stage.jobs)?;
-    if outcomes.is_none() && !staging.is_task() {
-        let manifest = staging.commit_as_before()?;
-        let digest = attend_artifact::manifest::short(&manifest.digest);
-        tracing::info!("{} shards made again, {digest} as before", to_make.len());
-        return Ok(());
-    }
+    source.check(made.flat_map(|(run, _)| photographs(run.candidates)))?;
+    let outcomes = shards::write(&staging, source, &runs, &to_make, section, stage.jobs)?;
     let Some(outcomes) = outcomes else {
-        tracing::info!(
-            "{} shards are done; --finalize makes the data set of all",
-            to_make.len()
-        );
+        let count = to_make.len();
+        if staging.is_task() {
+            tracing::info!("{count} shards are done; --finalize makes the data set of all");
+        } else {
+            let digest = staging.commit_as_before()?.digest;
+            let digest = attend_artifact::manifest::short(&digest);
+            tracing::info!("{count} shards made again, {digest} as before");
+        }
         return Ok(());
     };
-    let mut tables = Tables {
-        rejected,
-        ..Tables::default()
-    };
-    for ((run, _), outcomes) in runs.iter().zip(outcomes) {
-        tables.add(run, outcomes);
-    }
+    let mut tables = rows::tables(
+        runs.iter().map(|(run, _)| run).zip(outcomes),
+        listing.rejected,
+    );
     tables.objects = objects::keep(objects, &mut tables.rejected);
     let ledger = staging.path("rejected.parquet")?;
     RejectedRecord::write(&ledger, &tables.rejected)?;
-    ledger::check(
-        &tables.rejected,
-        listed,
-        section.max_rejected_fraction,
-        &root,
-        &ledger,
-    )?;
-    tables.commit(staging, section)?;
-    if let Some(names) = usual_names(&candidates) {
-        tracing::warn!(
-            "other stages look for splits train, val and test; dataset.splits = {names} calls them so"
-        );
+    let (listed, limit) = (listing.listed, section.max_rejected_fraction);
+    limit::check(&tables.rejected, listed, limit, &root, &ledger)?;
+    tables.commit(staging, section.image_size)
+}
+
+/// What the annotations say, and where the photographs are.
+struct Listing {
+    /// How many images are listed.
+    listed: usize,
+    candidates: Vec<Candidate>,
+    rejected: Vec<RejectedRecord>,
+    files: Vec<(String, Input)>,
+    boxes: Vec<BoxFile>,
+    source: Source,
+}
+
+impl Listing {
+    /// The files that were read, by their role in the manifest.
+    fn inputs(&self) -> Vec<(&str, Input)> {
+        let boxes = self.boxes.iter().map(|file| (&file.role, &file.input));
+        let files = self.files.iter().map(|(role, input)| (role, input));
+        let all = files.chain(boxes);
+        all.map(|(role, input)| (role.as_str(), input.clone()))
+            .collect()
     }
-    Ok(())
+}
+
+fn photographs(candidates: &[Candidate]) -> impl Iterator<Item = &Reference> {
+    candidates.iter().map(|candidate| &candidate.photograph)
+}
+
+fn list(root: &Path, section: &Section, layout: &Layout) -> Result<Listing> {
+    let mut annotations = (layout.read)(root, section)?;
+    let listed = annotations.images.len();
+    if listed == 0 {
+        let root = root.display();
+        return Err(Error::input(format!(
+            "{root}: its annotations list no image"
+        )));
+    }
+    for listed in &mut annotations.captions {
+        listed.caption = section.normalise.apply(std::mem::take(&mut listed.caption));
+    }
+    let boxes = objects::files(root, section)?;
+    let files = std::mem::take(&mut annotations.inputs);
+    let folders = annotations.folders.clone();
+    let (candidates, rejected) = select(annotations, &section.splits);
+    let photographs = photographs(&candidates);
+    let source = Source::open(root, &folders, section.follow_links, photographs)?;
+    Ok(Listing {
+        listed,
+        candidates,
+        rejected,
+        files,
+        boxes,
+        source,
+    })
 }
 
 /// The folder of the data set: the scenes artifact, or `dataset.root`.
-fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
+fn root(scenes: Option<&Path>, section: &Section, layout: &Layout) -> Result<PathBuf> {
     if let Some(scenes) = scenes {
         return Ok(scenes.to_owned());
     }
-    let holds = match section.format {
-        Format::Coco => {
-            "annotations/ and the folders of photographs, such as train2014/ and val2014/"
-        }
-        Format::Karpathy => "dataset.annotations and the photographs",
-        Format::Flickr8k => "Flickr8k.token.txt, Flickr_8k.*Images.txt and Flicker8k_Dataset/",
-        Format::Hdf5 => "WORDMAP_*.json, *_CAPTIONS_*.json and *_IMAGES_*.hdf5",
-    };
+    let holds = layout.holds;
     if section.root.is_empty() {
         return Err(Error::usage(format!(
             "dataset.root is empty; name the folder that holds {holds}, or give --input scenes=PATH"
@@ -151,150 +166,4 @@ fn root(scenes: Option<&Path>, section: &Section) -> Result<PathBuf> {
         )));
     }
     Ok(root)
-}
-
-fn read_annotations(root: &Path, section: &Section) -> Result<Annotations> {
-    let annotations = match section.format {
-        Format::Coco => coco::read(root, section)?,
-        Format::Karpathy => karpathy::read(root, section)?,
-        Format::Flickr8k => flickr8k::read(root, section)?,
-        Format::Hdf5 => hdf5::read(root, section)?,
-    };
-    if annotations.images.is_empty() {
-        return Err(Error::input(format!(
-            "{}: its annotations list no image",
-            root.display()
-        )));
-    }
-    Ok(annotations)
-}
-
-fn inputs(files: &[AnnotationFile]) -> Result<Vec<(&str, Input)>> {
-    files
-        .iter()
-        .map(|file| {
-            let digest = match archive::member(&file.path) {
-                Some(content) => blake3::hash(&content?).to_hex().to_string(),
-                None => digest_file(&file.path)?,
-            };
-            Ok((
-                file.role.as_str(),
-                Input {
-                    kind: "annotations".into(),
-                    digest,
-                },
-            ))
-        })
-        .collect()
-}
-
-/// The rows of the artifact's tables.
-#[derive(Default)]
-struct Tables {
-    images: Vec<ImageRecord>,
-    captions: Vec<CaptionRecord>,
-    objects: Vec<ObjectRecord>,
-    rejected: Vec<RejectedRecord>,
-}
-
-impl Tables {
-    fn add(&mut self, run: &Run<'_>, outcomes: Vec<Outcome>) {
-        let mut row = 0;
-        for (candidate, outcome) in run.candidates.iter().zip(outcomes) {
-            match outcome {
-                Outcome::Rejected(refusal) => self.reject(candidate, &refusal),
-                Outcome::Kept {
-                    width,
-                    height,
-                    damage,
-                    ..
-                } => {
-                    let note = |damage| ledger::damaged(candidate, damage);
-                    self.rejected.extend(damage.map(note));
-                    self.keep(candidate, (width, height), run.file(), row);
-                    row += 1;
-                }
-            }
-        }
-    }
-
-    fn reject(&mut self, candidate: &Candidate, refusal: &Refusal) {
-        let (id, name) = (candidate.image_id, candidate.file_name.as_str());
-        self.rejected
-            .push(ledger::image(id, name, &refusal.reason, &*refusal.detail));
-        self.rejected
-            .extend(candidate.captions.iter().map(|(caption_id, _)| {
-                ledger::caption(*caption_id, id, name, "image-rejected", &*refusal.reason)
-            }));
-    }
-
-    fn keep(
-        &mut self,
-        candidate: &Candidate,
-        (width, height): (u32, u32),
-        shard: String,
-        row: u32,
-    ) {
-        let Candidate {
-            image_id,
-            split,
-            file_name,
-            captions,
-            ..
-        } = candidate;
-        self.images.push(ImageRecord {
-            image_id: *image_id,
-            split: split.clone(),
-            file_name: file_name.clone(),
-            width,
-            height,
-            shard,
-            row,
-        });
-        self.captions
-            .extend(captions.iter().map(|(caption_id, caption)| CaptionRecord {
-                caption_id: *caption_id,
-                image_id: *image_id,
-                split: split.clone(),
-                caption: caption.clone(),
-            }));
-    }
-
-    fn commit(self, staging: Staging, section: &Section) -> Result<()> {
-        write(&staging, "images.parquet", &self.images)?;
-        write(&staging, "captions.parquet", &self.captions)?;
-        write(&staging, "objects.parquet", &self.objects)?;
-        write(&staging, "rejected.parquet", &self.rejected)?;
-        let side = u64::from(section.image_size);
-        let mut counts = vec![
-            ("images".to_owned(), self.images.len() as u64),
-            ("captions".to_owned(), self.captions.len() as u64),
-            ("objects".to_owned(), self.objects.len() as u64),
-            ("rejected".to_owned(), ledger::left_out(&self.rejected)),
-            ("image_height".to_owned(), side),
-            ("image_width".to_owned(), side),
-        ];
-        counts.extend(ledger::counts(&self.rejected));
-        let counts: Vec<(&str, u64)> = counts.iter().map(|(k, n)| (k.as_str(), *n)).collect();
-        let manifest = staging.commit(&counts)?;
-        let splits: Vec<String> = self
-            .images
-            .chunk_by(|a, b| a.split == b.split)
-            .map(|split| format!("{} {}", split[0].split, split.len()))
-            .collect();
-        ledger::report(&self.rejected);
-        tracing::info!(
-            "dataset of {} images ({}) and {} captions, {}",
-            self.images.len(),
-            splits.join(", "),
-            self.captions.len(),
-            attend_artifact::manifest::short(&manifest.digest)
-        );
-        Ok(())
-    }
-}
-
-fn write<R: Record>(staging: &Staging, name: &str, rows: &[R]) -> Result<()> {
-    R::write(&staging.path(name)?, rows)?;
-    staging.done(name, Some(rows.len() as u64))
 }

@@ -1,4 +1,4 @@
-//! METEOR from the command line, for comparisons with the Java tool.
+//! METEOR on the command line, for comparison with the Java tool.
 //!
 //! ```sh
 //! meteor compile SITE-PACKAGES/pycocoevalcap/meteor english.meteor

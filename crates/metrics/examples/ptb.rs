@@ -1,5 +1,5 @@
-//! Tokens of the lines on standard input, as the COCO tool makes them, one line
-//! each on standard output.
+//! Tokenises the lines of standard input like the COCO tool and prints one line of words for
+//! each.
 
 use attend_metrics::tokens::ptb_lines;
 use std::io::{Read, Write};

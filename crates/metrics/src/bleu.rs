@@ -2,13 +2,14 @@
 //!
 //! The tool departs from the paper in two ways, and so does this module:
 //!
-//! - each precision is `(correct + 1e-15) / (guess + 1e-9)`, so that nothing is
-//!   ever divided by zero and a missing match gives nearly, not exactly, zero;
-//! - the brevity penalty compares with the reference *closest* in length to the
-//!   hypothesis, the shorter of two that are equally close.
+//! - each precision is `(correct + 1e-15) / (guess + 1e-9)`, so that there is no
+//!   division by zero and a missing match gives nearly, not exactly, zero;
+//! - the brevity penalty uses the reference whose length is *closest* to the
+//!   hypothesis's, and of two that are equally close the shorter.
 
 use crate::corpus::{Corpus, ORDERS};
 use crate::ngrams::{Gram, Grams, bits};
+use crate::parallel::{cores, in_parts};
 use serde::{Deserialize, Serialize};
 
 /// Added to numerators.
@@ -19,7 +20,7 @@ const SMALL: f64 = 1e-9;
 /// BLEU-1 to BLEU-4, each between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bleu {
-    /// Of all images together: counts are summed before precisions are taken.
+    /// Of all images together: counts are summed before precisions are computed.
     pub corpus: [f64; ORDERS],
     /// Of each image alone, in the order given.
     pub per_image: Vec<[f64; ORDERS]>,
@@ -27,16 +28,16 @@ pub struct Bleu {
 
 /// Scores one hypothesis per image against that image's references.
 ///
-/// A hypothesis, and a reference, is a list of words (of a tokeniser of
-/// [`crate::tokens`] or any other); they count as equal when they are equal
-/// strings. Either may be empty: an empty hypothesis scores 0. Without images
-/// the corpus scores 0.
+/// A hypothesis or reference is a list of words, from a tokeniser of
+/// [`crate::tokens`] or any other. Words are equal if they are equal strings.
+/// Either list may be empty: an empty hypothesis scores 0. Without images the
+/// corpus scores 0.
 ///
 /// Equal to `pycocoevalcap.bleu.bleu.Bleu(4)`, version 1.2, to within rounding.
 ///
 /// # Panics
-/// If the slices differ in length, or an image has no reference at all: there
-/// is no score that could be given. Leave such images out first.
+/// If the slices differ in length or an image has no reference, which leaves
+/// nothing to score against. Leave such images out first.
 ///
 /// ```
 /// let hypothesis = vec!["a", "cat", "on", "a", "mat"];
@@ -61,7 +62,7 @@ impl Corpus {
     }
 
     fn bleu_of<G: Gram>(&self, bits: u32) -> Bleu {
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut room = Vec::new();
             let mut grams = [Grams::<G>::new(), Grams::new()];
             let mut total = Counts::default();
@@ -74,13 +75,13 @@ impl Corpus {
                 let mut closest = usize::MAX;
                 for reference in self.references(image) {
                     let reference = self.split(reference, &mut room);
-                    // The shorter of two that are equally close.
+                    // Of two equally close lengths, the shorter.
                     let distance = |l: usize| (l.abs_diff(length), l);
                     if closest == usize::MAX || distance(reference.len()) < distance(closest) {
                         closest = reference.len();
                     }
                     theirs.count(reference, bits);
-                    most(ours, theirs, &mut found);
+                    raise_counts(ours, theirs, &mut found);
                 }
                 let counts = Counts::new(length, closest, ours, &found);
                 total.add(&counts);
@@ -102,13 +103,14 @@ impl Corpus {
     }
 }
 
-/// Raises `found`, how often a reference holds each of our n-grams at the most.
-fn most<G: Gram>(ours: &Grams<G>, theirs: &Grams<G>, found: &mut [u32]) {
+/// `found` holds, for each n-gram of the hypothesis, its greatest count in any reference
+/// so far. Raises it to the counts in `theirs`.
+fn raise_counts<G: Gram>(ours: &Grams<G>, theirs: &Grams<G>, found: &mut [u32]) {
     let mut place = 0;
     for k in 0..ORDERS {
         let mut theirs = theirs.order(k).iter().peekable();
         for (gram, _) in ours.order(k) {
-            // both lists ascend: skip what is below, look at what is left
+            // both lists ascend: skip the smaller n-grams of the reference
             while theirs.next_if(|(g, _)| g < gram).is_some() {}
             if let Some((_, count)) = theirs.next_if(|(g, _)| g == gram) {
                 found[place] = found[place].max(*count);
@@ -118,7 +120,7 @@ fn most<G: Gram>(ours: &Grams<G>, theirs: &Grams<G>, found: &mut [u32]) {
     }
 }
 
-/// All that BLEU needs of an image, or, summed, of a corpus.
+/// All that BLEU needs from an image or, summed, from a corpus.
 #[derive(Default)]
 struct Counts {
     /// Words of the hypothesis.
@@ -127,8 +129,8 @@ struct Counts {
     reference_length: u64,
     /// n-grams of the hypothesis, n = 1 to 4.
     guess: [u64; ORDERS],
-    /// Those of them that a reference holds, each at most as often as the
-    /// reference that holds it most often.
+    /// Those of them that occur in a reference. Each counts at most as often as in the
+    /// reference in which it is most frequent.
     correct: [u64; ORDERS],
 }
 
@@ -158,8 +160,8 @@ impl Counts {
         }
     }
 
-    /// BLEU-n: the geometric mean of the first n precisions, times the penalty
-    /// for being shorter than the reference.
+    /// BLEU-n: the geometric mean of the first n precisions, times the brevity
+    /// penalty.
     fn scores(&self) -> [f64; ORDERS] {
         let ratio = (self.length as f64 + TINY) / (self.reference_length as f64 + SMALL);
         let penalty = if ratio < 1.0 {

@@ -1,40 +1,40 @@
 //! CIDEr-D (Vedantam et al. 2015), which the COCO caption tool reports as
 //! "CIDEr".
 //!
-//! n-grams are weighted by how rare they are among the images' references, so
-//! it matters which images those are: the tool takes the images that are being
-//! evaluated ([`cider`]). [`DocumentFrequencies`] can also be built once, from a
-//! training split, saved and used again ([`cider_with`]): the score of a caption
-//! then does not depend on the captions around it, as training by reward needs.
+//! CIDEr weighs an n-gram by how few images' references contain it, so it matters
+//! which images these are. The tool counts the images being evaluated ([`cider`]).
+//! You can also build [`DocumentFrequencies`] once, from a training split, save them and
+//! use them again ([`cider_with`]). Then the score of a caption does not depend on
+//! the captions around it, as training by reward requires.
 
 use crate::corpus::{Corpus, ORDERS, Words};
 use crate::ngrams::{Gram, Grams, bits};
+use crate::parallel::{cores, in_parts};
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
 
-/// Width of the penalty for a difference in length.
+/// Width of the Gaussian penalty for a difference in length.
 const SIGMA: f64 = 6.0;
 /// First line of a saved table.
 const HEADER: &str = "document frequencies of n-grams, images: ";
 
-/// CIDEr-D, between 0 and 10; the field prints it as it is, or times 100.
+/// CIDEr-D, between 0 and 10; papers print it unchanged or times 100.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cider {
     /// The mean over the images.
     pub corpus: f64,
     /// Of each image, in the order given.
     pub per_image: Vec<f64>,
-    /// Whether the formula gives 0 whatever the captions say: no n-gram of the
-    /// references is rarer than another where there is one image only, or where the
-    /// references of all images are alike.
+    /// Whether the formula gives 0 for any hypotheses: with a single image, or if the
+    /// references of all images are alike, no n-gram is rarer than another.
     pub degenerate: bool,
 }
 
 /// Scores one hypothesis per image against that image's references, both as
-/// lists of words; rarity is counted over these very references. Without images
-/// the corpus scores 0; so does a single image, as nothing in it is rare
+/// lists of words. Document frequencies are counted over the same references. Without
+/// images the corpus scores 0; so does a single image, because nothing in it is rare
 /// ([`Cider::degenerate`]).
 ///
 /// Equal to `pycocoevalcap.cider.cider.Cider()`, version 1.2, to within rounding.
@@ -55,7 +55,7 @@ pub fn cider<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -
     Corpus::of_words(hypotheses, references).cider()
 }
 
-/// As [`cider`], with rarity from a table that was made before.
+/// Like [`cider`], with document frequencies from a table made before.
 ///
 /// # Panics
 /// If the slices differ in length, or an image has no reference at all.
@@ -85,7 +85,7 @@ impl Corpus {
 
     /// [`cider_with`] of these captions.
     pub fn cider_with(&self, frequencies: &DocumentFrequencies) -> Cider {
-        // The table's numbers of our words; words that it lacks get the next ones.
+        // Our words get the table's numbers; words that the table lacks get new ones.
         let mut next = frequencies.words.len() as u32;
         let mut number = |word: &str| {
             frequencies.words.get(word).unwrap_or_else(|| {
@@ -100,7 +100,7 @@ impl Corpus {
     }
 
     fn cider_of<G: Gram>(&self, rarity: &Rarity<G>, numbers: Option<&[u32]>) -> Cider {
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut room = [Vec::new(), Vec::new()];
             let mut vectors = [Vector::new(), Vector::new()];
             let mut degenerate = true;
@@ -144,17 +144,17 @@ impl Corpus {
         room
     }
 
-    /// In the references of how many images each n-gram stands; only what is
-    /// above 1, as one and none weigh the same.
-    fn documents<G: Gram>(&self, bits: u32) -> Counts<G> {
-        let threads = crate::cores().min(ORDERS);
-        let parts = crate::in_parts(ORDERS, threads, |orders| {
+    /// For each n-gram, the number of images whose references contain it. Holds only
+    /// numbers above 1, because 0 and 1 weigh the same.
+    fn documents<G: Gram>(&self, bits: u32) -> DocumentCounts<G> {
+        let threads = cores().min(ORDERS);
+        let parts = in_parts(ORDERS, threads, |orders| {
             let of_order = |k| self.documents_of_order::<G>(k + 1, bits);
             orders.map(of_order).collect::<Vec<_>>()
         });
         let parts: Vec<Vec<(G, u32)>> = parts.into_iter().flatten().collect();
         let grams = parts.iter().map(Vec::len).sum();
-        let mut counts = Counts::with_capacity_and_hasher(grams, FixedState::default());
+        let mut counts = DocumentCounts::with_capacity_and_hasher(grams, FixedState::default());
         parts.into_iter().for_each(|part| counts.extend(part));
         counts
     }
@@ -179,29 +179,29 @@ impl Corpus {
     }
 }
 
-type Counts<G> = HashMap<G, u32, FixedState>;
+type DocumentCounts<G> = HashMap<G, u32, FixedState>;
 
-/// How much an n-gram weighs.
+/// Weights of n-grams: inverse document frequencies.
 struct Rarity<'a, G> {
-    counts: &'a Counts<G>,
+    counts: &'a DocumentCounts<G>,
     bits: u32,
     /// Logarithm of the number of images.
-    all: f64,
-    /// By the number of images that have it, where these are few.
+    log_images: f64,
+    /// Weight of an n-gram by the number of images that have it, for small numbers.
     weights: Vec<f64>,
 }
 
 impl<'a, G: Gram> Rarity<'a, G> {
-    fn new(images: u64, counts: &'a Counts<G>, bits: u32) -> Self {
-        // Of no image at all, nothing is rare; the tool never comes here.
-        let all = (images.max(1) as f64).ln();
+    fn new(images: u64, counts: &'a DocumentCounts<G>, bits: u32) -> Self {
+        // The tool is never called without images; here every weight is then 0.
+        let log_images = (images.max(1) as f64).ln();
         let most = counts.values().max().map_or(1, |&most| most.max(1));
-        let weight = |documents: u32| all - f64::from(documents.max(1)).ln();
+        let weight = |documents: u32| log_images - f64::from(documents.max(1)).ln();
         let few = most.min(1 << 16);
         Rarity {
             counts,
             bits,
-            all,
+            log_images,
             weights: (0..=few).map(weight).collect(),
         }
     }
@@ -209,15 +209,15 @@ impl<'a, G: Gram> Rarity<'a, G> {
     fn weight(&self, gram: &G) -> f64 {
         let documents = self.counts.get(gram).copied().unwrap_or(1);
         let known = self.weights.get(documents as usize).copied();
-        known.unwrap_or_else(|| self.all - f64::from(documents).ln())
+        known.unwrap_or_else(|| self.log_images - f64::from(documents).ln())
     }
 }
 
-/// In the references of how many images each n-gram stands, n = 1 to 4.
+/// For each n-gram, n = 1 to 4, the number of images whose references contain it.
 ///
-/// Saved as text that a person can read: a line that says how many images were
-/// counted, then `count TAB words` for each n-gram. n-grams of a single image
-/// are left out, as they weigh the same as those of none.
+/// The saved table is readable text: a line with the number of images, then
+/// `count TAB words` for each n-gram. It leaves out n-grams of a single image, because
+/// they weigh the same as those of none.
 ///
 /// ```
 /// use attend_metrics::cider::DocumentFrequencies;
@@ -234,17 +234,17 @@ impl<'a, G: Gram> Rarity<'a, G> {
 pub struct DocumentFrequencies {
     images: u64,
     words: Words,
-    counts: Counts<u128>,
+    counts: DocumentCounts<u128>,
 }
 
 impl DocumentFrequencies {
-    /// Counts the references of some images.
+    /// Counts the n-grams in the references of some images.
     pub fn new<W: AsRef<str>>(references: &[Vec<Vec<W>>]) -> Self {
         let nothing: Vec<Vec<W>> = references.iter().map(|_| Vec::new()).collect();
         Self::of(Corpus::of_words(&nothing, references))
     }
 
-    /// Counts the references of a corpus.
+    /// Counts the n-grams in the references of a corpus.
     pub fn of(corpus: Corpus) -> Self {
         DocumentFrequencies {
             images: corpus.images() as u64,
@@ -253,10 +253,10 @@ impl DocumentFrequencies {
         }
     }
 
-    /// Saves the table; the same references always give the same bytes.
+    /// Saves the table. The same references always give the same bytes.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// If `out` can't be written.
     pub fn write(&self, mut out: impl Write) -> io::Result<()> {
         let names = self.words.list();
         let mut lines: Vec<(String, u32)> = self
@@ -278,8 +278,8 @@ impl DocumentFrequencies {
     /// Reads a saved table.
     ///
     /// # Errors
-    /// Those of `input`; [`io::ErrorKind::InvalidData`], with the line, where it
-    /// is no such table.
+    /// If `input` can't be read; [`io::ErrorKind::InvalidData`], with the line, if it is
+    /// not such a table.
     pub fn read(input: impl BufRead) -> io::Result<Self> {
         let mut lines = input.lines();
         let first = lines.next().transpose()?.unwrap_or_default();
@@ -287,13 +287,13 @@ impl DocumentFrequencies {
         let mut table = DocumentFrequencies {
             images: images.ok_or_else(|| bad(1, "not a table of document frequencies"))?,
             words: Words::default(),
-            counts: Counts::default(),
+            counts: DocumentCounts::default(),
         };
         for (number, line) in (2..).zip(lines) {
             table.enter(&line?).ok_or_else(|| {
                 bad(
                     number,
-                    "not `count TAB 1 to 4 words`, or a count that can't be",
+                    "expected `count TAB 1 to 4 words` with a count from 1 to the number of images",
                 )
             })?;
         }
@@ -313,7 +313,7 @@ impl DocumentFrequencies {
     }
 }
 
-/// A caption's n-grams with tf-idf weights, a vector for each order.
+/// A caption's n-grams with tf-idf weights: one vector per order.
 struct Vector<G> {
     grams: Grams<G>,
     weights: Vec<f64>,
@@ -332,7 +332,7 @@ impl<G: Gram> Vector<G> {
     }
 
     fn weigh(&mut self, caption: &[u32], rarity: &Rarity<G>) {
-        // What the tool takes for the length: its loop counts bigrams.
+        // The tool uses the number of bigrams as the caption's length.
         self.length = caption.len().saturating_sub(1) as f64;
         self.grams.count(caption, rarity.bits);
         let weigh = |(gram, count): &(G, u32)| f64::from(*count) * rarity.weight(gram);
@@ -354,7 +354,7 @@ impl<G: Gram> Vector<G> {
             .map(|((gram, _), weight)| (*gram, *weight))
     }
 
-    /// Mean over the orders of the clipped cosine, times a penalty for a
+    /// The clipped cosine similarity, averaged over the orders, times a penalty for a
     /// difference in length.
     fn similarity(&self, reference: &Vector<G>) -> f64 {
         let difference = self.length - reference.length;
@@ -370,8 +370,8 @@ impl<G: Gram> Vector<G> {
         penalty * cosines.sum::<f64>() / ORDERS as f64
     }
 
-    /// Product of two vectors in which no n-gram of ours counts for more than it
-    /// weighs in the reference.
+    /// Dot product in which the weight of each of our n-grams is clipped to its weight
+    /// in the reference.
     fn clipped_product(&self, reference: &Vector<G>, k: usize) -> f64 {
         let mut theirs = reference.order(k).peekable();
         let mut product = 0.0;
@@ -385,7 +385,7 @@ impl<G: Gram> Vector<G> {
     }
 }
 
-/// Numbers of an n-gram's words.
+/// The numbers of an n-gram's words.
 fn unpack(gram: u128) -> impl Iterator<Item = usize> {
     let ids = (0..ORDERS)
         .rev()

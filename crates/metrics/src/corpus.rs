@@ -1,10 +1,11 @@
-//! Captions as numbers of words, which all scores are computed from.
+//! Captions as numbers of words, from which all scores are computed.
 
+use crate::parallel::{cores, in_parts};
 use crate::tokens::File;
 use foldhash::fast::FixedState;
 use std::collections::HashMap;
 
-/// Longest n-gram that is counted.
+/// Length of the longest n-grams that are counted.
 pub(crate) const ORDERS: usize = 4;
 
 /// One hypothesis and at least one reference for each image.
@@ -12,15 +13,15 @@ pub struct Corpus {
     pub(crate) words: Words,
     hypotheses: Captions,
     pub(crate) references: Captions,
-    /// Where each image's references end among all references.
+    /// The end of each image's references in the list of all references.
     ends: Vec<usize>,
-    /// What BLEU and CIDEr see of words that hold white space: the tool splits
-    /// captions there once more, also at the no-break space that its tokeniser
+    /// The parts of words that contain white space. For BLEU and CIDEr the tool splits
+    /// captions at white space once more, also at the no-break space that its tokeniser
     /// leaves inside `2 1/2`.
     parts: HashMap<u32, Vec<u32>, FixedState>,
 }
 
-/// Captions, one behind the other.
+/// Captions as numbers of words, one after another.
 #[derive(Default)]
 pub(crate) struct Captions {
     pub(crate) ids: Vec<u32>,
@@ -33,7 +34,7 @@ impl Captions {
         &self.ids[begin..self.ends[caption]]
     }
 
-    /// Ends captions until there are so many.
+    /// Ends captions until there are `captions` of them.
     fn end(&mut self, captions: usize) {
         self.ends.resize(captions, self.ids.len());
     }
@@ -46,7 +47,7 @@ impl Captions {
     }
 }
 
-/// Words by their numbers, which begin at 1.
+/// The numbers of words, from 1.
 #[derive(Debug, Default)]
 pub(crate) struct Words(HashMap<Box<str>, u32, FixedState>);
 
@@ -68,7 +69,7 @@ impl Words {
         self.0.len()
     }
 
-    /// The words in the order of their numbers, after an empty one.
+    /// The words by number; word 0 is empty.
     pub(crate) fn list(&self) -> Vec<&str> {
         let mut list = vec![""; self.len() + 1];
         for (word, id) in &self.0 {
@@ -78,12 +79,12 @@ impl Words {
     }
 }
 
-/// Captions as the COCO tool hands them to its tokeniser, the lines of two files:
-/// for who lets go of the captions themselves before they are read.
+/// Captions as the lines of two files, the form in which the COCO tool passes them to its
+/// tokeniser. The captions themselves can be dropped before they are tokenised.
 pub struct Lines {
     hypotheses: File,
     references: File,
-    /// Of each image.
+    /// The number of references of each image.
     counts: Vec<usize>,
 }
 
@@ -104,24 +105,24 @@ impl Lines {
         }
     }
 
-    /// Reads them as [`crate::tokens::ptb_lines`] does.
+    /// Tokenises the captions like [`crate::tokens::ptb_lines`].
     ///
     /// # Panics
-    /// As [`Corpus::of_words`].
+    /// Those of [`Corpus::of_words`].
     pub fn tokenise(self) -> Corpus {
         let mut words = Words::default();
-        let [said, written] = tokenise([self.hypotheses, self.references], &mut words);
-        Corpus::new(words, said, written, self.counts.into_iter())
+        let [hypotheses, references] = tokenise([self.hypotheses, self.references], &mut words);
+        Corpus::new(words, hypotheses, references, self.counts.into_iter())
     }
 }
 
 impl Corpus {
-    /// Of captions that are lists of words: of a tokeniser of [`crate::tokens`] or
-    /// any other. Words count as equal when they are equal strings.
+    /// A corpus of captions that are lists of words, from a tokeniser of
+    /// [`crate::tokens`] or any other. Words are equal if they are equal strings.
     ///
     /// # Panics
-    /// If the slices differ in length, or an image has no reference at all: there
-    /// is no score that could be given. Leave such images out first.
+    /// If the slices differ in length or an image has no reference, which leaves
+    /// nothing to score against. Leave such images out first.
     pub fn of_words<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -> Corpus {
         let mut words = Words::default();
         let mut captions = |list: &mut dyn Iterator<Item = &Vec<W>>| {
@@ -133,15 +134,20 @@ impl Corpus {
             }
             captions
         };
-        let said = captions(&mut hypotheses.iter());
-        let written = captions(&mut references.iter().flatten());
-        Corpus::new(words, said, written, references.iter().map(Vec::len))
+        let hypothesis_ids = captions(&mut hypotheses.iter());
+        let reference_ids = captions(&mut references.iter().flatten());
+        Corpus::new(
+            words,
+            hypothesis_ids,
+            reference_ids,
+            references.iter().map(Vec::len),
+        )
     }
 
-    /// Of captions as they were written, by [`crate::tokens::ptb_lines`].
+    /// A corpus of captions as text, tokenised by [`crate::tokens::ptb_lines`].
     ///
     /// # Panics
-    /// As [`Corpus::of_words`].
+    /// Those of [`Corpus::of_words`].
     pub fn of_captions<H, R, C>(hypotheses: &[H], references: &[R]) -> Corpus
     where
         H: AsRef<str>,
@@ -188,7 +194,7 @@ impl Corpus {
         }
     }
 
-    /// How many images there are.
+    /// Number of images.
     pub fn images(&self) -> usize {
         self.ends.len()
     }
@@ -205,14 +211,14 @@ impl Corpus {
     /// The hypotheses and the references as words.
     pub fn captions(&self) -> (Vec<Vec<&str>>, Vec<Vec<Vec<&str>>>) {
         let words = self.words.list();
-        let of = |ids: &[u32]| ids.iter().map(|&id| words[id as usize]).collect();
+        let to_words = |ids: &[u32]| ids.iter().map(|&id| words[id as usize]).collect();
         let images = 0..self.images();
-        let hypotheses = images.clone().map(|image| of(self.hypothesis(image)));
-        let references = images.map(|image| self.references(image).map(of).collect());
+        let hypotheses = images.clone().map(|image| to_words(self.hypothesis(image)));
+        let references = images.map(|image| self.references(image).map(to_words).collect());
         (hypotheses.collect(), references.collect())
     }
 
-    /// A caption split at every white space.
+    /// The caption, split at every white space. `room` is a buffer for the result.
     pub(crate) fn split<'a>(&'a self, caption: &'a [u32], room: &'a mut Vec<u32>) -> &'a [u32] {
         if self.parts.is_empty() || !caption.iter().any(|id| self.parts.contains_key(id)) {
             return caption;
@@ -229,10 +235,10 @@ impl Corpus {
     }
 }
 
-/// The words of two files as numbers. Each core takes a part of both, so that its
-/// automaton is warm for the second.
+/// Tokenises two files into numbers of words. Each core takes a part of both, so that
+/// its automaton's cache is warm for the second.
 fn tokenise(files: [File; 2], words: &mut Words) -> [Captions; 2] {
-    let mut parts = on_threads(&files, crate::cores());
+    let mut parts = on_threads(&files, cores());
     if parts.iter().any(|(_, _, whole)| !whole) {
         parts = on_threads(&files, 1);
     }
@@ -253,10 +259,10 @@ fn tokenise(files: [File; 2], words: &mut Words) -> [Captions; 2] {
     all
 }
 
-/// What each thread has read: its words, and of each file its part, in their own
-/// numbers; and whether these parts end where captions end.
+/// The result of each thread: its own numbering of words, its part of each file in these
+/// numbers, and whether both parts end where a caption ends.
 fn on_threads(files: &[File; 2], threads: usize) -> Vec<(Words, [Captions; 2], bool)> {
-    crate::in_parts(threads, threads, |thread| {
+    in_parts(threads, threads, |thread| {
         let mut words = Words::default();
         let mut whole = true;
         let parts = files.each_ref().map(|file| {

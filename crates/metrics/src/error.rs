@@ -1,9 +1,9 @@
-//! What a file may be refused for.
+//! Why a file is refused.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What a file may be refused for.
+/// Why a file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be read or written.
@@ -11,10 +11,10 @@ pub enum Error {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file does not have the expected content.
     #[error("{path}: {what}")]
     Malformed {
         /// The file.

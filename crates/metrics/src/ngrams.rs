@@ -2,8 +2,8 @@
 
 use crate::corpus::ORDERS;
 
-/// An n-gram as one integer: so many bits a word, the last word lowest. As no
-/// word is 0, n-grams of different orders are different integers.
+/// An n-gram as one integer: `bits` bits per word, the last word in the lowest. Because
+/// no word is 0, n-grams of different orders are different integers.
 pub(crate) trait Gram: Copy + Ord + std::hash::Hash + Send + Sync {
     fn pack(words: &[u32], bits: u32) -> Self;
 }
@@ -22,16 +22,16 @@ macro_rules! gram {
 gram!(u64);
 gram!(u128);
 
-/// Bits of a word's number.
+/// Bits needed for the number of one of `words` words.
 pub(crate) fn bits(words: usize) -> u32 {
     usize::BITS - words.leading_zeros()
 }
 
-/// The distinct n-grams of a caption with their counts, n = 1 to 4: first all of
-/// one order, ascending, then all of the next.
+/// The distinct n-grams of a caption with their counts, n = 1 to 4: in ascending order
+/// within each n.
 pub(crate) struct Grams<G> {
     pub(crate) counted: Vec<(G, u32)>,
-    /// Where each order ends.
+    /// The end of each order's n-grams.
     pub(crate) ends: [usize; ORDERS],
     room: Vec<G>,
 }
@@ -45,7 +45,7 @@ impl<G: Gram> Grams<G> {
         }
     }
 
-    /// Counts another caption.
+    /// Replaces the content by the n-grams of another caption.
     pub(crate) fn count(&mut self, words: &[u32], bits: u32) {
         self.counted.clear();
         for n in 1..=ORDERS {

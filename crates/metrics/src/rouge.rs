@@ -2,13 +2,13 @@
 //!
 //! Precision and recall come from the longest common subsequence with a
 //! reference. The tool takes the best precision and the best recall over an
-//! image's references, each where it finds it: the two may come from different
-//! references.
+//! image's references; the two may come from different references.
 
 use crate::corpus::Corpus;
+use crate::parallel::{cores, in_parts};
 use serde::{Deserialize, Serialize};
 
-/// Weight of recall against precision.
+/// Weight of recall relative to precision.
 const BETA: f64 = 1.2;
 
 /// ROUGE-L, between 0 and 1.
@@ -45,7 +45,7 @@ pub fn rouge<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) -
 impl Corpus {
     /// [`rouge`] of these captions.
     pub fn rouge(&self) -> Rouge {
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut lengths = Vec::new();
             let score = |image| score(self.hypothesis(image), self.references(image), &mut lengths);
             images.map(score).collect::<Vec<f64>>()
@@ -78,17 +78,17 @@ fn score<'a>(
     (1.0 + weight) * precision * recall / (recall + weight * precision)
 }
 
-/// An empty caption is one word, 0, that no other caption holds.
+/// An empty caption becomes one word, 0, that no other caption has.
 fn filled(caption: &[u32]) -> &[u32] {
     if caption.is_empty() { &[0] } else { caption }
 }
 
-/// Length of the longest common subsequence. `lengths` is room to work in.
+/// Length of the longest common subsequence. `lengths` is a work buffer.
 fn common_subsequence(a: &[u32], b: &[u32], lengths: &mut Vec<usize>) -> usize {
     lengths.clear();
     lengths.resize(b.len() + 1, 0);
     for word in a {
-        let mut diagonal = 0; // the row before, one to the left
+        let mut diagonal = 0; // previous row, one column to the left
         for (j, other) in b.iter().enumerate() {
             let above = lengths[j + 1];
             lengths[j + 1] = if word == other {

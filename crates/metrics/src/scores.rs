@@ -1,4 +1,4 @@
-//! All scores of a set of captions at once.
+//! Several metrics of a set of captions at once.
 
 use crate::meteor::Data;
 use crate::{Corpus, DocumentFrequencies};
@@ -22,7 +22,7 @@ impl Metric {
     /// All metrics, in the order in which papers print them.
     pub const ALL: [Metric; 4] = [Metric::Bleu, Metric::Meteor, Metric::Rouge, Metric::Cider];
 
-    /// Keys of its scores, for JSON and columns of tables.
+    /// Keys of its scores in JSON and in the columns of tables.
     pub fn keys(self) -> &'static [&'static str] {
         match self {
             Metric::Bleu => &["bleu1", "bleu2", "bleu3", "bleu4"],
@@ -32,7 +32,7 @@ impl Metric {
         }
     }
 
-    /// Names of its scores, as people write them.
+    /// Names of its scores as papers print them.
     pub fn names(self) -> &'static [&'static str] {
         match self {
             Metric::Bleu => &["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"],
@@ -52,19 +52,20 @@ pub struct Score {
     pub corpus: f64,
     /// Of each image, in the order given.
     pub per_image: Vec<f64>,
-    /// Why it says nothing of these captions, if so.
+    /// Why the score says nothing about these captions, if it doesn't.
     pub note: Option<&'static str>,
 }
 
-/// [`Score::note`] of a CIDEr that is [`crate::Cider::degenerate`].
+/// [`Score::note`] of a [degenerate](crate::Cider::degenerate) CIDEr. Evaluations store this
+/// text, so that another wording changes their digests.
 const DEGENERATE: &str = "CIDEr is 0 by its formula, whatever the captions say: it weighs words by how few images' references they are in, and here there is one image only, or the references of all images are alike";
 
 /// Scores captions by several metrics, each on all cores.
 #[derive(Default)]
 pub struct Scorer {
-    /// METEOR's data; without it that score is left out.
+    /// METEOR's data; without it the scorer leaves METEOR out.
     pub meteor: Option<Data>,
-    /// Frequencies for CIDEr-D; without them those of the images being scored.
+    /// Document frequencies for CIDEr-D; by default those of the images being scored.
     pub frequencies: Option<DocumentFrequencies>,
 }
 
@@ -85,8 +86,8 @@ impl Scorer {
         self.score_watched(metrics, corpus, || ())
     }
 
-    /// As [`Scorer::score`]. Calls `done` whenever METEOR has scored an image: the
-    /// other metrics take no time.
+    /// Like [`Scorer::score`]; calls `done` whenever METEOR has scored an image. The
+    /// other metrics take next to no time.
     pub fn score_watched(
         &self,
         metrics: &[Metric],

@@ -1,9 +1,9 @@
-//! Files of captions are what their content says.
+//! Files of captions are recognised by their content.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_metrics::captions::{File, Id, Image, pair, references, results};
 
-/// Images and captions of a file of references, whatever its name says.
+/// Images and captions of a file of references, whose name says nothing.
 #[track_caller]
 fn wrote(text: impl AsRef<[u8]>) -> Vec<(String, Vec<String>)> {
     let file = [File::new("a.txt", text.as_ref())];
@@ -16,13 +16,13 @@ fn wrote(text: impl AsRef<[u8]>) -> Vec<(String, Vec<String>)> {
 }
 
 fn dogs() -> Vec<(String, Vec<String>)> {
-    let of = |id: &str, captions: &[&str]| {
+    let image = |id: &str, captions: &[&str]| {
         let captions = captions.iter().map(|c| (*c).to_owned()).collect();
         (id.to_owned(), captions)
     };
     vec![
-        of("7", &["A dog, brown.", "The \"dog\""]),
-        of("9", &["Two red buses."]),
+        image("7", &["A dog, brown.", "The \"dog\""]),
+        image("9", &["Two red buses."]),
     ]
 }
 
@@ -73,7 +73,7 @@ fn references_are_read_as_what_they_are() {
     );
 }
 
-/// Flickr8k's own file: a quote is a quote, and a photograph is a photograph.
+/// Flickr8k's own file: quotes have no special meaning, and images are found by name.
 #[test]
 fn token_txt_is_no_text_with_a_line_for_each_image() {
     let token = "b.jpg#0\t\"A dog .\nb.jpg#1\tA \"dog\" , brown\na.jpg#0\tTwo red buses .\"\n";
@@ -150,7 +150,7 @@ fn ids_as_text_find_their_images_if_there_is_one() {
             .contains("image 42 has two results, [0] and [1]")
     );
 
-    // ids that count, and names that are numbers: ids are ids, names names
+    // ids that are positions, and names that are numbers: neither is taken for the other
     let karpathy = r#"{"images": [{"imgid": 0, "filename": "00001.jpg", "sentences": [{"raw": "zero"}]},
         {"imgid": 1, "filename": "00002.jpg", "sentences": [{"raw": "one"}]}]}"#;
     assert_eq!(paired(karpathy, r#"{"1": "a"}"#).unwrap(), ["one"]);
@@ -197,7 +197,7 @@ fn lines_belong_to_lines() {
     assert!(fewer.contains("1 lines, but wrote has 2"), "{fewer}");
 }
 
-/// The whole message about a file that is none of captions.
+/// Asserts that a file is refused, with one line that holds all `words`.
 #[track_caller]
 fn refused(text: impl AsRef<[u8]>, words: &[&str]) {
     let file = [File::new("a.json", text.as_ref())];
@@ -287,7 +287,7 @@ fn what_holds_no_captions_is_refused_by_its_name() {
     refused("image,caption\n,A dog\n", &["line 2 has no image id"]);
     refused(
         "image,captions\na.jpg,\"['A dog']\"\n",
-        &["line 2: a list of captions that is no JSON"],
+        &["line 2: a list of captions that is not JSON"],
     );
     // JSON
     refused("{'image_id': 7}", &["line 1, column 2", "json.dump"]);
@@ -318,7 +318,7 @@ fn what_holds_no_captions_is_refused_by_its_name() {
     );
     refused(
         r#"[{"image_id": 7, "caption": 5}]"#,
-        &["\"caption\" holds no caption"],
+        &["\"caption\" holds neither a caption nor"],
     );
     refused(
         r#"{"annotations": [{"id": 7, "caption": "a dog"}]}"#,
@@ -338,7 +338,7 @@ fn what_holds_no_captions_is_refused_by_its_name() {
     );
     refused(
         "[{\"image_id\": 7, \"caption\": \"a\"}]\n[{\"image_id\": 8, \"caption\": \"a\"}]\n",
-        &["line 1: of several JSON documents"],
+        &["line 1: if a file holds several JSON documents"],
     );
 }
 
@@ -347,7 +347,7 @@ fn results_have_one_caption_for_each_image() {
     let error = |text: &str| results(&File::new("a", text)).err().unwrap().to_string();
     let several = error(r#"{"7": ["a dog", "the dog"]}"#);
     assert!(
-        several.contains("image 7 has 2 captions; of results each image has one"),
+        several.contains("image 7 has 2 captions; in results each image has one"),
         "{several}"
     );
     let twice = error(
@@ -385,10 +385,10 @@ fn splits_are_chosen_where_there_are_some() {
     assert!(
         split(table, "val")
             .unwrap_err()
-            .contains("it has test, train")
+            .contains("its splits are test, train")
     );
     assert!(split("a dog\n", "val").unwrap_err().contains("no splits"));
-    // ids that begin anew in each split
+    // ids that start again in each split
     let anew = r#"{"images": [{"imgid": 0, "split": "train", "sentences": [{"raw": "dog"}]},
         {"imgid": 0, "split": "test", "sentences": [{"raw": "bus"}]}]}"#;
     assert_eq!(split(anew, "test").unwrap(), [Id::Number(0)]);

@@ -1,14 +1,14 @@
-"""METEOR of this crate against the real tool, every image, with time and memory.
+"""Compares METEOR of this crate with the real tool: every image's score, time and memory.
 
     pip install pycocoevalcap==1.2   # and Java
     cargo build --release -p attend-metrics --example meteor
     python crates/metrics/tests/compare_meteor.py captions_val2017.json [--rounds 3]
 
-Three sets of hypotheses: the first caption of each image (against its others);
-the same, dealt to other images; and again with every fifth empty and every
-fifth twelve captions long. Both programs read the same words from one file and
-run one after the other; figures are of whole processes. Exit code 1 where a
-score differs by more than 1e-6.
+There are three sets of hypotheses: the first caption of each image (compared with its
+others); the same captions, assigned to other images; and these again with every fifth empty
+and every fifth twelve captions long. Both programs read the same words from one file and
+run alternately; time and memory are those of whole processes. Exit code 1 if a score
+differs by more than 1e-6.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def peer(captions):
 
 
 def tokenised(annotations):
-    """The words of each image's captions, by the tool's own tokeniser."""
+    """The words of each image's captions, from the tool's own tokeniser."""
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     images = {}
@@ -67,7 +67,7 @@ def run(command, captions):
     with tempfile.TemporaryFile() as output, open(captions) as input:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=input, stdout=output)
-        _, status, usage = os.wait4(process.pid, 0)  # of the children that it waited for, too
+        _, status, usage = os.wait4(process.pid, 0)  # includes the children that it waited for
         seconds = time.perf_counter() - start
         if status != 0:
             sys.exit(f"{command} failed")
@@ -79,7 +79,7 @@ def run(command, captions):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("annotations", type=pathlib.Path)
-    parser.add_argument("--rounds", type=int, default=1, help="alternating runs; medians are printed")
+    parser.add_argument("--rounds", type=int, default=1, help="alternating runs, of which the medians are printed")
     args = parser.parse_args()
 
     import pycocoevalcap.meteor

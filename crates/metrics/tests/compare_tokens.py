@@ -4,11 +4,11 @@
     cargo build --release -p attend-metrics --example ptb
     python compare_tokens.py [--fuzz 100000] [--seed 1] CAPTIONS.json ...
 
-The files are COCO's captions_*.json, Karpathy's dataset_*.json, or text with a
-caption a line (what stands before a tab is left away). Beyond them, lines are
-generated from a seed: pieces that the rules are about, in random order, and real
-captions with changes. Prints how many lines differ, and the first of them; ends
-with 1 where any does.
+The files are COCO's captions_*.json, Karpathy's dataset_*.json, or text with one
+caption per line (anything before a tab is dropped). The script also generates lines from
+a seed: pieces that the rules are about, in random order, and real captions with random
+changes. It prints how many lines differ, and the first of them. Exit code 1 if any line
+differs.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def main():
     files = list(real(args.captions))
     wrong = sum(compare(path, lines) for path, lines in zip(args.captions, files))
     rng = random.Random(args.seed)
-    # Where the tool ends a line and Python does not, its captions would shift.
+    # Characters at which the tool ends a line and Python does not would shift its captions.
     breaks = str.maketrans({c: " " for c in "\r\n\x0b\x0c\u2028\u2029"})
     captions = [caption for lines in files for caption in lines]
     lines = [line.translate(breaks) for line in generated(rng, args.fuzz, captions)]

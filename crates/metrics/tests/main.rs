@@ -1,4 +1,4 @@
-//! Scores against the real tool's numbers, and against what they must be.
+//! Compares scores with the real tool's numbers and with values known by hand.
 #![allow(clippy::unwrap_used)]
 
 use attend_metrics::{DocumentFrequencies, bleu, cider, cider_with, rouge, tokenize};
@@ -70,7 +70,7 @@ fn equals_the_coco_tool() {
     }
 }
 
-/// Against a table of all images, an image alone scores as it does among them.
+/// With a table of all images' frequencies, an image scores the same alone as among them.
 #[test]
 fn a_table_of_frequencies_makes_scores_independent() {
     let fixture = Fixture::read();
@@ -114,7 +114,7 @@ fn a_damaged_table_is_refused_with_its_line() {
     }
 }
 
-/// The example of the BLEU paper, worked by hand: of seven "the" two count.
+/// The BLEU paper's example, computed by hand: two of seven "the" count.
 #[test]
 fn repeated_words_are_clipped() {
     let hypothesis = tokenize("the the the the the the the");
@@ -139,7 +139,7 @@ fn an_image_without_references_is_named() {
     bleu(&[vec!["a"], vec!["b"]], &[vec![vec!["a"]], vec![]]);
 }
 
-/// Captions over few words, so that they overlap.
+/// Captions from few different words, so that they overlap.
 fn caption(words: std::ops::Range<usize>) -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec("[a-e]", words)
 }
@@ -156,7 +156,7 @@ proptest! {
         for score in scores.corpus {
             prop_assert!((score - 1.0).abs() < 1e-8, "{score}");
         }
-        // Another image, so that its words are rare.
+        // A second image, so that the words of the first are rare.
         let hypotheses = [c.clone(), vec!["z".to_owned()]];
         let references = [vec![c.clone(), c], vec![vec!["z".to_owned()]]];
         prop_assert!((rouge(&hypotheses, &references).corpus - 1.0).abs() < 1e-12);
@@ -178,7 +178,7 @@ proptest! {
         }
     }
 
-    /// An image's score is its own, and the corpus is a set.
+    /// The order of images changes neither an image's score nor the corpus's.
     #[test]
     fn order_of_images_and_references_is_indifferent(images in corpus(), turn in 0usize..8) {
         let mut turned = images.clone();
@@ -208,8 +208,8 @@ proptest! {
         }
     }
 
-    /// Any text at all gives lower-case words of letters and digits, and words
-    /// give themselves.
+    /// Any text becomes lower-case words of letters and digits, which are unchanged when
+    /// tokenised again.
     #[test]
     fn tokens_are_words(text in any::<String>()) {
         let words = tokenize(&text);

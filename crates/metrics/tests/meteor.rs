@@ -1,5 +1,5 @@
-//! METEOR on data small enough to reckon by hand, and, where the real data is,
-//! against the real tool's numbers.
+//! METEOR on data small enough to compute by hand and, if the real data is installed,
+//! compared with the real tool's numbers.
 
 #![allow(clippy::unwrap_used)] // a helper that fails fails its test
 
@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// A folder with the files that METEOR's data is compiled from, in their forms
-/// but small.
+/// A folder with small files of the form that METEOR's data is compiled from.
 fn sources() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut jar =
@@ -54,7 +53,7 @@ fn write_table(folder: &Path, text: &str) {
     table.finish().unwrap();
 }
 
-/// The small data, compiled.
+/// The compiled small data.
 static SMALL: LazyLock<(Data, Vec<u8>)> = LazyLock::new(|| {
     let folder = sources();
     let file = folder.path().join("small.meteor");
@@ -79,8 +78,7 @@ fn assert_score(hypothesis: &str, reference: &str, expected: f64) {
     assert!((score - expected).abs() < 1e-12, "{score} for {expected}");
 }
 
-/// Where both captions match whole and in one piece, nothing is left of the
-/// formula but the weight of the matcher.
+/// If both captions match completely in one chunk, the score is the matcher's weight.
 #[test]
 fn each_matcher_has_its_weight() {
     assert_score("blue bus", "blue bus", 1.0);
@@ -108,8 +106,8 @@ fn order_and_function_words_weigh() {
     assert_score("bus", "blue bus", 0.4 / (0.15 + 0.85 / 0.5));
 }
 
-/// An inexact match of one word counts for nothing in the search, so that it is
-/// only made where it is the one possibility, or where it joins two chunks.
+/// An inexact match of one word counts 0 in the search. It is made only if there is no
+/// other match, or if it joins two chunks.
 #[test]
 fn uncertain_inexact_matches_are_left_out() {
     assert_score("dogs", "dog", 0.0); // by stem, and as synonyms
@@ -167,7 +165,7 @@ fn an_image_without_references_is_named() {
     );
 }
 
-/// Captions are normalised once more, whatever tokeniser made them.
+/// METEOR normalises captions once more, whatever tokeniser was used.
 #[test]
 fn captions_are_normalised() {
     for (line, other) in [
@@ -182,11 +180,11 @@ fn captions_are_normalised() {
         assert_eq!(score(line, &[other]), 1.0, "{line:?}");
     }
     assert!(score("no. BUS", &["no bus"]) < score("no. 5", &["no. 5"]));
-    // of two hyphens only the first divides: one word of two matches
+    // only the first of two hyphens splits: one of two words matches
     assert_score("x-y-z", "w-y-z", 0.5 * 0.4);
 }
 
-/// Bars vanish from a hypothesis, and divide a reference.
+/// Bars vanish from a hypothesis and split a reference.
 #[test]
 fn bars_are_not_words() {
     assert_eq!(score("blue ||| bus|||", &["blue bus"]), 1.0);
@@ -239,7 +237,7 @@ fn other_files_are_refused() {
     assert!(error(Data::open(&std::env::temp_dir())).contains("not a file"));
 }
 
-/// The same bytes each time, and never under the eyes of a reader.
+/// Compiling gives the same bytes each time and doesn't disturb a reader.
 #[test]
 fn data_can_be_compiled_again() {
     let folder = sources();
@@ -255,7 +253,7 @@ fn data_can_be_compiled_again() {
     assert_eq!(left.len(), 3, "{left:?}");
 }
 
-/// Captions of words that every matcher has something to say about.
+/// Captions of words that involve every matcher.
 fn caption(words: std::ops::Range<usize>) -> impl Strategy<Value = Vec<String>> {
     let word = prop::sample::select(vec![
         "a", "the", "is", "dog", "dogs", "hound", "man", "men", "persons", "many", "lot", "of",
@@ -303,8 +301,8 @@ proptest! {
         prop_assert!((0.0..=1.0).contains(&score), "{}", score);
     }
 
-    /// Damage is noticed in the header at once, anywhere by `verify`, and never
-    /// leads out of the file.
+    /// `open` notices damage in the header and `verify` anywhere; no damage makes scoring
+    /// read outside the file.
     #[test]
     fn damaged_data_never_panics(
         damage in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..40),
@@ -337,8 +335,8 @@ struct Image {
     meteor: f64,
 }
 
-/// `fixtures/meteor.py` made the expectations with pycocoevalcap 1.2. They need
-/// the real data: `ATTEND_METEOR` is the folder with `meteor-1.5.jar`.
+/// `fixtures/meteor.py` made the expected scores with pycocoevalcap 1.2. The test needs the
+/// real data: `ATTEND_METEOR` is the folder with `meteor-1.5.jar`.
 #[test]
 fn equals_the_coco_tool() {
     let Some(source) = std::env::var_os("ATTEND_METEOR").map(PathBuf::from) else {

@@ -1,11 +1,11 @@
-//! The Penn Treebank tokeniser against the real tool's tokens.
+//! Compares the Penn Treebank tokeniser with the real tool's tokens.
 #![allow(clippy::unwrap_used)]
 
 use attend_metrics::tokens::{ptb, ptb_lines};
 use proptest::prelude::*;
 
-/// `fixtures/tokens.py` made the expectations with pycocoevalcap 1.2. The lines
-/// are one file: some end otherwise for what follows.
+/// `fixtures/tokens.py` made the expected tokens with pycocoevalcap 1.2. The lines are one
+/// file: the tokens of some depend on the line that follows.
 #[test]
 fn equals_the_coco_tool() {
     let rows: Vec<(String, Vec<String>)> =
@@ -44,7 +44,7 @@ proptest! {
         }
     }
 
-    /// Of printable ASCII nothing is lost but punctuation and blanks.
+    /// Printable ASCII loses only punctuation and blanks.
     #[test]
     fn letters_and_digits_stay(line in "[ -~]{0,40}") {
         let kept = |text: &str| -> String {

@@ -1,5 +1,6 @@
 //! The rows of a batch, wherever they lie in memory, in one tensor.
 
+use crate::slices::bytes_mut;
 use crate::{Error, Result};
 use attend_artifact::shard::Dtype;
 use tch::{Device, Kind, Tensor};
@@ -23,14 +24,11 @@ pub fn gather(rows: &[&[u8]], shape: &[i64], dtype: Dtype) -> Result<Tensor> {
         )));
     }
     let size = [&[rows.len() as i64], shape].concat();
-    let tensor = Tensor::f_empty(size.as_slice(), (kind, Device::Cpu))
+    let mut tensor = Tensor::f_empty(size.as_slice(), (kind, Device::Cpu))
         .map_err(|e| Error::Mismatch(format!("{} rows of {bytes} bytes: {e}", rows.len())))?;
-    let first = tensor.data_ptr().cast::<u8>();
-    for (n, row) in rows.iter().enumerate().filter(|(_, row)| !row.is_empty()) {
-        // SAFETY: a fresh tensor on the CPU is contiguous and overlaps nobody's memory; it
-        // has room for as many rows of `bytes` bytes as there are.
-        unsafe { std::ptr::copy_nonoverlapping(row.as_ptr(), first.add(n * bytes), bytes) };
-    }
+    let room = bytes_mut(&mut tensor).chunks_exact_mut(bytes.max(1));
+    room.zip(rows)
+        .for_each(|(room, row)| room.copy_from_slice(row));
     Ok(tensor)
 }
 

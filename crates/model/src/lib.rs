@@ -1,23 +1,40 @@
-//! The model: ResNet encoder, attention decoder, beam search, and the files
-//! that weights come from and go to.
+//! The model: encoders, decoders, search, objectives, and the files that weights come from
+//! and go to.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`encoder`] | pixels -> cells; a file for each architecture |
+//! | [`decoder`] | cells -> words; a folder for each architecture |
+//! | [`objective`] | what is minimised, with its gradients; a file for each |
+//! | [`search`] | beam search over any decoder, or several |
+//! | [`mod@gather`] | the rows of a batch as one tensor |
+//! | [`weights`] | safetensors and `.pth` files |
+//! | [`arena`] | tensors in one buffer: gradients, moments |
+//! | `product` | products of few rows with a large matrix |
+//! | [`slices`] | the numbers of tensors as slices |
+//! | [`mod@parallel`], [`mod@threads`], [`mod@device`] | where and on how many threads it is computed |
 #![deny(missing_docs)]
 
+pub mod arena;
 pub mod decoder;
 pub mod device;
 pub mod encoder;
 pub mod gather;
+pub mod objective;
 pub mod parallel;
+mod product;
 pub mod search;
+pub mod slices;
 pub mod threads;
 pub mod weights;
 
+pub use arena::Arena;
 pub use attend_artifact::model::{Arch, DecoderConfig, EncoderConfig, LastStage, StrideIn};
-pub use decoder::{
-    Captions, Decoder, Gradients, Loss, Objective, Projected, Reading, State, Step, Teacher,
-};
+pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients, Pass, Reading};
 pub use device::device;
-pub use encoder::{Encoder, FrozenEncoder, cells, normalise};
+pub use encoder::{Cells, Encoder, Learning};
 pub use gather::gather;
+pub use objective::{CrossEntropy, Objective};
 pub use parallel::parallel;
 pub use search::{Hypothesis, SearchOptions, beam_search, ensemble_search};
 pub use threads::{set_threads, threads};

@@ -1,6 +1,6 @@
 //! Beam search over all images of a batch at once.
 
-use crate::decoder::{Decoder, Projected, State};
+use crate::decoder::{Decoder, Images, Rows};
 use std::cmp::Ordering;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -69,8 +69,8 @@ struct Beam {
 /// smaller ids. The probabilities of tokens that are never produced are not
 /// shared out among the others.
 pub fn beam_search(
-    decoder: &Decoder,
-    images: &Projected,
+    decoder: &dyn Decoder,
+    images: &Images,
     options: &SearchOptions,
 ) -> Vec<Vec<Hypothesis>> {
     ensemble_search(&[(decoder, images)], options)
@@ -83,22 +83,22 @@ pub fn beam_search(
 /// # Panics
 /// Where there is no model.
 pub fn ensemble_search(
-    models: &[(&Decoder, &Projected)],
+    models: &[(&dyn Decoder, &Images)],
     options: &SearchOptions,
 ) -> Vec<Vec<Hypothesis>> {
     let members = models.iter().map(|(decoder, images)| Member {
-        decoder,
+        decoder: *decoder,
         images: images.first(images.len()),
-        state: decoder.init_state(images),
+        state: decoder.begin(images),
     });
     no_grad(|| search(Ensemble(members.collect()), options))
 }
 
 /// A model in the middle of a search.
 struct Member<'a> {
-    decoder: &'a Decoder,
-    images: Projected,
-    state: State,
+    decoder: &'a dyn Decoder,
+    images: Images,
+    state: Rows,
 }
 
 /// Models that search together.
@@ -112,7 +112,7 @@ impl Ensemble<'_> {
                 let tokens = Tensor::from_slice(tokens).to_device(member.images.device());
                 let step = member.decoder.step(&member.images, &tokens, &member.state);
                 member.state = step.state;
-                (step.logits.log_softmax(-1, Kind::Float), step.alpha)
+                (step.logits.log_softmax(-1, Kind::Float), step.attention)
             })
             .collect();
         if let [(log_probs, alpha)] = &steps[..] {

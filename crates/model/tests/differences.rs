@@ -6,7 +6,10 @@
 #[allow(dead_code, reason = "the other tests' helpers")]
 mod rebuilt;
 
-use attend_model::{Captions, Decoder, DecoderConfig, Gradients, Objective, Reading, weights};
+use attend_model::{
+    Arena, Captions, CrossEntropy, Decoder, DecoderConfig, Gradients, Objective, Reading,
+    decoder as decoders, weights,
+};
 use rebuilt::{decoder_weights, expected, uniform};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -14,9 +17,9 @@ const CHANNELS: i64 = 12;
 
 /// The objective in f64, with dropout, and the gradient of the features.
 fn objective_of(
-    decoder: &Decoder,
+    decoder: &dyn Decoder,
     features: &Tensor,
-    objective: Objective,
+    objective: CrossEntropy,
     gradients: Option<&mut Gradients>,
 ) -> (f64, Option<Tensor>) {
     tch::manual_seed(5); // the same words are dropped each time
@@ -31,10 +34,10 @@ fn objective_of(
         dropout: true,
         ..Reading::default()
     };
-    let out = decoder.teacher_forcing(&images, captions, reading);
-    let loss = out.loss(objective);
-    let total = loss.total.double_value(&[]);
-    let of_cells = gradients.and_then(|into| out.backward(decoder, loss, 1.0, into, true));
+    let pass = decoder.read(&images, captions, reading);
+    let value = objective.value(pass.output());
+    let total = value.total.double_value(&[]);
+    let of_cells = gradients.and_then(|into| pass.backward(value.gradients(1.0), into, true));
     (total, of_cells)
 }
 
@@ -50,21 +53,22 @@ fn gradients_are_finite_differences() {
         dropout: 0.5,
         grid: [14, 14],
     };
-    let decoder = Decoder::new(&vars.root(), &config);
+    let decoder = decoders::new(&vars.root(), &config);
     weights::assign(&vars, &decoder_weights(&vars, 0.6), &|_| false).unwrap();
     vars.set_kind(Kind::Double);
     vars.freeze();
     let size = [3, 64, CHANNELS];
     let features = uniform("differences", &size, 0.0, 2.0).to_kind(Kind::Double);
-    let objective = Objective {
+    let objective = CrossEntropy {
         alpha_c: 0.7,
         smoothing: 0.1,
     };
-    let mut gradients = Gradients::of(&decoder);
-    let of_cells = objective_of(&decoder, &features, objective, Some(&mut gradients)).1;
+    let mut gradients = Gradients::new(Arena::like(decoder.parameters()));
+    let of_cells = objective_of(decoder.as_ref(), &features, objective, Some(&mut gradients)).1;
     let mut checked = vec![("features", features.shallow_clone(), of_cells.unwrap())];
     let variables = vars.variables();
-    for (name, gradient) in gradients.named() {
+    for (name, gradient) in gradients.arena().views() {
+        let gradient = gradient.shallow_clone();
         checked.push((name, variables[name].shallow_clone(), gradient));
     }
     for (name, parameter, gradient) in checked {
@@ -75,7 +79,7 @@ fn gradients_are_finite_differences() {
             tch::no_grad(|| {
                 let mut parameter = parameter.shallow_clone();
                 parameter += &direction * step;
-                let total = objective_of(&decoder, &features, objective, None).0;
+                let total = objective_of(decoder.as_ref(), &features, objective, None).0;
                 parameter -= &direction * step;
                 total
             })

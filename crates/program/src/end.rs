@@ -1,23 +1,25 @@
 //! How a program ends.
 
-use crate::say;
+use crate::progress::AboveBars;
+use crate::{Error, Result, say, text};
 use std::any::Any;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Mutex;
 
-/// Exit code of a failure of the machine or of the program.
-const INTERNAL: u8 = 1;
+/// Exit code of a panic: the program is at fault.
+const PANICKED: u8 = 1;
 
 /// The last panic, until it is known whether somebody catches it.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Runs `body`, which answers the exit code, and ends the process with it. A panic is
-/// told in one line and is exit code 1; with `RUST_BACKTRACE` it is told whole.
+/// Runs `body` and ends the process with its exit code. An error is told on standard
+/// error, an interruption with `interrupted` behind it. A panic is told in one line and is
+/// exit code 1; with `RUST_BACKTRACE` it is told whole.
 ///
 /// Destructors of libraries don't run: threads of libtorch and OpenMP may be at work
 /// still, and would do so in what is being torn down.
-pub fn with(body: impl FnOnce() -> u8) -> ! {
+pub fn with(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
     let told_whole = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -26,10 +28,17 @@ pub fn with(body: impl FnOnce() -> u8) -> ! {
         }
         note(panic);
     }));
-    let code = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
-        tell();
-        INTERNAL
-    });
+    let code = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => 0,
+        Ok(Err(error)) => {
+            tell(&error, interrupted);
+            error.exit_code()
+        }
+        Err(_) => {
+            tell_panic();
+            PANICKED
+        }
+    };
     let _ = std::io::stdout().flush();
     now(code)
 }
@@ -40,6 +49,16 @@ pub fn now(code: u8) -> ! {
     signal_hook::low_level::exit(code.into())
 }
 
+fn tell(error: &Error, interrupted: &str) {
+    let more = match error {
+        Error::Reported(_) => return,
+        Error::Interrupted => interrupted,
+        _ => "",
+    };
+    let message = text::message(&format!("error: {error}{more}"));
+    let _ = writeln!(AboveBars, "{message}");
+}
+
 fn note(panic: &PanicHookInfo) {
     let what = message(panic.payload());
     let first_line = what.lines().next().unwrap_or_default();
@@ -48,8 +67,8 @@ fn note(panic: &PanicHookInfo) {
         "a scoped thread panicked" => {}
         // Nobody catches it: the process would abort.
         "panic in a function that cannot unwind" => {
-            tell();
-            now(INTERNAL);
+            tell_panic();
+            now(PANICKED);
         }
         _ => {
             let place = panic.location().map(|at| format!(" ({at})"));
@@ -65,7 +84,7 @@ fn message(payload: &(dyn Any + Send)) -> &str {
         .unwrap_or("panic")
 }
 
-fn tell() {
+fn tell_panic() {
     let panic = PANIC.lock().unwrap_or_else(|e| e.into_inner()).take();
     let program = std::env::args_os().next().unwrap_or_default();
     let program = std::path::Path::new(&program).file_name();

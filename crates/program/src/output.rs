@@ -1,8 +1,8 @@
 //! Standard output: what a program was asked for.
 
-use crate::text;
+use crate::{Error, Result, text};
 use std::fmt::Display;
-use std::io::{Error, ErrorKind, Result, Write};
+use std::io::{ErrorKind, Write};
 
 /// Prints `text` and a line break. Control characters in it are written out, see
 /// [`text::escaped`], but for line breaks and tabs.
@@ -11,7 +11,7 @@ use std::io::{Error, ErrorKind, Result, Write};
 /// has nothing else to do may end.
 ///
 /// # Errors
-/// Those of the system, such as a full disk.
+/// [`Error::Internal`] where the system refuses, such as on a full disk.
 pub fn print(text: impl Display) -> Result<bool> {
     write(&text::escaped_but(&text.to_string(), &['\n', '\t']))
 }
@@ -28,6 +28,6 @@ fn write(text: &str) -> Result<bool> {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(e) => Err(Error::new(e.kind(), format!("standard output: {e}"))),
+        Err(e) => Err(Error::internal(format!("standard output: {e}"))),
     }
 }

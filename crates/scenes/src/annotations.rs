@@ -1,9 +1,9 @@
-//! Captions with splits in the format of Karpathy's `dataset_*.json`, boxes in
+//! Writes captions with splits in the format of Karpathy's `dataset_*.json`, and boxes in
 //! that of COCO's `instances_*.json`.
 
-use crate::scene::{SHAPES, Thing};
-use crate::{Entry, file_name};
-use attend_artifact::{At, Result, Staging};
+use crate::scene::{Entry, SHAPES, Thing};
+use attend_artifact::Staging;
+use attend_program::{At, Result};
 use serde_json::{Value, json};
 
 /// Writes `dataset_scenes.json` and `annotations/instances.json`.
@@ -16,7 +16,7 @@ pub fn write(staging: &Staging, entries: &[Entry], size: usize) -> Result<()> {
     )?;
     let images: Vec<Value> = entries
         .iter()
-        .map(|entry| json!({ "id": entry.id, "file_name": file_name(entry.id), "width": size, "height": size }))
+        .map(|entry| json!({ "id": entry.id, "file_name": entry.file_name(), "width": size, "height": size }))
         .collect();
     let boxes = entries.iter().flat_map(|entry| {
         entry
@@ -57,19 +57,18 @@ fn karpathy(entry: &Entry) -> Value {
         })
         .collect();
     json!({
-        "filepath": "images", "filename": file_name(entry.id), "imgid": entry.id, "cocoid": entry.id,
+        "filepath": "images", "filename": entry.file_name(), "imgid": entry.id, "cocoid": entry.id,
         "split": entry.split, "sentids": (first..first + 5).collect::<Vec<_>>(), "sentences": sentences,
     })
 }
 
+#[expect(clippy::expect_used, reason = "SHAPES holds every shape")]
 fn instance(id: u64, image: u64, thing: &Thing, size: usize) -> Value {
     let edge = size as f64;
     let side = 2.0 * thing.radius * edge;
     let corner = thing.centre.map(|middle| (middle - thing.radius) * edge);
-    let category = 1 + SHAPES
-        .iter()
-        .position(|shape| *shape == thing.shape)
-        .unwrap_or(0);
+    let category = SHAPES.iter().position(|shape| *shape == thing.shape);
+    let category = 1 + category.expect("one of all shapes");
     json!({
         "id": id, "image_id": image, "category_id": category, "bbox": [corner[0], corner[1], side, side],
         "area": side * side, "iscrowd": 0,

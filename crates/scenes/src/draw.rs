@@ -1,12 +1,12 @@
-//! From a scene to pixels.
+//! Draws a scene.
 
 use crate::random::Random;
 use crate::scene::{COLOURS, GROUNDS, Scene, Shape, Thing};
 
-/// Samples per pixel, along each side, at the edge of a thing.
+/// Samples per pixel along each side, by which the edges of things are antialiased.
 const SAMPLES: usize = 4;
 
-/// The scene as RGB pixels (size, size, 3), row by row; noise from `random`.
+/// The scene as RGB pixels (size, size, 3), row by row, with noise from `random`.
 pub fn draw(scene: &Scene, size: usize, random: &mut Random) -> Vec<u8> {
     let mut canvas = ground(GROUNDS[scene.ground], size, random);
     for thing in &scene.things {
@@ -24,7 +24,7 @@ fn ground(texture: &str, size: usize, random: &mut Random) -> Vec<[f64; 3]> {
     let grey = tint.iter().sum::<f64>() / 3.0;
     let contrast = random.between(14.0, 26.0) * random.pick(&[-1.0, 1.0]);
     let period = (random.between(0.08, 0.125) * size as f64).max(2.0);
-    // Slopes of the stripes' normal; a rational circle needs no sine.
+    // The stripes' normal: a rational parametrisation of the circle needs no sine.
     let t = random.between(-1.0, 1.0);
     let (nx, ny) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));
     let cell = |v: usize| (v as f64 / period).floor() as i64;
@@ -68,7 +68,7 @@ fn paint(thing: &Thing, size: usize, canvas: &mut [[f64; 3]], random: &mut Rando
     }
 }
 
-/// Share of a pixel that the thing covers.
+/// The fraction of a pixel that the thing covers.
 fn coverage(thing: &Thing, x: usize, y: usize, edge: f64) -> f64 {
     let step = 1.0 / SAMPLES as f64;
     let at = |pixel: usize, sample: usize, axis: usize| {
@@ -86,7 +86,7 @@ fn coverage(thing: &Thing, x: usize, y: usize, edge: f64) -> f64 {
     hits as f64 * step * step
 }
 
-/// Whether a shape that fills [-1, 1] x [-1, 1] (y down) covers a point.
+/// Whether a shape in the square [-1, 1] x [-1, 1] (y down) covers a point.
 fn covers(shape: Shape, x: f64, y: f64) -> bool {
     let distance = x * x + y * y;
     match shape {
@@ -101,8 +101,8 @@ fn covers(shape: Shape, x: f64, y: f64) -> bool {
 
 /// A five-pointed star: inside at least four of its five lines.
 fn in_star(x: f64, y: f64) -> bool {
-    // Normals of the pentagram's lines; its points lie on the unit circle and
-    // its lines at the distance cos(72 degrees) from the middle.
+    // Normals of the pentagram's lines. Its points lie on the unit circle, its lines at
+    // distance cos(72 degrees) from the centre.
     const LINES: [[f64; 2]; 5] = [
         [0.0, -1.0],
         [0.951_056_516_295_153_5, -0.309_016_994_374_947_45],

@@ -1,5 +1,5 @@
-//! `attend-scenes`: draws the demo's data set, in the layout of COCO: pictures,
-//! captions with their splits in Karpathy's format, boxes in COCO's.
+//! `attend-scenes`: draws the demo's data set in the layout of COCO: pictures, captions with
+//! splits in Karpathy's format, and boxes in COCO's.
 
 mod annotations;
 mod draw;
@@ -7,10 +7,10 @@ mod random;
 mod scene;
 
 use crate::random::Random;
-use crate::scene::Scene;
-use attend_artifact::{
-    At, Error, Parts, Result, Stage, StageSpec, check_interrupt, progress, stage,
-};
+use crate::scene::{Entry, Scene};
+use attend_artifact::{Stage, StageSpec, stage};
+use attend_program::describe::Parts;
+use attend_program::{At, Error, Result, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 const SPEC: StageSpec = StageSpec {
     name: "attend-scenes",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Draws scenes of coloured shapes with captions and boxes",
+    about: "Draws scenes of coloured shapes, with captions and boxes",
     inputs: &[],
     output: "scenes",
     parts: Parts::Whole,
@@ -36,7 +36,7 @@ struct Config {
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct Scenes {
-    /// Every byte is a function of it and of the other parameters.
+    /// Seed: every byte of the output is a function of it and the other parameters.
     seed: u64,
     /// Scenes in the train split.
     train: usize,
@@ -60,13 +60,6 @@ impl Default for Scenes {
     }
 }
 
-/// A scene and where it belongs.
-struct Entry {
-    id: u64,
-    split: &'static str,
-    scene: Scene,
-}
-
 fn main() -> ExitCode {
     stage::main(&SPEC, scenes)
 }
@@ -87,7 +80,7 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
     let mut names = Vec::new();
     for entry in &entries {
         check_interrupt()?;
-        let name = format!("images/{}", file_name(entry.id));
+        let name = format!("images/{}", entry.file_name());
         if !staging.is_done(&name) {
             let pixels = draw::draw(
                 &entry.scene,
@@ -113,8 +106,8 @@ fn scenes(stage: &Stage<Config>) -> Result<()> {
     Ok(())
 }
 
-/// Scenes of all splits. What a scene of val or test shows is shown by no scene
-/// of another split.
+/// Scenes of all splits. No scene of val or test has the same content as a scene of
+/// another split.
 fn entries(config: &Scenes) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut seen = HashSet::new();
@@ -130,7 +123,7 @@ fn entries(config: &Scenes) -> Result<Vec<Entry>> {
             tries += 1;
             if tries > 100 * (count + 100) {
                 return Err(Error::usage(format!(
-                    "scenes.{split} = {count}: there are not that many scenes that differ from the other splits'"
+                    "scenes.{split} = {count}: too many; there are not that many scenes that differ from those of the other splits"
                 )));
             }
             let scene = Scene::random(&mut random);
@@ -148,10 +141,6 @@ fn entries(config: &Scenes) -> Result<Vec<Entry>> {
         }
     }
     Ok(entries)
-}
-
-fn file_name(id: u64) -> String {
-    format!("scene_{id:06}.png")
 }
 
 fn write_png(path: &Path, pixels: &[u8], size: usize) -> Result<()> {

@@ -1,7 +1,7 @@
-//! Numbers that are a function of a key, so that every scene is its own and the
-//! same on every machine.
+//! Random numbers as a function of a key, so that each scene depends on its own key only and
+//! is the same on every machine.
 
-/// A stream of numbers: SplitMix64 (Steele, Lea, Flood 2014).
+/// A stream of random numbers: SplitMix64 (Steele, Lea, Flood 2014).
 pub struct Random(u64);
 
 impl Random {
@@ -23,7 +23,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Evenly from [low, high).
+    /// Uniform in [low, high).
     pub fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * ((self.bits() >> 11) as f64 / (1u64 << 53) as f64)
     }
@@ -33,7 +33,7 @@ impl Random {
         items[(self.bits() % items.len() as u64) as usize]
     }
 
-    /// About normal, mean 0, standard deviation 1: the sum of twelve even
+    /// Approximately normal, with mean 0 and standard deviation 1: a sum of twelve uniform
     /// numbers, which needs no function that differs between machines.
     pub fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.between(0.0, 1.0)).sum::<f64>() - 6.0

@@ -1,7 +1,24 @@
-//! What a scene is, before it is drawn: two things, how they lie to each other,
-//! and the ground; and what five people would say of it.
+//! What a scene shows: two things, their relation, and the ground; and five captions that
+//! describe it.
 
 use crate::random::Random;
+
+/// A scene and where it belongs.
+pub struct Entry {
+    /// From 1, in all splits together.
+    pub id: u64,
+    /// Its split.
+    pub split: &'static str,
+    /// The scene.
+    pub scene: Scene,
+}
+
+impl Entry {
+    /// Name of its picture's file.
+    pub fn file_name(&self) -> String {
+        format!("scene_{:06}.png", self.id)
+    }
+}
 
 /// What a thing is: the noun that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,7 +32,7 @@ pub enum Shape {
     Cross,
 }
 
-/// All shapes; a category's id is its place here, from 1.
+/// All shapes; a category's id is its position here, from 1.
 pub const SHAPES: [Shape; 6] = [
     Shape::Circle,
     Shape::Square,
@@ -26,7 +43,7 @@ pub const SHAPES: [Shape; 6] = [
 ];
 
 impl Shape {
-    /// The noun.
+    /// The noun in captions, and the category's name.
     pub fn noun(self) -> &'static str {
         match self {
             Shape::Circle => "circle",
@@ -39,7 +56,7 @@ impl Shape {
     }
 }
 
-/// Colours by name, RGB.
+/// Names and RGB values of colours.
 pub const COLOURS: [(&str, [f64; 3]); 6] = [
     ("red", [214.0, 44.0, 44.0]),
     ("blue", [42.0, 84.0, 214.0]),
@@ -49,13 +66,13 @@ pub const COLOURS: [(&str, [f64; 3]); 6] = [
     ("white", [245.0, 245.0, 245.0]),
 ];
 
-/// Sizes by name: range of the radius, as a share of the picture's side.
+/// Names of sizes and their ranges of the radius, as a fraction of the picture's side.
 pub const SIZES: [(&str, [f64; 2]); 2] = [("small", [0.094, 0.117]), ("large", [0.172, 0.203])];
 
 /// Textures of the ground.
 pub const GROUNDS: [&str; 4] = ["plain", "striped", "checked", "dotted"];
 
-/// Where the first thing lies as seen from the second.
+/// Where the first thing lies relative to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Relation {
@@ -91,7 +108,7 @@ impl Relation {
         }
     }
 
-    /// Whether a centre at `a` lies so from one at `b`, beyond doubt.
+    /// Whether a centre at `a` has this relation to one at `b`, clearly.
     pub fn holds(self, a: [f64; 2], b: [f64; 2]) -> bool {
         let (dx, dy) = (a[0] - b[0], a[1] - b[1]);
         match self {
@@ -103,23 +120,23 @@ impl Relation {
     }
 }
 
-/// A thing in a scene; lengths are shares of the picture's side.
+/// A thing in a scene; lengths are fractions of the picture's side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thing {
-    /// What it is.
+    /// Its shape.
     pub shape: Shape,
     /// Index into [`COLOURS`].
     pub colour: usize,
     /// Index into [`SIZES`].
     pub size: usize,
-    /// Its middle, x and y from the left upper corner.
+    /// Its centre: x and y from the upper left corner.
     pub centre: [f64; 2],
-    /// Half the side of the square that it fits in.
+    /// Half the side of its bounding square.
     pub radius: f64,
 }
 
 impl Thing {
-    /// Such as `small red circle`.
+    /// Its name, such as `small red circle`.
     pub fn name(&self) -> String {
         format!(
             "{} {} {}",
@@ -133,16 +150,16 @@ impl Thing {
 /// A scene.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scene {
-    /// Two things of different shape that don't touch.
+    /// Two things of different shapes that don't touch.
     pub things: [Thing; 2],
-    /// How the first lies to the second.
+    /// Where the first lies relative to the second.
     pub relation: Relation,
     /// Index into [`GROUNDS`].
     pub ground: usize,
 }
 
 impl Scene {
-    /// A scene drawn by lot: everything independent of everything else.
+    /// A random scene, in which all properties are independent of each other.
     pub fn random(random: &mut Random) -> Scene {
         loop {
             let shapes = [random.pick(&SHAPES), random.pick(&SHAPES)];
@@ -174,8 +191,8 @@ impl Scene {
         }
     }
 
-    /// What the scene shows, without where exactly: two scenes of the same
-    /// content could be described by the same words.
+    /// What the scene shows, without exact positions: the same words describe two scenes of
+    /// the same content.
     pub fn content(&self) -> String {
         let [a, b] = &self.things;
         let (one, other) = (
@@ -193,17 +210,17 @@ impl Scene {
     /// Five captions, all true and all different.
     pub fn captions(&self) -> [String; 5] {
         let [a, b] = self.things.map(|thing| thing.name());
-        let (is, inverse) = (self.relation.words(), self.relation.inverse().words());
+        let (relation, inverse) = (self.relation.words(), self.relation.inverse().words());
         let to_the = match self.relation {
             Relation::Left | Relation::Right => "to the ",
             Relation::Above | Relation::Below => "",
         };
         let ground = GROUNDS[self.ground];
         [
-            format!("a {a} is {is} a {b}"),
+            format!("a {a} is {relation} a {b}"),
             format!("a {b} is {inverse} a {a}"),
-            format!("there is a {a} {to_the}{is} a {b}"),
-            format!("on a {ground} ground a {a} is {is} a {b}"),
+            format!("there is a {a} {to_the}{relation} a {b}"),
+            format!("on a {ground} ground a {a} is {relation} a {b}"),
             format!("a {b} and a {a} on a {ground} ground"),
         ]
     }

@@ -13,14 +13,14 @@ fn config() -> Scenes {
 #[test]
 fn no_scene_of_test_is_shown_in_training() {
     let entries = entries(&config()).unwrap();
-    let of = |split: &str| -> HashSet<String> {
+    let contents = |split: &str| -> HashSet<String> {
         entries
             .iter()
             .filter(|entry| entry.split == split)
             .map(|entry| entry.scene.content())
             .collect()
     };
-    let (train, val, test) = (of("train"), of("val"), of("test"));
+    let (train, val, test) = (contents("train"), contents("val"), contents("test"));
     assert!(train.is_disjoint(&test) && train.is_disjoint(&val) && val.is_disjoint(&test));
     assert_eq!(entries.len(), 500);
     let splits = |split: &str| entries.iter().filter(|entry| entry.split == split).count();
@@ -38,7 +38,7 @@ fn captions_are_true_and_differ() {
         let [a, b] = scene.things;
         for caption in &captions {
             assert!(caption.contains(&a.name()) && caption.contains(&b.name()));
-            // Who is named first lies so to who is named second.
+            // The caption states the relation of the first-named thing to the second.
             let a_first = caption.find(&a.name()) < caption.find(&b.name());
             let [(x, y), (u, v)] =
                 if a_first { [a, b] } else { [b, a] }.map(|t: Thing| (t.centre[0], t.centre[1]));
@@ -58,14 +58,14 @@ fn captions_are_true_and_differ() {
     }
 }
 
-/// The same ground without a thing differs inside the thing's box only, and
-/// does differ along all four sides of it.
+/// Without a thing, the picture changes inside the thing's box only, and along all four
+/// sides of it.
 #[test]
 fn boxes_hold_their_things_exactly() {
     let size = 96;
     for Entry { id, scene, .. } in entries(&config()).unwrap().into_iter().take(60) {
         for hidden in 0..2 {
-            // Out of the picture: radius 0 covers no sample.
+            // A thing with radius 0 covers no sample.
             let mut without = scene.clone();
             without.things[hidden].radius = 1e-9;
             let picture = draw::draw(
@@ -102,7 +102,7 @@ fn boxes_hold_their_things_exactly() {
             };
             for axis in 0..2 {
                 let (low, high) = reach(axis);
-                // Shapes don't all fill their square; none leaves more than a fifth of it.
+                // Not all shapes reach all sides of their square: a gap is at most a fifth of it.
                 let slack = 0.2 * 2.0 * thing.radius * edge + 1.0;
                 assert!(
                     (-0.5..slack).contains(&low) && (-0.5..slack).contains(&high),
@@ -113,7 +113,7 @@ fn boxes_hold_their_things_exactly() {
     }
 }
 
-/// The hidden thing last, so that the noise under the other stays the same.
+/// The hidden thing last, so that the noise of the other stays the same.
 fn order(scene: Scene, last: usize) -> [Thing; 2] {
     let [a, b] = scene.things;
     if last == 1 { [a, b] } else { [b, a] }
@@ -125,7 +125,7 @@ fn a_picture_is_a_function_of_its_key() {
     let picture = |key: u64| draw::draw(&entries[3].scene, 64, &mut Random::new(&[key]));
     assert_eq!(picture(1), picture(1));
     assert_ne!(picture(1), picture(2));
-    // Known bytes: the same on every machine and after every change.
+    // A fixed digest: the bytes are the same on every machine and after every change.
     assert_eq!(blake3(&picture(1)), EXPECTED);
 }
 

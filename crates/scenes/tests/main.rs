@@ -1,4 +1,4 @@
-//! `attend-scenes` as a program: what it writes is a data set in COCO's layout.
+//! Runs `attend-scenes`, whose output is a data set in COCO's layout.
 #![allow(clippy::unwrap_used)]
 
 use attend_artifact::Artifact;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-fn command(output: &Path, more: &[&str]) -> Command {
+fn command(output: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_attend-scenes"));
     command
         .args([
@@ -15,14 +15,14 @@ fn command(output: &Path, more: &[&str]) -> Command {
             "--set=scenes.val=5",
             "--set=scenes.test=5",
         ])
-        .args(more)
+        .args(args)
         .arg("--output")
         .arg(output);
     command
 }
 
-fn scenes(output: &Path, more: &[&str]) -> Artifact {
-    let result = command(output, more).output().unwrap();
+fn scenes(output: &Path, args: &[&str]) -> Artifact {
+    let result = command(output, args).output().unwrap();
     assert!(
         result.status.success(),
         "{}",
@@ -53,7 +53,7 @@ fn killed_at_any_instant_it_ends_the_same() {
     let whole = scenes(&folder.path().join("whole"), &[]).manifest;
     let took = begun.elapsed();
     let killed = folder.path().join("killed");
-    // Until fifty were killed: how many end before it depends on the machine's load.
+    // Until fifty were killed; how many finish before that depends on the machine's load.
     let (mut kills, mut n) = (0, 0);
     while kills < 50 {
         let mut child = command(&killed, &[]);

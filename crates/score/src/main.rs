@@ -5,11 +5,11 @@
 
 mod per_image;
 
-use attend_artifact::progress::{Progress, progress};
-use attend_artifact::{At, Error, Result, output, stage, whole};
 use attend_metrics::captions::{self, Id, Pairs};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Corpus, DocumentFrequencies, Lines, Metric, Score, Scorer};
+use attend_program::table::{Align, Table};
+use attend_program::{At, Error, Progress, Result, output, program, progress, whole};
 use clap::Parser;
 use per_image::Rows;
 use serde::Serialize;
@@ -73,7 +73,7 @@ fn metric(name: &str) -> Result<Metric, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    stage::program(|| score(&args))
+    program(|| score(&args))
 }
 
 fn score(args: &Args) -> Result<()> {
@@ -190,20 +190,20 @@ impl Summary {
         let names: Vec<&str> = metrics.iter().flat_map(|m| m.names()).copied().collect();
         let keys = metrics.iter().flat_map(|m| m.keys());
         let values = keys.map(|key| match scores.iter().find(|score| score.key == *key) {
-            Some(score) => format!("{:>9.2}", 100.0 * score.corpus),
-            None => format!("{:>9}", "-"),
+            Some(score) => format!("{:.2}", 100.0 * score.corpus),
+            None => "-".into(),
         });
-        let head: String = names.iter().map(|name| format!("{name:>9}")).collect();
+        let mut table = Table::new(vec![Align::Right; names.len()]).indented();
+        table.row(&names);
+        table.row(values);
         let notes: String = scores
             .iter()
             .filter_map(|score| score.note)
             .map(|note| format!("\n\n{note}"))
             .collect();
         format!(
-            "{} images, {} references; scores times 100\n\n{head}\n{}{notes}",
-            self.images,
-            self.references,
-            values.collect::<String>()
+            "{} images, {} references; scores times 100\n\n{table}{notes}",
+            self.images, self.references
         )
     }
 }

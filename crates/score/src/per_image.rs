@@ -2,9 +2,9 @@
 //! each score.
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use attend_artifact::{At, Result, whole};
 use attend_metrics::Score;
 use attend_metrics::captions::Id;
+use attend_program::{At, Result, whole};
 use parquet::arrow::ArrowWriter;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub type Rows = Vec<(Id<'static>, String)>;
 /// Writes the table; rows are in the order of the results.
 ///
 /// # Errors
-/// [`attend_artifact::Error::Internal`] where it can't be written.
+/// [`attend_program::Error::Internal`] where it can't be written.
 pub fn write(path: &Path, rows: Rows, scores: &[Score]) -> Result<()> {
     whole::write(path, |file| {
         let (ids, captions): (Vec<Id>, Vec<String>) = rows.into_iter().unzip();

@@ -126,7 +126,7 @@ fn the_table_shows_what_was_asked_for() {
         lines.next(),
         Some("2 images, 3 references; scores times 100")
     );
-    assert_eq!(lines.nth(1), Some("  ROUGE-L    CIDEr"));
+    assert_eq!(lines.nth(1), Some("  ROUGE-L  CIDEr"));
     let output = world.run(
         &["references.json"],
         "results.json",

@@ -1,7 +1,7 @@
-//! The folders that are asked about: a manifest and some files beside it.
+//! Reads artifacts: a manifest and the files beside it.
 
-use crate::Error;
 use attend_artifact::vocabulary::Tokenizer;
+use attend_program::{Error, Result};
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Newest schema version of artifacts that is understood here.
+/// Newest schema version of artifacts that this program reads.
 const SCHEMA: u32 = 1;
 
-/// An artifact's folder and what its manifest says.
+/// An artifact's folder and manifest.
 pub(crate) struct Artifact {
     folder: PathBuf,
     manifest: Manifest,
@@ -36,9 +36,9 @@ struct Input {
 pub(crate) struct Vocabulary {
     /// How captions are split into words.
     pub(crate) tokenizer: Tokenizer,
-    /// Rarer words were left out.
+    /// Minimum count of a word in the train captions.
     pub(crate) min_count: u64,
-    /// Captions of more words were left out.
+    /// Maximum number of words of a caption.
     pub(crate) max_length: u64,
     words: Vec<Word>,
 }
@@ -56,28 +56,30 @@ impl Vocabulary {
 
 impl Artifact {
     /// Opens the artifact in `folder`, which must be of the given kind.
-    pub(crate) fn open(folder: &Path, kind: &str) -> Result<Artifact, Error> {
-        let wrong = |why: String| Err(Error::Input(format!("{}: {why}", folder.display())));
+    pub(crate) fn open(folder: &Path, kind: &str) -> Result<Artifact> {
+        let wrong = |why: String| Err(Error::input(format!("{}: {why}", folder.display())));
         if !folder.is_dir() {
-            return wrong(format!("no such folder; name that of a {kind} artifact"));
+            return wrong(format!(
+                "no such folder; name the folder of a {kind} artifact"
+            ));
         }
         let path = folder.join("manifest.json");
         if !path.exists() {
             return wrong(format!(
-                "no manifest.json in it, so it is no finished artifact; name the folder of a {kind} artifact"
+                "has no manifest.json, so it is no finished artifact; name the folder of a {kind} artifact"
             ));
         }
         let manifest: Manifest = read_json(&path)?;
         if manifest.kind != kind {
             let found = &manifest.kind;
             return wrong(format!(
-                "an artifact of kind {found:?}; {kind:?} is wanted here"
+                "an artifact of kind {found:?}, but {kind:?} is needed here"
             ));
         }
         if manifest.schema > SCHEMA {
             let newer = manifest.schema;
             return wrong(format!(
-                "schema version {newer} is newer than {SCHEMA}, the newest that this program knows; update attend"
+                "schema version {newer} is newer than {SCHEMA}, the newest that this program reads; update attend"
             ));
         }
         Ok(Artifact {
@@ -87,7 +89,7 @@ impl Artifact {
     }
 
     /// Columns of one of its tables.
-    pub(crate) fn table(&self, name: &str, columns: &[&str]) -> Result<DataFrame, Error> {
+    pub(crate) fn table(&self, name: &str, columns: &[&str]) -> Result<DataFrame> {
         let path = self.folder.join(name);
         let file = File::open(&path).map_err(|e| input(&path, e))?;
         let columns: Vec<String> = columns.iter().map(|c| (*c).to_owned()).collect();
@@ -98,7 +100,7 @@ impl Artifact {
     }
 
     /// Its `vocab.json`.
-    pub(crate) fn vocabulary(&self) -> Result<Vocabulary, Error> {
+    pub(crate) fn vocabulary(&self) -> Result<Vocabulary> {
         read_json(&self.folder.join("vocab.json"))
     }
 
@@ -109,11 +111,11 @@ impl Artifact {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read(path).map_err(|e| input(path, e))?;
     serde_json::from_slice(&text).map_err(|e| input(path, format!("{e}; make the artifact again")))
 }
 
 fn input(path: &Path, why: impl std::fmt::Display) -> Error {
-    Error::Input(format!("{}: {why}", path.display()))
+    Error::input(format!("{}: {why}", path.display()))
 }

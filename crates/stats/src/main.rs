@@ -1,11 +1,11 @@
-//! `attend-stats`: what is in a data set, and how much of it a vocabulary
-//! covers, as tables or as JSON.
+//! `attend-stats`: prints statistics of a data set, and how much of it a vocabulary covers,
+//! as tables or as JSON.
 //!
-//! It asks its questions of the Parquet files of artifacts, as any other
-//! program could; it is no stage, and nothing depends on it.
+//! It reads the Parquet files of artifacts, as any other program could. It is not a stage,
+//! and nothing depends on it.
 //!
-//! Exit codes: 0; 1 internal error; 2 wrong command line; 3 a folder or file
-//! that is not what it should be.
+//! Exit codes: 0 success; 1 internal error; 2 wrong command line; 3 a folder or file of yours
+//! is missing or wrong.
 
 mod artifact;
 mod questions;
@@ -13,22 +13,22 @@ mod render;
 
 use artifact::{Artifact, Vocabulary};
 use attend_artifact::vocabulary::Tokenizer;
-use attend_program::{end, output, say};
+use attend_program::{Error, Result, end, output};
 use clap::Parser;
 use polars::prelude::{DataFrame, PolarsError};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Counts, caption lengths, what was rejected, and coverage, per split
+/// Print counts, caption lengths, rejected images and captions, and vocabulary coverage, per split
 #[derive(Parser)]
 #[command(name = "attend-stats", version)]
 struct Args {
     /// Folder of a dataset artifact
     #[arg(value_name = "DATASET_DIR")]
     dataset: PathBuf,
-    /// Folder of a vocabulary artifact: how much of the captions it covers; captions are
-    /// split into words as it says
+    /// Folder of a vocabulary artifact: adds how much of the captions it covers, and splits
+    /// captions into words by its tokenizer
     #[arg(value_name = "VOCABULARY_DIR")]
     vocabulary: Option<PathBuf>,
     /// Print JSON instead of tables
@@ -36,36 +36,12 @@ struct Args {
     json: bool,
 }
 
-/// What went wrong, by exit code.
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    /// A folder or file is not what it should be (3).
-    #[error("{0}")]
-    Input(String),
-    /// A table could not be computed (1).
-    #[error("{0}")]
-    Tables(#[from] PolarsError),
-    /// Standard output could not be written (1).
-    #[error("{0}")]
-    Output(#[from] std::io::Error),
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
-    end::with(|| match run(&args) {
-        Ok(()) => 0,
-        Err(error) => {
-            say!("error: {error}");
-            if matches!(error, Error::Input(_)) {
-                3
-            } else {
-                1
-            }
-        }
-    })
+    end::with(|| run(&args), "")
 }
 
-fn run(args: &Args) -> Result<(), Error> {
+fn run(args: &Args) -> Result<()> {
     let report = Report::of(args)?;
     if args.json {
         output::print_json(format!("{:#}", report.json()))?;
@@ -75,7 +51,7 @@ fn run(args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// The answers.
+/// All statistics.
 struct Report {
     dataset: PathBuf,
     splits: DataFrame,
@@ -87,13 +63,13 @@ struct Report {
 struct Coverage {
     folder: PathBuf,
     vocabulary: Vocabulary,
-    /// Whether its words were counted on this very data set.
+    /// Whether its words were counted in this data set.
     same_dataset: bool,
     splits: DataFrame,
 }
 
 impl Report {
-    fn of(args: &Args) -> Result<Report, Error> {
+    fn of(args: &Args) -> Result<Report> {
         let dataset = Artifact::open(&args.dataset, "dataset")?;
         let vocabulary = match &args.vocabulary {
             Some(folder) => {
@@ -102,30 +78,33 @@ impl Report {
             }
             None => None,
         };
-        // Words are the vocabulary's, where one is given.
+        // Split captions by the vocabulary's tokenizer, if one is given.
         let tokenizer = (vocabulary.as_ref()).map_or(Tokenizer::default(), |(_, vocabulary, _)| {
             vocabulary.tokenizer
         });
         let images = dataset.table("images.parquet", &["split", "image_id", "width", "height"])?;
         let captions = dataset.table("captions.parquet", &["split", "image_id", "caption"])?;
         let rejected = dataset.table("rejected.parquet", &["kind", "reason"])?;
-        let captions = questions::words(captions, tokenizer)?;
-        let coverage = match vocabulary {
-            Some((folder, vocabulary, artifact)) => Some(Coverage {
-                folder: folder.clone(),
-                same_dataset: artifact.made_from(&dataset),
-                splits: questions::coverage(&images, &captions, vocabulary.words())?,
-                vocabulary,
-            }),
-            None => None,
+        let answer = || {
+            let captions = questions::words(captions, tokenizer)?;
+            let coverage = match vocabulary {
+                Some((folder, vocabulary, artifact)) => Some(Coverage {
+                    folder: folder.clone(),
+                    same_dataset: artifact.made_from(&dataset),
+                    splits: questions::coverage(&images, &captions, vocabulary.words())?,
+                    vocabulary,
+                }),
+                None => None,
+            };
+            Ok(Report {
+                dataset: args.dataset.clone(),
+                splits: questions::splits(&images, &captions)?,
+                sizes: questions::sizes(&images)?,
+                rejected: questions::rejected(rejected)?,
+                coverage,
+            })
         };
-        Ok(Report {
-            dataset: args.dataset.clone(),
-            splits: questions::splits(&images, &captions)?,
-            sizes: questions::sizes(&images)?,
-            rejected: questions::rejected(rejected)?,
-            coverage,
-        })
+        answer().map_err(|e: PolarsError| Error::internal(e))
     }
 
     fn json(&self) -> Value {
@@ -150,13 +129,13 @@ impl Report {
 
     fn text(&self) -> String {
         let mut text = format!("data set {}\n\n", self.dataset.display());
-        text += &render::table(&self.splits);
+        text += &format!("{}\n", render::table(&self.splits));
         text += "\nphotographs, in pixels\n\n";
-        text += &render::table(&self.sizes);
+        text += &format!("{}\n", render::table(&self.sizes));
         text += "\nleft out by ingest\n\n";
         text += &match self.rejected.height() {
             0 => "  nothing\n".to_owned(),
-            _ => render::table(&self.rejected),
+            _ => format!("{}\n", render::table(&self.rejected)),
         };
         if let Some(coverage) = &self.coverage {
             text += &format!(
@@ -169,7 +148,7 @@ impl Report {
                     false => " (counted on another data set)",
                 }
             );
-            text += &render::table(&coverage.splits);
+            text += &format!("{}\n", render::table(&coverage.splits));
         }
         text
     }

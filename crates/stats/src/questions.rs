@@ -1,5 +1,5 @@
-//! The questions, each from tables to a table. Every answer has one row per
-//! split, in the order of the data set, and a last row for all of them.
+//! The statistics, each computed from tables and returned as a table. Most have one row per
+//! split, in the order of the data set, and a last row for all splits.
 
 use attend_artifact::vocabulary::Tokenizer;
 use polars::prelude::*;
@@ -7,7 +7,7 @@ use polars::prelude::*;
 /// Name of the row over all splits.
 const ALL: &str = "all";
 
-/// The captions (`split`, `image_id`) with their text as a list of `words`.
+/// The captions (`split`, `image_id`), with their text split into a list of `words`.
 pub(crate) fn words(captions: DataFrame, tokenizer: Tokenizer) -> PolarsResult<DataFrame> {
     let texts = captions.column("caption")?.str()?;
     let mut words = ListStringChunkedBuilder::new("words".into(), texts.len(), 12 * texts.len());
@@ -20,9 +20,8 @@ pub(crate) fn words(captions: DataFrame, tokenizer: Tokenizer) -> PolarsResult<D
     Ok(captions)
 }
 
-/// Images, captions, captions per image, words per caption (mean, median,
-/// maximum), tokens (words, counted as often as they stand there) and types
-/// (distinct words).
+/// Number of images and captions, captions per image, words per caption (mean, median,
+/// maximum), tokens (all words) and types (distinct words).
 pub(crate) fn splits(images: &DataFrame, captions: &DataFrame) -> PolarsResult<DataFrame> {
     let of_image = captions.clone().lazy();
     let of_image = of_image
@@ -55,10 +54,10 @@ pub(crate) fn splits(images: &DataFrame, captions: &DataFrame) -> PolarsResult<D
     ordered(images, [counts, lengths, types])
 }
 
-/// Width and height of the photographs before they were resized, in pixels:
-/// smallest, median, largest.
+/// Width and height of the photographs before resizing, in pixels: smallest, median,
+/// largest.
 pub(crate) fn sizes(images: &DataFrame) -> PolarsResult<DataFrame> {
-    let of = |side: &str| {
+    let range = |side: &str| {
         let name = |what: &str| format!("{side}_{what}");
         [
             col(side).min().alias(name("min")),
@@ -66,12 +65,12 @@ pub(crate) fn sizes(images: &DataFrame) -> PolarsResult<DataFrame> {
             col(side).max().alias(name("max")),
         ]
     };
-    let answers = [of("width"), of("height")].concat();
+    let answers = [range("width"), range("height")].concat();
     ordered(images, [by_split(images.clone().lazy(), answers)?])
 }
 
-/// How many tokens and types of the captions are words of the vocabulary, as
-/// fractions, and the fraction of tokens that are not.
+/// The fractions of the captions' tokens and types that are in the vocabulary, and the
+/// fraction of tokens that are not.
 pub(crate) fn coverage(
     images: &DataFrame,
     captions: &DataFrame,
@@ -83,7 +82,13 @@ pub(crate) fn coverage(
     let known = word_counts(captions)?.left_join(known, col("words"), col("words"));
     let is_known = col("known").is_not_null();
     let tokens = || col("tokens").sum().cast(DataType::Float64);
-    let tokens_where = |is: Expr| col("tokens").filter(is).sum().cast(DataType::Float64) / tokens();
+    let tokens_where = |condition: Expr| {
+        col("tokens")
+            .filter(condition)
+            .sum()
+            .cast(DataType::Float64)
+            / tokens()
+    };
     let answer = known.group_by([col("split")]).agg([
         tokens_where(is_known.clone()).alias("token_coverage"),
         tokens_where(is_known.clone().not()).alias("oov_rate"),
@@ -93,7 +98,7 @@ pub(crate) fn coverage(
     ordered(images, [answer])
 }
 
-/// How many images and captions were left out, by kind and reason.
+/// Number of images and captions left out, by kind and reason.
 pub(crate) fn rejected(rejected: DataFrame) -> PolarsResult<DataFrame> {
     rejected
         .lazy()
@@ -106,7 +111,7 @@ pub(crate) fn rejected(rejected: DataFrame) -> PolarsResult<DataFrame> {
         .collect()
 }
 
-/// How often each word stands in each split, and in all: `split`, `words`,
+/// The number of occurrences of each word in each split, and in all: `split`, `words`,
 /// `tokens`.
 fn word_counts(captions: &DataFrame) -> PolarsResult<LazyFrame> {
     let options = ExplodeOptions {
@@ -118,7 +123,7 @@ fn word_counts(captions: &DataFrame) -> PolarsResult<LazyFrame> {
     let each = each
         .group_by([col("split"), col("words")])
         .agg([len().alias("tokens")]);
-    let each = each.collect()?.lazy(); // asked twice
+    let each = each.collect()?.lazy(); // used twice
     let all = each
         .clone()
         .group_by([col("words")])
@@ -127,15 +132,14 @@ fn word_counts(captions: &DataFrame) -> PolarsResult<LazyFrame> {
     concat([each, all], UnionArgs::default())
 }
 
-/// Aggregates per split, and over all of them.
+/// Aggregates per split, and over all splits.
 fn by_split(frame: LazyFrame, answers: impl AsRef<[Expr]>) -> PolarsResult<LazyFrame> {
     let all = frame.clone().with_column(lit(ALL).alias("split"));
     let both = concat([frame, all], UnionArgs::default())?;
     Ok(both.group_by([col("split")]).agg(answers))
 }
 
-/// Puts tables with a row per split side by side, in the order in which the
-/// splits come in the data set.
+/// Joins tables with a row per split, in the order of the splits in the data set.
 fn ordered<const N: usize>(images: &DataFrame, tables: [LazyFrame; N]) -> PolarsResult<DataFrame> {
     let splits = images.column("split")?.unique_stable()?;
     let mut splits: Vec<&str> = splits.str()?.iter().flatten().collect();

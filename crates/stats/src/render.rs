@@ -1,18 +1,19 @@
-//! A table as aligned text or as JSON.
+//! Renders a table as aligned text or as JSON.
 
-use polars::prelude::{AnyValue, DataFrame};
+use attend_program::table::{Align, Table};
+use polars::prelude::{AnyValue, Column, DataFrame};
 use serde_json::{Map, Value};
 
 /// One JSON object per row.
-pub(crate) fn rows(table: &DataFrame) -> Vec<Value> {
+pub(crate) fn rows(frame: &DataFrame) -> Vec<Value> {
     let row = |i| {
-        let cells = table.columns().iter().map(|column| {
+        let cells = frame.columns().iter().map(|column| {
             let value = column.get(i).unwrap_or(AnyValue::Null);
             (column.name().to_string(), cell(&value))
         });
         Value::Object(cells.collect::<Map<_, _>>())
     };
-    (0..table.height()).map(row).collect()
+    (0..frame.height()).map(row).collect()
 }
 
 fn cell(value: &AnyValue) -> Value {
@@ -27,31 +28,22 @@ fn cell(value: &AnyValue) -> Value {
 
 /// Names on top, words to the left, numbers to the right, two decimals; what
 /// is a fraction by its name (`…_coverage`, `…_rate`) in percent.
-pub(crate) fn table(table: &DataFrame) -> String {
-    let rows = rows(table);
-    let columns = table.columns().iter().map(|column| {
-        let name = column.name().as_str();
-        let percent = name.ends_with("_coverage") || name.ends_with("_rate");
-        let mut cells = vec![name.replace('_', " ")];
-        cells.extend(rows.iter().map(|row| text(&row[name], percent)));
-        let width = cells.iter().map(|c| c.chars().count()).max().unwrap_or(0);
-        let is_text = column.dtype().is_string();
-        let pad = move |c: String| match is_text {
-            true => format!("  {c:<width$}"),
-            false => format!("  {c:>width$}"),
-        };
-        cells.into_iter().map(pad).collect::<Vec<_>>()
-    });
-    let mut lines = vec![String::new(); rows.len() + 1];
-    for column in columns {
-        for (line, cell) in lines.iter_mut().zip(column) {
-            line.push_str(&cell);
-        }
+pub(crate) fn table(frame: &DataFrame) -> Table {
+    let columns = frame.columns();
+    let align = |column: &Column| match column.dtype().is_string() {
+        true => Align::Left,
+        false => Align::Right,
+    };
+    let mut table = Table::new(columns.iter().map(align).collect::<Vec<_>>()).indented();
+    table.row(columns.iter().map(|column| column.name().replace('_', " ")));
+    for row in rows(frame) {
+        table.row(columns.iter().map(|column| {
+            let name = column.name().as_str();
+            let percent = name.ends_with("_coverage") || name.ends_with("_rate");
+            text(&row[name], percent)
+        }));
     }
-    lines
-        .iter()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect()
+    table
 }
 
 fn text(value: &Value, percent: bool) -> String {

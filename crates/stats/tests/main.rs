@@ -1,5 +1,5 @@
-//! The program on the tables of `fixtures/generate.py`, which made the expected
-//! answers too.
+//! Runs the program on the tables of `fixtures/generate.py`, which also made the expected
+//! output.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use attend_artifact::Record;
@@ -23,7 +23,7 @@ fn stdout(output: Output) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Equal but for the rounding of floats.
+/// Equal up to the rounding of floats.
 fn assert_same(ours: &Value, expected: &Value, place: &str) {
     match (ours, expected) {
         (Value::Number(a), Value::Number(b)) => {
@@ -144,11 +144,11 @@ fn wrong_folders_are_named_with_the_way_out() {
     fails(&[fixtures()], "no manifest.json");
     fails(
         std::slice::from_ref(&vocabulary),
-        "\"dataset\" is wanted here",
+        "\"dataset\" is needed here",
     );
     fails(
         &[dataset.clone(), dataset.clone()],
-        "\"vocabulary\" is wanted here",
+        "\"vocabulary\" is needed here",
     );
 
     let folder = tempfile::tempdir().unwrap();

@@ -67,9 +67,8 @@ fn main() {
     };
     let mut network = match config.encoder.weights.as_str() {
         "" => Network::on_features(card, config, settings.native, PathBuf::new(), device),
-        weights => Network::on_pixels(card, config, Some(Path::new(weights)), device),
-    }
-    .unwrap();
+        weights => Network::on_pixels(card, config, Some(Path::new(weights)), device).unwrap(),
+    };
     network.start_from(&decoder).unwrap();
     let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor.to_kind(Kind::Int64)).unwrap();
     let batches: Vec<Batch> = (0..)

@@ -1,8 +1,8 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
-use crate::adam;
+use crate::network::adam;
 use attend_artifact::{Error, Result};
-use attend_model::EncoderConfig;
+use attend_model::{EncoderConfig, Learning};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 
@@ -65,18 +65,6 @@ impl Default for Decoder {
             freeze_embeddings: false,
         }
     }
-}
-
-/// What happens to the encoder's weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EncoderTraining {
-    /// Nothing.
-    Frozen,
-    /// layer2 to layer4 learn; BatchNorm keeps its statistics.
-    FineTune,
-    /// All of it learns, BatchNorm's statistics too.
-    Whole,
 }
 
 /// How the learning rates go.
@@ -172,7 +160,7 @@ pub struct Train {
     /// ones holds few different examples (`docs/results.md`, RSICD).
     pub captions_per_image: usize,
     /// What happens to the encoder (always `frozen` on a features artifact).
-    pub encoder: EncoderTraining,
+    pub encoder: Learning,
     /// Adam's learning rate for the decoder.
     pub decoder_lr: f64,
     /// Adam's learning rate for the encoder.
@@ -247,7 +235,7 @@ impl Default for Train {
             batch: 32,
             accumulate: 1,
             captions_per_image: 1,
-            encoder: EncoderTraining::Frozen,
+            encoder: Learning::Frozen,
             decoder_lr: 4e-4,
             encoder_lr: 1e-4,
             schedule: Schedule::Plateau,

@@ -1,8 +1,20 @@
 //! The trainer's parts; the program is `attend-train`.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`config`] | the parameters |
+//! | [`begin`], [`start`], [`embeddings`] | what a run begins from |
+//! | [`data`], [`order`] | captions and images, and the order of the batches |
+//! | [`network`] | encoder, decoder, gradients and optimizers |
+//! | [`mod@run`], [`schedule`] | the training loop, and how its learning rates go |
+//! | [`mod@validate`] | the score of an epoch |
+//! | [`checkpoint`], [`resume`] | where a run stands, and how it goes on |
+//! | [`metrics`], [`tensorboard`] | what is logged |
+//! | [`mod@average`] | `attend-train average` |
 #![deny(missing_docs)]
 
-pub mod adam;
 pub mod average;
+pub mod begin;
 pub mod checkpoint;
 pub mod config;
 pub mod data;
@@ -12,7 +24,7 @@ pub mod network;
 pub mod order;
 pub mod resume;
 pub mod run;
-pub mod scale;
+pub mod schedule;
 pub mod start;
 pub mod tensorboard;
 pub mod validate;

@@ -1,12 +1,13 @@
 //! The training loop.
 
 use crate::checkpoint::{self, Contents, State};
-use crate::config::{NotFinite, Schedule, Train};
+use crate::config::{NotFinite, Train};
 use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
 use crate::network::{Network, Outcome};
 use crate::order::{Group, batches, mix};
 use crate::resume::kept;
+use crate::schedule;
 use crate::validate::{Judge, Validation, validate};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Error, Progress, Result, check_interrupt, model, progress};
@@ -158,7 +159,8 @@ impl Run<'_> {
             }
             mean.add(outcome, scale);
         }
-        let rate = self.rate(epochs);
+        let State { epoch, decay, .. } = self.state;
+        let rate = schedule::factor(self.train, step, epoch, epochs, decay);
         let (decoder_lr, encoder_lr) = (self.train.decoder_lr * rate, self.train.encoder_lr * rate);
         let Train {
             clip_norm, clip, ..
@@ -224,28 +226,6 @@ impl Run<'_> {
         }
     }
 
-    /// The learning rates' factor at a time counted in epochs.
-    fn rate(&self, epochs: f64) -> f64 {
-        let warmup = match self.train.warmup_steps {
-            0 => 1.0,
-            steps => ((self.state.step + 1) as f64 / steps as f64).min(1.0),
-        };
-        warmup
-            * match self.train.schedule {
-                Schedule::Constant => 1.0,
-                Schedule::Plateau => self.state.decay,
-                Schedule::Step => {
-                    let decays = self.state.epoch / self.train.decay_epochs;
-                    self.train
-                        .decay
-                        .powi(i32::try_from(decays).unwrap_or(i32::MAX))
-                }
-                Schedule::Cosine => {
-                    0.5 * (1.0 + (std::f64::consts::PI * epochs / self.train.epochs as f64).cos())
-                }
-            }
-    }
-
     fn between_steps(&mut self, metrics: &mut Metrics) -> Result<()> {
         let every = self.train.checkpoint_steps;
         if attend_artifact::interrupted() {
@@ -297,9 +277,7 @@ impl Run<'_> {
         self.state.losses = 0;
         self.state.scores.push(score);
         self.state.since_best = if better { 0 } else { self.state.since_best + 1 };
-        let patience = self.train.decay_patience;
-        let plateau = self.train.schedule == Schedule::Plateau;
-        if plateau && !better && patience > 0 && self.state.since_best.is_multiple_of(patience) {
+        if schedule::decays(self.train, self.state.since_best) {
             self.state.decay *= self.train.decay;
             tracing::info!("learning rates times {:.3} from here", self.state.decay);
         }

@@ -124,7 +124,7 @@ pub fn validate(
     for images in data.validation.chunks(BATCH) {
         check_interrupt()?;
         let projected = network.look(&data.gather(images)?);
-        let models = [(&network.decoder, &projected)];
+        let models = [(network.decoder.as_ref(), &projected)];
         let described = search.describe(&models, vocabulary, train.validation_beam);
         for (image, description) in images.iter().zip(described) {
             captions.push(description.caption());

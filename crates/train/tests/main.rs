@@ -2,11 +2,12 @@
 //! goes on after being killed, it refuses what doesn't belong together.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, cells, normalise, weights};
+use attend_model::{Arch, EncoderConfig, LastStage, encoder, weights};
+use attend_testing::{DataSet, Split, features, vocabulary};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -42,153 +43,48 @@ const ENGLISH: World = World {
 };
 
 /// A data set of plain pictures, each named by its colour, and its vocabulary.
-fn world(folder: &Path, of: &World) -> (PathBuf, PathBuf) {
-    let (dataset, vocabulary) = (folder.join("dataset"), folder.join("vocabulary"));
-    let staging = Staging::open(&dataset, Manifest::draft("dataset", "test", "1")).unwrap();
-    let (mut images, mut captions) = (Vec::new(), Vec::new());
-    for (split, first, count) in [("train", 0i64, 24), ("val", 100, of.validation)] {
-        let shard = format!("shards/{split}-00000.arrow");
-        let path = staging.path(&shard).unwrap();
-        let mut writer = TensorShardWriter::create(
-            &path,
-            "image",
-            Dtype::U8,
-            &[3, SIZE, SIZE],
-            &["C", "H", "W"],
-        )
-        .unwrap();
-        for row in 0..count {
-            let image_id = first + row;
-            let (name, colour) = COLOURS[row as usize % COLOURS.len()];
+fn world(folder: &Path, world: &World) -> (PathBuf, PathBuf) {
+    let colour = |image_id: i64| COLOURS[(image_id % 100) as usize % COLOURS.len()];
+    let split = |name, first, count| Split { name, first, count };
+    let data = DataSet {
+        side: SIZE,
+        splits: &[split("train", 0, 24), split("val", 100, world.validation)],
+        pixels: &|image_id| {
             let shade = (image_id % 17) as u8;
-            let pixels: Vec<u8> = colour
-                .iter()
-                .flat_map(|c| vec![c.saturating_add(shade); SIZE * SIZE])
-                .collect();
-            writer.push(image_id, &pixels).unwrap();
-            images.push(ImageRecord {
-                image_id,
-                split: split.into(),
-                file_name: format!("{image_id}.png"),
-                width: 32,
-                height: 32,
-                shard: shard.clone(),
-                row: row as u32,
-            });
-            for (n, caption) in (of.captions)(name).into_iter().enumerate() {
-                captions.push(CaptionRecord {
-                    caption_id: image_id * 2 + n as i64,
-                    image_id,
-                    split: split.into(),
-                    caption,
-                });
-            }
-        }
-        let rows = writer.finish().unwrap().rows;
-        staging.done(&shard, Some(rows)).unwrap();
-    }
-    let table = |name: &str, write: &dyn Fn(&Path)| {
-        write(&staging.path(name).unwrap());
-        staging.done(name, None).unwrap();
-    };
-    table("images.parquet", &|path| {
-        ImageRecord::write(path, &images).unwrap()
-    });
-    table("captions.parquet", &|path| {
-        CaptionRecord::write(path, &captions).unwrap()
-    });
-    table("objects.parquet", &|path| {
-        ObjectRecord::write(path, &[]).unwrap()
-    });
-    table("rejected.parquet", &|path| {
-        RejectedRecord::write(path, &[]).unwrap()
-    });
-    let counts = [("image_height", SIZE as u64), ("image_width", SIZE as u64)];
-    let manifest = staging.commit(&counts).unwrap();
-
-    let words = of.words.split(' ').map(|word| (word.to_owned(), 1));
-    let words = Vocabulary::new(words, 1, 50).with_tokenizer(of.tokenizer);
-    let encoded: Vec<EncodedRecord> = captions
-        .iter()
-        .map(|c| EncodedRecord {
-            caption_id: c.caption_id,
-            image_id: c.image_id,
-            split: c.split.clone(),
-            tokens: words
-                .encode(&c.caption)
-                .iter()
-                .map(|id| *id as i32)
-                .collect(),
-        })
-        .collect();
-    write_vocabulary(&vocabulary, &manifest.digest, &words, &encoded);
-    (dataset, vocabulary)
-}
-
-fn write_vocabulary(folder: &Path, dataset: &str, words: &Vocabulary, encoded: &[EncodedRecord]) {
-    let mut draft = Manifest::draft("vocabulary", "test", "1");
-    draft.inputs.insert(
-        "dataset".into(),
-        Input {
-            kind: "dataset".into(),
-            digest: dataset.into(),
+            let plane = |c: u8| vec![c.saturating_add(shade); SIZE * SIZE];
+            colour(image_id).1.into_iter().flat_map(plane).collect()
         },
-    );
-    let staging = Staging::open(folder, draft).unwrap();
-    words.write(&staging.path("vocab.json").unwrap()).unwrap();
-    staging.done("vocab.json", None).unwrap();
-    EncodedRecord::write(&staging.path("encoded.parquet").unwrap(), encoded).unwrap();
-    staging.done("encoded.parquet", None).unwrap();
-    staging.commit(&[]).unwrap();
+        captions: &|image_id| (world.captions)(colour(image_id).0).into(),
+        objects: &[],
+    };
+    let dataset = data.write(&folder.join("dataset"));
+    let words = world.words.split(' ').map(|word| (word.to_owned(), 1));
+    let words = Vocabulary::new(words, 1, 50).with_tokenizer(world.tokenizer);
+    let vocabulary = vocabulary::write(&folder.join("vocabulary"), &dataset, &words);
+    (dataset.root, vocabulary.root)
 }
 
 /// Features of the pictures, by an encoder of drawn weights up to layer2.
 fn write_features(folder: &Path, dataset: &Path) {
-    let dataset = Artifact::open(dataset).unwrap();
-    let mut draft = Manifest::draft("features", "test", "1");
-    draft.inputs.insert(
-        "dataset".into(),
-        Input {
-            kind: "dataset".into(),
-            digest: dataset.manifest.digest.clone(),
-        },
-    );
-    let staging = Staging::open(folder, draft).unwrap();
     let config = EncoderConfig {
         arch: Arch::Resnet18,
         last_stage: LastStage::Layer2,
         ..EncoderConfig::default()
     };
     let vars = nn::VarStore::new(Device::Cpu);
-    let encoder = Encoder::new(&vars.root(), &config);
-    let dataset = Dataset::open(&dataset).unwrap();
-    for split in ["train", "val"] {
-        let name = format!("shards/{split}-00000.arrow");
-        let path = staging.path(&name).unwrap();
-        let names = ["cell", "channel"];
-        let mut writer =
-            TensorShardWriter::create(&path, "features", Dtype::F32, &[16, 128], &names).unwrap();
-        for image in dataset.split(split).unwrap() {
-            let size = [1, 3, SIZE as i64, SIZE as i64];
-            let pixels = dataset.pixels(image).unwrap();
-            let pixels = normalise(&Tensor::from_data_size(pixels, &size, Kind::Uint8));
-            let features = no_grad(|| cells(&encoder.forward(&pixels, false)));
-            let numbers = Vec::<f32>::try_from(features.reshape([-1])).unwrap();
-            let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_ne_bytes()).collect();
-            writer.push(image.image_id, &bytes).unwrap();
-        }
-        let rows = writer.finish().unwrap().rows;
-        staging.done(&name, Some(rows)).unwrap();
-    }
+    let encoder = encoder::new(&vars.root(), &config);
+    let cells = |pixels: &[u8]| -> Vec<f32> {
+        let size = [1, 3, SIZE as i64, SIZE as i64];
+        let pixels = Tensor::from_data_size(pixels, &size, Kind::Uint8);
+        let cells = no_grad(|| encoder.encode(&pixels, false, Kind::Float).cells);
+        cells.reshape([-1]).try_into().unwrap()
+    };
+    let file = tempfile::NamedTempFile::with_suffix(".safetensors").unwrap();
+    weights::write(file.path(), &vars.variables().into_iter().collect()).unwrap();
     let json = serde_json::to_string(&config).unwrap();
-    std::fs::write(staging.path("encoder.json").unwrap(), json).unwrap();
-    let path = staging.path("encoder.safetensors").unwrap();
-    weights::write(&path, &vars.variables().into_iter().collect()).unwrap();
-    for name in ["encoder.json", "encoder.safetensors"] {
-        staging.done(name, None).unwrap();
-    }
-    let counts = [("grid_height", 4), ("grid_width", 4), ("channels", 128)];
-    staging.commit(&counts).unwrap();
+    let made_by = (json.as_str(), &std::fs::read(file.path()).unwrap()[..]);
+    let dataset = Artifact::open(dataset).unwrap();
+    features::write(folder, &dataset, [4, 4], 128, made_by, &cells);
 }
 
 const CONFIG: &str = r#"
@@ -1003,11 +899,11 @@ fn what_does_not_belong_together_is_refused() {
 
     let words = Vocabulary::new([("a".to_owned(), 1)], 1, 50);
     let other = trainer.path("other-vocabulary");
-    write_vocabulary(&other, "another data set", &words, &[]);
+    vocabulary::write_encoded(&other, "another data set", &words, &[]);
     let right = std::mem::replace(&mut trainer.vocabulary, other.clone());
     trainer.refused(&[], 4, "was made from data set another data");
     let digest = Artifact::open(&trainer.dataset).unwrap().manifest.digest;
-    write_vocabulary(&other, &digest, &words, &[]);
+    vocabulary::write_encoded(&other, &digest, &words, &[]);
     trainer.refused(&[], 3, "nothing to train on");
     // Ids of another program went to libtorch as they were, which ended in a panic.
     let artifact = Artifact::open(&trainer.dataset).unwrap();
@@ -1031,7 +927,7 @@ fn what_does_not_belong_together_is_refused() {
             split: split.into(),
             tokens: vec![start, id, end],
         };
-        write_vocabulary(&other, &digest, &words, &[caption]);
+        vocabulary::write_encoded(&other, &digest, &words, &[caption]);
         trainer.refused(&[], 4, why);
     }
     trainer.vocabulary = right;
@@ -1169,7 +1065,7 @@ impl Foreign<'_> {
         staging.done(name, None).unwrap();
         std::fs::write(staging.path("encoder.json").unwrap(), self.encoder_json).unwrap();
         let vars = nn::VarStore::new(Device::Cpu);
-        Encoder::new(&vars.root(), &self.weights);
+        encoder::new(&vars.root(), &self.weights);
         let path = staging.path("encoder.safetensors").unwrap();
         weights::write(&path, &vars.variables().into_iter().collect()).unwrap();
         for name in ["encoder.json", "encoder.safetensors"] {

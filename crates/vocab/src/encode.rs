@@ -1,28 +1,29 @@
-//! Captions as ids, and what became of them.
+//! Encodes captions as ids, and counts those kept and left out.
 
 use arrow::array::{
     ArrayRef, BooleanArray, Int32Builder, Int64Array, ListBuilder, RecordBatch, StringArray,
 };
 use arrow::compute::filter;
 use attend_artifact::dataset::RejectedRecord;
+use attend_artifact::ledger::Reason;
 use attend_artifact::record::column;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Sums over the captions of one split.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
 pub(crate) struct SplitTally {
-    /// Captions kept.
+    /// Kept captions.
     pub(crate) captions: u64,
-    /// Their words.
+    /// Words of the kept captions.
     pub(crate) tokens: u64,
-    /// Those of the words that the vocabulary lacks.
+    /// Those of these words that are not in the vocabulary.
     pub(crate) oov: u64,
     /// Captions left out because they have too many words.
     pub(crate) too_long: u64,
-    /// Captions left out because they have none.
+    /// Captions left out because they have no words.
     pub(crate) wordless: u64,
 }
 
@@ -30,15 +31,15 @@ pub(crate) struct SplitTally {
 #[derive(Default)]
 pub(crate) struct Tally {
     splits: BTreeMap<String, SplitTally>,
-    /// With the reason `too-long` or `wordless`.
+    /// The captions left out, with the reason `too-long` or `wordless`.
     pub(crate) rejected: Vec<RejectedRecord>,
 }
 
-/// Encodes captions of any split: from the columns of
-/// [`CaptionRecord`](attend_artifact::dataset::CaptionRecord) to those of
-/// [`EncodedRecord`](attend_artifact::vocabulary::EncodedRecord). A caption of more
-/// than the vocabulary's `max_length` words is left out, and so is one without any
-/// word (" . "): there is nothing to learn from it. `tally` has the ledger.
+/// Encodes captions of any split: turns the columns of
+/// [`CaptionRecord`](attend_artifact::dataset::CaptionRecord) into those of
+/// [`EncodedRecord`](attend_artifact::vocabulary::EncodedRecord). Leaves out captions of more
+/// than the vocabulary's `max_length` words, and captions without a word (" . "), from which
+/// there is nothing to learn. Enters both in `tally`.
 pub(crate) fn encode(
     captions: &RecordBatch,
     vocabulary: &Vocabulary,
@@ -67,7 +68,7 @@ pub(crate) fn encode(
     Ok(columns)
 }
 
-/// Split and text of each caption.
+/// The split and text of each caption.
 pub(crate) fn texts(captions: &RecordBatch) -> Result<impl Iterator<Item = (&str, &str)>> {
     let column = |at| column::<StringArray>(captions, at);
     let (Some(splits), Some(texts)) = (column(2), column(3)) else {
@@ -77,7 +78,7 @@ pub(crate) fn texts(captions: &RecordBatch) -> Result<impl Iterator<Item = (&str
 }
 
 impl Tally {
-    /// Counts a caption, and says whether it is kept.
+    /// Counts a caption; returns whether it is kept.
     fn count(&mut self, split: &str, words: usize, oov: usize, max_length: usize) -> bool {
         let split = self.splits.entry(split.to_owned()).or_default();
         match words {
@@ -93,7 +94,7 @@ impl Tally {
         false
     }
 
-    /// Enters a caption that is not kept in the ledger.
+    /// Enters a left-out caption in the ledger.
     fn reject(
         &mut self,
         captions: &RecordBatch,
@@ -106,28 +107,22 @@ impl Tally {
             return Err(Error::internal("captions have other columns"));
         };
         let (reason, detail) = match words {
-            0 => ("wordless", "no word in it".to_owned()),
+            0 => (Reason::Wordless, "no word in it".to_owned()),
             _ => (
-                "too-long",
+                Reason::TooLong,
                 format!("{words} words, more than vocab.max_length = {max_length}"),
             ),
         };
-        self.rejected.push(RejectedRecord {
-            kind: "caption".into(),
-            id,
-            image_id,
-            file_name: String::new(),
-            reason: reason.into(),
-            detail,
-        });
+        self.rejected
+            .push(RejectedRecord::caption(id, image_id, "", reason, detail));
         Ok(())
     }
 
-    /// Counts for the manifest: `words`, `captions`, `dropped` (of it
-    /// `dropped_too_long` and `dropped_wordless`), and per split
-    /// `captions_SPLIT`, `tokens_SPLIT`, `oov_SPLIT` (tokens out of vocabulary).
+    /// The counts for the manifest: `words`, `captions`, `dropped` (the sum of
+    /// `dropped_too_long` and `dropped_wordless`), and for each split `captions_SPLIT`,
+    /// `tokens_SPLIT` and `oov_SPLIT` (tokens out of vocabulary).
     pub(crate) fn counts(&self, vocabulary: &Vocabulary) -> Vec<(String, u64)> {
-        let sum = |of: fn(&SplitTally) -> u64| self.splits.values().map(of).sum();
+        let sum = |field: fn(&SplitTally) -> u64| self.splits.values().map(field).sum();
         let mut counts: Vec<(String, u64)> = vec![
             ("words".into(), vocabulary.words.len() as u64),
             ("captions".into(), sum(|t| t.captions)),
@@ -143,10 +138,10 @@ impl Tally {
         counts
     }
 
-    /// Says the same to the reader of the log.
+    /// Logs the same counts.
     pub(crate) fn log(&self, vocabulary: &Vocabulary) {
         tracing::info!(
-            "vocabulary: {} words that stand in train at least {} times",
+            "vocabulary: {} words that occur in train at least {} times",
             vocabulary.words.len(),
             vocabulary.min_count
         );

@@ -1,10 +1,10 @@
-//! `attend-vocab`: from the captions of a data set to a vocabulary and to the
+//! `attend-vocab`: makes a vocabulary from the captions of a data set, and encodes the
 //! captions as ids.
 //!
-//! Words are counted in the train split alone, so nothing of validation or test
-//! leaks into the model. With the same captions and parameters the output is
-//! the same byte for byte. The captions are read twice, some thousand at a time,
-//! to count and to encode: memory holds the words, not the captions.
+//! It counts words in the train split only, so that nothing of validation or test leaks into
+//! the model. The same captions and parameters give the same output, byte for byte. It reads
+//! the captions twice, some thousand at a time, once to count and once to encode: memory
+//! holds the words, not the captions.
 
 mod encode;
 mod words;
@@ -12,9 +12,9 @@ mod words;
 use attend_artifact::dataset::{CaptionRecord, RejectedRecord};
 use attend_artifact::record::Table;
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
-use attend_artifact::{
-    Error, InputSpec, Parts, Record, Result, Stage, StageSpec, check_interrupt, stage,
-};
+use attend_artifact::{InputSpec, Record, Stage, StageSpec, stage};
+use attend_program::describe::Parts;
+use attend_program::{Error, Result, check_interrupt};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
@@ -31,27 +31,25 @@ const SPEC: StageSpec = StageSpec {
     unrecorded: &[],
 };
 
-/// What this stage reads of a config.
+/// The sections of the config that this stage reads.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Config {
     vocab: VocabSection,
 }
 
-/// Section `[vocab]`.
+/// Section `[vocab]` of the config.
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct VocabSection {
-    /// A word is kept if the train captions hold it at least this often; rarer
-    /// ones become `<unk>`. Default 6: the tutorial keeps words that are seen
-    /// more than 5 times.
+    /// Keep words that occur at least this often in the train captions; rarer ones become
+    /// `<unk>`. Default 6: the tutorial keeps words seen more than 5 times.
     min_count: u64,
-    /// Captions of more words than this are left out. Default 50.
+    /// Leave out captions of more words than this. Default 50.
     max_length: usize,
-    /// How captions are split into words: `lowercase-alphanumeric`, as Karpathy's
-    /// data sets are, or `unicode-words`, for any language: words keep their marks,
-    /// and scripts without spaces come as single characters. Default
-    /// `lowercase-alphanumeric`.
+    /// How to split captions into words: `lowercase-alphanumeric` (the default), as in
+    /// Karpathy's data sets, or `unicode-words`, for any language: words keep their marks,
+    /// and scripts without spaces become single characters.
     tokenizer: Tokenizer,
 }
 
@@ -102,7 +100,7 @@ fn run(stage: &Stage<Config>) -> Result<()> {
         encoded.write(encode::encode(&batch?, &vocabulary, &mut tally)?)?;
     }
     staging.done("encoded.parquet", Some(encoded.finish()?))?;
-    // Where nothing was left out, the artifact is what it was before it had a ledger.
+    // Without rejected captions there is no ledger, as in artifacts of earlier versions.
     if !tally.rejected.is_empty() {
         RejectedRecord::write(&staging.path("rejected.parquet")?, &tally.rejected)?;
         staging.done("rejected.parquet", Some(tally.rejected.len() as u64))?;

@@ -1,4 +1,4 @@
-//! Which words the vocabulary holds.
+//! Chooses the words of the vocabulary.
 
 use attend_artifact::vocabulary::{Tokenizer, UNK};
 use std::cmp::Reverse;
@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 /// Split whose captions are counted.
 const TRAIN: &str = "train";
 
-/// How often each word stands in the train captions.
-///
-/// Every train caption counts, those of too many words too, as in the tutorial.
+/// Counts of the words in the train captions, including captions with too many words, as in
+/// the tutorial.
 #[derive(Default)]
 pub(crate) struct WordCounts {
     words: HashMap<String, u64>,
-    /// Captions by split.
+    /// Number of captions by split.
     captions: BTreeMap<String, u64>,
 }
 
@@ -33,12 +32,12 @@ impl WordCounts {
         }
     }
 
-    /// The words that stand there at least `min_count` times: the most frequent
-    /// first, equally frequent ones in the order of their code points. The tutorial
-    /// numbers words by first appearance instead; this order depends on the
-    /// captions alone, not on how a file lists them.
+    /// The words with at least `min_count` occurrences: the most frequent first, equally
+    /// frequent ones in order of their code points. The tutorial numbers words by first
+    /// appearance instead; our order does not depend on the order of the captions.
     ///
-    /// The error says what is wrong with the captions, and the way out.
+    /// # Errors
+    /// What is wrong with the captions, and what to do.
     pub(crate) fn frequent(self, min_count: u64) -> Result<Vec<(String, u64)>, String> {
         let Some(train) = self.captions.get(TRAIN) else {
             return Err(no_train_captions(&self.captions));
@@ -50,8 +49,8 @@ impl WordCounts {
             return Err(match most {
                 0 => format!("none of the {train} captions of split \"{TRAIN}\" has a word in it"),
                 _ => format!(
-                    "no word stands {min_count} times in the {train} captions of split \"{TRAIN}\", \
-                     the most frequent {most} times; set vocab.min_count to {most} or less"
+                    "no word occurs {min_count} times in the {train} captions of split \"{TRAIN}\", \
+                     the most frequent only {most} times; set vocab.min_count to {most} or less"
                 ),
             });
         }
@@ -65,13 +64,13 @@ fn no_train_captions(captions: &BTreeMap<String, u64>) -> String {
     let splits: Vec<String> = splits
         .map(|(split, n)| format!("{n} in {split:?}"))
         .collect();
-    let has = match splits.is_empty() {
+    let found = match splits.is_empty() {
         true => "no caption at all".to_owned(),
         false => format!("{}, but none in \"{TRAIN}\"", splits.join(", ")),
     };
     format!(
-        "there is {has}, and words are counted in split \"{TRAIN}\" alone; \
-         make a data set whose source has train captions, or say which they are: \
+        "there is {found}, but words are counted in split \"{TRAIN}\" only; \
+         make a data set whose source has train captions, or name their split: \
          dataset.splits = {{ NAME = \"{TRAIN}\" }}"
     )
 }

@@ -1,5 +1,4 @@
-//! The program, from a data set's captions to the vocabulary artifact, and its
-//! tokeniser against Karpathy's.
+//! Runs the program on a data set's captions, and compares its tokeniser with Karpathy's.
 #![allow(clippy::unwrap_used)] // helpers of tests
 
 use assert_cmd::Command;
@@ -125,7 +124,7 @@ fn makes_words_and_encoded_captions() {
     }
 }
 
-/// They were a number in the manifest alone.
+/// An earlier version only counted them in the manifest.
 #[test]
 fn captions_that_are_left_out_stand_in_a_ledger() {
     let folder = tempfile::tempdir().unwrap();
@@ -148,11 +147,11 @@ fn captions_that_are_left_out_stand_in_a_ledger() {
         ("caption", 5, 105, "too-long", too_long),
     ];
     assert_eq!(rejected, expected);
-    // An artifact from which nothing was left out is what it was before.
+    // Without rejected captions there is no ledger.
     assert!(make(&CAPTIONS[..2]).file("rejected.parquet").is_err());
 }
 
-/// `<unk>` of the tutorial's HDF5 files became the word "unk".
+/// In an earlier version `<unk>` of the tutorial's HDF5 files became the word "unk".
 #[test]
 fn a_special_token_is_not_counted_as_a_word() {
     let folder = tempfile::tempdir().unwrap();
@@ -224,7 +223,7 @@ fn any_language_is_split_by_unicodes_word_boundaries() {
     ];
     assert_eq!(unicode, expected);
     assert_eq!(vocabulary.tokenizer, Tokenizer::UnicodeWords);
-    // The vocabulary knows how captions were split, whoever reads it.
+    // The vocabulary records how captions were split.
     let ids = vocabulary.encode("狗!");
     assert_eq!(vocabulary.decode(&ids), "狗");
     let (karpathys, vocabulary) = made("karpathys", &[]);
@@ -247,7 +246,7 @@ fn killed_at_any_instant_it_ends_the_same() {
     vocab(&dataset, &whole, &set).assert().success();
     let took = begun.elapsed();
     let whole = Artifact::open(&whole).unwrap().manifest;
-    // Until fifty were killed: how many end before it depends on the machine's load.
+    // Until fifty were killed; how many finish before that depends on the machine's load.
     let (mut kills, mut n) = (0, 0);
     while kills < 50 {
         let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_attend-vocab"));
@@ -288,8 +287,8 @@ fn bad_input_ends_with_one_message_and_its_code() {
     assert!(!output.exists());
 }
 
-/// Karpathy's files hold each caption raw and as tokens: the rule gives the
-/// tokens of every one, and the train counts follow from them.
+/// Karpathy's files hold each caption raw and as tokens. The tokeniser gives the same tokens
+/// for all of them, and so the same train counts.
 #[test]
 fn tokens_are_karpathys() {
     let Some(data) = std::env::var_os("ATTEND_DATA") else {

@@ -1,7 +1,6 @@
 //! The per-machine cache: what was brought once serves every checkout.
 
-use crate::error::{At, Error, Result};
-use attend_program::say;
+use attend_program::{At, Error, Result, say};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +24,7 @@ impl Cache {
             .or_else(|| set("XDG_CACHE_HOME").map(|base| base.join("attend")))
             .or_else(|| set("HOME").map(|home| home.join(".cache/attend")))
             .ok_or_else(|| {
-                Error::failed("no place for downloads is known: set ATTEND_CACHE to a folder")
+                Error::internal("no place for downloads is known: set ATTEND_CACHE to a folder")
             })?;
         Ok(Cache {
             root: std::path::absolute(&root).at(&root)?,
@@ -36,7 +35,7 @@ impl Cache {
     /// however it ends).
     pub fn lock(&self) -> Result<File> {
         std::fs::create_dir_all(&self.root).map_err(|e| {
-            Error::failed(format!(
+            Error::internal(format!(
                 "{}: can't make the cache folder ({e}); set ATTEND_CACHE to another place",
                 self.root.display()
             ))
@@ -92,7 +91,7 @@ impl Cache {
     /// Refuses where the disk has not `megabytes` left for `what`.
     pub fn require_room(&self, what: &str, megabytes: u64) -> Result<()> {
         match free_megabytes(&self.root) {
-            Some(free) if free < megabytes => Err(Error::failed(format!(
+            Some(free) if free < megabytes => Err(Error::internal(format!(
                 "{what} needs {megabytes} MB in {}, where {free} MB are left; make room there or set ATTEND_CACHE to another place",
                 self.root.display()
             ))),
@@ -150,9 +149,9 @@ mod tests {
         };
         let failed = cache.tree("t", |part| {
             std::fs::write(part.join("a"), "half").unwrap();
-            Err(Error::failed("disk full"))
+            Err(Error::internal("disk full"))
         });
-        assert_eq!(failed.unwrap_err().message, "disk full");
+        assert_eq!(failed.unwrap_err().to_string(), "disk full");
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
 
         std::fs::create_dir(folder.path().join("t.part")).unwrap();

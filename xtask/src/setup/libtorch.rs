@@ -1,16 +1,12 @@
 //! libtorch, of the version that the `tch` crate is bound to.
 
 use super::cache::{Cache, remove};
-use super::platform::{self, Platform};
-use super::{pip, wheel};
-use crate::error::{At, Error, Result};
+use super::platform::{self, LIBTORCH, Platform};
+use super::{pip, tools, wheel};
 use crate::workspace::{self, Workspace};
-use attend_program::say;
+use attend_program::{At, Error, Result, say};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The version.
-pub const VERSION: &str = "2.11.0";
 
 const HEADER: &str = "include/torch/csrc/api/include/torch/torch.h";
 
@@ -26,10 +22,10 @@ pub fn inspect(folder: &Path) -> std::result::Result<String, String> {
         return Err(format!("has no {name}"));
     }
     let version = version_of(folder).ok_or("does not say its version")?;
-    if version.split('+').next() == Some(VERSION) {
+    if version.split('+').next() == Some(LIBTORCH) {
         Ok(version)
     } else {
-        Err(format!("is of version {version}, not {VERSION}"))
+        Err(format!("is of version {version}, not {LIBTORCH}"))
     }
 }
 
@@ -72,8 +68,8 @@ pub fn is_ready(workspace: &Workspace) -> Result<bool> {
     }
     if let Some(folder) = of_user(workspace) {
         inspect(&folder).map_err(|why| {
-            Error::failed(format!(
-                "LIBTORCH={} {why}; set it to a libtorch {VERSION} or unset it",
+            Error::internal(format!(
+                "LIBTORCH={} {why}; set it to a libtorch {LIBTORCH} or unset it",
                 folder.display()
             ))
         })?;
@@ -97,8 +93,8 @@ pub fn provide(workspace: &Workspace, cache: &Cache, keep: bool) -> Result<()> {
 /// The folder of Python's torch.
 fn python_torch() -> Result<PathBuf> {
     let refuse = |why: String| {
-        Error::failed(format!(
-            "LIBTORCH_USE_PYTORCH is set, but {why}; install torch=={VERSION} there or unset the variable"
+        Error::internal(format!(
+            "LIBTORCH_USE_PYTORCH is set, but {why}; install torch=={LIBTORCH} there or unset the variable"
         ))
     };
     let find = "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')";
@@ -117,7 +113,7 @@ fn python_torch() -> Result<PathBuf> {
 /// Downloads PyTorch's wheel and takes libtorch out of it.
 fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
     let platform = platform::current()?;
-    let name = format!("libtorch-{VERSION}-{}", platform.name);
+    let name = format!("libtorch-{LIBTORCH}-{}", platform.name);
     let tree = cache.root.join(&name);
     if tree.exists() {
         match inspect(&tree) {
@@ -128,7 +124,7 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
             }
         }
     }
-    let compiler = platform.needs_stub.then(super::compiler).transpose()?;
+    let compiler = platform.needs_stub.then(tools::compiler).transpose()?;
     let wheels: Vec<_> = std::iter::once(&platform.torch)
         .chain(platform.more)
         .collect();
@@ -138,14 +134,14 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
         .map(|w| w.megabytes)
         .sum();
     cache.require_room(
-        &format!("libtorch {VERSION} (download and unpacked)"),
+        &format!("libtorch {LIBTORCH} (download and unpacked)"),
         missing + platform.unpacked + 50,
     )?;
     let files = wheels
         .iter()
         .map(|wheel| pip::fetch(cache, platform, wheel))
         .collect::<Result<Vec<_>>>()?;
-    say!("unpacking libtorch {VERSION}");
+    say!("unpacking libtorch {LIBTORCH}");
     let tree = cache.tree(&name, |part| {
         for file in &files {
             wheel::unpack(file, part, |name| place(platform, name))?;
@@ -154,10 +150,10 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
             stub(compiler, &part.join("lib"))?;
         }
         let version = part.join("build-version");
-        std::fs::write(&version, format!("{VERSION}\n")).at(&version)?;
+        std::fs::write(&version, format!("{LIBTORCH}\n")).at(&version)?;
         inspect(part)
             .map(drop)
-            .map_err(|why| Error::failed(format!("what was unpacked as libtorch {why}")))
+            .map_err(|why| Error::internal(format!("what was unpacked as libtorch {why}")))
     })?;
     if !keep {
         files.iter().try_for_each(|file| remove(file))?;
@@ -200,12 +196,12 @@ fn stub(compiler: &str, lib: &Path) -> Result<()> {
         .args(["-L.", "-ltorch_cpu", "-lc10", "-Wl,-rpath,$ORIGIN"])
         .current_dir(lib)
         .output()
-        .map_err(|e| Error::failed(format!("{compiler}: {e}")))?;
+        .map_err(|e| Error::internal(format!("{compiler}: {e}")))?;
     remove(&source)?;
     if output.status.success() {
         return Ok(());
     }
-    Err(Error::failed(format!(
+    Err(Error::internal(format!(
         "{compiler} can't make libtorch.so: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     )))

@@ -5,7 +5,7 @@
 use super::cache::{Cache, remove};
 use super::platform::Wheel;
 use super::{pip, platform, wheel};
-use crate::error::{Error, Result};
+use attend_program::{Error, Result};
 use std::path::PathBuf;
 
 /// Name of the tree in the cache, where `attend-score` looks for it.
@@ -42,7 +42,7 @@ pub fn provide(cache: &Cache, keep: bool) -> Result<()> {
     })?;
     if folder(cache).is_none() {
         remove(&tree)?;
-        return Err(Error::failed(format!(
+        return Err(Error::internal(format!(
             "{}: does not hold METEOR's data",
             package.display()
         )));

@@ -8,8 +8,8 @@ pub mod platform;
 pub mod tools;
 mod wheel;
 
-use crate::error::{Error, Result};
 use crate::workspace::Workspace;
+use attend_program::Result;
 use cache::Cache;
 
 /// What to provide beyond the needs of a build.
@@ -70,19 +70,4 @@ fn missing(workspace: &Workspace, cache: &Cache, wish: Wish) -> Result<Vec<Thing
         things.push(Thing::Meteor);
     }
     Ok(things)
-}
-
-/// The C compiler: `CC`, else the first of the usual names that runs.
-pub fn compiler() -> Result<String> {
-    first_that_runs("CC", &["cc", "gcc", "clang"]).ok_or_else(|| {
-        Error::failed("no C compiler was found (tried CC, cc, gcc, clang): install one (Debian, Ubuntu: `apt-get install build-essential`)")
-    })
-}
-
-/// The program that `variable` names, or the first of `names` that runs.
-pub fn first_that_runs(variable: &str, names: &[&str]) -> Option<String> {
-    let own = std::env::var(variable).ok().filter(|name| !name.is_empty());
-    own.into_iter()
-        .chain(names.iter().map(|name| (*name).to_owned()))
-        .find(|name| tools::answer(name, "--version").is_some())
 }

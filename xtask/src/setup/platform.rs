@@ -1,6 +1,9 @@
 //! What is downloaded for which machine, pinned by SHA-256.
 
-use crate::error::{Error, Result};
+use attend_program::{Error, Result};
+
+/// Version of libtorch, to which the `tch` crate is bound.
+pub const LIBTORCH: &str = "2.11.0";
 
 /// A file of the Python package index.
 #[derive(Debug)]
@@ -179,10 +182,10 @@ pub fn current() -> Result<&'static Platform> {
     );
     of(os, arch, musl).ok_or_else(|| {
         let libc = if musl { " with musl" } else { "" };
-        Error::failed(format!(
+        Error::internal(format!(
             "no ready libtorch is known for {os} on {arch}{libc} (only Linux with glibc on x86_64 and aarch64, and macOS on arm64): \
              build or install libtorch {} and set LIBTORCH to its folder",
-            super::libtorch::VERSION
+            LIBTORCH
         ))
     })
 }

@@ -2,9 +2,8 @@
 
 use super::cache::{Cache, remove};
 use super::{pip, platform, wheel};
-use crate::error::{At, Error, Result};
 use crate::workspace::{self, Workspace};
-use attend_program::say;
+use attend_program::{At, Error, Result, say};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -26,6 +25,21 @@ pub fn answer(program: impl AsRef<std::ffi::OsStr>, flag: &str) -> Option<String
         .trim()
         .to_owned();
     output.status.success().then_some(text)
+}
+
+/// The C compiler: `CC`, else the first of the usual names that runs.
+pub fn compiler() -> Result<String> {
+    first_that_runs("CC", &["cc", "gcc", "clang"]).ok_or_else(|| {
+        Error::internal("no C compiler was found (tried CC, cc, gcc, clang): install one (Debian, Ubuntu: `apt-get install build-essential`)")
+    })
+}
+
+/// The program that `variable` names, or the first of `names` that runs.
+pub fn first_that_runs(variable: &str, names: &[&str]) -> Option<String> {
+    let own = std::env::var(variable).ok().filter(|name| !name.is_empty());
+    own.into_iter()
+        .chain(names.iter().map(|name| (*name).to_owned()))
+        .find(|name| answer(name, "--version").is_some())
 }
 
 /// The program's path, as the shell finds it.
@@ -72,7 +86,7 @@ pub fn provide_nasm(workspace: &Workspace, cache: &Cache) -> Result<()> {
         return workspace::link(&workspace.tool("nasm"), &installed);
     }
     if on_path("apt-get").is_none() || on_path("dpkg").is_none() {
-        return Err(Error::failed(
+        return Err(Error::internal(
             "nasm is missing (libjpeg-turbo's SIMD code is written for it): install the package `nasm` (dnf, pacman, zypper, apk: the same name)",
         ));
     }
@@ -82,7 +96,7 @@ pub fn provide_nasm(workspace: &Workspace, cache: &Cache) -> Result<()> {
         run_quietly(Command::new("dpkg").arg("-x").arg(&package).arg(part))?;
         remove(&package)?;
         if answer(part.join("usr/bin/nasm"), "-v").is_none() {
-            return Err(Error::failed(
+            return Err(Error::internal(
                 "the nasm of the distribution's package does not run; install the package `nasm`",
             ));
         }
@@ -116,7 +130,7 @@ fn download_package(cache: &Cache, folder: &Path) -> Result<PathBuf> {
             .and_then(|()| download(&options));
         let _ = remove(&apt);
         result.map_err(|e| {
-            Error::failed(format!("nasm is missing and `apt-get download nasm` fails ({}); install the package `nasm`", e.message))
+            Error::internal(format!("nasm is missing and `apt-get download nasm` fails ({e}); install the package `nasm`"))
         })?;
     }
     let names = folder
@@ -126,7 +140,7 @@ fn download_package(cache: &Cache, folder: &Path) -> Result<PathBuf> {
     names
         .into_iter()
         .find(|p| p.extension().is_some_and(|e| e == "deb"))
-        .ok_or_else(|| Error::failed("apt-get has not left a package file"))
+        .ok_or_else(|| Error::internal("apt-get has not left a package file"))
 }
 
 /// Runs a command; an error holds the last line that it said.
@@ -135,7 +149,7 @@ fn run_quietly(command: &mut Command) -> Result<()> {
     let output = command
         .stdin(Stdio::null())
         .output()
-        .map_err(|e| Error::failed(format!("{name}: {e}")))?;
+        .map_err(|e| Error::internal(format!("{name}: {e}")))?;
     if output.status.success() {
         return Ok(());
     }
@@ -145,7 +159,7 @@ fn run_quietly(command: &mut Command) -> Result<()> {
         .last()
         .unwrap_or_default()
         .to_owned();
-    Err(Error::failed(format!("{name}: {said}")))
+    Err(Error::internal(format!("{name}: {said}")))
 }
 
 /// cargo-deny: the installed one, or one that is in the cache.
@@ -173,9 +187,9 @@ pub fn provide_deny(cache: &Cache) -> Result<()> {
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .stdin(Stdio::null())
             .status()
-            .map_err(|e| Error::failed(format!("cargo install: {e}")))?;
+            .map_err(|e| Error::internal(format!("cargo install: {e}")))?;
         if !status.success() {
-            return Err(Error::failed(format!(
+            return Err(Error::internal(format!(
                 "cargo-deny {DENY_VERSION} can't be built (see above); install it (`cargo install --locked cargo-deny`) and run this again"
             )));
         }

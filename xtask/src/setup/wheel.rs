@@ -1,7 +1,6 @@
 //! Unpacking: a wheel is a zip file.
 
-use crate::error::{At, Error, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use attend_program::{At, Error, Progress, Result, progress};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 /// Unpacks into `folder` the files for which `place` gives a path inside it.
 pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBuf>) -> Result<()> {
     let damaged = |e: zip::result::ZipError| {
-        Error::failed(format!(
+        Error::internal(format!(
             "{}: {e}; delete it and run this again",
             wheel.display()
         ))
@@ -20,19 +19,19 @@ pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBu
     let wanted: Vec<(usize, PathBuf)> = (0..zip.len())
         .filter_map(|i| Some((i, place(&zip.by_index_raw(i).ok()?.name().ok()?)?)))
         .collect();
-    let bar = bar(
-        wheel,
-        wanted
-            .iter()
-            .filter_map(|(i, _)| Some(zip.by_index_raw(*i).ok()?.size()))
-            .sum(),
-    );
+    let sizes = wanted
+        .iter()
+        .map(|(i, _)| zip.by_index_raw(*i).map(|file| file.size()));
+    let bytes = sizes
+        .sum::<std::result::Result<u64, _>>()
+        .map_err(damaged)?;
+    let bar = progress("unpacking", "bytes", bytes);
     for (index, path) in wanted {
         if path
             .components()
             .any(|part| !matches!(part, Component::Normal(_)))
         {
-            return Err(Error::failed(format!(
+            return Err(Error::internal(format!(
                 "{}: holds a file outside its folder, {}",
                 wheel.display(),
                 path.display()
@@ -50,11 +49,11 @@ pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBu
         copy(&mut entry, &target, &bar)?;
         std::fs::set_permissions(&target, std::fs::Permissions::from_mode(mode)).at(&target)?;
     }
-    bar.finish_and_clear();
+    bar.finish();
     Ok(())
 }
 
-fn copy(from: &mut impl Read, target: &Path, bar: &ProgressBar) -> Result<()> {
+fn copy(from: &mut impl Read, target: &Path, bar: &Progress) -> Result<()> {
     let mut to = File::create(target).at(target)?;
     let mut buffer = vec![0; 1 << 18];
     loop {
@@ -66,19 +65,6 @@ fn copy(from: &mut impl Read, target: &Path, bar: &ProgressBar) -> Result<()> {
                 bar.inc(n as u64);
             }
         }
-    }
-}
-
-/// Shown on a terminal only.
-fn bar(wheel: &Path, bytes: u64) -> ProgressBar {
-    let name = wheel.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.splitn(3, '-').take(2).collect::<Vec<_>>().join(" ");
-    let style =
-        ProgressStyle::with_template("unpacking {msg} {wide_bar} {bytes}/{total_bytes} {eta}");
-    let bar = ProgressBar::new(bytes).with_message(name);
-    match style {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 
@@ -150,14 +136,10 @@ mod tests {
         let path = wheel(folder.path(), &[("a/../../escape", 0o644)]);
         let out = folder.path().join("out");
         let error = unpack(&path, &out, |name| Some(name.into())).unwrap_err();
-        assert!(
-            error.message.contains("outside its folder"),
-            "{}",
-            error.message
-        );
+        assert!(error.to_string().contains("outside its folder"), "{error}");
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
         let error = unpack(&path, &out, |name| Some(name.into())).unwrap_err();
-        assert!(error.message.contains("a-1.whl"), "{}", error.message);
+        assert!(error.to_string().contains("a-1.whl"), "{error}");
     }
 }

@@ -2,12 +2,11 @@
 //! The other programs are the Python scripts of `benches/`.
 
 use crate::child;
-use crate::error::{Error, Result};
 use crate::programs::Programs;
 use crate::setup::cache::Cache;
 use crate::setup::pip;
 use crate::workspace::Workspace;
-use attend_program::say;
+use attend_program::{Error, Result, say};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
@@ -153,7 +152,7 @@ fn example(workspace: &Workspace, package: &str, name: &str) -> Result<PathBuf> 
     let built = messages.find_map(|m| Some(m.get("executable")?.as_str()?.into()));
     built
         .filter(|_| status.success())
-        .ok_or_else(|| Error::failed(format!("{name} could not be built, see above")))
+        .ok_or_else(|| Error::internal(format!("{name} could not be built, see above")))
 }
 
 /// The folder of the Python packages; brought once per machine.

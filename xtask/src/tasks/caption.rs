@@ -2,10 +2,10 @@
 
 use crate::child;
 use crate::config::Config;
-use crate::error::{Error, Result};
 use crate::programs::Programs;
 use crate::runs::{Entry, list, name};
 use crate::workspace::{Workspace, shown};
+use attend_program::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;

@@ -2,11 +2,10 @@
 
 use super::print;
 use crate::config::Config;
-use crate::error::{At, Error, Result};
 use crate::runs::{Entry, State, entries, human, list, lock, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
-use attend_program::text::escaped;
+use attend_program::{At, Error, Result, text::escaped};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,11 @@
 //! `cargo xtask compare`: runs side by side, what went in and what came out.
 
 use super::{print, print_json};
-use crate::error::{At, Error, Result};
 use crate::runs::{folders, name};
 use crate::workspace::{Workspace, shown};
-use attend_program::{say, text::escaped};
+use attend_program::table::Align::{Left, Right};
+use attend_program::table::Table;
+use attend_program::{At, Error, Result, say};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
@@ -48,30 +49,16 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             .collect();
         return print_json(Value::Object(object));
     }
-    let mut rows = vec![row("", columns.iter().map(|column| column.name.clone()))];
-    rows.extend(table(&columns, |column| &column.parameters, !args.all));
-    rows.push(Vec::new());
-    rows.extend(table(&columns, |column| &column.scores, false));
-    for cell in rows.iter_mut().flatten() {
-        *cell = escaped(cell).into_owned();
+    let mut table = Table::new([vec![Left], vec![Right; columns.len()]].concat());
+    table.row(row("", columns.iter().map(|column| column.name.clone())));
+    for row in rows(&columns, |column| &column.parameters, !args.all) {
+        table.row(row);
     }
-    let widths: Vec<usize> = (0..=columns.len())
-        .map(|n| {
-            rows.iter()
-                .filter_map(|row| Some(row.get(n)?.chars().count()))
-                .max()
-        })
-        .map(|width| width.unwrap_or(0))
-        .collect();
-    for row in rows {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(n, (cell, width))| match n {
-            0 => format!("{cell:<width$}"),
-            _ => format!("  {cell:>width$}"),
-        });
-        print(cells.collect::<String>().trim_end())?;
+    table.row([""; 0]);
+    for row in rows(&columns, |column| &column.scores, false) {
+        table.row(row);
     }
-    Ok(())
+    print(table)
 }
 
 impl Column {
@@ -219,10 +206,8 @@ fn used<'a>(run: &str, from: &[&'a Made], made: &'a [Made]) -> Vec<&'a Made> {
 
 fn read(path: &Path) -> Result<Value> {
     let text = std::fs::read(path).at(path)?;
-    serde_json::from_slice(&text).map_err(|e| Error {
-        code: 4,
-        message: format!("{}: {e}; make it again", path.display()),
-    })
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::refused(format!("{}: {e}; make it again", path.display())))
 }
 
 /// Values that are no objects, by their dotted names.
@@ -236,7 +221,7 @@ fn flatten(prefix: &str, value: &Value, into: &mut Map<String, Value>) {
 }
 
 /// A row for each name, in the order in which the runs have them.
-fn table(
+fn rows(
     columns: &[Column],
     of: impl Fn(&Column) -> &Map<String, Value>,
     only_different: bool,
@@ -363,10 +348,10 @@ mod tests {
             example(&folder.path().join("a"), 0.1, 0.75),
             example(&folder.path().join("b"), 0.2, 0.5),
         ];
-        let different = table(&columns, |column| &column.parameters, true);
+        let different = rows(&columns, |column| &column.parameters, true);
         assert_eq!(different, [["train.decoder_lr", "0.1000", "0.2000"]]);
         assert_eq!(columns[0].parameters.len(), 4);
-        let scores = table(&columns, |column| &column.scores, false);
+        let scores = rows(&columns, |column| &column.scores, false);
         let expected = [
             ["epochs", "2", "2"],
             ["val, best cider", "0.7500", "0.5000"],
@@ -383,7 +368,7 @@ mod tests {
     fn what_is_no_run_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let error = Column::read(folder.path(), "nothing").err().unwrap();
-        assert_eq!(error.code, 2);
-        assert!(error.message.contains("cargo xtask status"));
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("cargo xtask status"));
     }
 }

@@ -3,10 +3,10 @@
 use super::print;
 use crate::child;
 use crate::config::Config;
-use crate::error::{At, Error, Result};
 use crate::pipeline::Pipeline;
 use crate::tasks::run::{Options, Prepared, prepare, seconds};
 use crate::workspace::{Workspace, shown};
+use attend_program::{At, Error, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ fn examples(run: &Path) -> Result<Vec<Example>> {
     let results = read(&path)?;
     let results = results
         .as_array()
-        .ok_or_else(|| Error::failed(format!("{}: not a list", path.display())))?;
+        .ok_or_else(|| Error::internal(format!("{}: not a list", path.display())))?;
     let example = |result: &Value| {
         let image = files.get(&result.get("image_id")?.as_i64()?)?.clone();
         Some(Example {

@@ -1,10 +1,11 @@
 //! `cargo xtask doctor`: what this machine has, and what it misses.
 
 use super::print;
-use crate::error::{Error, Result};
 use crate::setup::cache::{Cache, free_megabytes};
-use crate::setup::{compiler, first_that_runs, libtorch, meteor, pip, platform, tools};
+use crate::setup::{libtorch, meteor, pip, platform, tools};
 use crate::workspace::Workspace;
+use attend_program::table::{Align, Table};
+use attend_program::{Error, Result};
 
 #[derive(Clone)]
 struct Finding {
@@ -25,6 +26,7 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     ]
     .concat();
     let mut missing = Vec::new();
+    let mut table = Table::new([Align::Left; 3]);
     for Finding {
         name,
         found,
@@ -36,15 +38,16 @@ pub fn run(workspace: &Workspace) -> Result<()> {
             Err(text) if *needed => ("MISSING", text),
             Err(text) => ("-", text),
         };
-        print(format!("{mark:<8}{name:<16}{text}"))?;
+        table.row([mark, name, text]);
         if found.is_err() && *needed {
             missing.push(*name);
         }
     }
+    print(table)?;
     if missing.is_empty() {
         Ok(())
     } else {
-        Err(Error::failed(format!("missing: {}", missing.join(", "))))
+        Err(Error::internal(format!("missing: {}", missing.join(", "))))
     }
 }
 
@@ -53,7 +56,7 @@ fn tool_chain() -> Vec<Finding> {
         tools::answer(program, "--version")
             .ok_or_else(|| "install Rust 1.95 or newer (rustup)".to_owned())
     };
-    let cxx = first_that_runs("CXX", &["c++", "g++", "clang++"]);
+    let cxx = tools::first_that_runs("CXX", &["c++", "g++", "clang++"]);
     vec![
         Finding {
             name: "rustc",
@@ -67,9 +70,9 @@ fn tool_chain() -> Vec<Finding> {
         },
         Finding {
             name: "C compiler",
-            found: compiler()
+            found: tools::compiler()
                 .map(|name| with_version(&name))
-                .map_err(|e| e.message),
+                .map_err(|e| e.to_string()),
             needed: true,
         },
         Finding {
@@ -93,7 +96,7 @@ fn with_version(program: &str) -> String {
 fn python() -> Vec<Finding> {
     vec![Finding {
         name: "python3 + pip",
-        found: pip::version().map_err(|e| e.message),
+        found: pip::version().map_err(|e| e.to_string()),
         needed: false,
     }]
 }
@@ -104,7 +107,7 @@ fn built_things(workspace: &Workspace, cache: &Cache) -> Vec<Finding> {
     let torch = match libtorch::inspect(&folder) {
         Ok(version) => Ok(format!("{version}, {}", resolved(&folder))),
         Err(_) if !folder.exists() => {
-            Err(platform::current().map_or_else(|e| e.message, |_| setup("libtorch")))
+            Err(platform::current().map_or_else(|e| e.to_string(), |_| setup("libtorch")))
         }
         Err(why) => Err(format!("{} {why}; {}", folder.display(), setup("another"))),
     };

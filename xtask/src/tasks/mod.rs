@@ -13,16 +13,15 @@ pub mod status;
 pub mod test;
 pub mod verify;
 
-use crate::error::{Error, Result};
-use attend_program::output;
+use attend_program::{Result, output};
 use std::fmt::Display;
 
 /// Writes a line of a task's result to standard output.
 pub fn print(line: impl Display) -> Result<()> {
-    output::print(line).map(drop).map_err(Error::failed)
+    output::print(line).map(drop)
 }
 
 /// The same, of JSON.
 pub fn print_json(json: impl Display) -> Result<()> {
-    output::print_json(json).map(drop).map_err(Error::failed)
+    output::print_json(json).map(drop)
 }

@@ -2,13 +2,13 @@
 
 use crate::child;
 use crate::config::Config;
-use crate::describe::{Description, Parts, describe};
-use crate::error::{At, Error, Result};
+use crate::describe::describe;
 use crate::parameters::{effective, schema};
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
 use crate::workspace::{Workspace, shown};
-use attend_program::say;
+use attend_program::describe::{Description, Parts};
+use attend_program::{At, Error, Result, say, whole};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -144,7 +144,7 @@ fn describe_all(programs: &Programs, stages: Vec<Stage>) -> Result<Vec<(Stage, D
             .map(|thread| {
                 thread
                     .join()
-                    .unwrap_or_else(|_| Err(Error::failed("asking a stage failed")))
+                    .unwrap_or_else(|_| Err(Error::internal("asking a stage failed")))
             })
             .collect()
     });
@@ -213,7 +213,7 @@ impl Prepared {
             }
             // The stage has said why.
             child::run_ok(&mut command).inspect_err(|error| {
-                let how = if error.code == 130 {
+                let how = if error.exit_code() == 130 {
                     "interrupted; the same command goes on from there"
                 } else {
                     "failed"
@@ -278,7 +278,7 @@ impl Prepared {
         let pipeline = Pipeline {
             stages: self.stages.iter().map(|(stage, _)| stage.clone()).collect(),
         };
-        let text = toml::to_string(&pipeline).map_err(Error::failed)?;
+        let text = toml::to_string(&pipeline).map_err(Error::internal)?;
         write_if_new(&self.folder.join(PIPELINE), &text)
     }
 
@@ -316,9 +316,7 @@ fn write_if_new(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).at(folder)?;
     }
-    let part = path.with_extension("toml.part");
-    std::fs::write(&part, text).at(&part)?;
-    std::fs::rename(&part, path).at(path)
+    whole::write_bytes(path, text)
 }
 
 /// Time since `started`, for people.

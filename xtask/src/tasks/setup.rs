@@ -1,9 +1,8 @@
 //! `cargo xtask setup`.
 
-use crate::error::Result;
 use crate::setup::{Wish, ensure};
 use crate::workspace::Workspace;
-use attend_program::say;
+use attend_program::{Result, say};
 
 /// Its arguments.
 #[derive(clap::Args)]

@@ -3,9 +3,9 @@
 
 use crate::child;
 use crate::config::Config;
-use crate::error::{Error, Result};
 use crate::programs::Programs;
 use crate::workspace::{Workspace, shown};
+use attend_program::{Error, Result};
 use std::path::PathBuf;
 
 /// Its arguments.

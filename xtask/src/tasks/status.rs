@@ -1,9 +1,11 @@
 //! `cargo xtask status`: what every run has made.
 
 use super::print;
-use crate::error::Result;
 use crate::runs::{Entry, State, human, list, name};
 use crate::workspace::{Workspace, shown};
+use attend_program::Result;
+use attend_program::table::Align::{Left, Right};
+use attend_program::table::Table;
 use attend_program::text::escaped;
 use std::path::PathBuf;
 
@@ -31,42 +33,37 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             escaped(&run),
             human(entries.iter().map(|entry| entry.bytes).sum())
         ))?;
+        let mut table = Table::new([Left, Left, Right, Left]).indented();
         for entry in &entries {
-            print(line(entry))?;
+            table.row(row(entry));
         }
+        print(table)?;
     }
     Ok(())
 }
 
-fn line(entry: &Entry) -> String {
-    let name = escaped(&name(&entry.path)).into_owned();
-    let size = human(entry.bytes);
-    match &entry.state {
+/// Name, digest, size, and what there is to say.
+fn row(entry: &Entry) -> [String; 4] {
+    let name = name(&entry.path);
+    let (name, digest, said) = match &entry.state {
         State::Done(manifest) => {
-            let counts: Vec<String> = manifest
-                .counts
-                .iter()
+            let counts = manifest.counts.iter();
+            let counts: Vec<String> = counts
                 .map(|(what, count)| format!("{what} {count}"))
                 .collect();
             let digest = manifest.digest.get(..12).unwrap_or(&manifest.digest);
-            let kind = if manifest.kind == name {
-                String::new()
-            } else {
-                format!(" ({})", manifest.kind)
+            let name = match manifest.kind == name {
+                true => name,
+                false => format!("{name} ({})", manifest.kind),
             };
-            format!(
-                "  {:<16}{digest:<14}{size:>10}  {}",
-                name + &kind,
-                counts.join(", ")
-            )
+            (name, digest.to_owned(), counts.join(", "))
         }
-        State::Staging { busy: true } => format!("  {name:<30}{size:>10}  being written"),
-        State::Staging { busy: false } => format!(
-            "  {name:<30}{size:>10}  unfinished: its stage goes on from it, `clean --staging RUN` deletes it"
-        ),
-        State::Damaged(why) => format!(
-            "  {name:<16}{:<14}{size:>10}  manifest.json: {why}",
-            "DAMAGED"
-        ),
-    }
+        State::Staging { busy: true } => (name, String::new(), "being written".to_owned()),
+        State::Staging { busy: false } => {
+            let said = "unfinished: its stage goes on from it, `clean --staging RUN` deletes it";
+            (name, String::new(), said.to_owned())
+        }
+        State::Damaged(why) => (name, "DAMAGED".to_owned(), format!("manifest.json: {why}")),
+    };
+    [name, digest, human(entry.bytes), said]
 }

@@ -1,11 +1,10 @@
 //! `cargo xtask test`: what continuous integration runs.
 
 use crate::child;
-use crate::error::{Error, Result};
 use crate::setup::{self, cache::Cache, tools};
 use crate::tasks::run::seconds;
 use crate::workspace::Workspace;
-use attend_program::say;
+use attend_program::{Error, Result, say};
 use std::process::Command;
 use std::time::Instant;
 
@@ -47,7 +46,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if failed.is_empty() {
         Ok(())
     } else {
-        Err(Error::failed(format!("failed: {}", failed.join(", "))))
+        Err(Error::internal(format!("failed: {}", failed.join(", "))))
     }
 }
 
@@ -62,7 +61,8 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
     if args.quick {
         return Ok(vec![("tests", test)]);
     }
-    let deny = tools::deny(&Cache::locate()?).ok_or_else(|| Error::failed("cargo-deny is gone"))?;
+    let deny =
+        tools::deny(&Cache::locate()?).ok_or_else(|| Error::internal("cargo-deny is gone"))?;
     let mut dependencies = Command::new(deny);
     dependencies.args(["check", "bans", "licenses", "sources"]);
     let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);

@@ -2,12 +2,13 @@
 
 use super::run::PIPELINE;
 use crate::child;
-use crate::describe::{Parts, describe};
-use crate::error::{Error, Result};
+use crate::describe::describe;
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
 use crate::runs::{State, list};
 use crate::workspace::{Workspace, shown};
+use attend_program::describe::Parts;
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Its arguments.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers are no #[test] functions
 
-mod light;
+mod arrows;
 mod place;
 mod promises;
 mod runner;

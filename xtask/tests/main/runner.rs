@@ -105,7 +105,7 @@ fn an_unknown_key_is_refused_before_anything_runs() {
     refused(
         &place.xtask(&RUN),
         2,
-        "c.toml: run.name = \"../up\" can't be the name of a folder: use letters, digits, - and _",
+        "c.toml:2: run.name = \"../up\" can't be the name of a folder: use letters, digits, - and _",
     );
     place.write("c.toml", "[run\n");
     assert_eq!(place.xtask(&RUN).code, Some(2));
@@ -124,7 +124,7 @@ fn overrides_are_checked_too_and_may_name_the_run() {
     refused(
         &place.xtask(&[&RUN[..], &["--set", "draw.count=x"]].concat()),
         2,
-        "--set draw.count=x: expected a whole number, not `\"x\"`",
+        "--set draw.count=x: draw.count must be a whole number, not `\"x\"`",
     );
     let outcome = place.xtask(
         &[

@@ -1,7 +1,8 @@
 //! `attend-verify PATH…`: the judge of artifacts. Reads every file and compares it with
 //! the manifest, and what the files say with each other.
 
-use attend_artifact::{Artifact, Error, Result, check_interrupt, output, stage, text, verify};
+use attend_artifact::{Artifact, verify};
+use attend_program::{Error, Result, check_interrupt, output, program, text};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    stage::program(|| {
+    program(|| {
         let mut worst = Ok(());
         for path in &args.paths {
             check_interrupt()?;

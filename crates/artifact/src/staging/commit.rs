@@ -1,13 +1,14 @@
 //! From a staging folder to an artifact.
 
-use super::disk::{REPLACED, remove, write_synced};
-use super::journal::JOURNAL;
+use super::disk::{self, REPLACED, remove, write_synced};
+use super::folder::{SCRATCH, Staging};
+use super::journal::{JOURNAL, fingerprint};
+use super::notes::notes_of;
 use super::place::check_files;
 use super::work::WORK;
-use super::{SCRATCH, Staging, disk, fingerprint, notes_of};
 use crate::manifest::{FILE, FileEntry, Manifest};
 use crate::old::Before;
-use crate::{At, Error, Result};
+use attend_program::{At, Error, Result, whole};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,10 @@ impl Staging {
     ///
     /// # Errors
     /// As [`Staging::commit`].
+    #[expect(clippy::expect_used, reason = "without counts `lacks_only` is false")]
     pub fn commit_as_before(self) -> Result<Manifest> {
         let counts = self.must_equal.as_ref().and_then(|old| old.counts.clone());
-        let counts = counts.unwrap_or_default();
+        let counts = counts.expect("counts that are known");
         let counts: Vec<_> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
         self.commit(&counts)
     }
@@ -64,9 +66,7 @@ impl Staging {
             journal.push('\n');
         }
         // In one step: a run that is killed here goes on from the old one.
-        let new = self.folder.join(".journal.new");
-        write_synced(&new, journal.as_bytes())?;
-        std::fs::rename(&new, self.folder.join(JOURNAL)).at(&new)?;
+        whole::write_bytes(&self.folder.join(JOURNAL), journal)?;
         remove_others(&self.folder, "".as_ref(), &keep)?;
         self.seconds = (self.seconds).map(|before| before + self.begun.elapsed().as_secs());
         self.write_work()?;

@@ -2,9 +2,10 @@
 
 use super::journal;
 use super::work::{WORK, Work};
-use crate::{At, Manifest, Result};
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
-use std::io::{ErrorKind, Read, Seek, Write};
+use crate::Manifest;
+use attend_program::{At, Result};
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,67 +17,6 @@ pub(super) fn sibling(destination: &Path, suffix: &str) -> PathBuf {
     let mut name = destination.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     destination.with_file_name(name)
-}
-
-/// Waits until nobody else writes the artifact; says who does. `shared`: others
-/// may hold it, too, if they share it.
-pub(super) fn lock(destination: &Path, shared: bool) -> Result<File> {
-    if let Some(parent) = destination.parent().filter(|p| !p.as_os_str().is_empty()) {
-        std::fs::create_dir_all(parent).at(parent)?;
-    }
-    let path = sibling(destination, ".lock");
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let mut file = options.open(&path).at(&path)?;
-    let tried = match shared {
-        true => file.try_lock_shared(),
-        false => file.try_lock(),
-    };
-    match tried {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let _ = (&file).take(200).read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "another run".to_owned(),
-                holder => format!("another run ({holder})"),
-            };
-            tracing::info!(
-                "{holder} is writing {}; waiting for it",
-                destination.display()
-            );
-            crate::signal::waiting(|| match shared {
-                true => file.lock_shared(),
-                false => file.lock(),
-            })?
-            .at(&path)?;
-        }
-        Err(TryLockError::Error(e)) => {
-            tracing::warn!(
-                "{}: no lock to be had ({e}); going on without",
-                path.display()
-            );
-        }
-    }
-    if !shared {
-        // For people: a disk that refuses this is found out soon enough.
-        let mut before = String::new();
-        let read = file
-            .rewind()
-            .and_then(|()| (&file).take(200).read_to_string(&mut before));
-        if read.is_err() || !(before.is_empty() || before.starts_with("process ")) {
-            return Ok(file); // a file of somebody else that has this name
-        }
-        let host = rustix::system::uname();
-        let holder = format!(
-            "process {} on {}\n",
-            std::process::id(),
-            host.nodename().to_string_lossy()
-        );
-        let _ = file.set_len(0).and_then(|()| file.rewind());
-        let _ = file.write_all(holder.as_bytes());
-    }
-    Ok(file)
 }
 
 pub(super) fn make_parent(path: PathBuf) -> Result<PathBuf> {

@@ -2,8 +2,8 @@
 //! it that is no content: it stays in the artifact, for runs that make a part
 //! of it again.
 
-use crate::manifest::FileEntry;
-use crate::{At, Error, Result};
+use crate::manifest::{FileEntry, Manifest};
+use attend_program::{At, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 
 /// The journal of a run that makes everything, and of every artifact.
 pub(crate) const JOURNAL: &str = ".journal.jsonl";
+
+/// What a run must have in common with another to go on from it: a journal's first line.
+pub(crate) fn fingerprint(draft: &Manifest) -> String {
+    draft.compute_digest()
+}
 
 /// A finished file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,7 +112,7 @@ impl Journal {
             .truncate(false)
             .open(&path)
             .at(&path)?;
-        // A disk that knows no locks (then `disk::lock` has said so) gives none here either.
+        // A disk that knows no locks (then `Lock` has said so) gives none here either.
         if lock && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             tracing::info!("another run writes {}; waiting for it", path.display());
             file.lock().at(&path)?;

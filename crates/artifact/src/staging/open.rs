@@ -1,11 +1,16 @@
 //! How a staging folder is begun, or gone on with.
 
-use super::journal::{self, JOURNAL, Journal, Lines};
-use super::{Lock, Rules, Share, Staging, Work, disk, fingerprint, folder_of, place};
+use super::disk;
+use super::folder::{Staging, folder_of};
+use super::journal::{self, JOURNAL, Journal, Lines, fingerprint};
+use super::lock::Lock;
+use super::piece::Share;
+use super::place;
+use super::work::{Rules, Work};
 use crate::difference::Difference;
 use crate::manifest::Manifest;
 use crate::old::Old;
-use crate::{At, Error, Result};
+use attend_program::{At, Error, Result};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;

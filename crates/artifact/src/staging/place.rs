@@ -1,10 +1,11 @@
 //! Where an artifact goes, and what it never takes the place of.
 
+use super::disk;
 use super::journal::{self, JOURNAL};
+use super::notes::NOTES;
 use super::work::WORK;
-use super::{NOTES, disk};
 use crate::manifest::{self, Manifest, SCHEMA};
-use crate::{At, Error, Result, whole};
+use attend_program::{At, Error, Result, whole};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 
 use crate::difference::Difference;
 use crate::manifest::Manifest;
-use crate::{Error, Result, check_interrupt, whole};
+use attend_program::{Error, Result, check_interrupt, whole};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;

@@ -1,20 +1,21 @@
-//! JPEGs that break the format's rules and still have every pixel.
+//! Repairs JPEGs that break the format's rules but have every pixel, so that libjpeg decodes
+//! them without a warning.
 //!
-//! | what is wrong | what libjpeg does, and the mended bytes have |
+//! | what is wrong | what libjpeg does, and the repaired bytes make explicit |
 //! |---|---|
-//! | bytes without meaning between segments or at the end of a scan's data | passes over them |
-//! | JFIF version, Adobe colour transform, ICC profile, spectral selection of a sequential scan that no standard knows | takes the usual one, or does without |
-//! | a restart marker's number three to five off | takes it for the right one |
-//! | no end marker, but a maker's data behind the only scan | has all pixels by then |
+//! | meaningless bytes between segments or at the end of a scan's data | skips them |
+//! | an undefined JFIF version, Adobe colour transform, ICC profile or spectral selection of a sequential scan | assumes the usual one, or none |
+//! | the number of a restart marker is off by three to five | takes it for the right one |
+//! | no end marker, but a camera maker's data after the only scan | has all pixels by then |
 
 use super::segments::{EOI, SOI, SOS, Segment, segments};
 use crate::{DecodeError, Decoded, Photograph};
 
-/// Places with superfluous bytes at the end of a scan's data.
+/// Maximum number of places where superfluous bytes at the end of a scan's data are removed.
 const MAX_TRIMS: usize = 4;
 
-/// Decodes what remains of `bytes` once all is mended that can be, or says what
-/// is wrong with it. `error` is what `decode` says of `bytes` themselves.
+/// Repairs `bytes` as far as possible and decodes the result. `error` is the error that
+/// `decode` returns for the original bytes.
 pub fn decode(
     bytes: &[u8],
     error: DecodeError,
@@ -25,7 +26,7 @@ pub fn decode(
     if let Some(bits) = bits.filter(|bits| !(2..=16).contains(bits)) {
         return Err(DecodeError::Corrupt(format!("samples of {bits} bits")));
     }
-    let mut mended = Mended::of(bytes);
+    let mut mended = Mended::new(bytes);
     let truncated = || DecodeError::Truncated("the JPEG ends before its end marker".into());
     if !mended.complete && !mended.single {
         return Err(truncated());
@@ -36,7 +37,7 @@ pub fn decode(
     let mut first = None;
     for _ in 0..=MAX_TRIMS {
         let error = match decode(&mended.bytes) {
-            // Whether the scan's last bytes are there can't be told.
+            // Nothing shows whether the scan's last bytes are there.
             Ok(_) if !mended.complete && !mended.trailer => return Err(truncated()),
             Ok(photograph) => return Ok((photograph, mended.damage())),
             Err(error) => error,
@@ -44,8 +45,8 @@ pub fn decode(
         let Some(count) = superfluous(&error) else {
             return Err(first.unwrap_or(error));
         };
-        // libjpeg says how many, not where: at the end of the first data with which
-        // the picture could end and it still found them.
+        // libjpeg says how many, but not where. They are at the end of the first piece of
+        // data such that a picture ending there still has them.
         let until = |end: usize| [&mended.bytes[..end], &[0xff, EOI]].concat();
         let clean = |data: &(usize, usize)| {
             !decode(&until(data.1)).is_err_and(|error| superfluous(&error).is_some())
@@ -60,30 +61,30 @@ pub fn decode(
     Err(first.unwrap_or(error))
 }
 
-/// How many bytes too many libjpeg found before a marker.
+/// The number of superfluous bytes that libjpeg found before a marker.
 fn superfluous(error: &DecodeError) -> Option<usize> {
     let message = error.to_string();
     let (before, _) = message.split_once(" extraneous bytes before marker")?;
     before.rsplit(' ').next()?.parse().ok()
 }
 
-/// A JPEG of what shapes the pixels alone.
+/// A JPEG reduced to what determines its pixels.
 struct Mended {
     bytes: Vec<u8>,
-    /// Begin and end of each piece of entropy-coded data in it.
+    /// Begin and end of each piece of entropy-coded data in `bytes`.
     data: Vec<(usize, usize)>,
-    /// The file had its end marker.
+    /// Whether the file has its end marker.
     complete: bool,
-    /// It has a single scan: the picture ends with the scan's data.
+    /// Whether there is a single scan, so that the picture ends with its data.
     single: bool,
-    /// Something was behind that.
+    /// Whether something follows the single scan.
     trailer: bool,
-    /// Restart markers had other numbers.
+    /// Whether restart markers had wrong numbers.
     renumbered: bool,
 }
 
 impl Mended {
-    fn of(bytes: &[u8]) -> Self {
+    fn new(bytes: &[u8]) -> Self {
         let mut mended = Mended {
             bytes: vec![0xff, SOI],
             data: Vec::new(),
@@ -124,14 +125,14 @@ impl Mended {
                 0xee if body.starts_with(b"Adobe") && body.len() > 11 && body[11] != 0 => {
                     body[11] = if components == Some(4) { 2 } else { 1 };
                 }
-                // Other applications' data, comments, what stands alone.
+                // Other applications' data, comments, markers without a segment.
                 0xe0..=0xef | 0xfe | 0xdc | 0x01 | 0xd0..=0xd7 => continue,
                 SOS if matches!(coding, 0xc0 | 0xc1 | 0xc9) => {
                     let count = body.first().map_or(0, |&count| usize::from(count));
                     if let Some(spectrum) = body.get_mut(1 + 2 * count..4 + 2 * count) {
                         spectrum.copy_from_slice(&[0, 63, 0]);
                     }
-                    // Of arithmetic coding libjpeg does not say that data are missing.
+                    // With arithmetic coding libjpeg does not report missing data.
                     mended.single = coding != 0xc9 && body.first().copied() == components;
                 }
                 _ => {}
@@ -161,8 +162,8 @@ impl Mended {
         self.data.push((begin, self.bytes.len()));
     }
 
-    /// Takes the last bytes of a piece of data away, and zeros before them: those are
-    /// codes, too, and what a broken download is filled up with. Data end in ones.
+    /// Removes the last `count` bytes of a piece of data, and zeros before them: zeros could
+    /// be codes, but also the filling of a broken download. Valid data end in one-bits.
     fn trim(&mut self, which: usize, count: usize) -> bool {
         let Some(&(begin, end)) = self.data.get(which) else {
             return false;
@@ -186,7 +187,7 @@ impl Mended {
         true
     }
 
-    /// What was wrong beyond superfluous bytes and odd headers.
+    /// What was wrong, apart from superfluous bytes and odd headers.
     fn damage(&self) -> Option<String> {
         let faults: Vec<&str> = [
             (!self.complete, "no end marker"),

@@ -1,4 +1,4 @@
-//! JPEG through libjpeg-turbo.
+//! Decodes JPEG through libjpeg-turbo.
 
 mod mend;
 mod segments;
@@ -9,24 +9,23 @@ use crate::{
 use std::cell::RefCell;
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
-/// Scans that a progressive JPEG may have. Encoders write about ten; thousands
-/// are an attack on the decoder's time.
+/// Maximum number of scans in a progressive JPEG. Encoders write about ten; thousands are
+/// a denial-of-service attack.
 const MAX_SCANS: u32 = 500;
 
 thread_local! {
-    /// The pixels of an image that is done with.
+    /// The buffer of an earlier image, to be reused.
     static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps the memory of a photograph for the next one.
-pub fn keep(pixels: Vec<u8>) {
+/// Keeps a photograph's buffer for the thread's next one.
+pub fn reuse(pixels: Vec<u8>) {
     SPARE.with_borrow_mut(|spare| *spare = pixels);
 }
 
-/// Only a decode without any warning of libjpeg's is accepted: it reports the first
-/// warning alone, and behind a harmless one half of the picture may be missing.
-/// What libjpeg can do without is therefore mended in the bytes, and they are
-/// decoded once more.
+/// Accepts only a decode without any warning from libjpeg, which reports only the first:
+/// after a harmless warning, half of the picture may be missing. So this repairs in the
+/// bytes what libjpeg can tolerate and decodes them once more.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
     let (photograph, damage) = match decode_strictly(bytes, options) {
         Ok(photograph) => (photograph, None),
@@ -40,9 +39,9 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeEr
     Ok((orientation::turned(photograph, orientation)?, damage))
 }
 
-/// Each file has a decompressor of its own: a used one keeps tables, and after an
-/// error its place in the file. It costs next to nothing, for libjpeg frees its
-/// large buffers after each picture anyway.
+/// Creates a decompressor for each file, because a used one keeps tables and, after an
+/// error, its position. This costs next to nothing: libjpeg frees its large buffers after
+/// each picture anyway.
 fn decode_strictly(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeError> {
     let mut decoder = Decompressor::new().map_err(refused)?;
     decoder.set_scan_limit(MAX_SCANS).map_err(refused)?;
@@ -53,7 +52,7 @@ fn decode_strictly(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, 
     check_size(header.width as u64, header.height as u64, options)?;
 
     let cmyk = matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK);
-    // As fast as RGBX, and the fourth byte is a function of the file, too.
+    // As fast as RGBX, but with a fourth byte that depends on the file alone.
     let format = if cmyk {
         PixelFormat::CMYK
     } else {
@@ -72,7 +71,7 @@ fn decode_strictly(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, 
         format,
     };
     if let Err(error) = decoder.decompress(bytes, image) {
-        keep(pixels);
+        reuse(pixels);
         return Err(refused(error));
     }
     if cmyk {
@@ -86,8 +85,8 @@ fn decode_strictly(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, 
     })
 }
 
-/// The smallest scale at which libjpeg is faster than at full size and that still
-/// has the columns and rows that are wanted.
+/// The smallest scale with at least the required columns and rows, among those at which
+/// libjpeg is faster than at full size.
 fn scale(header: &DecompressHeader, options: &DecodeOptions) -> ScalingFactor {
     // Lossless JPEGs have no scales.
     let Some((columns, rows)) = options.fast.filter(|_| !header.is_lossless) else {
@@ -109,7 +108,7 @@ fn scale(header: &DecompressHeader, options: &DecodeOptions) -> ScalingFactor {
 
 fn refused(error: turbojpeg::Error) -> DecodeError {
     let message = match error {
-        // The size is -1.
+        // libjpeg gives its size as -1.
         turbojpeg::Error::IntegerOverflow(_) => "a JPEG of tables, without a picture".into(),
         error => error.to_string(),
     };

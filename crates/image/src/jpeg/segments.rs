@@ -1,4 +1,4 @@
-//! The marker segments of a JPEG, without decoding it.
+//! Finds the marker segments of a JPEG without decoding it.
 
 use crate::orientation;
 use image::metadata::Orientation;
@@ -8,20 +8,20 @@ pub const SOI: u8 = 0xd8;
 pub const EOI: u8 = 0xd9;
 pub const SOS: u8 = 0xda;
 
-/// A marker and all up to the next one.
+/// A marker and everything up to the next one.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     pub marker: u8,
-    /// What the segment's length covers, without the length. Empty for a marker that
-    /// has none.
+    /// The bytes that the segment's length covers, without the length itself. Empty for a
+    /// marker without a length.
     pub body: &'a [u8],
-    /// Up to the next marker: entropy-coded data behind [`SOS`] and a restart marker,
-    /// else bytes without meaning.
+    /// The bytes from there to the next marker: entropy-coded data after [`SOS`] and restart
+    /// markers, otherwise meaningless.
     pub data: &'a [u8],
 }
 
 impl Segment<'_> {
-    /// A frame header. The other three markers of its range are tables.
+    /// Whether this is a frame header. Three other markers in this range are tables.
     pub fn is_frame(&self) -> bool {
         matches!(self.marker, 0xc0..=0xcf) && !matches!(self.marker, 0xc4 | 0xc8 | 0xcc)
     }
@@ -31,9 +31,8 @@ impl Segment<'_> {
     }
 }
 
-/// All segments behind the two bytes that a JPEG begins with. A marker is 0xFF, as
-/// often as you like, and a byte that is not 0, wherever a segment's length does not
-/// pass over it.
+/// All segments after the two bytes with which a JPEG begins. A marker is one or more bytes
+/// 0xFF and a byte other than 0, at any position that is not within a segment's length.
 pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     let mut next = marker_from(bytes, 2);
     std::iter::from_fn(move || {
@@ -55,7 +54,7 @@ pub fn segments(bytes: &[u8]) -> impl Iterator<Item = Segment<'_>> {
     })
 }
 
-/// The next marker: where its first 0xFF is, and where its code.
+/// The next marker: the positions of its first 0xFF and of its code.
 fn marker_from(bytes: &[u8], mut from: usize) -> Option<(usize, usize)> {
     loop {
         let begin = from + memchr::memchr(0xff, bytes.get(from..)?)?;
@@ -67,7 +66,7 @@ fn marker_from(bytes: &[u8], mut from: usize) -> Option<(usize, usize)> {
     }
 }
 
-/// The orientation that the EXIF or XMP block says.
+/// The orientation in the EXIF or XMP block.
 pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
     let applications = || {
         segments(bytes)
@@ -77,5 +76,5 @@ pub fn orientation(bytes: &[u8]) -> Option<Orientation> {
     };
     let exif = applications().find_map(|body| body.strip_prefix(b"Exif\0\0"));
     let xmp = applications().find_map(|body| body.strip_prefix(b"http://ns.adobe.com/xap/1.0/\0"));
-    orientation::of(exif, xmp)
+    orientation::find(exif, xmp)
 }

@@ -1,4 +1,4 @@
-//! GIF: the first frame, on its canvas.
+//! Decodes GIF: the first frame, on its canvas.
 
 use super::broken;
 use crate::{DecodeError, DecodeOptions, Photograph, check_size};
@@ -6,13 +6,12 @@ use gif::{ColorOutput, DecodingError, MemoryLimit};
 use std::borrow::Cow;
 use std::io::ErrorKind;
 
-/// Around a frame that is smaller than the canvas is what Pillow has there: the
-/// transparent colour, or else the palette's first. The canvas grows with a frame
-/// that is larger.
+/// The canvas around a smaller frame is filled as by Pillow: with the transparent colour, or
+/// else the palette's first. A larger frame enlarges the canvas.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, DecodeError> {
     let mut read = gif::DecodeOptions::new();
     read.set_color_output(ColorOutput::Indexed);
-    read.set_memory_limit(MemoryLimit::Unlimited); // check_size has it
+    read.set_memory_limit(MemoryLimit::Unlimited); // check_size limits it
     let bytes = with_palette(bytes);
     let mut decoder = read.read_info(&*bytes).map_err(refused)?;
     let canvas = (usize::from(decoder.width()), usize::from(decoder.height()));
@@ -52,13 +51,13 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, Decod
     })
 }
 
-/// A GIF without a palette for all frames gets a grey one, as in Pillow.
+/// Adds a grey palette to a GIF without a global one, as Pillow does.
 fn with_palette(bytes: &[u8]) -> Cow<'_, [u8]> {
     match bytes.split_at_checked(13) {
         Some((header, rest)) if header[10] & 0x80 == 0 => {
             let grey: Vec<u8> = (0..=255).flat_map(|value| [value; 3]).collect();
             let mut header = header.to_vec();
-            header[10] |= 0x87; // there is one, of 256 colours
+            header[10] |= 0x87; // has a global palette, of 256 colours
             [header.as_slice(), &grey, rest].concat().into()
         }
         _ => bytes.into(),

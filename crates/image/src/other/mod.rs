@@ -1,5 +1,5 @@
-//! PNG, WebP and BMP through the `image` crate, GIF and TIFF through its `gif` and
-//! `tiff`, which tell more of a picture than `image` passes on.
+//! Decodes PNG, WebP and BMP through the `image` crate, and GIF and TIFF through the crates
+//! `gif` and `tiff`, which tell more about a picture than `image` passes on.
 
 mod gif;
 mod name;
@@ -13,8 +13,8 @@ use std::io::{Cursor, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError> {
-    // Formats beyond JPEG are read by many small crates: a slip in one of them
-    // costs this picture, not the run.
+    // Many small crates read the formats other than JPEG: a panic in one of them costs this
+    // picture, not the run.
     catch_unwind(AssertUnwindSafe(|| guarded(bytes, options)))
         .unwrap_or_else(|_| Err(DecodeError::Corrupt("the decoder broke off".into())))
 }
@@ -36,7 +36,7 @@ fn guarded(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeError
     }
 }
 
-/// What the `image` crate makes of it.
+/// Decodes with the `image` crate.
 fn through_image(
     bytes: &[u8],
     format: ImageFormat,
@@ -48,7 +48,7 @@ fn through_image(
     let (width, height) = decoder.dimensions();
     check_size(width.into(), height.into(), options)?;
     let mut limits = image::Limits::default();
-    // RGBA of 16 bits, twice: the picture and what a decoder puts aside.
+    // RGBA of 16 bits, twice: the picture and a decoder's buffers.
     limits.max_alloc = Some(options.max_pixels.saturating_mul(16));
     decoder.set_limits(limits).map_err(refused)?;
     let mut orientation = None;
@@ -57,7 +57,7 @@ fn through_image(
         let exif = exif.as_deref();
         let exif = exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
         let xmp = decoder.xmp_metadata().ok().flatten();
-        orientation = orientation::of(exif, xmp.as_deref());
+        orientation = orientation::find(exif, xmp.as_deref());
     }
     let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
     let photograph = Photograph {
@@ -69,14 +69,14 @@ fn through_image(
     orientation::turned(photograph, orientation)
 }
 
-/// The length that a WebP file states in its first bytes.
+/// The file length that a WebP file states in its first bytes.
 fn riff_length(bytes: &[u8]) -> Option<usize> {
     let (tag, rest) = bytes.split_first_chunk::<4>()?;
     let (length, _) = rest.split_first_chunk::<4>()?;
     (tag == b"RIFF").then_some(u32::from_le_bytes(*length) as usize + 8)
 }
 
-/// (H, W, 4) of any pixel type; see [`crate::decode`] for the rules.
+/// Converts any pixel type to (H, W, 4); [`crate::decode`] has the rules.
 fn rgbx(image: DynamicImage) -> Vec<u8> {
     match image {
         DynamicImage::ImageLuma16(_) | DynamicImage::ImageLumaA16(_) => {
@@ -112,7 +112,8 @@ fn refused(error: ImageError) -> DecodeError {
     }
 }
 
-/// Truncated where a decoder says so, else corrupt.
+/// [`DecodeError::Truncated`] if the decoder's message says so, otherwise
+/// [`DecodeError::Corrupt`].
 fn broken(message: String) -> DecodeError {
     let ends_early = [
         "unexpected end",

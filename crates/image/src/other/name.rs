@@ -1,4 +1,4 @@
-//! What a file is that no decoder here reads, and what to do with it.
+//! Names a file that no decoder here reads, and says what to do with it.
 
 use crate::{CONVERT, DecodeError};
 
@@ -7,7 +7,7 @@ const UNPACK: &str = "no photograph; unpack it";
 const FRAME: &str = "no photograph; take a picture out of it, with ffmpeg for example";
 const RAW: &str = "a camera's raw data";
 
-/// What stands where, what it is, and the way out.
+/// Offset and bytes of a signature, what the file is, and what to do.
 const SIGNATURES: [(usize, &[u8], &str, &str); 63] = [
     (4, b"ftypavif", "AVIF", CONVERT),
     (4, b"ftypavis", "AVIF", CONVERT),
@@ -30,7 +30,7 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 63] = [
     (0, b"8BPS", "Photoshop (PSD)", CONVERT),
     (0, b"gimp xcf", "GIMP (XCF)", CONVERT),
     (0, b"\0\0\x01\0", "a Windows icon", CONVERT),
-    // Of a cursor the count of pictures follows, of Targa no colour map.
+    // Targa has zeros (no colour map) where a cursor has its number of pictures.
     (0, b"\0\0\x02\0\0\0", "Targa (TGA)", CONVERT),
     (0, b"\0\0\x0a\0\0\0", "Targa (TGA)", CONVERT),
     (0, b"\0\0\x02\0", "a Windows cursor", CONVERT),
@@ -90,7 +90,8 @@ const SIGNATURES: [(usize, &[u8], &str, &str); 63] = [
     (0, b"\0\0\0\0\0\0\0\0", "zeros", DOWNLOAD),
 ];
 
-/// What a text begins with or, behind `*`, has in its first KiB; in small letters.
+/// What a text begins with or, after `*`, contains in its first KiB, in lower case; what it
+/// is, and what to do.
 const TEXTS: [(&str, &str, &str); 10] = [
     (
         "version https://git-lfs",
@@ -108,16 +109,16 @@ const TEXTS: [(&str, &str, &str); 10] = [
     ("*", "text", DOWNLOAD),
 ];
 
-/// Names what no decoder here reads.
+/// The error for a file that no decoder here reads.
 pub fn refused(bytes: &[u8]) -> DecodeError {
-    let at = |(offset, signature): (usize, &[u8])| {
+    let matches = |(offset, signature): (usize, &[u8])| {
         bytes
             .get(offset..)
             .is_some_and(|rest| rest.starts_with(signature))
     };
     let found = SIGNATURES
         .iter()
-        .find(|(offset, signature, ..)| at((*offset, signature)));
+        .find(|(offset, signature, ..)| matches((*offset, signature)));
     let named = found.map(|(_, _, name, way_out)| (*name, *way_out));
     DecodeError::Unsupported(match named.or_else(|| text(bytes)) {
         Some((name, way_out)) => format!("{name}: {way_out}"),
@@ -136,7 +137,7 @@ fn text(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let found = TEXTS
         .iter()
         .find(|(sign, ..)| match sign.strip_prefix('*') {
-            // Of text alone: letters of another encoding are few.
+            // Not empty, and without characters of another encoding.
             Some("") => !text.is_empty() && !text.contains('\u{fffd}'),
             Some(part) => text.contains(part),
             None => text.starts_with(sign),

@@ -1,4 +1,4 @@
-//! PNG, also where its end or a checksum is missing.
+//! Decodes PNG, even if its end or a checksum is missing.
 
 use super::through_image;
 use crate::{DecodeError, DecodeOptions, Decoded, Photograph, orientation};
@@ -35,13 +35,13 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Decoded, DecodeEr
 struct Chunk<'a> {
     kind: &'a [u8],
     body: &'a [u8],
-    /// Length, kind, body and checksum.
+    /// The whole chunk: length, kind, body and checksum.
     all: &'a [u8],
-    /// Nothing of it is missing, and its checksum is right.
+    /// Whether it is complete and its checksum is right.
     whole: bool,
 }
 
-/// All chunks; the last may be cut.
+/// All chunks; the last may be truncated.
 fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let mut rest = bytes.get(SIGNATURE.len()..).unwrap_or_default();
     std::iter::from_fn(move || {
@@ -69,9 +69,8 @@ fn crc(parts: &[&[u8]]) -> u32 {
     crc.sum()
 }
 
-/// The same picture with an end and right checksums over its pixels, and what was
-/// wrong with it. `None` where the pixels themselves are damaged: they have a
-/// checksum of their own.
+/// The same picture with an end and correct checksums of its pixels, and what was wrong with
+/// it. `None` if the pixels themselves are damaged, which their own checksum shows.
 fn mended(bytes: &[u8], options: &DecodeOptions) -> Option<(Vec<u8>, String)> {
     let mut mended = SIGNATURE.to_vec();
     let (mut packed, mut whole) = (Vec::new(), true);
@@ -81,7 +80,7 @@ fn mended(bytes: &[u8], options: &DecodeOptions) -> Option<(Vec<u8>, String)> {
                 packed.extend(chunk.body);
                 whole &= chunk.whole;
             }
-            // If one of these is damaged, its checksum still says so.
+            // Copied with its checksum, which still shows damage.
             b"IHDR" | b"PLTE" | b"tRNS" => mended.extend(chunk.all),
             _ => {}
         }
@@ -92,7 +91,7 @@ fn mended(bytes: &[u8], options: &DecodeOptions) -> Option<(Vec<u8>, String)> {
         Some(u64::from(u32::from_be_bytes(*digits)))
     };
     let pixels = side(0)?.saturating_mul(side(4)?).min(options.max_pixels);
-    // 16-bit RGBA takes eight bytes, and each row's filter one.
+    // 16-bit RGBA takes eight bytes per pixel, and each row has a filter byte.
     let limit = pixels.saturating_mul(10).saturating_add(64);
     let mut rows = Vec::new();
     let mut unpacking = ZlibDecoder::new(&*packed);
@@ -104,7 +103,7 @@ fn mended(bytes: &[u8], options: &DecodeOptions) -> Option<(Vec<u8>, String)> {
     if unpacking.total_in() < packed.len() as u64 {
         return None;
     }
-    // What is missing of the rows, the decoder will miss.
+    // The decoder will notice missing rows.
     let mut packed = Vec::new();
     let mut packing = ZlibEncoder::new(&*rows, Compression::none());
     packing.read_to_end(&mut packed).ok()?;
@@ -124,7 +123,7 @@ fn mended(bytes: &[u8], options: &DecodeOptions) -> Option<(Vec<u8>, String)> {
     Some((mended, damage.to_owned()))
 }
 
-/// What the EXIF chunk, before or behind the pixels, or a text chunk says.
+/// The orientation in the EXIF chunk, before or after the pixels, or in a text chunk.
 fn orientation(bytes: &[u8]) -> Option<Orientation> {
     let bodies = |kind: &'static [u8]| {
         chunks(bytes)
@@ -140,15 +139,16 @@ fn orientation(bytes: &[u8]) -> Option<Orientation> {
         .as_deref()
         .map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif));
     let xmp = bodies(b"iTXt").find_map(xmp);
-    orientation::of(exif, xmp.as_deref())
+    orientation::find(exif, xmp.as_deref())
 }
 
-/// ImageMagick's way to keep EXIF in a text chunk.
+/// The content of a text chunk in which ImageMagick stores EXIF.
 fn profile(body: &[u8]) -> Option<&[u8]> {
     body.strip_prefix(b"Raw profile type exif\0")
 }
 
-/// An empty line, the profile's name, its length and the rest in hexadecimal digits.
+/// Decodes such a text: an empty line, the profile's name, its length, and its bytes in
+/// hexadecimal.
 fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .splitn(4, |&byte| byte == b'\n')
@@ -167,8 +167,8 @@ fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
     )
 }
 
-/// The XMP packet of an iTXt chunk: keyword, two bytes on compression, language and
-/// translated keyword, text.
+/// The XMP packet in an iTXt chunk, which holds a keyword, two bytes about compression, the
+/// language, the translated keyword and the text.
 fn xmp(body: &[u8]) -> Option<Vec<u8>> {
     let body = body.strip_prefix(b"XML:com.adobe.xmp\0")?;
     let (&[compressed, _], rest) = body.split_first_chunk::<2>()?;
@@ -179,7 +179,7 @@ fn xmp(body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// At most a MiB.
+/// Decompresses at most one MiB.
 fn inflated(packed: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     let mut unpacking = ZlibDecoder::new(packed).take(1 << 20);

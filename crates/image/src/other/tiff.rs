@@ -1,4 +1,4 @@
-//! TIFF: the first page, of every kind that the `tiff` crate takes apart.
+//! Decodes TIFF: the first page, in every variant that the `tiff` crate supports.
 
 use super::{broken, upper};
 use crate::orientation::{self, Entry};
@@ -21,7 +21,7 @@ const SUB_DIRECTORIES: u16 = 330;
 const EXTRA_SAMPLES: u16 = 338;
 const DNG_VERSION: u16 = 50706;
 
-/// TIFF or BigTIFF.
+/// Whether the bytes are a TIFF or BigTIFF.
 pub fn is_tiff(bytes: &[u8]) -> bool {
     let magic: [&[u8]; 4] = [b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"];
     magic.iter().any(|magic| bytes.starts_with(magic))
@@ -45,7 +45,7 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, Decod
     let (width, height) = decoder.dimensions().map_err(refused)?;
     check_size(width.into(), height.into(), options)?;
     let mut limits = Limits::default();
-    // RGBA of 32 bits.
+    // RGBA of 32 bits per channel.
     let most = options.max_pixels.saturating_mul(16).try_into();
     limits.decoding_buffer_size = most.unwrap_or(usize::MAX);
     limits.intermediate_buffer_size = limits.decoding_buffer_size;
@@ -68,13 +68,13 @@ pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, Decod
         full: (width, height),
         rgbx: rgbx(&samples, colour, &map, quirks)?,
     };
-    // In TIFF it says in which order the rows were written: Pillow turns always.
+    // In TIFF the orientation is the order of rows and columns, so Pillow always turns.
     let xmp = decoder.get_tag_u8_vec(Tag::Unknown(700)).ok();
-    let orientation = orientation::of(Some(&bytes), xmp.as_deref());
+    let orientation = orientation::find(Some(&bytes), xmp.as_deref());
     orientation::turned(photograph, orientation)
 }
 
-/// Cameras' own formats are TIFFs whose first page is a preview.
+/// Whether this is a camera's raw format: a TIFF whose first page is a preview.
 fn is_raw(bytes: &[u8]) -> bool {
     let number = |tag| Entry::find(bytes, tag)?.number(bytes);
     let preview = number(254).is_some_and(|subfile| subfile & 1 == 1);
@@ -83,7 +83,8 @@ fn is_raw(bytes: &[u8]) -> bool {
         || (preview && Entry::find(bytes, SUB_DIRECTORIES).is_some())
 }
 
-/// The `tiff` crate refuses palettes. Called grey, the indices are what it gives.
+/// Declares a palette image to be grey, so that the `tiff` crate, which refuses palettes,
+/// returns the indices. Says whether it was one.
 fn indices_as_grey(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
     let photometric = Entry::find(bytes, PHOTOMETRIC);
     let Some(entry) = photometric.filter(|entry| entry.number(bytes) == Some(PALETTE)) else {
@@ -94,7 +95,7 @@ fn indices_as_grey(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
     (grey.into(), true)
 }
 
-/// Samples of 8 bits, planes one after the other.
+/// Samples of 8 bits, one plane after another.
 struct Samples {
     values: Vec<u8>,
     pixels: usize,
@@ -102,7 +103,7 @@ struct Samples {
 }
 
 impl Samples {
-    /// The first channels of each pixel.
+    /// The first `N` channels of each pixel.
     fn channels<const N: usize>(&self) -> Result<impl Iterator<Item = [u8; N]>, DecodeError> {
         let plane = self.values.len() / self.planes;
         let each = plane / self.pixels;
@@ -119,7 +120,7 @@ impl Samples {
     }
 }
 
-/// All samples, with 8 bits each; those of a palette as they are.
+/// All samples, scaled to 8 bits each; palette indices unchanged.
 fn values(
     data: DecodingResult,
     layout: &BufferLayoutPreference,
@@ -172,8 +173,7 @@ fn is_grey(colour: ColorType) -> bool {
     matches!(colour, ColorType::Gray(_))
 }
 
-/// As Pillow, which cuts what is no number from 0 to 255; refused where that would
-/// lose the picture.
+/// Clips values to 0 to 255, as Pillow does; refuses them if that would lose the picture.
 fn clipped(values: impl Iterator<Item = f64> + Clone) -> Result<Vec<u8>, DecodeError> {
     let (least, most) = values
         .clone()
@@ -188,17 +188,17 @@ fn clipped(values: impl Iterator<Item = f64> + Clone) -> Result<Vec<u8>, DecodeE
     Ok(values.map(|value| value as u8).collect())
 }
 
-/// What more there is to a TIFF's pixels.
+/// Further properties of a TIFF's pixels.
 struct Quirks {
-    /// They lie in the file as they are.
+    /// Not compressed.
     unpacked: bool,
-    /// They are JPEG's.
+    /// Compressed as JPEG.
     jpeg: bool,
-    /// Their colours have been multiplied by their alpha.
+    /// Colours are multiplied by alpha.
     premultiplied: bool,
 }
 
-/// (H, W, 4), as Pillow converts it.
+/// Converts to (H, W, 4), like Pillow.
 fn rgbx(
     samples: &Samples,
     colour: ColorType,
@@ -239,8 +239,8 @@ fn rgbx(
             pixels
         }
         ColorType::YCbCr(_) => {
-            // Pillow has six fractional bits and rounds down; what it leaves to libtiff
-            // is rounded.
+            // Pillow computes with six fractional bits and rounds down; libtiff, which it
+            // uses for compressed data, rounds to the nearest.
             let (bits, half) = if quirks.unpacked {
                 (6, 0)
             } else {
@@ -253,7 +253,7 @@ fn rgbx(
     })
 }
 
-/// Without the multiplication by alpha.
+/// Undoes the multiplication by alpha.
 fn divided([red, green, blue, alpha]: [u8; 4]) -> [u8; 4] {
     let whole = |colour: u8| match (u32::from(colour) * 255).checked_div(alpha.into()) {
         Some(whole) => whole.min(255) as u8,

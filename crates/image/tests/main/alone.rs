@@ -1,4 +1,4 @@
-//! What comes of a file depends on nothing that was decoded before it.
+//! The result for a file does not depend on what was decoded before it.
 
 use crate::{code, odd, read};
 use attend_image::{DecodeOptions, load};
@@ -17,7 +17,7 @@ fn verdict(bytes: &[u8], fast: bool) -> Verdict {
     load(bytes, &options, 20, 20).map_err(|error| format!("{}: {error}", error.code()))
 }
 
-/// Good files, and files that left a decoder broken or their tables in it.
+/// Valid files, and files after which a reused decoder is broken or keeps their tables.
 static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let good = [
         "rgb420.jpg",
@@ -64,7 +64,7 @@ static FILES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     files
 });
 
-/// Each by a thread of its own.
+/// Decodes each on a thread of its own.
 static ALONE: LazyLock<Vec<[Verdict; 2]>> = LazyLock::new(|| {
     let alone = |file: &Vec<u8>| {
         [false, true].map(|fast| {

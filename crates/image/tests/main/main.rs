@@ -1,5 +1,5 @@
-//! Against Pillow: fixtures/generate.py wrote the files and what Pillow makes of
-//! them.
+//! Compares with Pillow: fixtures/generate.py wrote the files and the pixels that Pillow
+//! decodes from them.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
 
@@ -41,8 +41,8 @@ fn difference(name: &str, expected: &str, options: &DecodeOptions) -> u8 {
 
 #[test]
 fn pixels_are_pillows() {
-    // Each pass of the resize rounds once, on both sides: 1, for the decoders
-    // agree (that of lossy WebP is not Pillow's, but as close here).
+    // At most 1: each pass of the resize rounds once, on both sides, and the decoders agree
+    // (that of lossy WebP is not Pillow's, but just as close here).
     let names = [
         "rgb420.jpg",
         "rgb422.jpg",
@@ -85,10 +85,10 @@ fn pixels_are_pillows() {
     }
 }
 
-/// Decoded fast, a picture that is twice as large as what is wanted comes as half
-/// of it, as Pillow's `draft` has it (but for colours that even then have to be
-/// upsampled, 4:2:2); one that isn't comes whole, and with the same
-/// pixels where no colours have to be upsampled.
+/// With `fast`, a picture at least twice as large as required is decoded to half its size,
+/// like Pillow's `draft` (except for colours that must be upsampled even then, 4:2:2). A
+/// smaller one is decoded at full size, with the same pixels unless colours have to be
+/// upsampled.
 #[test]
 fn fast_is_libjpegs_scaling() {
     let fast = DecodeOptions {
@@ -194,7 +194,7 @@ fn too_many_pixels_are_refused_before_decoding() {
     }
 }
 
-/// No cut and no flipped byte may bring the program down, and a cut JPEG is never
+/// No truncation and no flipped byte makes the decoder panic, and a truncated JPEG is never
 /// taken for a whole one.
 #[test]
 fn damaged_files_never_panic() {

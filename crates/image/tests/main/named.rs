@@ -1,4 +1,4 @@
-//! What can't be read is named as what it is, with the way out.
+//! The error for an unreadable file says what the file is and what to do.
 
 use attend_image::{DecodeError, DecodeOptions, decode};
 

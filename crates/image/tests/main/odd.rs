@@ -1,10 +1,10 @@
-//! JPEGs and PNGs that break the format's rules and have every pixel, and such as
-//! only seem to.
+//! JPEGs and PNGs that break the format's rules but have every pixel, and some that only seem
+//! to have every pixel.
 
 use crate::{code, decode_fixture, read};
 use attend_image::{DecodeOptions, Photograph, decode, load};
 
-/// Where a JPEG's first marker of this kind begins.
+/// Position of a JPEG's first marker of this kind.
 pub fn marker(jpeg: &[u8], kind: u8) -> usize {
     let mut at = 2;
     while jpeg[at + 1] != kind {
@@ -27,7 +27,7 @@ pub fn without(jpeg: &[u8], kind: u8) -> Vec<u8> {
     kept
 }
 
-fn with(jpeg: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+fn insert(jpeg: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
     [&jpeg[..at], bytes, &jpeg[at..]].concat()
 }
 
@@ -44,7 +44,7 @@ const JPEGS: [&str; 5] = [
     "cmyk.jpg",
 ];
 
-/// The JPEG with one oddity each in its header that changes no pixel.
+/// Copies of the JPEG, each with one oddity in its header that changes no pixel.
 fn odd_headers(jpeg: &[u8]) -> Vec<Vec<u8>> {
     let mut odd = Vec::new();
     for kind in [0xdb, 0xda] {
@@ -56,7 +56,7 @@ fn odd_headers(jpeg: &[u8]) -> Vec<Vec<u8>> {
             &[0; 300],
             &[0xff; 3],
         ] {
-            odd.push(with(jpeg, at, bytes));
+            odd.push(insert(jpeg, at, bytes));
         }
     }
     let jfif = [
@@ -65,13 +65,13 @@ fn odd_headers(jpeg: &[u8]) -> Vec<Vec<u8>> {
     ];
     for body in jfif {
         let rest = without(jpeg, 0xe0);
-        odd.push(with(&rest, 2, &segment(0xe0, body.as_bytes())));
+        odd.push(insert(&rest, 2, &segment(0xe0, body.as_bytes())));
     }
     for body in [&b"ICC_PROFILE\0\x02\x02xxxx"[..], b"ICC_PROFILE\0\0\0xxxx"] {
-        odd.push(with(jpeg, 2, &segment(0xe2, body)));
+        odd.push(insert(jpeg, 2, &segment(0xe2, body)));
     }
-    odd.push(with(jpeg, 2, &segment(0xfe, b"a comment")));
-    odd.push(with(jpeg, 2, &segment(0xe5, b"")));
+    odd.push(insert(jpeg, 2, &segment(0xfe, b"a comment")));
+    odd.push(insert(jpeg, 2, &segment(0xe5, b"")));
     odd
 }
 
@@ -126,7 +126,7 @@ fn no_oddity_hides_that_half_is_missing() {
     }
 }
 
-/// The photograph, and what is damaged.
+/// The photograph and its damage.
 fn damaged(bytes: &[u8]) -> (Photograph, String) {
     let photograph = decode(bytes, &DecodeOptions::default()).unwrap();
     let damage = load(bytes, &DecodeOptions::default(), 8, 8).unwrap().damage;
@@ -158,7 +158,7 @@ fn a_wrong_restart_marker_is_passed_over_where_libjpeg_finds_its_way() {
                 (whole.clone(), "wrong restart markers".into())
             );
         } else {
-            // It takes the next or the last for lost or repeated.
+            // libjpeg then assumes that a marker was lost or repeated.
             assert_eq!(code(&wrong), "corrupt", "{off}");
         }
     }
@@ -193,7 +193,7 @@ fn a_png_without_its_end_or_checksum() {
         let whole = decode_fixture(name, &DecodeOptions::default());
         let cut = |bytes: usize| png[..png.len() - bytes].to_vec();
         let mut sum = png.clone();
-        sum[png.len() - 14] ^= 1; // behind the pixels
+        sum[png.len() - 14] ^= 1; // after the pixels
         for (bytes, damage) in [
             (cut(12), "no end chunk"),
             (cut(8), "no end chunk"),
@@ -231,7 +231,7 @@ fn orientation_wherever_it_stands() {
     let xmp = |value: &str| format!("<rdf tiff:Orientation{value}/>").into_bytes();
     let jpeg = |blocks: &[&[u8]]| {
         let blocks: Vec<u8> = blocks.iter().flat_map(|body| segment(0xe1, body)).collect();
-        with(&read("rgb420.jpg"), 2, &blocks)
+        insert(&read("rgb420.jpg"), 2, &blocks)
     };
     let in_exif = |block: &[u8]| [b"Exif\0\0", block].concat();
     let in_xmp = |value| [&b"http://ns.adobe.com/xap/1.0/\0"[..], &xmp(value)].concat();
@@ -252,16 +252,16 @@ fn orientation_wherever_it_stands() {
     };
     let end = png.len() - 12;
     for at in [33, end] {
-        assert_eq!(size(&with(&png, at, &chunk(b"eXIf", &long))), (61, 75));
+        assert_eq!(size(&insert(&png, at, &chunk(b"eXIf", &long))), (61, 75));
         let text = [&b"XML:com.adobe.xmp\0\0\0\0\0"[..], &xmp("=\"6\"")].concat();
-        assert_eq!(size(&with(&png, at, &chunk(b"iTXt", &text))), (61, 75));
+        assert_eq!(size(&insert(&png, at, &chunk(b"iTXt", &text))), (61, 75));
         let digits: String = in_exif(&short)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         let text = format!("Raw profile type exif\0\nexif\n      32\n{digits}\n");
         assert_eq!(
-            size(&with(&png, at, &chunk(b"tEXt", text.as_bytes()))),
+            size(&insert(&png, at, &chunk(b"tEXt", text.as_bytes()))),
             (61, 75)
         );
     }

@@ -1,26 +1,30 @@
-//! Photographs inside zip, tar and HDF5 files, read in place.
+//! Photographs inside zip and tar files, read in place.
 //!
 //! An archive's index is read once; a member is then read at its own offset, by
 //! any number of threads at once. Nothing that an archive says of itself is
 //! trusted: sizes are limits and no reason to take memory, names are looked up and
 //! never turned into paths, links lead to other members and nowhere else.
+//!
+//! - `zip`, `tar`: the two formats; `cursor`: reading a file that others read, too.
+//! - `names`: the members by name, and where links lead.
+//! - `packed`: archives that have to be unpacked first.
 
+mod cursor;
 mod names;
 mod packed;
 mod tar;
 mod zip;
 
-pub use names::folded;
 pub use packed::{hint, hint_beside};
 
-use crate::hdf5::Images;
-use crate::photograph::{Refusal, refuse};
-use crate::source::State;
+use crate::reference::{Refusal, State, refuse};
+use crate::sniff;
+use attend_artifact::ledger::Reason;
 use attend_artifact::{Error, Result};
+use cursor::Cursor;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// No more bytes than texts in archives have.
@@ -28,19 +32,18 @@ const TEXT: u64 = 1 << 30;
 
 /// An archive whose members can be read.
 pub struct Archive {
+    path: PathBuf,
     index: Index,
 }
 
 enum Index {
     Zip(zip::Zip),
     Tar(tar::Tar),
-    /// Images by their rows.
-    Hdf5(Images),
 }
 
 /// Whether a file of this name is taken for an archive.
 pub fn is_archive(path: &Path) -> bool {
-    matches!(&*extension(path), "zip" | "tar" | "hdf5")
+    matches!(&*extension(path), "zip" | "tar")
 }
 
 fn extension(path: &Path) -> String {
@@ -49,8 +52,8 @@ fn extension(path: &Path) -> String {
 }
 
 impl Archive {
-    /// Reads the index of the archive at `path`: an `.hdf5`, or else a zip or a tar by
-    /// its name and content.
+    /// Reads the index of the archive at `path`: a zip or a tar by its content, or else by
+    /// its name.
     ///
     /// # Errors
     /// [`Error::Input`] where it is damaged, or something else; [`Error::Interrupted`].
@@ -62,13 +65,10 @@ impl Archive {
             wrong(&format!("{e}; {way_out}"))
         };
         let file = Arc::new(File::open(path).map_err(|e| damaged(&e))?);
-        let extension = extension(path);
-        if extension == "hdf5" {
-            let index = Index::Hdf5(Images::open(path)?);
-            return Ok(Archive { index });
-        }
         let mut begin = Vec::new();
-        let read = At::start(&file).take(packed::BEGIN).read_to_end(&mut begin);
+        let read = Cursor::start(&file)
+            .take(sniff::BEGIN)
+            .read_to_end(&mut begin);
         read.map_err(|e| damaged(&e))?;
         let (is_tar, is_zip) = (
             begin.get(257..262) == Some(b"ustar"),
@@ -76,19 +76,25 @@ impl Archive {
         );
         if !is_tar
             && !is_zip
-            && let Some(what) = packed::by_content(&begin)
+            && let Some(what) = sniff::kind(&begin)
         {
             return Err(wrong(&what));
         }
-        let index = match is_zip || (extension == "zip" && !is_tar) {
+        let index = match is_zip || (extension(path) == "zip" && !is_tar) {
             true => Index::Zip(zip::Zip::open(&file).map_err(|e| damaged(&zip::why(&e)))?),
             false => Index::Tar(tar::Tar::open(&file, path, &damaged)?),
         };
-        Ok(Archive { index })
+        let path = path.to_owned();
+        Ok(Archive { path, index })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The content of the first of `names` that there is, if it has no more than
-    /// `limit` bytes. Names are such as [`crate::source::plain`] gives.
+    /// `limit` bytes. Names are such as [`crate::name::plain`] gives.
     ///
     /// # Errors
     /// The reason why there is none.
@@ -98,16 +104,14 @@ impl Archive {
                 .map(|number| number.and_then(|number| zip.content(*number, limit))),
             Index::Tar(tar) => (tar.names.find(names))
                 .map(|member| member.and_then(|member| tar.content(member, limit))),
-            Index::Hdf5(images) => names.last().map(|row| images.read_named(row)),
         };
-        found.unwrap_or_else(|| Err(refuse("missing", self.missing(names))))
+        found.unwrap_or_else(|| Err(refuse(Reason::Missing, self.missing(names))))
     }
 
     fn missing(&self, names: &[String]) -> String {
         let similar = match &self.index {
             Index::Zip(zip) => zip.names.similar(names),
             Index::Tar(tar) => tar.names.similar(names),
-            Index::Hdf5(_) => None,
         };
         match similar {
             Some(name) => format!("not in the archive, which has {name}"),
@@ -128,7 +132,6 @@ impl Archive {
                 Ok(member) => tar.state(member),
                 Err(_) => NOWHERE,
             }),
-            Index::Hdf5(images) => Some(images.state()),
         }
     }
 
@@ -137,7 +140,6 @@ impl Archive {
         match &self.index {
             Index::Zip(zip) => zip.names.holds(folder),
             Index::Tar(tar) => tar.names.holds(folder),
-            Index::Hdf5(_) => folder.is_empty(),
         }
     }
 
@@ -146,7 +148,6 @@ impl Archive {
         match &self.index {
             Index::Zip(zip) => zip.names.inner(),
             Index::Tar(tar) => tar.names.inner(),
-            Index::Hdf5(_) => String::new(),
         }
     }
 
@@ -155,7 +156,6 @@ impl Archive {
         let names = match &self.index {
             Index::Zip(zip) => zip.names.top(),
             Index::Tar(tar) => tar.names.top(),
-            Index::Hdf5(_) => Vec::new(),
         };
         names.join(", ")
     }
@@ -176,56 +176,10 @@ pub fn member(path: &Path) -> Option<Result<Vec<u8>>> {
             Error::input(format!(
                 "{}: {}: {}",
                 path.display(),
-                refusal.reason,
+                refusal.reason.code(),
                 refusal.detail
             ))
         };
         archive.read(&names, TEXT).map_err(refused)
     }))
-}
-
-/// A place of its own in a file that others read, too.
-struct At {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl At {
-    fn start(file: &Arc<File>) -> At {
-        At {
-            file: file.clone(),
-            at: 0,
-        }
-    }
-}
-
-impl Read for At {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(bytes, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for At {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
-        };
-        self.at = place.ok_or(ErrorKind::InvalidInput)?;
-        Ok(self.at)
-    }
-}
-
-fn io_refusal(error: io::Error) -> Refusal {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => refuse("truncated", "cut in its archive"),
-        ErrorKind::Unsupported => refuse("unsupported", error),
-        ErrorKind::InvalidData | ErrorKind::InvalidInput => {
-            refuse("corrupt", format!("in its archive: {error}"))
-        }
-        _ => refuse("unreadable", error),
-    }
 }

@@ -1,9 +1,10 @@
 //! The names in an archive, and what each leads to.
 
-use crate::photograph::{Refusal, refuse};
+use crate::name::folded;
+use crate::reference::{Refusal, refuse};
+use attend_artifact::ledger::Reason;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
-use unicode_normalization::UnicodeNormalization;
 
 /// As many links as Linux follows for one name.
 const HOPS: usize = 40;
@@ -16,7 +17,7 @@ enum Named<T> {
     Folder,
 }
 
-/// The members of an archive by name, such as [`crate::source::plain`] gives.
+/// The members of an archive by name, such as [`crate::name::plain`] gives.
 pub(super) struct Names<T> {
     all: BTreeMap<String, Named<T>>,
     similar: OnceLock<HashMap<String, String>>,
@@ -74,18 +75,23 @@ impl<T: Clone> Names<T> {
         for _ in 0..HOPS {
             name = match self.all.get(name) {
                 Some(Named::Member(member)) => return Ok(member),
-                Some(Named::Folder) => return Err(refuse("unreadable", "not a regular file")),
+                Some(Named::Folder) => {
+                    return Err(refuse(Reason::Unreadable, "not a regular file"));
+                }
                 Some(Named::Link(Some(target))) => target,
                 Some(Named::Link(None)) => {
-                    return Err(refuse("outside-root", "a link leads out of its archive"));
+                    return Err(refuse(
+                        Reason::OutsideRoot,
+                        "a link leads out of its archive",
+                    ));
                 }
                 None => {
                     let detail = format!("a link to {name}, which is not in its archive");
-                    return Err(refuse("unreadable", detail));
+                    return Err(refuse(Reason::Unreadable, detail));
                 }
             }
         }
-        Err(refuse("unreadable", "too many links"))
+        Err(refuse(Reason::Unreadable, "too many links"))
     }
 
     /// Whether there is anything below `folder`.
@@ -137,11 +143,6 @@ impl<T: Clone> Names<T> {
     }
 }
 
-/// A name as people take it: without differences of case, and of the ways to write é.
-pub fn folded(name: &str) -> String {
-    name.nfc().collect::<String>().to_lowercase()
-}
-
 /// What macOS and Windows put beside the files: `__MACOSX/photos/._a.jpg` is no
 /// photograph.
 fn is_litter(name: &str) -> bool {
@@ -176,11 +177,11 @@ fn beside(name: &str, target: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn found(names: &Names<u8>, name: &str) -> Result<u8, String> {
+    fn found(names: &Names<u8>, name: &str) -> Result<u8, Reason> {
         match names.find(&[name.to_owned()]) {
             Some(Ok(member)) => Ok(*member),
             Some(Err(refusal)) => Err(refusal.reason),
-            None => Err("missing".into()),
+            None => Err(Reason::Missing),
         }
     }
 
@@ -206,12 +207,12 @@ mod tests {
             assert_eq!(found(&names, name), Ok(7), "{name}");
         }
         for name in ["p/out", "p/root"] {
-            assert_eq!(found(&names, name), Err("outside-root".into()), "{name}");
+            assert_eq!(found(&names, name), Err(Reason::OutsideRoot), "{name}");
         }
         for name in ["p/gone", "p/loop", "p/folder"] {
-            assert_eq!(found(&names, name), Err("unreadable".into()), "{name}");
+            assert_eq!(found(&names, name), Err(Reason::Unreadable), "{name}");
         }
-        assert_eq!(found(&names, "f"), Err("missing".into()));
+        assert_eq!(found(&names, "f"), Err(Reason::Missing));
     }
 
     #[test]

@@ -3,9 +3,6 @@
 
 use std::path::Path;
 
-/// So many bytes of a file say what it is.
-pub(super) const BEGIN: u64 = 512;
-
 /// Ends of names, what such a file is, and what unpacks it; `{}` is its name, `{-}`
 /// its name without the last ending.
 const KINDS: &[(&[&str], &str, &str)] = &[
@@ -81,33 +78,6 @@ fn quoted(name: &str) -> String {
         true => name.to_owned(),
         false => format!("'{}'", name.replace('\'', r"'\''")),
     }
-}
-
-/// What a file that is called an archive is instead, by its first bytes.
-pub(super) fn by_content(begin: &[u8]) -> Option<String> {
-    let packed = [
-        (&b"\x1f\x8b"[..], "gzip", "gunzip"),
-        (b"BZh", "bzip2", "bunzip2"),
-        (b"\xfd7zXZ\0", "xz", "unxz"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
-        (b"Rar!\x1a\x07", "RAR", "unrar x"),
-        (b"7z\xbc\xaf\x27\x1c", "7z", "7z x"),
-    ];
-    if let Some((_, what, command)) = packed.iter().find(|(magic, ..)| begin.starts_with(magic)) {
-        return Some(format!(
-            "packed by {what}, whatever its name says; unpack it (`{command}`), it is not read in place"
-        ));
-    }
-    let text = begin.trim_ascii_start().to_ascii_lowercase();
-    if text.starts_with(b"version https://git-lfs") {
-        return Some(
-            "a Git LFS pointer, not the archive itself; fetch that (`git lfs pull`)".into(),
-        );
-    }
-    let page = [&b"<!doctype html"[..], b"<html", b"<?xml"]
-        .iter()
-        .any(|tag| text.starts_with(tag));
-    page.then(|| "a web page, not an archive; download it again".into())
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Tar archives.
 
+use super::cursor::{Cursor, io_refusal};
 use super::names::Names;
-use super::{At, io_refusal};
-use crate::photograph::{Refusal, refuse};
-use crate::source::{State, check, plain};
+use crate::name::plain;
+use crate::reference::{Refusal, State, check, refuse};
+use attend_artifact::ledger::Reason;
 use attend_artifact::{Result, check_interrupt};
 use std::cell::Cell;
 use std::fs::File;
@@ -44,7 +45,7 @@ impl Tar {
     ) -> Result<Tar> {
         let headers = Headers::default();
         let mut archive = tar::Archive::new(Reader {
-            at: At::start(file),
+            at: Cursor::start(file),
             headers: &headers,
         });
         // Archives that were put one behind the other (`cat`).
@@ -81,9 +82,9 @@ impl Tar {
     pub(super) fn content(&self, member: &Member, limit: u64) -> Result<Vec<u8>, Refusal> {
         if let Some(strange) = member.strange {
             let reason = if strange == SPARSE {
-                "unsupported"
+                Reason::Unsupported
             } else {
-                "unreadable"
+                Reason::Unreadable
             };
             return Err(refuse(reason, strange));
         }
@@ -180,7 +181,7 @@ impl Headers {
 
 /// The headers of a tar, without what lies between them.
 struct Reader<'a> {
-    at: At,
+    at: Cursor,
     headers: &'a Headers,
 }
 

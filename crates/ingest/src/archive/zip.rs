@@ -1,9 +1,10 @@
 //! Zip archives.
 
+use super::cursor::{Cursor, io_refusal};
 use super::names::Names;
-use super::{At, io_refusal};
-use crate::photograph::{Refusal, refuse};
-use crate::source::{State, check, plain};
+use crate::name::plain;
+use crate::reference::{Refusal, State, check, refuse};
+use attend_artifact::ledger::Reason;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -36,7 +37,7 @@ impl Zip {
         let config = zip::read::Config {
             archive_offset: ArchiveOffset::Known(end.before),
         };
-        let reader = BufReader::new(At::start(file));
+        let reader = BufReader::new(Cursor::start(file));
         let mut zip = Zip {
             file: file.clone(),
             entries: zip::ZipArchive::with_config(config, reader)?.metadata(),
@@ -87,7 +88,7 @@ impl Zip {
         check(true, size, limit)?;
         readable(&entry)?;
         let mut bytes = Vec::with_capacity(size.min(1 << 20) as usize);
-        let mut at = BufReader::new(At::start(&self.file));
+        let mut at = BufReader::new(Cursor::start(&self.file));
         // An error where the content is longer than its size says.
         entry
             .with_reader(&mut at, ZipReadOptions::new())
@@ -96,7 +97,7 @@ impl Zip {
             .map_err(io_refusal)?;
         match bytes.len() as u64 == size {
             true => Ok(bytes),
-            false => Err(refuse("corrupt", "not as long as its archive says")),
+            false => Err(refuse(Reason::Corrupt, "not as long as its archive says")),
         }
     }
 
@@ -110,13 +111,13 @@ impl Zip {
 fn readable(entry: &ZipFileEntry<'_>) -> Result<(), Refusal> {
     if entry.encrypted() {
         let detail = "encrypted in its archive; unpack that with its password (`7z x`)";
-        return Err(refuse("unsupported", detail));
+        return Err(refuse(Reason::Unsupported, detail));
     }
     match entry.compression() {
         CompressionMethod::Stored | CompressionMethod::Deflated => Ok(()),
         other => {
             let detail = format!("packed by {other} in its archive; unpack that (`7z x`)");
-            Err(refuse("unsupported", detail))
+            Err(refuse(Reason::Unsupported, detail))
         }
     }
 }
@@ -206,8 +207,8 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
 fn refusal(error: ZipError) -> Refusal {
     match error {
         ZipError::Io(e) => io_refusal(e),
-        ZipError::UnsupportedArchive(why) => refuse("unsupported", why),
-        _ => refuse("corrupt", format!("in its archive: {error}")),
+        ZipError::UnsupportedArchive(why) => refuse(Reason::Unsupported, why),
+        _ => refuse(Reason::Corrupt, format!("in its archive: {error}")),
     }
 }
 

@@ -254,6 +254,7 @@ fn a_box_that_is_none_is_left_out_alone() {
 #[test]
 fn parameters() {
     refused(&[], &["dataset.format=coko"], 2, &["coko", "karpathy"]);
+    refused(&[], &["dataset.format=hdf5"], 2, &["attend-hdf5"]);
     refused(&[], &["dataset.image_size=0"], 2, &["dataset.image_size"]);
     refused(&[], &["dataset.shard_size=0"], 2, &["dataset.shard_size"]);
     refused(

@@ -6,7 +6,6 @@ mod again;
 mod archives;
 mod data;
 mod errors;
-mod hdf5;
 mod hostile;
 mod layouts;
 mod ledger;

@@ -1,17 +1,17 @@
-//! What a file calls an image.
+//! The ids of images in files.
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
-/// An image's id: a number, also where a file has it as text (`"42"`), or any
-/// other text, such as the name of a file.
+/// An image's id: a number, even if the file has it as text (`"42"`), or any other
+/// text, such as a file name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Id<'a> {
     /// A number.
     Number(i64),
-    /// Text that is no number as it would be printed: `000042` is such a text.
+    /// Any text that is not a number as printed: `000042` is such a text.
     Name(Cow<'a, str>),
 }
 
@@ -24,7 +24,7 @@ impl<'a> Id<'a> {
         }
     }
 
-    /// The same, for as long as one likes.
+    /// The same id, owning its text.
     pub fn into_owned(self) -> Id<'static> {
         match self {
             Id::Number(number) => Id::Number(number),
@@ -32,7 +32,7 @@ impl<'a> Id<'a> {
         }
     }
 
-    /// The id as text, as it is.
+    /// The id as text, unchanged.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Id::Number(number) => number.to_string().into(),
@@ -40,8 +40,8 @@ impl<'a> Id<'a> {
         }
     }
 
-    /// The same, but that only a part of a name counts.
-    pub(super) fn by(&self, part: fn(&str) -> &str) -> Id<'_> {
+    /// The id with its name reduced to a part: a name that becomes a number is one.
+    pub(super) fn reduced(&self, part: fn(&str) -> &str) -> Id<'_> {
         match self {
             Id::Number(number) => Id::Number(*number),
             Id::Name(name) => Id::of_text(part(name)),
@@ -49,7 +49,7 @@ impl<'a> Id<'a> {
     }
 }
 
-/// The name itself.
+/// The name, unchanged.
 pub(super) fn whole(name: &str) -> &str {
     name
 }
@@ -69,7 +69,7 @@ pub(super) fn stem(path: &str) -> &str {
 }
 
 /// The number in a name such as `000042.jpg` or COCO's
-/// `COCO_val2014_000000000042.jpg`; of other names all.
+/// `COCO_val2014_000000000042.jpg`; other names unchanged.
 pub(super) fn number(path: &str) -> &str {
     let stem = stem(path);
     let coco = stem
@@ -92,8 +92,8 @@ fn is_image(extension: &str) -> bool {
         .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
-/// The name of a photograph's file, without Flickr8k's number of the caption
-/// (`42.jpg#0`); `None` if `text` is no such name.
+/// The file name of a photograph, without Flickr8k's caption number (`42.jpg#0`);
+/// `None` if `text` is not such a name.
 pub(super) fn photograph(text: &str) -> Option<&str> {
     let name = match text.rsplit_once('#') {
         Some((name, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for IdVisitor {
         Ok(Id::of_text(number.to_string()))
     }
 
-    /// `42.0`, as tables with gaps are written by pandas.
+    /// `42.0`: pandas writes ids so if their column has gaps.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Id<'de>, E> {
         match number.fract() == 0.0 && number.abs() < 2f64.powi(53) {
             true => Ok(Id::Number(number as i64)),

@@ -1,6 +1,7 @@
 //! JSON and JSON Lines.
 
-use super::{CAPTIONS, IDS, Id, LAST_ID, NAMES, Places, Row, Rows, SPLIT, rank};
+use super::id::Id;
+use super::row::{CAPTIONS, IDS, LAST_ID, NAMES, Places, Row, Rows, SPLIT, rank};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -8,10 +9,10 @@ use std::collections::HashMap;
 use std::fmt;
 
 const EXPECTED: &str = r#"COCO's captions_*.json or results, [{"image_id": 42, "caption": "a dog"}, …], Karpathy's dataset_*.json, or an object such as {"42": "a dog"}"#;
-/// Lists of rows in an object.
+/// Keys of an object under which lists of rows are found.
 const LISTS: [&str; 4] = ["annotations", "results", "predictions", "data"];
 
-/// The rows of a JSON document, or of documents one behind the other.
+/// The rows of a JSON document, or of several documents one after another.
 pub(super) fn rows(text: &str) -> Result<Rows<'_>, String> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Document>();
     let (mut rows, mut line, mut end) = (Vec::new(), 1, 0);
@@ -25,7 +26,7 @@ pub(super) fn rows(text: &str) -> Result<Rows<'_>, String> {
             Resolved::Row(row) => rows.push(Row { place: line, ..row }),
             Resolved::Rows(_) => {
                 return Err(format!(
-                    "line {line}: of several JSON documents in one file each is an object such as {{\"image_id\": 42, \"caption\": \"a dog\"}}"
+                    "line {line}: if a file holds several JSON documents, each must be an object such as {{\"image_id\": 42, \"caption\": \"a dog\"}}"
                 ));
             }
         }
@@ -44,12 +45,12 @@ fn malformed(text: &str, e: &serde_json::Error) -> String {
     let message = message
         .rsplit_once(" at line ")
         .map_or(&*message, |(m, _)| m);
-    let at = (text.lines().nth(e.line().saturating_sub(1)))
+    let rest = (text.lines().nth(e.line().saturating_sub(1)))
         .and_then(|line| line.get(e.column().saturating_sub(1)..));
     let hint = match e.is_eof() {
-        true => ": the file ends too early, copy or download it again",
-        false if at.is_some_and(|at| at.starts_with('\'')) => {
-            ": Python's own notation; write the file with json.dump"
+        true => ": the file ends too early; copy or download it again",
+        false if rest.is_some_and(|rest| rest.starts_with('\'')) => {
+            ": this is Python's notation, not JSON; write the file with json.dump"
         }
         false => "",
     };
@@ -57,7 +58,7 @@ fn malformed(text: &str, e: &serde_json::Error) -> String {
     format!("line {line}, column {column}: {message}{hint}; expected: {EXPECTED}")
 }
 
-/// A list, or an object that may be one of several things.
+/// A list, or an object whose keys decide what it is.
 enum Document<'a> {
     List(Vec<Row<'a>>),
     Object(Box<Object<'a>>),
@@ -65,14 +66,14 @@ enum Document<'a> {
 
 #[derive(Default)]
 struct Object<'a> {
-    /// What makes it a row.
+    /// The row, if the object is one.
     row: Row<'a>,
-    /// The first of [`LISTS`].
+    /// The list under the first key of [`LISTS`].
     list: Option<(&'static str, Vec<Row<'a>>)>,
     images: Option<Vec<Row<'a>>>,
-    /// Captions under other keys,
+    /// Captions under other keys: the keys are ids of images.
     keyed: Vec<Row<'a>>,
-    /// and those other keys that hold none.
+    /// The other keys that hold no captions.
     others: Vec<String>,
 }
 
@@ -141,7 +142,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// COCO's annotations have ids; the images' names stand in a list of their own.
+/// Adds names to COCO's annotations, which have ids only: the names are in a list of images.
 fn name_images<'a>(annotations: &mut [Row<'a>], images: Vec<Row<'a>>) {
     let mut names: HashMap<Id, Id> = HashMap::new();
     for Row { last_id, name, .. } in images {
@@ -184,7 +185,7 @@ impl<'de> Visitor<'de> for DocumentVisitor {
                 object.list = Some((LISTS[rank], map.next_value::<List>()?.0));
             } else if key == "images" {
                 object.images = Some(map.next_value::<List>()?.0);
-            } else if let Some(captions) = map.next_value::<Said>()?.captions() {
+            } else if let Some(captions) = map.next_value::<CaptionValue>()?.captions() {
                 object.keyed.push(Row {
                     id: Some(Id::of_text(key)),
                     captions: Some(captions),
@@ -200,7 +201,7 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     }
 }
 
-/// Rows, numbered by their places.
+/// A list of rows, numbered by position.
 struct List<'a>(Vec<Row<'a>>);
 
 impl<'de> Deserialize<'de> for List<'de> {
@@ -254,17 +255,18 @@ impl<'de> Visitor<'de> for RowVisitor {
     }
 }
 
-/// A row that is being read: of several keys that mean the same the first of our
-/// lists counts, wherever it stands.
+/// A row being read. If several keys mean the same, the one that comes first in our lists
+/// wins, whatever their order in the file.
 #[derive(Default)]
 struct Keys<'a> {
     row: Row<'a>,
-    /// Ranks of what the row has: id, name, captions.
+    /// The rank of the key that gave the row's id, name and captions.
     ranks: [Option<usize>; 3],
 }
 
 impl<'de> Keys<'de> {
-    /// Takes the value of a key that matters; else leaves it, and returns false.
+    /// Reads the value of a key that matters here. Returns false, without reading it, for
+    /// any other key.
     fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         let lists: [&[&str]; 3] = [&IDS, &NAMES, &CAPTIONS];
         let known = (0..3).find_map(|list| Some((list, rank(lists[list], key)?)));
@@ -274,22 +276,22 @@ impl<'de> Keys<'de> {
                 map.next_value::<IgnoredAny>()?;
             }
             Some((list, rank)) => {
-                let there = match list {
+                let present = match list {
                     0 => set(&mut row.id, map.next_value()?),
                     1 => set(&mut row.name, map.next_value()?),
                     _ => {
-                        let said = map.next_value::<Option<Said>>()?;
-                        let strict = |said: Said<'de>| {
-                            said.captions().ok_or_else(|| {
+                        let value = map.next_value::<Option<CaptionValue>>()?;
+                        let strict = |value: CaptionValue<'de>| {
+                            value.captions().ok_or_else(|| {
                                 A::Error::custom(format!(
-                                    "{key:?} holds no caption, nor a list of captions"
+                                    "{key:?} holds neither a caption nor a list of captions"
                                 ))
                             })
                         };
-                        set(&mut row.captions, said.map(strict).transpose()?)
+                        set(&mut row.captions, value.map(strict).transpose()?)
                     }
                 };
-                if there {
+                if present {
                     self.ranks[list] = Some(rank);
                 }
             }
@@ -303,20 +305,20 @@ impl<'de> Keys<'de> {
     }
 }
 
-/// Puts a value where one is given; `null` is none.
+/// Replaces the old value if there is a new one; `null` is none. Returns whether there is.
 fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
-    let there = value.is_some();
+    let present = value.is_some();
     *place = value.or_else(|| place.take());
-    there
+    present
 }
 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// What may stand for captions.
+/// The value of a key for captions.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Said<'a> {
+enum CaptionValue<'a> {
     #[serde(borrow)]
     One(Cow<'a, str>),
     #[serde(borrow)]
@@ -336,13 +338,13 @@ enum Sentence<'a> {
     Object(Row<'a>),
 }
 
-impl<'a> Said<'a> {
+impl<'a> CaptionValue<'a> {
     fn captions(self) -> Option<Vec<Cow<'a, str>>> {
         match self {
-            Said::One(text) => Some(vec![text]),
-            Said::Object(row) => row.captions,
-            Said::Many(sentences) => sentences.into_iter().map(Sentence::text).collect(),
-            Said::Other(_) => None,
+            CaptionValue::One(text) => Some(vec![text]),
+            CaptionValue::Object(row) => row.captions,
+            CaptionValue::Many(sentences) => sentences.into_iter().map(Sentence::text).collect(),
+            CaptionValue::Other(_) => None,
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What a file is, by its content.
+//! Recognises a file by its content.
 
+use super::file::File;
 use super::id::photograph;
+use super::row::{CAPTIONS, IDS, NAMES, rank};
 use super::table::{self, Layout};
-use super::{CAPTIONS, File, IDS, NAMES, rank};
 use crate::Error;
 
-/// What holds captions, and its text.
+/// A form of file that holds captions, with the file's text.
 pub(super) enum Kind<'a> {
     Json(&'a str),
     Table(Layout, &'a str),
@@ -19,8 +20,8 @@ const PANDAS: &str = "write it as CSV, in Python: pandas.read_parquet(…).to_cs
 const DUMP: &str = "write the captions as JSON, in Python: json.dump([{\"image_id\": …, \"caption\": …}, …], file)";
 const UTF8: &str = "make it UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW";
 
-/// How files begin that hold no captions that are read here: what they are, and the
-/// way out.
+/// Files that hold no captions, or captions that are not read here: their first bytes,
+/// what they are, and what to do.
 const OTHERS: [(&[u8], &str, &str); 26] = [
     (b"%PDF-", "a PDF", EXPORT),
     (b"%!PS", "a PostScript file", EXPORT),
@@ -65,25 +66,27 @@ const OTHERS: [(&[u8], &str, &str); 26] = [
         "git lfs pull brings it",
     ),
 ];
-const PICKLE: &str = "a Python pickle, which is a program and never run here";
+const PICKLE: &str = "a Python pickle, which is a program and never executed here";
 
+/// Recognises the form of a file.
+///
 /// # Errors
-/// [`Error::Malformed`] naming what the file is instead, and the way out.
-pub(super) fn of(file: &File) -> Result<Kind<'_>, Error> {
-    of_bytes(&file.bytes).map_err(|what| file.malformed(what))
+/// [`Error::Malformed`] saying what the file is instead and what to do.
+pub(super) fn recognise(file: &File) -> Result<Kind<'_>, Error> {
+    recognise_bytes(&file.bytes).map_err(|what| file.malformed(what))
 }
 
-fn of_bytes(bytes: &[u8]) -> Result<Kind<'_>, String> {
+fn recognise_bytes(bytes: &[u8]) -> Result<Kind<'_>, String> {
     if let Some((what, way_out)) = other(bytes) {
-        return Err(format!("{what}, no captions; {way_out}"));
+        return Err(format!("{what}, not captions; {way_out}"));
     }
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let line = line_at(bytes, e.valid_up_to());
         match bytes.contains(&0) {
-            true => "a binary file, no captions".to_owned(),
+            true => "a binary file, not captions".to_owned(),
             false => format!(
-                "line {line}: not UTF-8; if it is Latin-1 or Windows's: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
+                "line {line}: not UTF-8; if it is Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
             ),
         }
     })?;
@@ -100,18 +103,18 @@ fn of_bytes(bytes: &[u8]) -> Result<Kind<'_>, String> {
     {
         let line = line_at(bytes, at);
         return Err(format!(
-            "line {line}: a control character: a binary file, no captions"
+            "line {line}: a control character, so this is a binary file, not captions"
         ));
     }
     if let Some(markup) = markup(begin) {
-        return Err(format!("{markup}, no captions; {EXPORT}"));
+        return Err(format!("{markup}, not captions; {EXPORT}"));
     }
     if let Some(layout) = table::layout(text)? {
         return Ok(Kind::Table(layout, text));
     }
     match odd(text) {
         Some(odd) => Err(format!(
-            "{odd}, and no plain text with a caption on each line; write it as JSON, or as CSV with the header image_id,caption"
+            "{odd}, so it is not plain text with a caption on each line; write it as JSON, or as CSV with the header image_id,caption"
         )),
         None => Ok(Kind::Text(text)),
     }
@@ -129,7 +132,7 @@ fn other(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         Some((b"PK\x03\x04", ..)) if holds(b"word/") => Some(("a Word document", EXPORT)),
         Some((_, what, way_out)) => Some((what, way_out)),
         None if bytes.get(257..262) == Some(b"ustar") => Some(("a tar archive", UNPACK)),
-        // Latin letters in UTF-16: every second byte is zero.
+        // In UTF-16, every second byte of Latin letters is zero.
         None => {
             let zeros = |first: usize| bytes.iter().skip(first).step_by(2).take(8).all(|b| *b == 0);
             (bytes.len() >= 16 && zeros(0) != zeros(1)).then_some(("UTF-16 text", UTF8))
@@ -137,14 +140,14 @@ fn other(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// An object, or a list of what JSON knows: a caption may begin with `[unk]`.
+/// An object, or a list of JSON values; a caption may begin with `[unk]`.
 fn is_json(text: &str) -> bool {
     let inner = text.strip_prefix('[').map(str::trim_start);
     let value = |c: char| "{[\"']-".contains(c) || c.is_ascii_digit();
     text.starts_with('{') || inner.is_some_and(|inner| inner.is_empty() || inner.starts_with(value))
 }
 
-/// HTML, XML or YAML. A caption may begin with `<start>`.
+/// Recognises HTML, XML and YAML; a caption may begin with `<start>`.
 fn markup(text: &str) -> Option<&'static str> {
     let begins = |prefix: &str| {
         (text.get(..prefix.len())).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
@@ -174,14 +177,14 @@ fn markup(text: &str) -> Option<&'static str> {
     (yaml || key.is_some_and(|(key, _)| known(key))).then_some("YAML")
 }
 
-/// What does not fit to captions one by one.
+/// Why the text can't be plain text with one caption per line, if so.
 fn odd(text: &str) -> Option<&'static str> {
     let lines: Vec<&str> = (text.lines())
         .filter(|line| !line.trim().is_empty())
         .collect();
-    let all = |is: &dyn Fn(&str) -> bool| lines.iter().all(|line| is(line));
+    let all = |test: &dyn Fn(&str) -> bool| lines.iter().all(|line| test(line));
     if has_ids(&lines) {
-        return Some("a table with image ids whose header is not known");
+        return Some("a table with image ids and an unknown header");
     }
     if all(&|line| line.contains('\t')) || all(&|line| line.contains('|')) {
         return Some("a table without a header");
@@ -190,10 +193,10 @@ fn odd(text: &str) -> Option<&'static str> {
         return Some("some lines are JSON and others are not");
     }
     let lone = |line: &&str| line.trim_end_matches('\r').contains('\r');
-    (lines.iter().any(lone)).then_some("its lines end in carriage returns alone")
+    (lines.iter().any(lone)).then_some("its lines end in carriage returns only")
 }
 
-/// Whether all lines, but perhaps a header, have an image's id in the same place.
+/// Whether all lines, except perhaps a header, have an image's id in the same column.
 fn has_ids(lines: &[&str]) -> bool {
     let body = lines.get(1..).filter(|body| !body.is_empty());
     let body = body.unwrap_or(lines);

@@ -1,33 +1,34 @@
-//! Which references a result is compared with.
+//! Finds the references that each result is compared with.
 
-use super::{Captions, Id, Image, Places, id};
+use super::id::{self, Id};
+use super::image::{Captions, Image};
+use super::row::Places;
 use crate::Error;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What is scored, and what is left.
+/// Results with their references, and the images left over.
 pub struct Pairs<'a> {
     /// Image and caption, in the order of the results.
     pub results: Vec<(Id<'a>, Cow<'a, str>)>,
-    /// Of each result, the captions that people wrote.
+    /// The references of each result.
     pub references: Vec<Vec<Cow<'a, str>>>,
-    /// Images with references and without a result, by ascending id.
+    /// Images that have references but no result, by ascending id.
     pub others: Vec<Image<'a>>,
 }
 
-/// How ids are compared: as they are, without folders, without folders and
-/// extension, by the number in them.
+/// Reduces the name in an id to the part that is compared.
 type Rule = fn(&str) -> &str;
 const RULES: [Rule; 4] = [id::whole, id::file_name, id::stem, id::number];
 
-/// Finds each result's references. Ids are compared by the first of these rules
-/// under which every result has an image of its own: as they are, without folders,
-/// without the extension, by the number in a name (`COCO_val2014_000000000042.jpg`).
-/// Names are also looked for among the names that stand beside the references' ids.
-/// Flickr8k's own file has names alone: there a number is the image's place, from 0,
-/// as Karpathy counts.
-/// Of plain text line n belongs to line n, and both have as many.
+/// Finds each result's references. Ids are compared by the first of these rules that finds
+/// an image for every result: unchanged; without folders; without folders and extension;
+/// by the number in a name (`COCO_val2014_000000000042.jpg`). Names are also looked up
+/// among the file names beside the references' ids. Flickr8k's own file has names only:
+/// there a number is the image's position, from 0, as in Karpathy's files. In plain text,
+/// line n of the results belongs to line n of the references, and both must have the same
+/// number of lines.
 ///
 /// # Errors
 /// [`Error::Malformed`] naming the result without references.
@@ -48,10 +49,10 @@ pub fn pair<'a>(results: Captions<'a>, mut references: Captions<'a>) -> Result<P
     let mut found = Vec::new();
     for rule in RULES {
         let by_rule = find(&results, &references, rule);
-        if known(&by_rule) >= known(&found) {
+        if count_found(&by_rule) >= count_found(&found) {
             found = by_rule;
         }
-        if known(&found) == results.images.len() {
+        if count_found(&found) == results.images.len() {
             break;
         }
     }
@@ -63,7 +64,7 @@ pub fn pair<'a>(results: Captions<'a>, mut references: Captions<'a>) -> Result<P
             return Err(no_reference(
                 &results,
                 result,
-                found.len() - known(&found),
+                found.len() - count_found(&found),
                 &images,
                 references.path,
             ));
@@ -79,39 +80,39 @@ pub fn pair<'a>(results: Captions<'a>, mut references: Captions<'a>) -> Result<P
     }
     images.retain(|image| !image.captions.is_empty());
     images.sort_by(|a, b| a.id.cmp(&b.id));
-    let said = |image: Image<'a>| Some((image.id, image.captions.into_iter().next()?));
+    let result = |image: Image<'a>| Some((image.id, image.captions.into_iter().next()?));
     Ok(Pairs {
-        results: results.images.into_iter().filter_map(said).collect(),
+        results: results.images.into_iter().filter_map(result).collect(),
         references: scored,
         others: images,
     })
 }
 
-fn known(found: &[Option<usize>]) -> usize {
+fn count_found(found: &[Option<usize>]) -> usize {
     found.iter().flatten().count()
 }
 
-/// Of each result, the index of its image; `None` where there is none, or several.
+/// The index of each result's image; `None` if there is none, or more than one.
 fn find(results: &Captions, references: &Captions, rule: Rule) -> Vec<Option<usize>> {
-    // `None`: several images are called so.
+    // `None`: several images have this id.
     let mut ids: HashMap<Id, Option<usize>> = HashMap::with_capacity(references.images.len());
     let mut names = HashMap::new();
     let with_captions = |(_, image): &(usize, &Image)| !image.captions.is_empty();
     for (index, image) in references.images.iter().enumerate().filter(with_captions) {
         let put = |found: &mut Option<usize>| *found = found.filter(|found| *found == index);
-        ids.entry(image.id.by(rule))
+        ids.entry(image.id.reduced(rule))
             .and_modify(put)
             .or_insert(Some(index));
         if let Some(name) = &image.name {
             names
-                .entry(name.by(rule))
+                .entry(name.reduced(rule))
                 .and_modify(put)
                 .or_insert(Some(index));
         }
     }
     let find = |result: &Image| {
-        let id = result.id.by(rule);
-        // A number is never a name's.
+        let id = result.id.reduced(rule);
+        // A number is never looked up as a name.
         let name = matches!(result.id, Id::Name(_))
             .then(|| names.get(&id))
             .flatten();
@@ -123,13 +124,13 @@ fn find(results: &Captions, references: &Captions, rule: Rule) -> Vec<Option<usi
     results.images.iter().map(find).collect()
 }
 
-/// Lines belong to lines, ids to ids.
+/// Checks that both files are plain text with the same number of lines, or neither is.
 fn check_lines(results: &Captions, references: &Captions) -> Result<(), Error> {
     let other = references.path.display();
     match [results, references].map(|captions| captions.places == Places::TextLine) {
         [true, true] if results.images.len() != references.images.len() => {
             Err(results.malformed(format!(
-                "{} lines, but {other} has {}; of plain text line n is image n",
+                "{} lines, but {other} has {}; in plain text line n is image n",
                 results.images.len(),
                 references.images.len()
             )))

@@ -1,20 +1,20 @@
-//! Tables: CSV and its like, with a header or, where the first column can only be
-//! an image's id, without.
+//! Tables: CSV and similar forms, with a header, or without one if the first column can
+//! only be an image's id.
 
-use super::id::photograph;
-use super::{CAPTIONS, IDS, Id, LAST_ID, NAMES, Row, SPLIT, rank};
+use super::id::{Id, photograph};
+use super::row::{CAPTIONS, IDS, LAST_ID, NAMES, Row, SPLIT, rank};
 use csv::{ReaderBuilder, StringRecord};
 use std::borrow::Cow;
 
 const DELIMITERS: [u8; 4] = [b',', b'\t', b';', b'|'];
 
-/// Where a table has what.
+/// The form of a table and the positions of its columns.
 #[derive(Default)]
 pub(super) struct Layout {
     delimiter: u8,
     header: bool,
     columns: usize,
-    /// Flickr8k's own form (`42.jpg#0<tab>a dog`), in which a quote is a quote.
+    /// Flickr8k's own form (`42.jpg#0<tab>a dog`), in which quotes have no special meaning.
     pub(super) numbered: bool,
     id: Option<usize>,
     name: Option<usize>,
@@ -23,10 +23,10 @@ pub(super) struct Layout {
     captions: Vec<usize>,
 }
 
-/// How a text's first line says that it is a table; `None` if it does not.
+/// The table's layout from the first line of a text; `None` if it is not a table.
 ///
 /// # Errors
-/// What a header lacks.
+/// The column that a header lacks.
 pub(super) fn layout(text: &str) -> Result<Option<Layout>, String> {
     let mut lacks = None;
     for delimiter in DELIMITERS {
@@ -42,7 +42,7 @@ pub(super) fn layout(text: &str) -> Result<Option<Layout>, String> {
     lacks.map_or(Ok(None), |(what, names)| {
         let names = names.join(", ");
         Err(format!(
-            "line 1: a header without a column of {what}; it is called one of {names}"
+            "line 1: a header without a column of {what}; its name must be one of {names}"
         ))
     })
 }
@@ -72,14 +72,14 @@ fn of_header(fields: &[&str], delimiter: u8) -> Option<Layout> {
     layout.id.or(layout.name).or(layout.last_id).map(|_| layout)
 }
 
-/// `caption_2` is another `caption`.
+/// The name without a number: `caption_2` is another `caption`.
 fn unnumbered(field: &str) -> &str {
     let name = field.trim_end_matches(|c: char| c.is_ascii_digit());
     name.trim_end_matches(['_', '-', ' '])
 }
 
-/// A first line that is a row itself: a photograph's name and a caption, or a number,
-/// a tab and a caption.
+/// The layout of a table whose first line is already a row: a photograph's name and a
+/// caption, or a number, a tab and a caption.
 fn of_row(fields: &[&str], delimiter: u8) -> Option<Layout> {
     let id = *fields.first().filter(|_| fields.len() > 1)?;
     let number = delimiter == b'\t' && id.parse::<i64>().is_ok();
@@ -93,7 +93,8 @@ fn of_row(fields: &[&str], delimiter: u8) -> Option<Layout> {
     })
 }
 
-/// What a line lacks that can only be a header; `None` if it may be a caption.
+/// The column that is missing from a line that can only be a header; `None` if the line
+/// may be a caption.
 fn lacking(fields: &[&str]) -> Option<(&'static str, Vec<&'static str>)> {
     let captions = fields
         .iter()
@@ -109,7 +110,11 @@ fn lacking(fields: &[&str]) -> Option<(&'static str, Vec<&'static str>)> {
     }
 }
 
-/// Lines and fields of the records. Where lines or fields are blank, none.
+/// The line number and fields of each record, without records of blank fields.
+#[expect(
+    clippy::expect_used,
+    reason = "the reader takes records of any length, and its text has nothing else to refuse"
+)]
 fn records(
     text: &str,
     delimiter: u8,
@@ -121,21 +126,19 @@ fn records(
         .has_headers(false)
         .flexible(true)
         .from_reader(text.as_bytes());
-    // It is UTF-8 and in memory: there is nothing else that the reader could refuse.
-    let records = reader.into_records().map_while(Result::ok);
+    let records = reader.into_records();
+    let records = records.map(|record| record.expect("the text is UTF-8 and in memory"));
     let records = records.filter(|record| record.iter().any(|field| !field.trim().is_empty()));
     records.map(|record| {
-        let line = record
-            .position()
-            .map_or(0, |position| position.line() as usize);
-        (line, record)
+        let position = record.position().expect("it was read");
+        (position.line() as usize, record)
     })
 }
 
 /// The rows of a table.
 ///
 /// # Errors
-/// What is wrong, and in which line.
+/// The line and what is wrong in it.
 pub(super) fn rows<'a>(layout: &Layout, text: &str) -> Result<Vec<Row<'a>>, String> {
     let delimiter = layout.delimiter;
     let quoting = match (delimiter, misquoted(text, delimiter)) {
@@ -144,7 +147,7 @@ pub(super) fn rows<'a>(layout: &Layout, text: &str) -> Result<Vec<Row<'a>>, Stri
         (_, None) => true,
         (_, Some(line)) => {
             return Err(format!(
-                "line {line}: a field begins with a quote and does not end with one; quotes within a quoted field are doubled"
+                "line {line}: a field begins with a quote but does not end with one; double the quotes within a quoted field"
             ));
         }
     };
@@ -158,7 +161,7 @@ fn row<'a>(layout: &Layout, line: usize, record: &StringRecord) -> Result<Row<'a
     if record.len() != layout.columns {
         let delimiter = char::from(layout.delimiter);
         return Err(format!(
-            "line {line}: {} fields, not {}; a field that holds {delimiter:?} stands in quotes, and none is left out",
+            "line {line}: {} fields, not {}; put a field that contains {delimiter:?} in quotes, and leave no field out",
             record.len(),
             layout.columns
         ));
@@ -196,12 +199,12 @@ fn sentences<'a>(field: &str) -> Result<Vec<Cow<'a, str>>, String> {
         return Ok(vec![field.to_owned().into()]);
     }
     let list: Vec<String> = serde_json::from_str(text)
-        .map_err(|_| "a list of captions that is no JSON; write it with json.dumps")?;
+        .map_err(|_| "a list of captions that is not JSON; write it with json.dumps")?;
     Ok(list.into_iter().map(Cow::from).collect())
 }
 
-/// The line of the first field that begins with a quote and does not end with one.
-/// A quoted field with line breaks and tabs is two rows that begin with a quote.
+/// The line of the first field that begins with a quote but does not end with one.
+/// A quoted field with line breaks and tabs counts as two rows that begin with a quote.
 fn misquoted(text: &str, delimiter: u8) -> Option<usize> {
     let mut bytes = text.bytes().peekable();
     let (mut line, mut begins) = (1, true);

@@ -1,20 +1,20 @@
 //! The search for the best alignment of two captions.
 //!
-//! An alignment is a choice among the possible matches in which each word is
-//! used at most once. The best one matches most words, in the fewest chunks
-//! (runs that are contiguous and in the same order in both captions), with the
-//! least distance between what is matched. The tool looks for it with a beam,
-//! word by word of the reference; this module takes the same turns, so that it
-//! ends at the same alignment even where that isn't the best.
+//! An alignment is a selection from the possible matches that uses each word at
+//! most once. The best one matches the most words, in the fewest chunks (runs that
+//! are contiguous and in the same order in both captions), with the smallest
+//! distance between matched words. The tool runs a beam search over the words of
+//! the reference. This module makes the same choices, so that it ends at the same
+//! alignment even if that is not the best.
 
 use super::matching::{Match, Matcher, Matches};
 use std::cmp::Reverse;
 
-/// Partial alignments that are kept at each word.
+/// Number of partial alignments kept at each word.
 const BEAM: usize = 40;
 
-/// The matches of the alignment that the search ends at, in the order of the
-/// reference. Lengths are in words.
+/// The matches of the alignment that the search finds, in the order of the
+/// reference. `hypothesis` and `reference` are lengths in words.
 pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Match> {
     let certain = certain(matches, hypothesis, reference);
     let mut search = Search {
@@ -29,11 +29,11 @@ pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> V
     search.run(hypothesis)
 }
 
-/// Matches that no other competes with, by the word of the reference at which
+/// Matches that compete with no other match, by the word of the reference at which
 /// they start.
 fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option<Match>> {
     let mut uses = (vec![0u32; hypothesis], vec![0u32; reference]);
-    for m in (0..reference).flat_map(|word| matches.at(word)) {
+    for m in (0..reference).flat_map(|word| matches.starting_at(word)) {
         uses.0[m.hypothesis.range()]
             .iter_mut()
             .for_each(|n| *n += 1);
@@ -43,7 +43,7 @@ fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option
         uses.0[m.hypothesis.range()].iter().all(|&n| n == 1)
             && uses.1[m.reference.range()].iter().all(|&n| n == 1)
     };
-    let certain = |word| match matches.at(word) {
+    let certain = |word| match matches.starting_at(word) {
         [m] if alone(m) => Some(*m),
         _ => None,
     };
@@ -53,25 +53,25 @@ fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option
 struct Search<'a> {
     matches: &'a Matches,
     certain: Vec<Option<Match>>,
-    /// Words of the reference in certain matches.
+    /// Whether each word of the reference is part of a certain match.
     taken: Vec<bool>,
-    /// Choices made on any path: the choice before it on that path, and itself.
+    /// The choices of all paths, each with the index of the previous choice on its path.
     chosen: Vec<(Option<u32>, Match)>,
 }
 
-/// A partial alignment: the words of the reference before `next` are decided.
+/// A partial alignment, which covers the words of the reference before `next`.
 #[derive(Clone, Copy)]
 struct Path {
     next: usize,
-    /// Words matched in both captions; inexact matches by half, rounded down:
-    /// one of single words counts for nothing here.
+    /// Words matched in both captions. Inexact matches count half, rounded down, so that
+    /// one between single words counts 0.
     matched: usize,
-    /// Closed chunks.
+    /// Number of closed chunks.
     chunks: usize,
     distance: usize,
-    /// Where the open chunk ends in the hypothesis.
+    /// The end of the open chunk in the hypothesis.
     open: Option<usize>,
-    /// The last choice, among [`Search::chosen`].
+    /// Index of the last choice in [`Search::chosen`].
     last: Option<u32>,
 }
 
@@ -102,12 +102,12 @@ fn distance(m: &Match) -> usize {
     m.hypothesis.start.abs_diff(m.reference.start)
 }
 
-/// Paths, each with a set of words of the hypothesis that it has used.
+/// Paths, each with the set of words of the hypothesis that it uses.
 struct Beam {
     paths: Vec<Path>,
-    /// Bit sets, one after the other.
+    /// The bit sets of all paths, one after another.
     used: Vec<u64>,
-    /// Numbers in each set.
+    /// `u64`s per set.
     stride: usize,
 }
 
@@ -134,7 +134,8 @@ impl Beam {
         self.used.clear();
     }
 
-    /// The best paths, best first; of equals those found first.
+    /// Indices of the best paths, best first; equal ones in the order in which they were
+    /// found.
     fn best(&self) -> Vec<usize> {
         let rank = |&i: &usize| (self.paths[i].rank(), i);
         let mut order: Vec<usize> = (0..self.paths.len()).collect();
@@ -177,7 +178,7 @@ impl Search<'_> {
         self.trace(best.and_then(|path| path.last))
     }
 
-    /// All ways to go on from a path at a word of the reference.
+    /// Adds to `next` all continuations of a path at a word of the reference.
     fn extend(&mut self, mut path: Path, used: &[u64], word: usize, next: &mut Beam) {
         if word < path.next {
             next.push(path, used);
@@ -189,7 +190,7 @@ impl Search<'_> {
             next.push(path, used);
             return;
         }
-        for m in self.matches.at(word) {
+        for m in self.matches.starting_at(word) {
             if self.taken[m.reference.range()].contains(&true) || overlaps(used, m) {
                 continue;
             }
@@ -200,8 +201,8 @@ impl Search<'_> {
             next.push(longer, used);
             let at = next.used.len() - next.stride;
             mark(&mut next.used[at..], m);
-            // the tool adds a match's distance to the path it leaves, not to
-            // the one it enters, and so to all that leave that path later
+            // the tool adds a match's distance to the path being extended, not to
+            // the new path, and so to all later extensions of that path
             path.distance += distance(m);
         }
         path.close();
@@ -209,7 +210,7 @@ impl Search<'_> {
         next.push(path, used);
     }
 
-    /// The certain matches and the choices of a path.
+    /// The certain matches, plus the choices of the path that ends with `last`.
     fn trace(self, mut last: Option<u32>) -> Vec<Match> {
         let mut matches = self.certain;
         while let Some((before, m)) = last.map(|last| self.chosen[last as usize]) {
@@ -220,14 +221,14 @@ impl Search<'_> {
     }
 }
 
-/// Adds a match's words of the hypothesis to a set.
+/// Adds the words that a match covers in the hypothesis to a set.
 fn mark(used: &mut [u64], m: &Match) {
     for word in m.hypothesis.range() {
         used[word / 64] |= 1 << (word % 64);
     }
 }
 
-/// Whether a set has any of a match's words of the hypothesis.
+/// Whether a set has any of the words that a match covers in the hypothesis.
 fn overlaps(used: &[u64], m: &Match) -> bool {
     let mut words = m.hypothesis.range();
     words.any(|word| used[word / 64] >> (word % 64) & 1 == 1)

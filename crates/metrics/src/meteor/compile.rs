@@ -1,4 +1,4 @@
-//! From the files that the METEOR tool ships to the one of [`super::file`].
+//! Compiles the METEOR tool's data files into the one file of [`super::file`].
 
 use super::file::{self, Data, SECTIONS, Section};
 use crate::Error;
@@ -7,21 +7,21 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Word lists and WordNet's synonyms, a zip archive.
+/// Zip archive with word lists and WordNet's synonyms.
 pub(super) const JAR: &str = "meteor-1.5.jar";
-/// The paraphrase table, gzip.
+/// The paraphrase table, compressed by gzip.
 const TABLE: &str = "data/paraphrase-en.gz";
 
 impl Data {
     /// Compiles METEOR's English data into one file that is mapped, not loaded.
     ///
-    /// `source` is a folder with `meteor-1.5.jar` and `data/paraphrase-en.gz`,
-    /// as the Python package `pycocoevalcap` has it. The file appears at `into`
-    /// whole or not at all.
+    /// `source` is a folder with `meteor-1.5.jar` and `data/paraphrase-en.gz`, like
+    /// the one in the Python package `pycocoevalcap`. The whole file appears at `into`,
+    /// or nothing.
     ///
     /// # Errors
-    /// If a source file is missing or not in its documented form, or the result
-    /// can't be written.
+    /// If a source file is missing or not in its documented form, or the result can't
+    /// be written.
     pub fn compile(source: &Path, into: &Path) -> Result<(), Error> {
         let mut sections = [const { Vec::new() }; SECTIONS];
         lists(&source.join(JAR), &mut sections)?;
@@ -32,7 +32,7 @@ impl Data {
 
 type Sections = [Vec<u8>; SECTIONS];
 
-/// Everything that lies in the archive.
+/// Compiles everything in the archive.
 fn lists(path: &Path, sections: &mut Sections) -> Result<(), Error> {
     let file = File::open(path).map_err(Error::io(path))?;
     let bad = |e: zip::result::ZipError| Error::malformed(path, e.to_string());
@@ -73,7 +73,7 @@ fn lists(path: &Path, sections: &mut Sections) -> Result<(), Error> {
     Ok(())
 }
 
-/// Abbreviations whose full stop is theirs: always, and before a number.
+/// Abbreviations that keep their full stop: always, and only before a number.
 fn prefix_lists(text: &str) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let mut lists = (BTreeSet::new(), BTreeSet::new());
     for line in text.lines() {
@@ -114,7 +114,7 @@ fn exceptions_of<'a>(text: &'a str, synsets: &SetsByName) -> Result<SetsByName<'
     Ok(sets)
 }
 
-/// The lines by twos.
+/// The lines as pairs.
 fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
     let lines: Vec<&str> = text.lines().collect();
     let (pairs, rest) = lines.as_chunks();
@@ -124,8 +124,8 @@ fn pairs(text: &str) -> Result<Vec<(&str, &str)>, String> {
     }
 }
 
-/// Three lines each: a probability, which METEOR ignores; a phrase; what it may
-/// be replaced by.
+/// Compiles the paraphrase table. Each entry has three lines: a probability, which METEOR
+/// ignores; a phrase; its paraphrase.
 fn paraphrases(path: &Path, sections: &mut Sections) -> Result<(), Error> {
     let file = File::open(path).map_err(Error::io(path))?;
     let text = flate2::bufread::MultiGzDecoder::new(BufReader::new(file));
@@ -148,15 +148,15 @@ fn paraphrases(path: &Path, sections: &mut Sections) -> Result<(), Error> {
     Ok(())
 }
 
-/// The paraphrase table while it is read.
+/// The paraphrase table during compilation.
 struct Table {
-    /// Words in the order of their appearance.
+    /// Numbers of words, in order of appearance.
     words: HashMap<String, u16>,
-    /// Nodes of the tree of phrases, by parent and last word; 0 is the root.
+    /// Nodes of the phrase tree, by parent and last word; 0 is the root.
     nodes: HashMap<(u32, u16), u32>,
-    /// The node of each line, and where its paraphrase lies.
+    /// For each entry, the node of its phrase and the position of its paraphrase.
     lines: Vec<(u32, u32)>,
-    /// Each paraphrase: number of words, words.
+    /// The paraphrases, each as its number of words and its words.
     phrases: Vec<u16>,
 }
 
@@ -205,8 +205,8 @@ impl Table {
         Ok(number)
     }
 
-    /// Numbers words by the alphabet and nodes so that siblings lie together,
-    /// and writes all that.
+    /// Renumbers words alphabetically and nodes so that siblings are adjacent, and writes
+    /// the sections.
     fn put(mut self, sections: &mut Sections) {
         let vocabulary: BTreeMap<&str, u16> =
             self.words.iter().map(|(w, &n)| (w.as_str(), n)).collect();
@@ -253,12 +253,12 @@ fn put16(sections: &mut Sections, section: Section, number: u16) {
     sections[section as usize].extend(number.to_le_bytes());
 }
 
-/// Offsets within a section: far below 4 billion, like the section itself.
+/// Appends an offset within a section; sections are far smaller than 4 GB.
 fn put32(sections: &mut Sections, section: Section, number: usize) {
     sections[section as usize].extend((number as u32).to_le_bytes());
 }
 
-/// Ascending strings: their starts into one section, their text into the next.
+/// Writes ascending strings: their starts into one section, their text into the next.
 fn put_strings<T: AsRef<str>>(
     sections: &mut Sections,
     starts: Section,
@@ -272,8 +272,8 @@ fn put_strings<T: AsRef<str>>(
     }
 }
 
-/// Names into two sections; the starts of their sets and the sets into the two
-/// after them.
+/// Writes the names into two sections, the starts of their sets and the sets into two
+/// more.
 fn put_sets(sections: &mut Sections, names: Section, starts: Section, sets: &SetsByName) {
     put_strings(sections, names, sets.keys());
     let items = starts as usize + 1;

@@ -1,7 +1,7 @@
-//! The one file that METEOR's data is compiled into.
+//! The file that holds METEOR's compiled data.
 //!
-//! A header (magic, version, where each section lies, checksums), then the
-//! sections of [`super::tables`]. Numbers are little-endian everywhere.
+//! A header (magic, version, ends of the sections, checksums), then the sections that
+//! [`super::tables`] reads. All numbers are little-endian.
 
 use crate::Error;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The parts of the file, in their order.
+/// The sections of the file, in order.
 #[derive(Clone, Copy)]
 pub(super) enum Section {
     FunctionWordStarts,
@@ -34,16 +34,16 @@ pub(super) enum Section {
     Phrases,
 }
 
-/// How many sections there are.
+/// Number of sections.
 pub(super) const SECTIONS: usize = Section::Phrases as usize + 1;
 
 const MAGIC: &[u8; 8] = b"attmeteo";
-/// Of the file's form. A file of another version is refused: compiling it
-/// again takes seconds.
+/// Version of the format. Files of other versions are refused: compiling the data again
+/// takes seconds.
 const VERSION: u32 = 1;
 
-// The header: magic, version, checksum of the sections, where each section
-// ends, checksum of the header so far.
+// The header: magic, version, checksum of the sections, end of each section,
+// checksum of the header so far.
 const VERSION_AT: usize = 8;
 const SUM_AT: usize = 12;
 const ENDS_AT: usize = 16;
@@ -53,7 +53,7 @@ const DAMAGED: &str = "damaged; compile it again";
 
 /// METEOR's word lists, synonyms and paraphrases, mapped into memory.
 ///
-/// Made once by [`Data::compile`]; [`Data::open`] takes no time and, until
+/// [`Data::compile`] makes the file once. [`Data::open`] takes no time and, until
 /// captions are scored, next to no memory.
 pub struct Data {
     path: PathBuf,
@@ -62,22 +62,22 @@ pub struct Data {
 }
 
 impl Data {
-    /// Opens what [`Data::compile`] made.
+    /// Opens a file that [`Data::compile`] made.
     ///
     /// Checks the header and the length, not every byte ([`Data::verify`]
     /// does). No damage to the file makes scoring panic.
     ///
     /// # Errors
-    /// If the file can't be read, is none of this kind or version, or damaged.
+    /// If the file can't be read, is not of this kind and version, or is damaged.
     pub fn open(path: &Path) -> Result<Data, Error> {
         let file = File::open(path).map_err(Error::io(path))?;
         if !file.metadata().map_err(Error::io(path))?.is_file() {
             return Err(Error::malformed(path, "not a file"));
         }
-        // SAFETY: a map is sound while nobody shortens or changes the file
-        // under it. `compile` writes another file and renames it over this
-        // one, so that an open map keeps the bytes that it had; nothing in
-        // this project writes to the file in place.
+        // SAFETY: a map is sound as long as nobody truncates or changes the mapped
+        // file. `compile` writes a new file and renames it over this one, so that
+        // an open map keeps its bytes; nothing in this project writes to the file
+        // in place.
         #[allow(unsafe_code)]
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(Error::io(path))?;
         let sections = sections(&map).map_err(|what| Error::malformed(path, what))?;
@@ -89,10 +89,10 @@ impl Data {
         })
     }
 
-    /// Reads the whole file and compares it with its checksum.
+    /// Reads the whole file and checks its checksum.
     ///
     /// # Errors
-    /// If a byte of it has changed since it was made.
+    /// If a byte has changed since the file was made.
     pub fn verify(&self) -> Result<(), Error> {
         if self.map.get(HEADER..).map(crc32c::crc32c) == u32_at(&self.map, SUM_AT) {
             return Ok(());
@@ -100,26 +100,26 @@ impl Data {
         Err(Error::malformed(&self.path, DAMAGED))
     }
 
-    /// The checksum of the data: other data, other scores.
+    /// The checksum of the data. Scores made with different data differ.
+    #[expect(clippy::expect_used, reason = "a file without a header was not opened")]
     pub fn checksum(&self) -> u32 {
-        u32_at(&self.map, SUM_AT).unwrap_or_default()
+        u32_at(&self.map, SUM_AT).expect("a header")
     }
 
     pub(super) fn section(&self, section: Section) -> &[u8] {
-        let range = self.sections[section as usize].clone();
-        self.map.get(range).unwrap_or_default()
+        &self.map[self.sections[section as usize].clone()]
     }
 }
 
-/// Where the sections lie, or why this is no file of ours.
+/// The ranges of the sections, or why the file is not one of ours.
 fn sections(file: &[u8]) -> Result<[Range<usize>; SECTIONS], String> {
     if file.first_chunk() != Some(MAGIC) {
-        return Err("not METEOR data as attend compiles it".into());
+        return Err("not METEOR data compiled by attend".into());
     }
     let version = u32_at(file, VERSION_AT).ok_or(DAMAGED)?;
     if version != VERSION {
         return Err(format!(
-            "METEOR data of version {version}; this program reads version {VERSION}: compile it again"
+            "METEOR data of version {version}, but this program reads version {VERSION}: compile it again"
         ));
     }
     let header = file.get(..HEADER - 4).ok_or(DAMAGED)?;
@@ -149,7 +149,7 @@ fn u64_at(file: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(*file.get(at..)?.first_chunk()?))
 }
 
-/// Writes the file, or leaves what was there.
+/// Writes the whole file, or on failure leaves an older one in place.
 pub(super) fn write(path: &Path, sections: &[Vec<u8>; SECTIONS]) -> Result<(), Error> {
     let mut header = MAGIC.to_vec();
     header.extend(VERSION.to_le_bytes());
@@ -170,7 +170,7 @@ pub(super) fn write(path: &Path, sections: &[Vec<u8>; SECTIONS]) -> Result<(), E
     let folder = folder.unwrap_or(Path::new("."));
     let io = Error::io(path);
     let mut builder = tempfile::Builder::new();
-    #[cfg(unix)] // as for any new file: a cache may be shared
+    #[cfg(unix)] // the permissions of any new file: a cache may be shared
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(folder).map_err(&io)?;
     file.write_all(&header).map_err(&io)?;

@@ -1,19 +1,20 @@
-//! What the matchers ask of words, found once per word and not once per pair.
+//! The properties of words that the matchers need, computed once per word instead of once
+//! per pair of words.
 
 use super::file::Data;
-use super::matching::Span;
 use super::normalise;
+use super::span::Span;
 use super::tables::{Paraphrases, Sets};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashMap;
 
-/// What is known about a word.
+/// The properties of a word.
 pub(super) struct Word {
-    /// Words of equal hash are the same word to the tool.
+    /// The tool takes words of equal hash for the same word.
     pub hash: i32,
     /// Hash of its stem.
     pub stem: i32,
-    /// Whether it weighs as a function word.
+    /// Whether it is weighted as a function word.
     pub function: bool,
     /// Its synonym sets, ascending.
     pub synsets: Vec<u32>,
@@ -21,27 +22,27 @@ pub(super) struct Word {
     pub paraphrase: Option<u16>,
 }
 
-/// A caption as the matchers see it.
+/// A caption as the matchers use it.
 pub(super) struct Sentence {
-    /// Places in [`Lexicon::words`].
+    /// Indices into [`Lexicon::words`].
     pub words: Vec<u32>,
-    /// Runs of words that the paraphrase table knows.
+    /// Runs of words that the paraphrase table contains.
     pub phrases: Vec<Phrase>,
 }
 
 /// A run of words in the paraphrase table.
 pub(super) struct Phrase {
     pub span: Span,
-    /// The table's number of it.
+    /// Its node in the table.
     pub node: u32,
 }
 
-/// The words seen so far.
+/// All words seen so far.
 pub(super) struct Lexicon<'a> {
     data: &'a Data,
     stemmer: Stemmer,
     numbers: HashMap<String, u32>,
-    /// By number.
+    /// Properties by word number.
     words: Vec<Word>,
 }
 
@@ -55,7 +56,7 @@ impl<'a> Lexicon<'a> {
         }
     }
 
-    /// What is known about a word of a [`Sentence`].
+    /// The properties of a word of a [`Sentence`].
     pub fn word(&self, number: u32) -> &Word {
         &self.words[number as usize]
     }
@@ -72,7 +73,7 @@ impl<'a> Lexicon<'a> {
         Sentence { words, phrases }
     }
 
-    /// Every run of words that is in the table, by start, then by length.
+    /// Every run of words in the table, by start, then by length.
     fn phrases(&self, words: &[u32]) -> Vec<Phrase> {
         let table = self.paraphrases();
         let mut phrases = Vec::new();
@@ -103,13 +104,13 @@ impl<'a> Lexicon<'a> {
             synsets: synsets(&word, self.data),
             paraphrase: self.paraphrases().word(&word),
         });
-        let number = self.numbers.len() as u32; // memory ends long before
+        let number = self.numbers.len() as u32; // memory ends long before 2^32 words
         self.numbers.insert(word, number);
         number
     }
 }
 
-/// Java's hash of a string. The tool compares words by it.
+/// Java's hash of a string, by which the tool compares words.
 fn hash(word: &str) -> i32 {
     let step = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
     word.encode_utf16().fold(0, step)
@@ -131,8 +132,7 @@ fn synsets(word: &str, data: &Data) -> Vec<u32> {
     sets
 }
 
-/// Regular endings and what to put in their place, in the order in which
-/// they are tried.
+/// Regular endings and their replacements, in the order in which the tool tries them.
 const ENDINGS: [(&str, &str); 20] = [
     ("s", ""),
     ("ses", "s"),
@@ -156,7 +156,7 @@ const ENDINGS: [(&str, &str); 20] = [
     ("est", "e"),
 ];
 
-/// The first regular base form that has synonyms.
+/// The first regular base form that has synonyms, if any.
 fn base(word: &str, synonyms: Sets) -> Option<String> {
     if word.ends_with("ss") || word.encode_utf16().count() <= 2 {
         return None; // its own base

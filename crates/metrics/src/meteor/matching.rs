@@ -1,8 +1,9 @@
-//! Which words and phrases of two captions may be matched.
+//! Finds the words and phrases of two captions that may be matched.
 
 use super::lexicon::{Lexicon, Sentence, Word};
+use super::span::Span;
 
-/// How two words, or phrases, came to match; also the order of the matchers.
+/// The matchers, in the order in which they run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Matcher {
     Exact,
@@ -11,7 +12,7 @@ pub(super) enum Matcher {
     Paraphrase,
 }
 
-/// A run of words in the hypothesis and one in the reference.
+/// A run of words in the hypothesis that matches one in the reference.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match {
     pub matcher: Matcher,
@@ -29,34 +30,16 @@ impl Match {
     }
 }
 
-/// A run of words.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub start: usize,
-    pub length: usize,
-}
-
-impl Span {
-    fn word(start: usize) -> Span {
-        Span { start, length: 1 }
-    }
-
-    pub fn range(self) -> std::ops::Range<usize> {
-        self.start..self.start + self.length
-    }
-}
-
-/// All matches of a pair of captions, by where they start in the reference, and
-/// there by the order in which the matchers find them: ties between alignments
-/// are broken by it.
+/// All matches of a pair of captions, ordered by their start in the reference and then
+/// by the order in which the matchers find them, which breaks ties between alignments.
 pub(super) struct Matches {
     by_start: Vec<Match>,
-    /// Where those of each word of the reference start.
+    /// The first match that starts at each word of the reference.
     starts: Vec<usize>,
 }
 
 impl Matches {
-    pub fn at(&self, word: usize) -> &[Match] {
+    pub fn starting_at(&self, word: usize) -> &[Match] {
         &self.by_start[self.starts[word]..self.starts[word + 1]]
     }
 
@@ -71,7 +54,7 @@ impl Matches {
     }
 }
 
-/// Everything that may be matched with something.
+/// Finds all possible matches of two captions.
 pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Matches {
     let mut found = Vec::new();
     let words = |s: &Sentence| -> Vec<&Word> { s.words.iter().map(|&w| lexicon.word(w)).collect() };
@@ -86,7 +69,7 @@ pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lex
         }
     };
     pairs(Matcher::Exact, same);
-    // equal captions need no more, and the search might go astray in it
+    // equal captions need no other matches, with which the search might go astray
     let identical = ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b));
     if !identical {
         pairs(Matcher::Stem, |a, b| !same(a, b) && a.stem == b.stem);
@@ -115,18 +98,18 @@ fn synonyms(a: &Word, b: &Word) -> bool {
     })
 }
 
-/// Each phrase of one caption with each place where a paraphrase of it stands in
-/// the other.
+/// Pairs each phrase of one caption with each occurrence of one of its paraphrases in the
+/// other.
 fn paraphrases(from: &Sentence, to: &Sentence, lexicon: &Lexicon) -> Vec<(Span, Span)> {
     let mut found = Vec::new();
     let number = |&word: &u32| lexicon.word(word).paraphrase;
     let words: Vec<Option<u16>> = to.words.iter().map(number).collect();
-    // most paraphrases start with a word that the other caption hasn't: this
-    // tells most of those apart
+    // most paraphrases start with a word that the other caption lacks: these bits
+    // rule most of them out
     let bit = |word: u16| 1u64 << (word % 64);
     let present = words.iter().flatten().fold(0, |bits, &w| bits | bit(w));
     for phrase in &from.phrases {
-        for paraphrase in lexicon.paraphrases().of(phrase.node) {
+        for paraphrase in lexicon.paraphrases().replacements(phrase.node) {
             if paraphrase
                 .first()
                 .is_none_or(|first| bit(first) & present == 0)

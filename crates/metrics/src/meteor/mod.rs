@@ -1,33 +1,38 @@
 //! METEOR 1.5 (Denkowski and Lavie 2014), English, as the COCO caption tool
 //! calls it.
 //!
-//! Hypothesis and reference are aligned word by word: equal words, words of one
-//! stem, synonyms of WordNet, and paraphrases of a table learnt from parallel
-//! text. The score is a mean of precision and recall that favours recall, less
-//! a penalty for an alignment in many pieces. Of several references the one
-//! that gives the highest score counts.
+//! METEOR aligns hypothesis and reference word by word. It matches equal words, words
+//! with the same stem, WordNet synonyms, and paraphrases from a table learnt from
+//! parallel text. The score is a mean of precision and recall that favours recall,
+//! reduced by a penalty for an alignment in many chunks. Of several references, the one
+//! with the highest score counts.
 //!
 //! Equal to `pycocoevalcap.meteor.meteor.Meteor`, version 1.2, which runs
 //! `meteor-1.5.jar` with `-l en -norm`: parameters 0.85 0.2 0.6 0.75, weights
-//! of the matchers 1.0 0.6 0.8 0.6, a beam of 40. Its habits are kept where
-//! they show in a score:
+//! of the matchers 1.0 0.6 0.8 0.6, a beam of 40. This module keeps those quirks of
+//! the tool that affect a score:
 //!
-//! - the tool normalises what the tokeniser made, and so splits some words
-//!   again (`t-shirt`, `'s`) and joins others (`u.s.`);
-//! - the search for an alignment isn't exhaustive and breaks ties by the order
-//!   in which matches are found; inexact matches of single words count for
-//!   nothing in it, so that `dogs` and `dog`, of one stem and synonyms as well,
-//!   may stay unmatched for being so in two ways;
-//! - a corpus doesn't count the chunk of an image whose caption matches whole;
-//! - three bars in a row vanish from a hypothesis, and divide a reference.
+//! - the tool normalises the tokeniser's output, and so splits some words again
+//!   (`t-shirt`, `'s`) and joins others (`u.s.`);
+//! - the search for an alignment is not exhaustive and breaks ties by the order in which
+//!   it finds matches. It gives no credit to inexact matches of single words. So `dogs`
+//!   and `dog`, which match both by stem and as synonyms, may stay unmatched because
+//!   there are two matches to choose from;
+//! - over a corpus, the tool does not count the chunk of an image whose caption matches
+//!   completely;
+//! - three bars in a row vanish from a hypothesis, and split a reference.
 //!
 //! # Data
 //!
-//! Word lists, synonyms and paraphrases aren't part of this crate; they have
-//! their own licences. They lie in the Python package `pycocoevalcap` 1.2, in
-//! its folder `meteor`: `meteor-1.5.jar` and `data/paraphrase-en.gz`.
-//! [`Data::compile`] makes one file of about 51 MB of them, in seconds;
-//! [`Data::open`] maps that file.
+//! Word lists, synonyms and paraphrases are not part of this crate; they have their own
+//! licences. The Python package `pycocoevalcap` 1.2 has them in its folder `meteor`:
+//! `meteor-1.5.jar` and `data/paraphrase-en.gz`. [`Data::compile`] makes one file of
+//! about 51 MB from them, in seconds; [`Data::open`] maps that file.
+//!
+//! `compile` writes this file, `file` and `tables` read it, and `place` finds it on the
+//! machine. `normalise` splits a caption into words, `lexicon` looks them up, `matching`
+//! finds possible matches of runs of words (`span`), `alignment` selects from them, and `statistics` computes the
+//! score.
 //!
 //! ```no_run
 //! use attend_metrics::meteor::{Data, meteor};
@@ -56,12 +61,14 @@ mod lexicon;
 mod matching;
 mod normalise;
 mod place;
+mod span;
 mod statistics;
 mod tables;
 
 pub use file::Data;
 
 use crate::Corpus;
+use crate::parallel::{cores, in_parts};
 use lexicon::{Lexicon, Sentence};
 use serde::{Deserialize, Serialize};
 use statistics::Statistics;
@@ -69,7 +76,7 @@ use statistics::Statistics;
 /// METEOR, between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Meteor {
-    /// Of all images together: counts are summed before they are divided.
+    /// Of all images together: counts are summed before the score is computed.
     pub corpus: f64,
     /// Of each image alone, in the order given.
     pub per_image: Vec<f64>,
@@ -77,13 +84,13 @@ pub struct Meteor {
 
 /// Scores one hypothesis per image against that image's references.
 ///
-/// A caption is a list of words (the official scores are those of
-/// [`ptb_lines`](crate::tokens::ptb_lines)). Any may be empty: an empty
-/// hypothesis scores 0. Without images the corpus scores 0.
+/// A caption is a list of words; for the official scores, of those of
+/// [`ptb_lines`](crate::tokens::ptb_lines). Any list may be empty: an empty hypothesis
+/// scores 0. Without images the corpus scores 0.
 ///
 /// # Panics
-/// If the slices differ in length, or an image has no reference at all:
-/// there is no score that could be given. Leave such images out first.
+/// If the slices differ in length or an image has no reference, which leaves nothing to
+/// score against. Leave such images out first.
 pub fn meteor<W: AsRef<str>>(
     data: &Data,
     hypotheses: &[Vec<W>],
@@ -94,10 +101,10 @@ pub fn meteor<W: AsRef<str>>(
 
 impl Corpus {
     /// [`meteor()`] of these captions. Calls `done` after each image, from several
-    /// threads: a core scores some thousands of images in a second.
+    /// threads. A core scores some thousands of images per second.
     pub fn meteor(&self, data: &Data, done: impl Fn() + Sync) -> Meteor {
         let words = self.words.list();
-        let parts = crate::in_parts(self.images(), crate::cores(), |images| {
+        let parts = in_parts(self.images(), cores(), |images| {
             let mut lexicon = Lexicon::new(data);
             let of_image = |image: usize| {
                 let line = |caption: &[u32]| {
@@ -111,7 +118,7 @@ impl Corpus {
             };
             images.map(of_image).collect::<Vec<Statistics>>()
         });
-        // Summed in the order of the images: on any number of cores the same.
+        // Summed in the order of the images, so that the number of cores does not matter.
         let statistics = parts.concat();
         let mut total = Statistics::default();
         statistics.iter().for_each(|image| total.add(image));
@@ -122,8 +129,11 @@ impl Corpus {
     }
 }
 
-/// Statistics against the reference that gives the highest score, the first of
-/// equals.
+/// The statistics for the reference with the highest score, the first of equals.
+#[expect(
+    clippy::expect_used,
+    reason = "a corpus has a reference for each image"
+)]
 fn best(
     hypothesis: &str,
     references: impl Iterator<Item = String>,
@@ -142,7 +152,7 @@ fn best(
             }
         }
     }
-    best.map(|(_, statistics)| statistics).unwrap_or_default()
+    best.expect("a reference").1
 }
 
 fn compare(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Statistics {
@@ -152,6 +162,6 @@ fn compare(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> St
     Statistics::new(hypothesis, reference, &alignment, lexicon)
 }
 
-/// What separates captions on a line to the tool. Its caller takes care of
-/// hypotheses (and, in passing, of double blanks in them), not of references.
+/// The separator of captions on the tool's input line. Its Python caller removes it from
+/// hypotheses (and also replaces double blanks in them), but not from references.
 const BARS: &str = "|||";

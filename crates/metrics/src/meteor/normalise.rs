@@ -1,11 +1,10 @@
-//! What METEOR's option `-norm` makes of a line: its words.
+//! METEOR's option `-norm`: splits a line into words.
 //!
-//! The tool rewrites the line by one regular expression after the other. Here
-//! each is a pass over characters, in the same order and with the same habit:
-//! a match uses up its characters, so that in `a-b-c` only the first hyphen is
-//! seen to stand between two letters.
+//! The tool rewrites the line with one regular expression after another. Here each is a
+//! pass over the characters, in the same order and with the same quirk: a match consumes
+//! its characters, so that in `a-b-c` only the first hyphen is found between two letters.
 
-/// When the full stop of an abbreviation belongs to it.
+/// When a full stop belongs to the abbreviation before it.
 pub(super) enum Abbreviation {
     Always,
     BeforeNumbers,
@@ -20,7 +19,7 @@ pub(super) fn words(
         .bytes()
         .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b' '))
     {
-        // most captions; nothing below would change them
+        // true of most captions, which nothing below would change
         return line.split_ascii_whitespace().map(String::from).collect();
     }
     let mut text = vec![' '];
@@ -47,8 +46,8 @@ pub(super) fn words(
     words.map(str::to_lowercase).collect()
 }
 
-/// Blanks around each character that is no letter, digit or usual mark, and
-/// around two or more dots in a row.
+/// Puts blanks around each character that is no letter, digit or common mark, and around
+/// two or more dots in a row.
 fn set_apart(text: &[char]) -> Vec<char> {
     let mut out = Vec::with_capacity(text.len() * 2);
     for run in text.chunk_by(|a, b| *a == '.' && *b == '.') {
@@ -64,14 +63,14 @@ fn set_apart(text: &[char]) -> Vec<char> {
     out
 }
 
-/// Blanks around commas, but for those within numbers.
+/// Puts blanks around commas, except within numbers.
 fn commas(text: Vec<char>) -> Vec<char> {
     let text = between(&text, not_digit, ',', not_digit, " , ");
     let text = between(&text, digit, ',', not_digit, " , ");
     between(&text, not_digit, ',', digit, " , ")
 }
 
-/// One kind of apostrophe, one of quotation marks, one of dashes.
+/// Replaces all apostrophes by one kind, and likewise quotation marks and dashes.
 fn quotes_and_dashes(text: &[char]) -> Vec<char> {
     let single = |c: &char| match c {
         '`' | '\u{2018}' | '\u{2019}' => '\'',
@@ -99,7 +98,7 @@ fn quotes_and_dashes(text: &[char]) -> Vec<char> {
     out
 }
 
-/// A blank before an apostrophe within a word, blanks around any other.
+/// Puts a blank before an apostrophe within a word, and blanks around any other.
 fn contractions(text: Vec<char>) -> Vec<char> {
     let text = between(&text, not_letter, '\'', not_letter, " ' ");
     let text = between(&text, not_alphanumeric, '\'', letter, " ' ");
@@ -108,7 +107,7 @@ fn contractions(text: Vec<char>) -> Vec<char> {
     between(&text, digit, '\'', |c| c == 's', " '")
 }
 
-/// Replaces `mark` where it stands between characters of two classes.
+/// Replaces `mark` between characters of two classes.
 fn between(
     text: &[char],
     before: impl Fn(char) -> bool,
@@ -134,15 +133,15 @@ fn between(
     out
 }
 
-/// What the full stop at the end of a token is.
+/// The role of a full stop at the end of a token.
 enum Stop<'a> {
-    /// None, or several.
+    /// There is none, or there are several.
     None,
-    /// One of `u.s.`: all of them go.
+    /// One of several, as in `u.s.`: all are removed.
     Acronym,
-    /// That of an abbreviation, or so it seems.
+    /// It belongs to an abbreviation, or seems to.
     Kept,
-    /// A word of its own, after this one.
+    /// It becomes a word of its own after this one.
     SetApart(&'a str),
 }
 
@@ -160,7 +159,7 @@ fn final_stop<'a>(
     if word.contains('.') && word.contains(letter) {
         return Stop::Acronym;
     }
-    // a sentence doesn't start with a small letter
+    // a sentence doesn't start with a lower-case letter
     let kept = next.starts_with(|c: char| c.is_ascii_lowercase())
         || match abbreviation(word) {
             Some(Abbreviation::Always) => true,
@@ -174,7 +173,7 @@ fn final_stop<'a>(
     }
 }
 
-/// Letters of the languages that METEOR knows.
+/// Letters of the languages that METEOR supports.
 fn letter(c: char) -> bool {
     matches!(c,
         'A'..='Z' | 'a'..='z'
@@ -207,17 +206,17 @@ fn not_alphanumeric(c: char) -> bool {
     !alphanumeric(c)
 }
 
-/// White space to the tool's regular expressions.
+/// White space in the tool's regular expressions.
 fn white(c: char) -> bool {
     separator(c) || c == '\u{b}'
 }
 
-/// White space between tokens.
+/// White space that separates tokens.
 fn separator(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{c}')
 }
 
-/// White space that, in the end, separates too.
+/// Further white space that separates words in the end.
 fn blank(c: char) -> bool {
     separator(c)
         || matches!(
@@ -238,7 +237,7 @@ mod tests {
         }
     }
 
-    /// The words are those of the tool's own normaliser.
+    /// The expected words come from the tool's own normaliser.
     #[test]
     fn lines_become_words() {
         for (line, expected) in [

@@ -1,20 +1,21 @@
-//! What a score is computed from: counts, which add up over a corpus.
+//! The counts from which a score is computed; they are summed over a corpus.
 
 use super::lexicon::{Lexicon, Sentence};
 use super::matching::Match;
+use super::span::Span;
 
-/// Weight of precision against recall.
+/// Weight of precision relative to recall.
 const ALPHA: f64 = 0.85;
-/// Exponent of the fragmentation.
+/// Exponent of the fragmentation penalty.
 const BETA: f64 = 0.2;
-/// Weight of the fragmentation.
+/// Weight of the fragmentation penalty.
 const GAMMA: f64 = 0.6;
-/// Weight of content words against function words.
+/// Weight of content words relative to function words.
 const DELTA: f64 = 0.75;
 /// Weights of exact, stem, synonym and paraphrase matches.
 const WEIGHTS: [f64; 4] = [1.0, 0.6, 0.8, 0.6];
 
-/// Counts of one hypothesis against one reference, or sums of such.
+/// Counts for one hypothesis and one reference, or their sums.
 #[derive(Clone, Default)]
 pub(super) struct Statistics {
     hypothesis: Side,
@@ -22,19 +23,19 @@ pub(super) struct Statistics {
     chunks: u64,
 }
 
-/// Counts of words on one side.
+/// Counts of words in the hypothesis or in the reference.
 #[derive(Clone, Default)]
 struct Side {
     words: u64,
     function_words: u64,
-    /// Content words in matches, by matcher.
+    /// Matched content words, by matcher.
     content: [u64; 4],
-    /// Function words in matches, by matcher.
+    /// Matched function words, by matcher.
     function: [u64; 4],
 }
 
 impl Statistics {
-    /// Of an alignment: its matches in the order of the reference.
+    /// The counts of an alignment, given as matches in the order of the reference.
     pub fn new(
         hypothesis: &Sentence,
         reference: &Sentence,
@@ -56,7 +57,7 @@ impl Statistics {
     }
 
     pub fn add(&mut self, other: &Statistics) {
-        // the tool leaves out the chunk of a perfect match, but not its words
+        // the tool does not add the chunk of a perfect match, but adds its words
         if !other.perfect() {
             self.chunks += other.chunks;
         }
@@ -64,7 +65,7 @@ impl Statistics {
         self.reference.add(&other.reference);
     }
 
-    /// Everything matched, in one piece.
+    /// Whether all words match, in one chunk.
     fn perfect(&self) -> bool {
         let whole = |side: &Side| side.matched() == side.words;
         whole(&self.hypothesis) && whole(&self.reference) && self.chunks == 1
@@ -81,7 +82,7 @@ impl Statistics {
             self.chunks as f64 / matched
         };
         let score = mean * (1.0 - GAMMA * fragmentation.powf(BETA));
-        score.max(0.0) // 0 where nothing matches and the above is no number
+        score.max(0.0) // 0 if nothing matches and the above is NaN
     }
 }
 
@@ -119,8 +120,8 @@ impl Side {
         self.content.iter().chain(&self.function).sum()
     }
 
-    /// Weighted matches over weighted words. Sums in the tool's order, so that
-    /// they round alike.
+    /// Weighted matches divided by weighted words. Sums in the tool's order, so that both
+    /// round alike.
     fn weighted_share(&self) -> f64 {
         let content = (self.words - self.function_words) as f64;
         let length = DELTA * content + (1.0 - DELTA) * self.function_words as f64;
@@ -135,10 +136,10 @@ impl Side {
     }
 }
 
-/// Runs of matches that are contiguous, in the same order, on both sides.
+/// Number of runs of matches that are contiguous and in the same order on both sides.
 fn chunks(alignment: &[Match]) -> u64 {
     let continues = |a: &Match, b: &Match| {
-        let follows = |a: super::matching::Span, b: super::matching::Span| a.range().end == b.start;
+        let follows = |a: Span, b: Span| a.range().end == b.start;
         follows(a.hypothesis, b.hypothesis) && follows(a.reference, b.reference)
     };
     alignment.chunk_by(continues).count() as u64

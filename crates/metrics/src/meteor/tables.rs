@@ -1,7 +1,7 @@
-//! The shapes in which METEOR's data lies in its file, read in place.
+//! The data structures of METEOR's file, read in place.
 //!
-//! Whatever the bytes say, no access here leaves its section or panics: what
-//! is out of bounds is absent. So a damaged file gives wrong answers at worst.
+//! Whatever the bytes are, no access here leaves its section or panics: anything out of
+//! bounds is `None`. So a damaged file gives wrong answers at worst.
 
 use super::file::{Data, Section};
 use super::normalise::Abbreviation;
@@ -20,8 +20,8 @@ impl U32s<'_> {
         Some(u32::from_le_bytes(*bytes))
     }
 
-    /// Where part `i` lies, of parts whose starts these are. (The last number
-    /// is the end of the last part.)
+    /// The range of part `i`, if these numbers are the starts of parts and the last one is
+    /// the end of the last part.
     fn part(self, i: usize) -> Option<std::ops::Range<usize>> {
         Some(self.get(i)? as usize..self.get(i + 1)? as usize)
     }
@@ -37,7 +37,7 @@ impl<'a> U16s<'a> {
         Some(u16::from_le_bytes(*bytes))
     }
 
-    /// The first number, and what follows it.
+    /// The first number and the rest.
     fn split_first(self) -> Option<(u16, Self)> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         Some((u16::from_le_bytes(*bytes), U16s(rest)))
@@ -82,13 +82,13 @@ impl<'a> Strings<'a> {
         }
     }
 
-    /// The place of a string among them.
-    pub(super) fn find(self, wanted: &str) -> Option<usize> {
+    /// The index of a string.
+    pub(super) fn find(self, string: &str) -> Option<usize> {
         let (mut low, mut high) = (0, self.starts.len().saturating_sub(1));
         while low < high {
             let middle = low.midpoint(high);
             let text = self.text.get(self.starts.part(middle)?)?;
-            match text.cmp(wanted.as_bytes()) {
+            match text.cmp(string.as_bytes()) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => return Some(middle),
@@ -97,12 +97,12 @@ impl<'a> Strings<'a> {
         None
     }
 
-    pub(super) fn contains(self, wanted: &str) -> bool {
-        self.find(wanted).is_some()
+    pub(super) fn contains(self, string: &str) -> bool {
+        self.find(string).is_some()
     }
 }
 
-/// Sets of numbers, each under a string.
+/// Sets of numbers, each with a name.
 #[derive(Clone, Copy)]
 pub(super) struct Sets<'a> {
     names: Strings<'a>,
@@ -129,24 +129,24 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// Phrases that have paraphrases, as a tree of words; the paraphrases of each
-/// in the order of the published table.
+/// Phrases that have paraphrases, as a tree of words. The paraphrases of a phrase are in the
+/// order of the published table.
 #[derive(Clone, Copy)]
 pub(super) struct Paraphrases<'a> {
     vocabulary: Strings<'a>,
-    /// The last word of each node's phrase; children of a node lie together,
-    /// in ascending order of it.
+    /// The last word of each node's phrase. The children of a node are adjacent, in
+    /// ascending order of this word.
     words: U16s<'a>,
-    /// Where the children of each node start.
+    /// The start of each node's children.
     children: U32s<'a>,
-    /// Where the paraphrases of each node start.
+    /// The start of each node's paraphrases.
     starts: U32s<'a>,
-    /// A paraphrase is the number of its words, and its words.
+    /// The paraphrases, each as its number of words and its words.
     phrases: U16s<'a>,
 }
 
 impl<'a> Paraphrases<'a> {
-    /// The empty phrase.
+    /// The node of the empty phrase.
     pub(super) const ROOT: u32 = 0;
 
     pub(super) fn new(data: &'a Data) -> Self {
@@ -164,7 +164,7 @@ impl<'a> Paraphrases<'a> {
         u16::try_from(self.vocabulary.find(word)?).ok()
     }
 
-    /// The phrase longer by one word, if it starts any in the table.
+    /// The node of the phrase that is longer by `word`, if any phrase in the table starts so.
     pub(super) fn child(self, node: u32, word: u16) -> Option<u32> {
         let part = self.children.part(node as usize)?;
         let (mut low, mut high) = (part.start, part.end);
@@ -179,8 +179,8 @@ impl<'a> Paraphrases<'a> {
         None
     }
 
-    /// What a phrase may be replaced by.
-    pub(super) fn of(self, node: u32) -> impl Iterator<Item = U16s<'a>> {
+    /// The paraphrases of a phrase.
+    pub(super) fn replacements(self, node: u32) -> impl Iterator<Item = U16s<'a>> {
         let part = self.starts.part(node as usize).unwrap_or(0..0);
         let mut rest = self.phrases.slice(part).unwrap_or(U16s(&[]));
         std::iter::from_fn(move || {
@@ -209,13 +209,13 @@ impl Data {
         }
     }
 
-    /// Synonym sets of words.
+    /// The synonym sets of words.
     pub(super) fn synonyms(&self) -> Sets<'_> {
         let names = Strings::new(self, Section::SynonymStarts, Section::Synonyms);
         Sets::new(self, names, Section::SynsetStarts, Section::Synsets)
     }
 
-    /// Synonym sets of the bases of irregular forms.
+    /// The synonym sets of the base forms of irregular forms.
     pub(super) fn exceptions(&self) -> Sets<'_> {
         let names = Strings::new(self, Section::ExceptionStarts, Section::Exceptions);
         Sets::new(

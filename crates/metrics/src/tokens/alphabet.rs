@@ -1,34 +1,34 @@
-//! The classes of characters that the Penn Treebank tokeniser tells apart, as
-//! one byte each: so its rules are an automaton over bytes, and a caption in
-//! ASCII is its own sequence of classes.
+//! The classes of characters that the Penn Treebank tokeniser distinguishes, one byte
+//! each. This makes its rules an automaton over bytes, and a caption in ASCII is its own
+//! sequence of classes.
 
-use regex_syntax::hir::HirKind;
+use regex_syntax::hir::{Hir, HirKind};
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
-/// Names of the classes beyond ASCII, for the rules; the class of `CLASSES[i]`
-/// is the byte `0x80 + i`.
+/// Names of the classes beyond ASCII, for use in the rules; the class `CLASSES[i]` is the
+/// byte `0x80 + i`.
 pub(super) const CLASSES: [&str; 32] = [
-    "lower",      // letters, but for the next ones
+    "lower",      // letters other than those below
     "upper",      // upper-case letters
-    "mark",       // what the tool counts as part of a word too: vowel signs, accents
+    "mark",       // also part of a word to the tool: vowel signs, accents
     "digit",      // decimal digits
     "shy",        // soft hyphen
-    "longs",      // ſ, which is an s without case
-    "kelvin",     // K, which is a k without case
-    "dottedi",    // İ, an i without case
-    "dotlessi",   // ı, another
-    "roman",      // Roman numerals, upper case but no letters
-    "circled",    // Ⓐ, the same, and symbols
+    "longs",      // ſ, an s if case is ignored
+    "kelvin",     // K, a k if case is ignored
+    "dottedi",    // İ, an i if case is ignored
+    "dotlessi",   // ı, likewise
+    "roman",      // Roman numerals, which are upper case but not letters
+    "circled",    // Ⓐ, likewise, and symbols
     "space",      // typographic spaces
     "nbsp",       // no-break space
     "separator",  // line and paragraph separators
-    "nel",        // next line, which is the ellipsis of Windows
+    "nel",        // next line, an ellipsis in Windows-1252
     "dash",       // en and em dashes
     "thousands",  // Arabic separators in numbers
-    "scriptsign", // raised and lowered + and -
-    "raised",     // raised digits
-    "lowered",    // lowered digits
+    "scriptsign", // superscript and subscript + and -
+    "raised",     // superscript digits
+    "lowered",    // subscript digits
     "slash",      // fraction slash
     "fraction",   // ½
     "currency",   // £
@@ -38,9 +38,9 @@ pub(super) const CLASSES: [&str; 32] = [
     "ellipsis",   // …
     "comma",      // 、
     "quote",      // “, ”, «
-    "symbol",     // what stands alone
-    "nothing",    // of no width: skipped
-    "other",      // no rule knows them: left out
+    "symbol",     // tokens of their own
+    "nothing",    // of zero width: skipped
+    "other",      // in no rule: left out
 ];
 
 /// The class of a character.
@@ -48,26 +48,28 @@ pub(super) fn class(c: char) -> u8 {
     if c.is_ascii() {
         return c as u8;
     }
-    // No rule looks beyond the basic plane.
+    // No rule needs characters beyond the basic multilingual plane.
     let known = TABLE.get(c as usize).copied();
     known.unwrap_or(0x80 + CLASSES.len() as u8 - 1)
 }
 
-/// Classes of the characters of the basic plane.
+/// Classes of the characters of the basic multilingual plane.
+#[expect(clippy::expect_used, reason = "the names of classes are constants")]
 static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut table = vec![0x80 + CLASSES.len() as u8 - 1; 1 << 16];
     let mut put = |name: &str, ranges: &[RangeInclusive<u32>]| {
-        let class = CLASSES.iter().position(|n| *n == name).unwrap_or(0) as u8;
+        let class = CLASSES.iter().position(|n| *n == name);
+        let class = class.expect("one of the classes") as u8;
         for code in ranges.iter().cloned().flatten() {
             if let Some(cell) = table.get_mut(code as usize) {
                 *cell = 0x80 + class;
             }
         }
     };
-    // Later lines win.
+    // Later lines override earlier ones.
     put("mark", &MARKS);
     put("symbol", &SYMBOLS);
-    // The tool knows the letters of Unicode 6.1, a few of which are none today.
+    // The tool uses the letters of Unicode 6.1, a few of which are no letters today.
     put(
         "lower",
         &unicode(
@@ -85,18 +87,17 @@ static TABLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     table
 });
 
-/// Ranges of a class of Unicode.
+/// Ranges of a Unicode class, given as a regular expression.
+#[expect(clippy::panic, reason = "the classes are constants")]
 fn unicode(class: &str) -> Vec<RangeInclusive<u32>> {
-    let Ok(hir) = regex_syntax::parse(class) else {
-        return Vec::new();
-    };
-    match hir.kind() {
-        HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => class
+    let hir = regex_syntax::parse(class);
+    match hir.as_ref().map(Hir::kind) {
+        Ok(HirKind::Class(regex_syntax::hir::Class::Unicode(class))) => class
             .ranges()
             .iter()
             .map(|range| range.start() as u32..=range.end() as u32)
             .collect(),
-        _ => Vec::new(),
+        _ => panic!("{class} is no class of Unicode"),
     }
 }
 
@@ -160,8 +161,8 @@ const FEW: [(&str, &[RangeInclusive<u32>]); 28] = [
     ("other", &[0xD800..=0xDFFF]),
 ];
 
-/// Marks and other characters that the tool counts into words; letters among them
-/// are put right later.
+/// Marks and other characters that the tool counts as part of words. The table of classes
+/// overrides the letters among them later.
 const MARKS: [RangeInclusive<u32>; 43] = [
     0x2C2..=0x379,
     0x384..=0x385,

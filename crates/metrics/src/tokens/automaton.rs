@@ -1,9 +1,9 @@
-//! From the rules to what finds the longest match.
+//! Writes the rules out as patterns for the automaton that finds the longest match.
 
 use super::alphabet::CLASSES;
 use super::rules::{Context, PARTS, RULES};
 
-/// The patterns of all rules, what must follow them included.
+/// The patterns of all rules, including the contexts that must follow.
 pub(super) fn patterns() -> Vec<String> {
     let whole = RULES.iter().map(|rule| match rule.context {
         Context::No => rule.pattern.to_owned(),
@@ -14,7 +14,7 @@ pub(super) fn patterns() -> Vec<String> {
     whole.map(|pattern| expand(&pattern)).collect()
 }
 
-/// Writes a pattern out as a regular expression over bytes.
+/// Expands a pattern into a regular expression over bytes.
 pub(super) fn expand(pattern: &str) -> String {
     let mut out = String::new();
     let mut rest = pattern;
@@ -50,12 +50,14 @@ pub(super) fn expand(pattern: &str) -> String {
     out
 }
 
+#[expect(clippy::expect_used, reason = "the names are constants of the rules")]
 fn named(name: &str) -> String {
     if let Some(class) = CLASSES.iter().position(|known| *known == name) {
         return format!("\\x{:02X}", 0x80 + class);
     }
     let part = PARTS.iter().find(|(known, _)| *known == name);
-    part.map_or_else(String::new, |(_, part)| format!("({})", expand(part)))
+    let (_, part) = part.expect("a rule names classes and parts only");
+    format!("({})", expand(part))
 }
 
 fn without_case(c: char) -> String {

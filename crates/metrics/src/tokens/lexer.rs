@@ -1,4 +1,4 @@
-//! The longest match, again and again.
+//! Splits text into tokens: finds the longest match at each position.
 
 use super::alphabet::class;
 use super::automaton::{expand, patterns};
@@ -12,8 +12,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// All rules; and, for the rules whose token's length depends on what follows,
-/// the token and what follows as patterns of their own.
+/// The automaton of all rules; and, for the rules whose token's length depends on what
+/// follows, one with token and context as separate patterns.
 static AUTOMATA: LazyLock<[DFA; 2]> = LazyLock::new(|| {
     let parts = RULES.iter().flat_map(|rule| match rule.context {
         Context::Any(after) => vec![expand(rule.pattern), expand(after)],
@@ -25,8 +25,12 @@ static AUTOMATA: LazyLock<[DFA; 2]> = LazyLock::new(|| {
     ]
 });
 
+#[expect(
+    clippy::expect_used,
+    reason = "the patterns are constants of the rules"
+)]
 fn automaton(patterns: &[String], one_by_one: bool) -> DFA {
-    let built = DFA::builder()
+    DFA::builder()
         .configure(
             DFA::config()
                 .match_kind(MatchKind::All)
@@ -35,9 +39,8 @@ fn automaton(patterns: &[String], one_by_one: bool) -> DFA {
         )
         .syntax(syntax::Config::new().unicode(false).utf8(false))
         .thompson(thompson::Config::new().utf8(false))
-        .build_many(patterns);
-    // The patterns are constants; a test builds them.
-    built.unwrap_or_else(|_| DFA::never_match().unwrap_or_else(|_| unreachable!()))
+        .build_many(patterns)
+        .expect("every rule is a regular expression")
 }
 
 thread_local! {
@@ -47,12 +50,12 @@ thread_local! {
     ]);
 }
 
-/// Captions as the lines of one file, and the classes of its characters.
+/// Captions as the lines of one file, with the classes of its characters.
 pub(super) struct Text {
     text: String,
-    /// Nothing where they are the text's bytes.
+    /// Empty if the text is ASCII: its bytes are the classes.
     classes: Vec<u8>,
-    /// Where each line ends, its line break included: bytes and characters.
+    /// The end of each line, including its line break, in bytes and in characters.
     ends: Vec<[usize; 2]>,
 }
 
@@ -88,8 +91,8 @@ impl Text {
         self.ends.len()
     }
 
-    /// Calls `token` with each token of some lines and the number of the line in
-    /// which it begins. Says whether the last token ends with these lines.
+    /// Calls `token` with each token of some lines and the number of the line in which it
+    /// begins. Returns whether the last token ends where these lines end.
     pub(super) fn tokens(&self, lines: Range<usize>, mut token: impl FnMut(usize, &str)) -> bool {
         let begin = |line: usize| match line.checked_sub(1) {
             Some(before) => self.ends[before],
@@ -111,7 +114,7 @@ impl Text {
                     if length > 0 {
                         token(line, &self.text[place..place + length]);
                     }
-                    // The blank after it, too.
+                    // Skip the blank after it, too.
                     place += length + 1;
                     at += length + 1;
                     continue;
@@ -136,9 +139,9 @@ impl Text {
     }
 }
 
-/// The length of a word of ASCII letters alone before a blank, most of a caption,
-/// or nothing before a blank: no rule makes anything else of these than the word,
-/// but for a few that are two.
+/// A fast path for most of a caption: the length of a run of ASCII letters (or of nothing)
+/// before a blank. The rules make it one token, except for a few words that they split in
+/// two.
 fn plain(classes: &[u8]) -> Option<usize> {
     let length = classes.iter().position(|c| !c.is_ascii_alphabetic())?;
     let two = |word: &[u8]| {
@@ -148,7 +151,7 @@ fn plain(classes: &[u8]) -> Option<usize> {
     (classes[length] == b' ' && !two(&classes[..length])).then_some(length)
 }
 
-/// How many bytes the first characters of a text are.
+/// Number of bytes of the first `characters` characters of a text.
 fn bytes(text: &str, characters: usize) -> usize {
     match text.as_bytes().get(..characters) {
         Some(begin) if begin.is_ascii() => characters,
@@ -156,17 +159,24 @@ fn bytes(text: &str, characters: usize) -> usize {
     }
 }
 
-/// The rule that matches most of what begins here, and how much.
+/// The rule with the longest match at the start of `classes`, and the match's length.
+#[expect(
+    clippy::expect_used,
+    reason = "the automaton may clear its cache as often as it likes, and the last rule matches any character"
+)]
 fn longest(cache: &mut Cache, classes: &[u8]) -> (usize, usize) {
     let input = Input::new(classes).anchored(Anchored::Yes);
-    match AUTOMATA[0].try_search_fwd(cache, &input) {
-        Ok(Some(found)) => (found.pattern().as_usize(), found.offset().max(1)),
-        // The last rule matches any character.
-        _ => (RULES.len() - 1, 1),
-    }
+    let found = AUTOMATA[0].try_search_fwd(cache, &input);
+    let found = found.expect("it never gives up");
+    let found = found.expect("a rule matches");
+    (found.pattern().as_usize(), found.offset().max(1))
 }
 
-/// How much of a match is the token, by [`Context::Any`].
+/// The length of the token within a match of a rule with [`Context::Any`].
+#[expect(
+    clippy::expect_used,
+    reason = "the automaton may clear its cache as often as it likes, and what a rule matches is its token and what follows"
+)]
 fn head(cache: &mut Cache, rule: usize, matched: &[u8]) -> usize {
     let earlier = RULES[..rule].iter();
     let any = earlier.filter(|rule| matches!(rule.context, Context::Any(_)));
@@ -174,15 +184,16 @@ fn head(cache: &mut Cache, rule: usize, matched: &[u8]) -> usize {
     let mut is = |pattern: usize, part: &[u8]| {
         let anchored = Anchored::Pattern(PatternID::must(pattern));
         let found = AUTOMATA[1].try_search_fwd(cache, &Input::new(part).anchored(anchored));
-        matches!(found, Ok(Some(found)) if found.offset() == part.len())
+        let found = found.expect("it never gives up");
+        found.is_some_and(|found| found.offset() == part.len())
     };
     let ends = (1..matched.len()).rev();
     let mut ends =
         ends.filter(|&end| is(pattern + 1, &matched[end..]) && is(pattern, &matched[..end]));
-    ends.next().unwrap_or(matched.len())
+    ends.next().expect("a token and what follows")
 }
 
-/// How much of a match stands in the token, and how much has been read.
+/// How much of a match belongs to the token, and how much is consumed.
 fn extent(action: Action, length: usize) -> (usize, usize) {
     match action {
         Action::Again(again) => (length - again, length - again),
@@ -192,7 +203,7 @@ fn extent(action: Action, length: usize) -> (usize, usize) {
     }
 }
 
-/// The token that a match is written as.
+/// The token that a match becomes; `None` if it is skipped.
 fn write(action: Action, text: &str) -> Option<Cow<'_, str>> {
     Some(match action {
         Action::Skip => return None,
@@ -231,8 +242,8 @@ fn write(action: Action, text: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// Quotation marks as LaTeX writes them; those that say themselves on which side
-/// they stand keep it.
+/// Replaces quotation marks by LaTeX's; marks that are themselves opening or closing stay
+/// so.
 fn quotes<'a>(text: &'a str, single: &str, double: &str) -> Cow<'a, str> {
     let text = text.replace("&apos;", "'").replace("&quot;", "\"");
     let mut out = String::with_capacity(text.len() + 1);
@@ -250,7 +261,7 @@ fn quotes<'a>(text: &'a str, single: &str, double: &str) -> Cow<'a, str> {
     out.into()
 }
 
-/// `&amp;`, in any case, is `&`.
+/// Replaces `&amp;`, in upper or lower case, by `&`.
 fn ampersands(text: &str) -> Cow<'_, str> {
     let Some(at) = text.to_ascii_lowercase().find("&amp;") else {
         return text.into();

@@ -1,7 +1,8 @@
-//! Tokenisers: from a caption's text to the words that scores count.
+//! Tokenisers: split a caption's text into the words that scores count.
 //!
 //! - [`ptb`], [`ptb_lines`]: the Penn Treebank rules of the COCO tool, whose
-//!   scores everybody reports.
+//!   scores everybody reports. `rules` holds them, in terms of the classes of `alphabet`;
+//!   `automaton` writes them as patterns, with which `lexer` finds tokens.
 //! - [`simple()`]: the rule behind published Karpathy splits.
 
 mod alphabet;
@@ -11,8 +12,8 @@ mod rules;
 
 use std::ops::Range;
 
-/// What the COCO tool counts as punctuation. It looks for brackets by their names
-/// in capitals after everything was put in lower case: `-lrb-` stays a word.
+/// The tokens that the COCO tool drops as punctuation. It also tries to drop brackets, but
+/// by names in capitals, after lower-casing everything: so `-lrb-` stays a word.
 const PUNCTUATION: [&str; 13] = [
     "''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";",
 ];
@@ -20,28 +21,29 @@ const PUNCTUATION: [&str; 13] = [
 /// The words that the COCO tool scores: the tokens of Stanford's `PTBTokenizer`,
 /// version 3.4.1, in lower case and without punctuation.
 ///
-/// A caption is read as the last of a file; [`ptb_lines`] reads a whole file.
+/// Reads the caption as the last line of a file; [`ptb_lines`] reads a whole file.
 ///
 /// ```
 /// use attend_metrics::tokens::ptb;
 /// assert_eq!(ptb("A man's T-shirt."), ["a", "man", "'s", "t-shirt"]);
 /// assert_eq!(ptb("It cannot (yet) fly"), ["it", "can", "not", "-lrb-", "yet", "-rrb-", "fly"]);
 /// ```
+#[expect(clippy::expect_used, reason = "each caption has its list of words")]
 pub fn ptb(caption: &str) -> Vec<String> {
-    ptb_lines(&[caption]).pop().unwrap_or_default()
+    ptb_lines(&[caption]).pop().expect("one caption")
 }
 
-/// The words of each caption, where the captions are the lines of one file, as
-/// the COCO tool hands them to its tokeniser.
+/// The words of each caption if the captions are the lines of one file, as the COCO tool
+/// passes them to its tokeniser.
 ///
-/// Nearly always the words of a caption are those of [`ptb`]. But the rules look
-/// at what follows, the next line too: of `Plan B.` the last word is `b.`, and
-/// `b` where the next line begins with a word like `The`.
+/// The words of a caption are nearly always those of [`ptb`]. But the rules look at what
+/// follows, even in the next line: the last word of `Plan B.` is `b.`, but `b` if the next
+/// line begins with a word like `The`.
 ///
-/// One thing differs: where a capital Σ ends a word, Java's lower case sometimes
-/// has σ for ς. Line breaks inside a caption are blanks here. (The tool takes some
-/// of them for ends of captions, and gives every later caption the words of
-/// another.)
+/// There are two differences from the tool. If a capital Σ ends a word, Java sometimes
+/// lower-cases it to σ instead of ς. Line breaks inside a caption are blanks here; the tool
+/// takes some of them for ends of captions, and then gives every later caption the words of
+/// another one.
 pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
     let mut words = vec![Vec::new(); captions.len()];
     File::new(captions).words(0..captions.len(), |caption, word| {
@@ -50,7 +52,7 @@ pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
     words
 }
 
-/// Captions as the tool reads them: the lines of one file.
+/// Captions in the form that the tool reads: the lines of one file.
 pub(crate) struct File(lexer::Text);
 
 impl File {
@@ -58,17 +60,17 @@ impl File {
         File(lexer::Text::new(captions))
     }
 
-    /// How many captions there are.
+    /// Number of captions.
     pub(crate) fn captions(&self) -> usize {
         self.0.lines()
     }
 
-    /// Calls `word` with the words of some of the captions. Says whether the next
-    /// caption begins where these end, as it nearly always does: a tag in angle
-    /// brackets may go on over a line's end.
+    /// Calls `word` with the words of some of the captions. Returns whether the last token
+    /// ends where these captions end, as it nearly always does: only a tag in angle brackets
+    /// may continue across a line break.
     pub(crate) fn words(&self, captions: Range<usize>, mut word: impl FnMut(usize, &str)) -> bool {
-        // A caption's last token loses the white space at its end, so that each
-        // token waits until another follows.
+        // The white space at the end of a caption's last token is trimmed, so each token
+        // waits until the next one shows whether it was the last.
         let mut waiting = (0, String::new());
         let mut say = |caption: usize, token: &str| {
             for token in token.split(' ') {
@@ -98,14 +100,13 @@ impl File {
     }
 }
 
-/// The simple rule: lower case, apostrophes deleted, and every other character
-/// that is neither letter nor digit separates.
+/// The simple rule: lower-cases, deletes apostrophes, and splits at every other character
+/// that is neither a letter nor a digit.
 ///
-/// `"A man's T-shirt."` is `a`, `mans`, `t`, `shirt`. Letters and digits are
-/// Unicode's ([`char::is_alphanumeric`]); the apostrophe is `'` (U+0027) alone.
-/// Karpathy's `dataset_*.json` files hold exactly these words as `tokens`. It
-/// is not the Penn Treebank rule of the official COCO tool, whose scores it
-/// therefore only approximates.
+/// `"A man's T-shirt."` becomes `a`, `mans`, `t`, `shirt`. Letters and digits are
+/// Unicode's ([`char::is_alphanumeric`]); only `'` (U+0027) is an apostrophe. Karpathy's
+/// `dataset_*.json` files hold exactly these words as `tokens`. This is not the Penn
+/// Treebank rule of the official COCO tool, so its scores only approximate the tool's.
 ///
 /// ```
 /// use attend_metrics::tokens::simple;

@@ -1,56 +1,55 @@
 //! The rules of the Penn Treebank tokeniser.
 //!
-//! At each place the rule that matches most text wins, of several the one that
-//! stands first here. Letters in a pattern match in either case, but inside
-//! brackets they mean themselves; `{name}` is a class of [`super::alphabet`] or
-//! one of [`PARTS`].
+//! At each position the rule with the longest match wins; of several, the first in the list.
+//! Letters in a pattern match in either case, but inside brackets only in the case given;
+//! `{name}` is a class of [`super::alphabet`] or one of [`PARTS`].
 
-/// What becomes of a match.
+/// What a match becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// A token as it stands.
+    /// A token, unchanged.
     Token,
     /// No token.
     Skip,
     /// A token without soft hyphens.
     Word,
-    /// A token whose quotation marks are those of LaTeX, closing.
+    /// A token with LaTeX's closing quotation marks.
     Closing,
-    /// The same, opening.
+    /// A token with LaTeX's opening quotation marks.
     Opening,
-    /// A token whose blanks don't separate.
+    /// A token whose blanks become no-break spaces, which don't separate words.
     Spaced,
-    /// A token with brackets by name.
+    /// A token with brackets replaced by their names.
     Bracketed,
-    /// Both.
+    /// Both [`Action::Spaced`] and [`Action::Bracketed`].
     Phone,
-    /// A token whose `&amp;` is `&`.
+    /// A token with `&amp;` replaced by `&`.
     Ampersand,
-    /// Another token in its place.
+    /// Another token.
     Instead(&'static str),
-    /// Dashes: three and four are two.
+    /// Dashes; three or four become two.
     Dashes,
-    /// A fraction in one character, written out.
+    /// A fraction of one character, written out.
     Fraction,
-    /// Currencies as they stand in the treebank.
+    /// A currency sign as written in the treebank.
     Currency,
-    /// A token, of which the last characters are read again.
+    /// A token without the match's last characters, which are read again.
     Again(usize),
-    /// An abbreviation that ends a sentence: its full stop counts twice.
+    /// An abbreviation that ends a sentence: its full stop is also a token.
     Stop,
-    /// The same; but a single letter gives its full stop away.
+    /// The same, but a single letter loses its full stop.
     Acronym,
 }
 
-/// What must follow, without being part of the token.
+/// What must follow the token without being part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Context {
     /// Nothing.
     No,
     /// A pattern whose matches all have this many characters.
     Fixed(usize, &'static str),
-    /// Any pattern: of the whole match the token is the longest part that leaves
-    /// the pattern a match.
+    /// Any pattern. The token is the longest part of the match after which the rest still
+    /// matches the pattern.
     Any(&'static str),
 }
 
@@ -76,7 +75,7 @@ const fn before(pattern: &'static str, context: Context, action: Action) -> Rule
 use Action::*;
 use Context::{Any, Fixed};
 
-/// Patterns with a name, each made of those above it.
+/// Named patterns; each may use those above it.
 pub(super) const PARTS: &[(&str, &str)] = &[
     ("any", r"[\x00-\xFF]"),
     ("blank", r"[ \t{nbsp}{space}]"),
@@ -178,7 +177,7 @@ pub(super) const PARTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// The rules, in the order of their precedence.
+/// The rules, in order of precedence.
 pub(super) const RULES: &[Rule] = &[
     rule(r"c\+\+|(c|f)#", Token),
     rule("cannot|'twas", Again(3)),

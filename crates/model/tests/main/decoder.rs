@@ -1,8 +1,9 @@
 //! The decoder against its equations in plain PyTorch.
 
-use crate::rebuilt::{assert_close, decoder_weights, expected, integers, uniform};
+use crate::rebuilt::{assert_close, cells, decoder_weights, expected, integers, uniform};
 use attend_model::{
-    Captions, Decoder, DecoderConfig, Gradients, Objective, Reading, Teacher, cells, weights,
+    Arena, Captions, CrossEntropy, Decoder, DecoderConfig, Gradients, Objective, Output, Reading,
+    decoder as decoders, weights,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -11,7 +12,7 @@ const LENGTHS: [i64; 7] = [9, 8, 8, 6, 5, 3, 2];
 const IMAGE_OF_CAPTION: [i64; 7] = [2, 0, 1, 0, 2, 2, 0];
 const ALPHA_C: f64 = 0.7;
 
-fn decoder(grid: [i64; 2]) -> (nn::VarStore, Decoder) {
+fn decoder(grid: [i64; 2]) -> (nn::VarStore, Box<dyn Decoder>) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = DecoderConfig {
         vocabulary: 23,
@@ -22,7 +23,7 @@ fn decoder(grid: [i64; 2]) -> (nn::VarStore, Decoder) {
         dropout: 0.5,
         grid,
     };
-    let decoder = Decoder::new(&vars.root(), &config);
+    let decoder = decoders::new(&vars.root(), &config);
     weights::assign(&vars, &decoder_weights(&vars, 0.6), &|_| false).unwrap();
     (vars, decoder)
 }
@@ -35,12 +36,16 @@ fn captions(tokens: &Tensor) -> Captions<'_> {
     }
 }
 
-/// Alphas by caption, (B, T, P); 0 after a caption's end.
-fn by_caption(out: &Teacher) -> Tensor {
-    let of_step = out.alphas.split_with_sizes(&out.counts, 0);
+fn gradients_of(decoder: &dyn Decoder) -> Gradients {
+    Gradients::new(Arena::like(decoder.parameters()))
+}
+
+/// Attention by caption, (B, T, P); 0 after a caption's end.
+fn by_caption(out: &Output) -> Tensor {
+    let of_step = out.attention.split_with_sizes(&out.counts, 0);
     let padded = of_step
         .iter()
-        .map(|alphas| alphas.constant_pad_nd([0, 0, 0, LENGTHS.len() as i64 - alphas.size()[0]]));
+        .map(|step| step.constant_pad_nd([0, 0, 0, LENGTHS.len() as i64 - step.size()[0]]));
     Tensor::stack(&padded.collect::<Vec<_>>(), 1)
 }
 
@@ -59,29 +64,31 @@ fn agrees_with_pytorch(case: &str, native: [i64; 2], grid: [i64; 2]) {
         let maps = uniform(&format!("{case} features"), &size, 0.0, 2.0).to_kind(kind);
         let images = tch::no_grad(|| decoder.project(&cells(&maps), native));
         let captions = captions(&expected["tokens"]);
-        let out = decoder.teacher_forcing(&images, captions, Reading::default());
+        let pass = decoder.read(&images, captions, Reading::default());
+        let out = pass.output();
         check("logits", &out.logits);
-        check("alphas", &by_caption(&out));
+        check("alphas", &by_caption(out));
         assert_eq!(out.targets, expected[&format!("{case}.targets")]);
 
-        let objective = Objective {
+        let objective = CrossEntropy {
             alpha_c: ALPHA_C,
-            ..Objective::default()
+            ..CrossEntropy::default()
         };
-        let loss = out.loss(objective);
-        check("cross_entropy", &loss.cross_entropy);
-        check("attention", &loss.attention);
+        let value = objective.value(out);
+        for part in ["cross_entropy", "attention"] {
+            check(part, value.part(part).unwrap());
+        }
         let total = &expected[&format!("{case}.cross_entropy")]
             + ALPHA_C * &expected[&format!("{case}.attention")];
-        assert_close("total", &loss.total.to_kind(Kind::Float), &total);
+        assert_close("total", &value.total.to_kind(Kind::Float), &total);
 
-        let mut gradients = Gradients::of(&decoder);
-        let of_cells = out.backward(&decoder, loss, 1.0, &mut gradients, true);
+        let mut gradients = gradients_of(decoder.as_ref());
+        let of_cells = pass.backward(value.gradients(1.0), &mut gradients, true);
         let of_maps = of_cells.unwrap().transpose(1, 2).reshape(size);
         check("grad.features", &of_maps);
-        let named = gradients.named();
-        for (name, gradient) in &named {
-            if *name == "attention.full_att.bias" {
+        let named = gradients.arena().views();
+        for (name, gradient) in named {
+            if name == "attention.full_att.bias" {
                 // Softmax does not feel it: PyTorch's gradient is rounding.
                 assert_eq!(gradient.abs().max().double_value(&[]), 0.0);
             } else {
@@ -117,17 +124,18 @@ fn steps_give_what_teacher_forcing_gives() {
     let tokens = &expected("decoder")["tokens"];
     let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
     let images = decoder.project(&cells(&maps), [8, 8]);
-    let all_at_once = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
+    let pass = decoder.read(&images, captions(tokens), Reading::default());
+    let all_at_once = pass.output();
     // The first caption, the longest, is of the last image.
     let image = images.select(&integers(&IMAGE_OF_CAPTION[..1]));
-    let mut state = decoder.init_state(&image);
+    let mut state = decoder.begin(&image);
     let mut row = 0;
     for t in 0..LENGTHS[0] - 1 {
         let step = decoder.step(&image, &tokens.narrow(0, 0, 1).select(1, t), &state);
         let of_caption = all_at_once.logits.narrow(0, row, 1);
         assert_close("logits", &step.logits, &of_caption);
-        let alpha = all_at_once.alphas.narrow(0, row, 1);
-        assert_close("alpha", &step.alpha, &alpha);
+        let attention = all_at_once.attention.narrow(0, row, 1);
+        assert_close("attention", &step.attention, &attention);
         state = step.state;
         row += LENGTHS.iter().filter(|length| **length - 1 > t).count() as i64;
     }
@@ -145,8 +153,8 @@ fn dropout_is_of_training_alone() {
             dropout,
             ..Reading::default()
         };
-        let out = decoder.teacher_forcing(&images, captions(tokens), reading);
-        out.logits
+        let pass = decoder.read(&images, captions(tokens), reading);
+        pass.output().logits.shallow_clone()
     };
     assert_eq!(logits(false), logits(false));
     tch::manual_seed(1);
@@ -164,8 +172,8 @@ fn attention_is_a_distribution_and_ends_with_the_caption() {
     let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
     let images = decoder.project(&cells(&maps), [8, 8]);
     let tokens = &expected("decoder")["tokens"];
-    let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
-    let sums = by_caption(&out).sum_dim_intlist(-1i64, false, Kind::Float); // (B, T)
+    let pass = decoder.read(&images, captions(tokens), Reading::default());
+    let sums = by_caption(pass.output()).sum_dim_intlist(-1i64, false, Kind::Float); // (B, T)
     for (row, length) in LENGTHS.iter().enumerate() {
         let sums = sums.get(row as i64);
         let real = sums.narrow(0, 0, length - 1) - 1.0;
@@ -185,15 +193,16 @@ fn gradients_add_up_and_begin_anew() {
     let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
     let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
     let tokens = &expected("decoder")["tokens"];
-    let mut gradients = Gradients::of(&decoder);
+    let mut gradients = gradients_of(decoder.as_ref());
     let mut read = |scale: f64, clear: bool| -> Vec<Tensor> {
         if clear {
             gradients.clear();
         }
-        let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
-        let loss = out.loss(Objective::default());
-        out.backward(&decoder, loss, scale, &mut gradients, false);
-        gradients.named().iter().map(|(_, g)| g.copy()).collect()
+        let pass = decoder.read(&images, captions(tokens), Reading::default());
+        let value = CrossEntropy::default().value(pass.output());
+        pass.backward(value.gradients(scale), &mut gradients, false);
+        let views = gradients.arena().views().iter();
+        views.map(|(_, gradient)| gradient.copy()).collect()
     };
     let once = read(1.0, true);
     read(0.25, true);
@@ -208,21 +217,23 @@ fn products_of_16_bits_come_near_those_of_32() {
     let (_, decoder) = decoder([14, 14]);
     let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
     let tokens = &expected("decoder")["tokens"];
-    let gradients = |kind: Kind| -> Vec<(&'static str, Tensor)> {
+    let gradients = |kind: Kind| -> Vec<(String, Tensor)> {
         let cells = cells(&maps).to_kind(kind);
         let images = tch::no_grad(|| decoder.project(&cells, [8, 8]));
-        let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
-        let loss = out.loss(Objective::default());
-        let mut gradients = Gradients::of(&decoder);
-        let of_cells = out.backward(&decoder, loss, 1.0, &mut gradients, true);
-        let mut named = gradients.named();
-        named.push(("features", of_cells.unwrap()));
+        let pass = decoder.read(&images, captions(tokens), Reading::default());
+        let value = CrossEntropy::default().value(pass.output());
+        let mut gradients = gradients_of(decoder.as_ref());
+        let of_cells = pass.backward(value.gradients(1.0), &mut gradients, true);
+        let views = gradients.arena().views().iter();
+        let named = views.map(|(name, gradient)| (name.clone(), gradient.shallow_clone()));
         named
+            .chain([("features".to_owned(), of_cells.unwrap())])
+            .collect()
     };
     let exact = gradients(Kind::Float);
     for (kind, most) in [(Kind::BFloat16, 0.06), (Kind::Half, 0.01)] {
         let off_by: Vec<f64> = (gradients(kind).iter().zip(&exact))
-            .filter(|((name, _), _)| *name != "attention.full_att.bias") // 0
+            .filter(|((name, _), _)| name != "attention.full_att.bias") // 0
             .map(|((name, is), (_, wanted))| {
                 assert_eq!(is.kind(), Kind::Float, "{name}");
                 let off = (is - wanted).norm() / wanted.norm();
@@ -242,16 +253,17 @@ fn smoothing_is_libtorchs() {
     let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
     let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
     let tokens = &expected("decoder")["tokens"];
-    let out = decoder.teacher_forcing(&images, captions(tokens), Reading::default());
+    let pass = decoder.read(&images, captions(tokens), Reading::default());
+    let out = pass.output();
     let smoothing = 0.2;
-    let loss = out.loss(Objective {
+    let objective = CrossEntropy {
         alpha_c: 0.0,
         smoothing,
-    });
+    };
     let mean = tch::Reduction::Mean;
     let wanted =
         (out.logits).cross_entropy_loss::<Tensor>(&out.targets, None, mean, -100, smoothing);
-    assert_close("smoothed", &loss.total, &wanted);
+    assert_close("smoothed", &objective.value(out).total, &wanted);
 }
 
 #[test]
@@ -266,9 +278,8 @@ fn own_words_come_as_often_as_is_said() {
             dropout: false,
             own_words,
         };
-        decoder
-            .teacher_forcing(&images, captions(tokens), reading)
-            .logits
+        let pass = decoder.read(&images, captions(tokens), reading);
+        pass.output().logits.shallow_clone()
     };
     let told = logits(0.0);
     let first = LENGTHS.len() as i64; // rows of the first step: all are told <start>

@@ -4,9 +4,9 @@ use crate::rebuilt::{
     assert_close, assert_sample, difference, expected, resnet_weights, sample, uniform,
 };
 use attend_artifact::model::Parameters;
+use attend_model::encoder::{ResNet, normalised};
 use attend_model::{
-    Arch, Decoder, DecoderConfig, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn,
-    cells, normalise, weights,
+    Arch, DecoderConfig, Encoder, EncoderConfig, LastStage, StrideIn, decoder, weights,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -23,14 +23,14 @@ fn images() -> Tensor {
 }
 
 /// An encoder with rebuilt weights; `may_be_left` for nothing: every name must fit.
-fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, Encoder) {
+fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, ResNet) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = EncoderConfig {
         arch,
         last_stage,
         stride_in,
     };
-    let encoder = Encoder::new(&vars.root(), &config);
+    let encoder = ResNet::new(&vars.root(), &config);
     weights::assign(&vars, &resnet_weights(&vars), &|_| false).unwrap();
     (vars, encoder)
 }
@@ -50,7 +50,7 @@ fn agrees_with_torchvision(arch: Arch, stride_in: StrideIn) {
     let (_, layer3) = encoder(arch, LastStage::Layer3, stride_in);
     let map = layer3.forward(&images(), false);
     assert_eq!(map.size(), [2, layer3.channels(), 4, 4]);
-    assert_eq!(layer3.stride(), 16);
+    assert_eq!(layer3.grid([64, 64]), [4, 4]);
     let what = format!("{key}.layer3");
     assert_sample(&what, &map, 13, &expected[&what]);
 
@@ -59,7 +59,7 @@ fn agrees_with_torchvision(arch: Arch, stride_in: StrideIn) {
     assert_eq!(map.size(), [2, layer4.channels(), 2, 2]);
     let what = format!("{key}.layer4");
     assert_sample(&what, &map, 5, &expected[&what]);
-    let frozen = FrozenEncoder::from(&layer4).forward(&images());
+    let frozen = layer4.folded().forward(&images(), false);
     assert_close(&format!("{key} folded"), &frozen, &map);
 
     // In f32 a ReLU whose input is all but zero may fall on the other side of it,
@@ -154,7 +154,7 @@ fn running(vars: &nn::VarStore) -> Tensor {
 fn pixels_are_normalised_as_torchvision_does() {
     // (x / 255 - mean) / std by hand, for x = 0, 51, 255 in the three channels.
     let pixels = Tensor::from_slice(&[0u8, 51, 255]).view([1, 3, 1, 1]);
-    let normalised: Vec<f32> = Vec::try_from(normalise(&pixels).flatten(0, -1)).unwrap();
+    let normalised: Vec<f32> = Vec::try_from(normalised(&pixels).flatten(0, -1)).unwrap();
     for (is, by_hand) in normalised.iter().zip([-2.117904, -1.142857, 2.64]) {
         assert!((is - by_hand).abs() < 1e-5, "{is} instead of {by_hand}");
     }
@@ -162,11 +162,14 @@ fn pixels_are_normalised_as_torchvision_does() {
 
 #[test]
 fn cells_stand_row_by_row() {
-    let map = uniform("map", &[2, 5, 4, 6], -1.0, 1.0);
+    let (_, encoder) = encoder(Arch::Resnet18, LastStage::Layer2, StrideIn::Conv3x3);
+    let pixels = uniform("pixels", &[2, 3, 32, 48], 0.0, 256.0).to_kind(Kind::Uint8);
+    let seen = tch::no_grad(|| encoder.encode(&pixels, false, Kind::Float));
+    assert_eq!((seen.cells.size(), seen.grid), (vec![2, 24, 128], [4, 6]));
+    let map = tch::no_grad(|| encoder.forward(&normalised(&pixels), false));
     // Cell 6 is the first of the second row.
-    let seen = cells(&map);
-    assert_eq!(seen.size(), [2, 24, 5]);
-    assert_close("cell 6", &seen.select(1, 6), &map.select(2, 1).select(2, 0));
+    let first = map.select(2, 1).select(2, 0);
+    assert_close("cell 6", &seen.cells.select(1, 6), &first);
 }
 
 /// The artifacts' judge knows the names and shapes without libtorch.
@@ -195,7 +198,7 @@ fn weights_have_the_names_and_shapes_that_verify_looks_for() {
                 stride_in: StrideIn::Conv3x3,
             };
             let vars = nn::VarStore::new(Device::Cpu);
-            Encoder::new(&vars.root(), &config);
+            ResNet::new(&vars.root(), &config);
             assert_eq!(config.parameters(), of(&vars), "{config:?}");
         }
     }
@@ -209,6 +212,6 @@ fn weights_have_the_names_and_shapes_that_verify_looks_for() {
         grid: [14, 14],
     };
     let vars = nn::VarStore::new(Device::Cpu);
-    Decoder::new(&vars.root(), &config);
+    decoder::new(&vars.root(), &config);
     assert_eq!(config.parameters(), of(&vars));
 }

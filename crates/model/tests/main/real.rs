@@ -1,9 +1,8 @@
 //! Real weights on a real photograph, against torchvision.
 
 use crate::rebuilt::{assert_sample, expected};
-use attend_model::{
-    Arch, Encoder, EncoderConfig, FrozenEncoder, LastStage, StrideIn, normalise, weights,
-};
+use attend_model::encoder::{ResNet, normalised};
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, weights};
 use std::path::{Path, PathBuf};
 use tch::{Device, Tensor, nn};
 
@@ -38,7 +37,7 @@ fn photograph(data: &Path) -> Tensor {
 fn real_weights_on_a_photograph_agree_with_torchvision() {
     let Some(data) = data() else { return };
     let expected = expected("real");
-    let images = normalise(&photograph(&data));
+    let images = normalised(&photograph(&data));
     let dict = weights::read(&data.join("weights/resnet50-layer3-stride1x1.safetensors")).unwrap();
     for (last_stage, key, step) in [
         (LastStage::Layer3, "layer3", 97),
@@ -50,12 +49,12 @@ fn real_weights_on_a_photograph_agree_with_torchvision() {
             last_stage,
             stride_in: StrideIn::Conv1x1,
         };
-        let encoder = Encoder::new(&vars.root(), &config);
+        let encoder = ResNet::new(&vars.root(), &config);
         encoder.load(&vars, &dict).unwrap();
         let map = encoder.forward(&images, false);
         assert_eq!(map.size()[2..], [SIDE / config.stride(); 2]);
         assert_sample(&format!("real {key}"), &map, step, &expected[key]);
-        let folded = FrozenEncoder::from(&encoder).forward(&images);
+        let folded = encoder.folded().forward(&images, false);
         assert_sample(&format!("real {key} folded"), &folded, step, &expected[key]);
     }
 }
@@ -71,7 +70,7 @@ fn real_weights_are_not_those_of_another_architecture() {
             last_stage,
             stride_in: StrideIn::Conv3x3,
         };
-        let encoder = Encoder::new(&vars.root(), &config);
+        let encoder = ResNet::new(&vars.root(), &config);
         encoder.load(&vars, &dict).unwrap_err().to_string()
     };
     // No layer4 in the file; 17 blocks more in ResNet-101's layer3; other shapes in ResNet-18.

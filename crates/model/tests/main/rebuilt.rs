@@ -99,6 +99,11 @@ pub fn assert_sample(what: &str, is: &Tensor, step: i64, expected: &Tensor) {
     assert_close(what, &sample(is, step), expected);
 }
 
+/// Feature maps (B, C, h, w) as cells (B, h * w, C), row by row.
+pub fn cells(maps: &Tensor) -> Tensor {
+    maps.flatten(2, 3).transpose(1, 2)
+}
+
 /// i64 numbers as a tensor.
 pub fn integers(numbers: &[i64]) -> Tensor {
     Tensor::from_slice(numbers).to_kind(Kind::Int64)

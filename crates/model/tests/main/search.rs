@@ -1,9 +1,9 @@
 //! Beam search against PyTorch's, against a greedy loop, against enumeration.
 
-use crate::rebuilt::{decoder_weights, expected, integers, uniform};
+use crate::rebuilt::{cells, decoder_weights, expected, integers, uniform};
 use attend_model::{
-    Captions, Decoder, DecoderConfig, Hypothesis, Projected, Reading, SearchOptions, beam_search,
-    cells, ensemble_search,
+    Captions, Decoder, DecoderConfig, Hypothesis, Images, Reading, SearchOptions, beam_search,
+    decoder as decoders, ensemble_search,
 };
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -18,7 +18,7 @@ const OPTIONS: SearchOptions = SearchOptions {
 };
 
 /// The decoder of `fixtures/search.py` and its eight images.
-fn searched(scale: f64, vocabulary: i64) -> (Decoder, Projected) {
+fn searched(scale: f64, vocabulary: i64) -> (Box<dyn Decoder>, Images) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = DecoderConfig {
         vocabulary,
@@ -29,7 +29,7 @@ fn searched(scale: f64, vocabulary: i64) -> (Decoder, Projected) {
         dropout: 0.5,
         grid: [6, 6],
     };
-    let decoder = Decoder::new(&vars.root(), &config);
+    let decoder = decoders::new(&vars.root(), &config);
     let mut dict = decoder_weights(&vars, scale);
     let embedding = &dict["embedding.weight"] * 3.0;
     dict.insert("embedding.weight".into(), embedding);
@@ -54,7 +54,11 @@ fn agrees_with_pytorch(name: &str, scale: f64) {
     let (decoder, images) = searched(scale, 15);
     let expected = expected("search");
     for beam in [1, 3, 5] {
-        let found = beam_search(&decoder, &images, &SearchOptions { beam, ..OPTIONS });
+        let found = beam_search(
+            decoder.as_ref(),
+            &images,
+            &SearchOptions { beam, ..OPTIONS },
+        );
         let rows: Vec<Vec<f64>> = Vec::try_from(&expected[&format!("{name}.beam{beam}")]).unwrap();
         for (image, hypotheses) in found.iter().enumerate() {
             assert!((1..=beam).contains(&hypotheses.len()));
@@ -96,8 +100,8 @@ fn agrees_with_pytorch_where_many_do_not_end() {
 
 /// log P of each token of a caption and of `<end>`, by teacher forcing.
 fn log_probs(
-    decoder: &Decoder,
-    images: &Projected,
+    decoder: &dyn Decoder,
+    images: &Images,
     image: usize,
     caption: &[i64],
     options: &SearchOptions,
@@ -110,7 +114,8 @@ fn log_probs(
         tokens: &tokens,
         lengths: &[length],
     };
-    let out = decoder.teacher_forcing(images, captions, Reading::default());
+    let out = decoder.read(images, captions, Reading::default());
+    let out = out.output();
     let log_probs = out.logits.log_softmax(-1, Kind::Float);
     let of_tokens = log_probs
         .gather(1, &out.targets.unsqueeze(1), false)
@@ -123,9 +128,18 @@ fn hypotheses_are_what_they_say() {
     let (decoder, images) = searched(1.5, 15);
     let options = SearchOptions { beam: 4, ..OPTIONS };
     let mut cut = 0;
-    for (image, hypotheses) in beam_search(&decoder, &images, &options).iter().enumerate() {
+    for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
+        .iter()
+        .enumerate()
+    {
         for (place, hypothesis) in hypotheses.iter().enumerate() {
-            let each = log_probs(&decoder, &images, image, &hypothesis.tokens, &options);
+            let each = log_probs(
+                decoder.as_ref(),
+                &images,
+                image,
+                &hypothesis.tokens,
+                &options,
+            );
             let counted = hypothesis.tokens.len() + usize::from(hypothesis.finished);
             assert_near(hypothesis.log_prob, each[..counted].iter().sum());
             assert!(
@@ -160,7 +174,7 @@ fn what_counts_as_unk_is_never_produced() {
             unk,
             ..OPTIONS
         };
-        let found = beam_search(&decoder, &images, &options).concat();
+        let found = beam_search(decoder.as_ref(), &images, &options).concat();
         found.iter().any(|h| h.tokens.contains(&frequent))
     };
     assert!(occurs(Some(UNK)) && occurs(None));
@@ -168,8 +182,8 @@ fn what_counts_as_unk_is_never_produced() {
 }
 
 /// Greedy search of one image, written down independently.
-fn greedy(decoder: &Decoder, image: &Projected) -> (Vec<i64>, bool) {
-    let mut state = decoder.init_state(image);
+fn greedy(decoder: &dyn Decoder, image: &Images) -> (Vec<i64>, bool) {
+    let mut state = decoder.begin(image);
     let mut tokens = Vec::new();
     let mut previous = OPTIONS.start;
     loop {
@@ -191,8 +205,12 @@ fn a_beam_of_one_is_greedy() {
     let mut ends = [0, 0];
     for scale in [1.0, 1.5] {
         let (decoder, images) = searched(scale, 15);
-        for (image, hypotheses) in beam_search(&decoder, &images, &OPTIONS).iter().enumerate() {
-            let (tokens, finished) = greedy(&decoder, &images.select(&integers(&[image as i64])));
+        for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &OPTIONS)
+            .iter()
+            .enumerate()
+        {
+            let (tokens, finished) =
+                greedy(decoder.as_ref(), &images.select(&integers(&[image as i64])));
             assert_eq!(hypotheses.len(), 1);
             assert_eq!(
                 (&hypotheses[0].tokens, hypotheses[0].finished),
@@ -228,9 +246,12 @@ fn a_beam_as_wide_as_the_space_finds_the_best_of_all() {
         captions.extend(longest.clone());
     }
     assert_eq!(captions.len(), 1 + 3 + 9 + 27);
-    for (image, hypotheses) in beam_search(&decoder, &images, &options).iter().enumerate() {
+    for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
+        .iter()
+        .enumerate()
+    {
         let score = |caption: &Vec<i64>| -> f64 {
-            log_probs(&decoder, &images, image, caption, &options)
+            log_probs(decoder.as_ref(), &images, image, caption, &options)
                 .iter()
                 .sum()
         };
@@ -253,19 +274,23 @@ fn there_is_always_a_caption() {
         max_length: 0,
         ..OPTIONS
     };
-    for hypotheses in beam_search(&decoder, &images, &nothing_allowed) {
+    for hypotheses in beam_search(decoder.as_ref(), &images, &nothing_allowed) {
         assert_eq!(hypotheses.len(), 1);
         assert!(hypotheses[0].tokens.is_empty());
     }
     // A model whose training diverged.
     let (diverged, images) = searched(f64::NAN, 15);
     for beam in [1, 3] {
-        for hypotheses in beam_search(&diverged, &images, &SearchOptions { beam, ..OPTIONS }) {
+        for hypotheses in beam_search(
+            diverged.as_ref(),
+            &images,
+            &SearchOptions { beam, ..OPTIONS },
+        ) {
             assert!(!hypotheses.is_empty() && !hypotheses[0].finished);
         }
     }
     let none = images.select(&Tensor::from_slice::<i64>(&[]));
-    assert!(beam_search(&decoder, &none, &OPTIONS).is_empty());
+    assert!(beam_search(decoder.as_ref(), &none, &OPTIONS).is_empty());
 }
 
 #[test]
@@ -276,7 +301,7 @@ fn equals_are_ranked_by_their_ids() {
         max_length: 4,
         ..OPTIONS
     };
-    for hypotheses in beam_search(&decoder, &images, &options) {
+    for hypotheses in beam_search(decoder.as_ref(), &images, &options) {
         let tokens: Vec<&[i64]> = hypotheses.iter().map(|h| h.tokens.as_slice()).collect();
         assert_eq!(tokens, [[1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 1, 3]]);
         for hypothesis in &hypotheses {
@@ -298,20 +323,26 @@ fn an_ensemble_says_what_the_mean_of_its_probabilities_says() {
         pad: 0,
         unk: Some(4),
     };
-    let alone = beam_search(&first, &images, &options);
-    let twice = ensemble_search(&[(&first, &images), (&first, &images)], &options);
+    let alone = beam_search(first.as_ref(), &images, &options);
+    let twice = ensemble_search(
+        &[(first.as_ref(), &images), (first.as_ref(), &images)],
+        &options,
+    );
     for (alone, twice) in alone.iter().flatten().zip(twice.iter().flatten()) {
         assert_eq!(alone.tokens, twice.tokens);
         assert_near(twice.log_prob, alone.log_prob);
     }
-    let found = ensemble_search(&[(&first, &images), (&second, &others)], &options);
+    let found = ensemble_search(
+        &[(first.as_ref(), &images), (second.as_ref(), &others)],
+        &options,
+    );
     let mut moved = 0;
     for (image, hypotheses) in found.iter().enumerate() {
         assert_eq!(hypotheses.len(), 1 + 3 + 9);
         for hypothesis in hypotheses {
             let of =
                 |decoder, images| log_probs(decoder, images, image, &hypothesis.tokens, &options);
-            let (a, b) = (of(&first, &images), of(&second, &others));
+            let (a, b) = (of(first.as_ref(), &images), of(second.as_ref(), &others));
             let mean = a
                 .iter()
                 .zip(&b)

@@ -2,7 +2,7 @@
 
 use crate::rebuilt::{fixture, resnet_weights, uniform};
 use attend_model::weights::{self, StateDict};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn};
+use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder as encoders};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn};
@@ -202,14 +202,14 @@ fn pickle_is_not_executed() {
     assert!(!Path::new("executed").exists());
 }
 
-fn encoder(arch: Arch, last_stage: LastStage) -> (nn::VarStore, Encoder) {
+fn encoder(arch: Arch, last_stage: LastStage) -> (nn::VarStore, Box<dyn Encoder>) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = EncoderConfig {
         arch,
         last_stage,
         stride_in: StrideIn::Conv3x3,
     };
-    let encoder = Encoder::new(&vars.root(), &config);
+    let encoder = encoders::new(&vars.root(), &config);
     (vars, encoder)
 }
 

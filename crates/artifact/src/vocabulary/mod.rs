@@ -1,0 +1,11 @@
+//! The `vocabulary` artifact: `vocab.json`, one self-describing file with the
+//! tokeniser's rules, the special tokens and the words, and
+//! `encoded.parquet`, the captions as ids.
+
+mod encoded;
+mod tokenizer;
+mod words;
+
+pub use encoded::EncodedRecord;
+pub use tokenizer::{Tokenizer, UNK};
+pub use words::{Vocabulary, Word};

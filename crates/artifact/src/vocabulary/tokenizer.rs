@@ -1,0 +1,82 @@
+//! How captions are split into words.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The tokens that are no words, in the order of their names in `vocab.json`.
+pub(super) const SPECIALS: [&str; 4] = ["<pad>", UNK, "<start>", "<end>"];
+/// What stands for a word that is not in the vocabulary.
+pub const UNK: &str = "<unk>";
+
+/// How captions are split into words; stands in `vocab.json` by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tokenizer {
+    /// As the `tokens` of Karpathy's data sets: lower-case, the ASCII apostrophe
+    /// dropped, every other character that is neither letter nor digit separates.
+    #[default]
+    LowercaseAlphanumeric,
+    /// For any language: lower-case, and split at Unicode's word boundaries (UAX 29).
+    /// Words keep their marks and apostrophes; Han, Hiragana, Thai, Lao, Khmer and
+    /// Myanmar, which have no spaces between words, come as single characters.
+    UnicodeWords,
+}
+
+impl Tokenizer {
+    /// Calls `take` with each word of a caption. A special token that is spelled out in
+    /// the caption is never taken for a word: `<unk>`, as captions out of the tutorial's
+    /// HDF5 files have it, comes as [`UNK`]; `<start>`, `<end>` and `<pad>` say nothing
+    /// about the image and are left out.
+    pub fn each_word(self, caption: &str, mut take: impl FnMut(&str)) {
+        // As a whole: a sigma at a word's end is another than within.
+        let mut text = caption.to_lowercase();
+        if self == Tokenizer::LowercaseAlphanumeric {
+            text.retain(|c| c != '\'');
+        }
+        let mut rest = text.as_str();
+        while let Some((at, special)) = find_special(rest) {
+            self.plain_words(&rest[..at], &mut take);
+            if special == UNK {
+                take(UNK);
+            }
+            rest = &rest[at + special.len()..];
+        }
+        self.plain_words(rest, take);
+    }
+
+    /// The words of a text in lower case.
+    fn plain_words(self, text: &str, take: impl FnMut(&str)) {
+        match self {
+            Tokenizer::LowercaseAlphanumeric => {
+                let words = text.split(|c: char| !c.is_alphanumeric());
+                words.filter(|word| !word.is_empty()).for_each(take);
+            }
+            Tokenizer::UnicodeWords => text.unicode_words().for_each(take),
+        }
+    }
+
+    /// A caption as scores read it. The official scorers tell words apart where English
+    /// does; what this tokeniser splits elsewhere is split by it first, as a model's own
+    /// captions come.
+    pub fn for_scores(self, caption: &str) -> Cow<'_, str> {
+        match self {
+            Tokenizer::LowercaseAlphanumeric => caption.into(),
+            Tokenizer::UnicodeWords => self.words(caption).join(" ").into(),
+        }
+    }
+
+    /// The words of a caption.
+    pub fn words(self, caption: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        self.each_word(caption, |word| words.push(word.to_owned()));
+        words
+    }
+}
+
+/// The first special token that is spelled out in a text, and where.
+fn find_special(text: &str) -> Option<(usize, &'static str)> {
+    let begins = |at: usize| SPECIALS.iter().find(|name| text[at..].starts_with(*name));
+    let mut brackets = text.match_indices('<');
+    brackets.find_map(|(at, _)| Some((at, *begins(at)?)))
+}

@@ -1,0 +1,237 @@
+//! The words and their ids, and `vocab.json`.
+
+use super::tokenizer::{SPECIALS, Tokenizer};
+use crate::Artifact;
+use attend_program::{At, Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+/// Name and version of the format of `vocab.json`.
+const FORMAT: &str = "attend.vocabulary/1";
+/// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
+/// `<start>` and `<end>`, as in the tutorial's word map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vocabulary {
+    /// The words, by ascending id from 1.
+    pub words: Vec<Word>,
+    /// Captions of more tokens than this were left out.
+    pub max_length: usize,
+    /// Words seen fewer times than this in the train split became `<unk>`.
+    pub min_count: u64,
+    /// How captions are split into words.
+    pub tokenizer: Tokenizer,
+    ids: HashMap<String, i64>,
+}
+
+/// A word of the vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Word {
+    /// The word.
+    pub word: String,
+    /// Its id.
+    pub id: i64,
+    /// How often it stands in the captions of the train split.
+    pub count: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VocabFile {
+    format: String,
+    tokenizer: Tokenizer,
+    min_count: u64,
+    max_length: usize,
+    specials: BTreeMap<String, i64>,
+    words: Vec<Word>,
+}
+
+impl Vocabulary {
+    /// A vocabulary of these words with their counts, in the order of their ids.
+    pub fn new(
+        words: impl IntoIterator<Item = (String, u64)>,
+        min_count: u64,
+        max_length: usize,
+    ) -> Vocabulary {
+        let words: Vec<Word> = words
+            .into_iter()
+            .zip(1..)
+            .map(|((word, count), id)| Word { word, id, count })
+            .collect();
+        let ids = words
+            .iter()
+            .map(|word| (word.word.clone(), word.id))
+            .collect();
+        Vocabulary {
+            words,
+            max_length,
+            min_count,
+            tokenizer: Tokenizer::default(),
+            ids,
+        }
+    }
+
+    /// The same, for captions that are split in this way.
+    pub fn with_tokenizer(self, tokenizer: Tokenizer) -> Vocabulary {
+        Vocabulary { tokenizer, ..self }
+    }
+
+    /// Reads `vocab.json` of a vocabulary artifact.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::read`].
+    pub fn open(artifact: &Artifact) -> Result<Vocabulary> {
+        Vocabulary::read(&artifact.file("vocab.json")?)
+    }
+
+    /// Reads a `vocab.json`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where it is not one, naming the word whose id is not what it
+    /// must be.
+    pub fn read(path: &Path) -> Result<Vocabulary> {
+        let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
+        let text = std::fs::read(path).at(path)?;
+        let file: VocabFile = serde_json::from_slice(&text)
+            .map_err(|e| refused(format!("not a vocabulary ({e})")))?;
+        if file.format != FORMAT {
+            return Err(refused(format!(
+                "format {:?}; this program knows {FORMAT:?}",
+                file.format
+            )));
+        }
+        let words = file
+            .words
+            .iter()
+            .map(|word| (word.word.clone(), word.count));
+        let vocabulary =
+            Vocabulary::new(words, file.min_count, file.max_length).with_tokenizer(file.tokenizer);
+        vocabulary.check(&file).map_err(|why| {
+            refused(format!(
+                "{why}; ids are 0 for <pad>, 1 and so on for the words in order, then those of <unk>, <start> and <end>"
+            ))
+        })?;
+        Ok(vocabulary)
+    }
+
+    /// Why the file is none of a vocabulary. The ids of `self` are as they must be.
+    fn check(&self, file: &VocabFile) -> Result<(), String> {
+        for (word, given) in self.words.iter().zip(&file.words) {
+            if word.id != given.id {
+                return Err(format!("word {:?} has id {}", given.word, given.id));
+            }
+            if self.ids.get(&word.word) != Some(&word.id) {
+                return Err(format!("word {:?} stands there twice", word.word));
+            }
+            if word.word.is_empty() || SPECIALS.contains(&word.word.as_str()) {
+                return Err(format!("id {}: {:?} is no word", word.id, word.word));
+            }
+        }
+        match self.specials() == file.specials {
+            true => Ok(()),
+            false => Err(format!("the specials are {:?}", file.specials)),
+        }
+    }
+
+    /// Writes `vocab.json`.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where the file can't be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let file = VocabFile {
+            format: FORMAT.into(),
+            tokenizer: self.tokenizer,
+            min_count: self.min_count,
+            max_length: self.max_length,
+            specials: self.specials(),
+            words: self.words.clone(),
+        };
+        let text = serde_json::to_string_pretty(&file).map_err(Error::internal)?;
+        std::fs::write(path, text + "\n").at(path)
+    }
+
+    fn specials(&self) -> BTreeMap<String, i64> {
+        let ids = [self.pad(), self.unk(), self.start(), self.end()];
+        SPECIALS
+            .iter()
+            .map(|name| (*name).to_owned())
+            .zip(ids)
+            .collect()
+    }
+
+    /// Number of ids, the four specials included: the width of the logits.
+    pub fn len(&self) -> usize {
+        self.words.len() + SPECIALS.len()
+    }
+
+    /// Whether there is no word.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Id of `<pad>`.
+    pub fn pad(&self) -> i64 {
+        0
+    }
+
+    /// Id of `<unk>`.
+    pub fn unk(&self) -> i64 {
+        self.words.len() as i64 + 1
+    }
+
+    /// Id of `<start>`.
+    pub fn start(&self) -> i64 {
+        self.words.len() as i64 + 2
+    }
+
+    /// Id of `<end>`.
+    pub fn end(&self) -> i64 {
+        self.words.len() as i64 + 3
+    }
+
+    /// Id of a word, that of `<unk>` where it is none.
+    pub fn id(&self, word: &str) -> i64 {
+        self.ids.get(word).copied().unwrap_or_else(|| self.unk())
+    }
+
+    /// The word or special token of an id.
+    pub fn word(&self, id: i64) -> Option<&str> {
+        match id {
+            id if id == self.pad() => Some(SPECIALS[0]),
+            id if id == self.unk() => Some(SPECIALS[1]),
+            id if id == self.start() => Some(SPECIALS[2]),
+            id if id == self.end() => Some(SPECIALS[3]),
+            id => self
+                .words
+                .get(usize::try_from(id).ok()?.checked_sub(1)?)
+                .map(|word| word.word.as_str()),
+        }
+    }
+
+    /// Ids of a caption's words between `<start>` and `<end>`.
+    pub fn encode(&self, caption: &str) -> Vec<i64> {
+        let mut ids = vec![self.start()];
+        let push = |word: &str| ids.push(self.id(word));
+        self.tokenizer.each_word(caption, push);
+        ids.push(self.end());
+        ids
+    }
+
+    /// The caption of these ids: up to `<end>`, without `<start>` and `<pad>`.
+    ///
+    /// # Panics
+    /// If one of them is no id of this vocabulary.
+    #[expect(
+        clippy::expect_used,
+        reason = "a model's ids are those of its vocabulary"
+    )]
+    pub fn decode(&self, ids: &[i64]) -> String {
+        let words: Vec<&str> = ids
+            .iter()
+            .take_while(|id| **id != self.end())
+            .filter(|id| **id != self.start() && **id != self.pad())
+            .map(|id| self.word(*id).expect("an id of this vocabulary"))
+            .collect();
+        words.join(" ")
+    }
+}

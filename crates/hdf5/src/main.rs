@@ -1,0 +1,40 @@
+//! `attend-hdf5`: the PyTorch tutorial's files, in and out.
+
+use attend_artifact::stage;
+use attend_hdf5::{ExportArgs, SPEC, export, import};
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Exports data sets as the HDF5 and JSON files of the PyTorch tutorial, and imports those
+#[derive(Parser)]
+#[command(name = "attend-hdf5", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Export(ExportArgs),
+    /// Makes a dataset artifact of the tutorial's files; a stage, with the command line
+    /// that all stages have
+    #[command(disable_help_flag = true)]
+    Import {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+const IMPORT_HELP: &str = "The folder that holds the files: --set dataset.root=DIR";
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Export(args) => stage::program(|| export(&args)),
+        Command::Import { arguments } => {
+            let name = OsString::from("attend-hdf5 import");
+            let arguments = std::iter::once(name).chain(arguments);
+            stage::main_with(&SPEC, arguments, IMPORT_HELP, import)
+        }
+    }
+}

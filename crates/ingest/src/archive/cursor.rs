@@ -1,0 +1,55 @@
+//! Reading a file at a place of one's own.
+
+use crate::reference::{Refusal, refuse};
+use attend_artifact::ledger::Reason;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// A place of its own in a file that others read, too.
+pub(super) struct Cursor {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Cursor {
+    pub(super) fn start(file: &Arc<File>) -> Cursor {
+        Cursor {
+            file: file.clone(),
+            at: 0,
+        }
+    }
+}
+
+impl Read for Cursor {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Cursor {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = place.ok_or(ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
+}
+
+/// What an error in reading a member means for a photograph.
+pub(super) fn io_refusal(error: io::Error) -> Refusal {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => refuse(Reason::Truncated, "cut in its archive"),
+        ErrorKind::Unsupported => refuse(Reason::Unsupported, error),
+        ErrorKind::InvalidData | ErrorKind::InvalidInput => {
+            refuse(Reason::Corrupt, format!("in its archive: {error}"))
+        }
+        _ => refuse(Reason::Unreadable, error),
+    }
+}

@@ -1,0 +1,98 @@
+//! Official COCO caption files, as <https://cocodataset.org/#format-data> has
+//! them: `annotations/captions_{split}{year}.json` beside `{split}{year}/`.
+
+use super::layout::Layout;
+use super::read::read_json;
+use crate::annotations::{Annotations, ListedCaption, ListedImage};
+use crate::config::Section;
+use crate::ids::Id;
+use crate::reference::Reference;
+use crate::source;
+use attend_artifact::{Error, Result};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The layout `coco`.
+pub const LAYOUT: Layout = Layout {
+    name: "coco",
+    holds: "annotations/ and the folders of photographs, such as train2014/ and val2014/",
+    read,
+};
+
+#[derive(Deserialize)]
+struct CaptionFile {
+    images: Vec<Image>,
+    annotations: Vec<Caption>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    id: Id,
+    file_name: String,
+}
+
+#[derive(Deserialize)]
+struct Caption {
+    #[serde(default)]
+    id: Id,
+    image_id: Id,
+    #[serde(deserialize_with = "Option::deserialize")]
+    caption: Option<String>,
+}
+
+/// Reads the caption file of every split.
+fn read(root: &Path, section: &Section) -> Result<Annotations> {
+    let splits = section.splits.names();
+    if splits.is_empty() {
+        return Err(Error::usage(
+            "dataset.splits must be a list of at least one split, such as [\"train\", \"val\"]",
+        ));
+    }
+    let mut all = Annotations::default();
+    for split in splits {
+        let stem = format!("{split}{}", section.year);
+        let path = root.join(format!("annotations/captions_{stem}.json"));
+        let what =
+            format!("COCO's captions of {stem} (dataset.root, dataset.splits, dataset.year)");
+        let (file, input): (CaptionFile, _) = read_json(&path, &what)?;
+        all.inputs.push((format!("captions_{split}"), input));
+        let folder = all.folder(folder(root, &section.image_dir, stem));
+        // Captions name an image of their own file: its ids may begin anew in the next.
+        let mut by_id: HashMap<Id, usize> = HashMap::new();
+        for image in file.images {
+            by_id.entry(image.id.clone()).or_insert(all.images.len());
+            all.images.push(ListedImage {
+                image_id: image.id,
+                split: Some(split.to_owned()),
+                photograph: Reference {
+                    folder,
+                    name: image.file_name,
+                },
+            });
+        }
+        all.captions
+            .extend(file.annotations.into_iter().map(|caption| ListedCaption {
+                caption_id: caption.id,
+                image: by_id.get(&caption.image_id).copied(),
+                image_id: caption.image_id,
+                caption: caption.caption.unwrap_or_default(),
+            }));
+    }
+    Ok(all)
+}
+
+/// The folder of a split's photographs: `stem`, in `image_dir` if it is there; else
+/// `image_dir` itself.
+fn folder(root: &Path, image_dir: &str, stem: String) -> String {
+    match image_dir.trim_end_matches('/') {
+        "" => stem,
+        folder => {
+            let of_split = format!("{folder}/{stem}");
+            match source::is_there(&root.join(&of_split)) {
+                true => of_split,
+                false => folder.to_owned(),
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The layouts of data sets: each is a file of this folder and an entry of [`LAYOUTS`].
+//!
+//! A layout reads a data set's annotation files into
+//! [`Annotations`](crate::annotations::Annotations): images and captions in the files'
+//! order, the files' digests, and a [reference](crate::reference) to each photograph. It
+//! decides nothing about them: [`crate::select`] says what can be used,
+//! [`crate::source`] finds the photographs.
+//!
+//! - [`coco`], [`karpathy`], [`flickr8k`]: the layouts; [`layout`]: what each must give.
+//! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
+//!   `diagnose`: what a file is that is not the expected one.
+
+pub mod coco;
+mod diagnose;
+pub mod flickr8k;
+pub mod karpathy;
+pub mod layout;
+pub mod open;
+pub mod read;
+
+use attend_artifact::{Error, Result};
+use layout::Layout;
+
+/// All layouts.
+pub const LAYOUTS: [Layout; 3] = [coco::LAYOUT, flickr8k::LAYOUT, karpathy::LAYOUT];
+
+/// The layout of this name.
+///
+/// # Errors
+/// [`Error::Usage`] with the names that there are.
+pub fn find(format: &str) -> Result<Layout> {
+    let layout = LAYOUTS.into_iter().find(|layout| layout.name == format);
+    layout.ok_or_else(|| {
+        Error::usage(format!(
+            "dataset.format = {format:?}: expected {} (attend-hdf5 imports the PyTorch tutorial's files)",
+            LAYOUTS.map(|layout| layout.name).join(", ")
+        ))
+    })
+}

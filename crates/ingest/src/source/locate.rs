@@ -1,0 +1,227 @@
+//! Finds the folder of a photograph, or the archive that stands for it.
+
+use super::loose::{missing, names_in, outside, similar};
+use super::place::Place;
+use crate::archive::{Archive, hint, is_archive};
+use crate::name::{folded, plain};
+use crate::reference::Refusal;
+use attend_artifact::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// An archive, or why it can't be read.
+type Opened = Result<Arc<Archive>, String>;
+
+/// Finds places, and opens each archive once.
+pub(super) struct Finder {
+    /// `dataset.follow_links`.
+    follow_links: bool,
+    archives: Vec<(PathBuf, Opened)>,
+}
+
+impl Finder {
+    pub(super) fn new(follow_links: bool) -> Finder {
+        Finder {
+            follow_links,
+            archives: Vec::new(),
+        }
+    }
+
+    /// Finds the folder `below`, which is not trusted, of `folder`, which is and must be
+    /// there; or the archive that stands for either.
+    pub(super) fn find(&mut self, folder: &Path, below: &str) -> Result<Place> {
+        let Some(below) = plain(below) else {
+            return Ok(Place::Nowhere(outside()));
+        };
+        if folder.is_dir() {
+            let root = folder.canonicalize().ok().filter(|_| !self.follow_links);
+            return self.locate(&folder.join(&below), root.as_deref(), false);
+        }
+        Ok(match self.locate(folder, None, true)? {
+            Place::Archive { archive, prefixes } => {
+                let mut held = prefixes;
+                held.retain(|prefix| archive.holds(prefix));
+                match held.is_empty() {
+                    false => Place::Archive {
+                        archive,
+                        prefixes: held.iter().map(|prefix| joined(prefix, &below)).collect(),
+                    },
+                    true => Place::Broken(format!(
+                        "{}: {} has no such folder; it has {} (dataset.image_dir)",
+                        folder.display(),
+                        archive.path().display(),
+                        archive.top()
+                    )),
+                }
+            }
+            Place::Nowhere(_) => Place::Broken(nothing_at(folder)),
+            found => found,
+        })
+    }
+
+    /// The folder at `path`, which no link may lead to out of `root`; or the archive that
+    /// stands for one on the way. `named`: by the config, which has nothing else to offer.
+    fn locate(&mut self, path: &Path, root: Option<&Path>, named: bool) -> Result<Place> {
+        let Some(folder) = path.ancestors().find(|folder| is_folder(folder)) else {
+            return Ok(Place::Nowhere(missing()));
+        };
+        let rest = path.strip_prefix(folder).unwrap_or(Path::new(""));
+        let rest = rest.to_str().and_then(plain);
+        let (Some(rest), Ok(at)) = (rest, real(folder).canonicalize()) else {
+            return Ok(Place::Nowhere(missing()));
+        };
+        let inside = |path: &Path| root.is_none_or(|root| path.starts_with(root));
+        if rest.is_empty() {
+            return Ok(match inside(&at) {
+                true => Place::Folder {
+                    path: at,
+                    root: root.map(Path::to_owned),
+                    names: OnceLock::new(),
+                },
+                false => Place::Nowhere(outside()),
+            });
+        }
+        let (first, within) = rest.split_once('/').unwrap_or((&rest, ""));
+        if let Some(path) = archive_at(&real(folder).join(first)) {
+            let path = path.canonicalize().unwrap_or(path);
+            if !inside(&path) {
+                return Ok(Place::Nowhere(outside()));
+            }
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            return Ok(match self.archive(&path)? {
+                Ok(archive) => Place::Archive {
+                    prefixes: [&stem, "", &*archive.inner()]
+                        .map(|prefix| joined(prefix, within))
+                        .into(),
+                    archive,
+                },
+                Err(why) => Place::Broken(why),
+            });
+        }
+        if !inside(&at) {
+            return Ok(Place::Nowhere(outside()));
+        }
+        let root = (!self.follow_links).then(|| root.unwrap_or(&at));
+        self.holding(&at, &rest, root, named)
+    }
+
+    /// The archive in `folder` that holds the folder `rest`, whatever its name. No link
+    /// leads to it out of `root`.
+    fn holding(
+        &mut self,
+        folder: &Path,
+        rest: &str,
+        root: Option<&Path>,
+        named: bool,
+    ) -> Result<Place> {
+        let (mut found, mut broken) = (Vec::<Arc<Archive>>::new(), None);
+        let real = archives_in(folder).into_iter();
+        let real = real.filter_map(|path| path.canonicalize().ok());
+        for path in real.filter(|path| root.is_none_or(|root| path.starts_with(root))) {
+            match self.archive(&path)? {
+                Ok(archive) if archive.holds(rest) => found.push(archive),
+                // Whether the folder is in it is anybody's guess.
+                Err(why) if named => broken = Some(why),
+                _ => {}
+            }
+        }
+        found.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        Ok(match (found.as_slice(), broken) {
+            ([archive], _) => Place::Archive {
+                archive: archive.clone(),
+                prefixes: vec![rest.to_owned()],
+            },
+            ([one, other, ..], _) => Place::Broken(format!(
+                "{}: {rest} is in it, and in {} as well; move one away, or name the other in dataset.image_dir",
+                one.path().display(),
+                other.path().display()
+            )),
+            ([], Some(why)) => Place::Broken(why),
+            ([], None) => Place::Nowhere(lacking(folder, rest)),
+        })
+    }
+
+    /// The archive at `path`, opened once; or why it can't be read.
+    fn archive(&mut self, path: &Path) -> Result<Opened> {
+        if let Some((_, known)) = self.archives.iter().find(|(known, _)| known == path) {
+            return Ok(known.clone());
+        }
+        tracing::info!("reading {} in place", path.display());
+        let archive = match Archive::open(path) {
+            Err(Error::Input(why)) => Err(why),
+            archive => Ok(Arc::new(archive?)),
+        };
+        self.archives.push((path.to_owned(), archive.clone()));
+        Ok(archive)
+    }
+}
+
+fn joined(folder: &str, name: &str) -> String {
+    match (folder, name) {
+        ("", name) => name.to_owned(),
+        (folder, "") => folder.to_owned(),
+        (folder, name) => format!("{folder}/{name}"),
+    }
+}
+
+/// The folder itself where a path has no other parts.
+fn real(folder: &Path) -> &Path {
+    match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    }
+}
+
+fn is_folder(path: &Path) -> bool {
+    real(path).is_dir()
+}
+
+/// Whether a folder is at `path`, or an archive in its place.
+pub fn is_there(path: &Path) -> bool {
+    is_folder(path) || archive_at(path).is_some()
+}
+
+/// The archive at `path`, or beside it.
+fn archive_at(path: &Path) -> Option<PathBuf> {
+    if is_archive(path) && path.is_file() {
+        return Some(path.to_owned());
+    }
+    let beside = ["zip", "tar"].map(|ending| path.with_added_extension(ending));
+    let exact = beside.into_iter().find(|file| file.is_file());
+    exact.or_else(|| {
+        let archives = archives_in(path.parent()?);
+        archives
+            .into_iter()
+            .find(|file| file.file_stem() == path.file_name())
+    })
+}
+
+/// The zip and tar archives in a folder, by name.
+fn archives_in(folder: &Path) -> Vec<PathBuf> {
+    let names = real(folder).read_dir().into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = names
+        .map(|entry| entry.path())
+        .filter(|path| is_archive(path) && path.is_file())
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Says that nothing is at a place that the config names, and what is beside it.
+fn nothing_at(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let folder = path.parent().unwrap_or(path);
+    let other = names_in(real(folder)).remove(&folded(&name));
+    let other = other.map_or(String::new(), |other| format!(" (there is {other})"));
+    let unpack = hint(folder, &name, false).map_or(String::new(), |hint| format!("; {hint}"));
+    format!(
+        "{}: no such folder, and no .zip or .tar in its place{other}; the photographs are expected there (dataset.root, dataset.image_dir){unpack}",
+        path.display()
+    )
+}
+
+/// Why there is no `rest` in `folder`.
+fn lacking(folder: &Path, rest: &str) -> Refusal {
+    let first = rest.split('/').next().unwrap_or_default();
+    similar(missing(), first, &names_in(folder))
+}

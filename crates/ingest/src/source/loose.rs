@@ -1,0 +1,99 @@
+//! Photographs that are files of their own.
+
+use crate::name::folded;
+use crate::reference::{MAX_BYTES, Refusal, State, check, refuse};
+use attend_artifact::ledger::Reason;
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Reads the file at `path`, of which all but the name is free of links.
+pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
+    let file = match open(path) {
+        Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            let target = path.canonicalize().map_err(failed)?;
+            if root.is_some_and(|root| !target.starts_with(root)) {
+                return Err(outside());
+            }
+            open(&target)
+        }
+        file => file,
+    };
+    let file = file.map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    check(meta.is_file(), meta.len(), MAX_BYTES)?;
+    let mut bytes = Vec::with_capacity(meta.len() as usize);
+    // Somebody may be writing to it.
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Size and time of what [`read`] reads.
+pub fn state(path: &Path, root: Option<&Path>) -> Option<State> {
+    let mut meta = path.symlink_metadata().ok()?;
+    if meta.is_symlink() {
+        let target = path.canonicalize().ok()?;
+        if root.is_some_and(|root| !target.starts_with(root)) {
+            return None;
+        }
+        meta = target.metadata().ok()?;
+    }
+    Some([meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
+}
+
+/// Opens a file that is no link, without waiting for the writer of a named pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(flags.bits() as i32);
+    options.open(path)
+}
+
+/// The names in a folder by what people take them for; the first of those that are
+/// alike.
+pub fn names_in(folder: &Path) -> HashMap<String, String> {
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.collect();
+    names.sort_by(|a, b| b.cmp(a));
+    names
+        .into_iter()
+        .map(|name| (folded(&name), name))
+        .collect()
+}
+
+/// Names a file that the missing one may be.
+pub fn similar(refusal: Refusal, name: &str, names: &HashMap<String, String>) -> Refusal {
+    match names.get(&folded(name)) {
+        Some(other) if other != name => refuse(
+            refusal.reason,
+            format!("{}; there is {other}", refusal.detail),
+        ),
+        _ => refusal,
+    }
+}
+
+/// The refusal of what a link leads out of the trusted folder to.
+pub fn outside() -> Refusal {
+    let detail = "a link leads out of the image root; name the folder that it leads to in dataset.root or dataset.image_dir, or follow such links (dataset.follow_links)";
+    refuse(Reason::OutsideRoot, detail)
+}
+
+/// The refusal of what is not there.
+pub fn missing() -> Refusal {
+    refuse(Reason::Missing, "no such file")
+}
+
+fn failed(error: io::Error) -> Refusal {
+    match error.kind() {
+        // A file where a folder should be: the file in it is missing, too.
+        ErrorKind::NotFound | ErrorKind::NotADirectory => missing(),
+        _ => refuse(Reason::Unreadable, error),
+    }
+}

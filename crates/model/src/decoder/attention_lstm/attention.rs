@@ -1,0 +1,343 @@
+//! The parts of a step that look at the cells, forward and backward.
+//!
+//! On the CPU, in f32, they are fused loops: `relu(W_e f + W_d h)`, a hundred
+//! thousand numbers for each word, never reaches memory, and captions of one image
+//! share its cells. Elsewhere they are tensor operations over one copy of the cells
+//! for each caption.
+
+use super::Projected;
+use crate::decoder::Captions;
+use crate::product::sum_by;
+use crate::slices::{is_readable, numbers, numbers_mut};
+use crate::{parallel, threads};
+use multiversion::multiversion;
+use tch::{Device, Kind, Tensor};
+
+/// Numbers that are summed side by side; the order of a sum depends on nothing else.
+const LANES: usize = 32;
+
+/// The images as a batch of captions sees them.
+pub(super) struct Cells<'a> {
+    pub images: Projected<'a>,
+    pub captions: Captions<'a>,
+    full_att: Tensor, // (1, A)
+    gathered: Option<Gathered>,
+}
+
+/// A copy of the cells for each caption, where the loops are not fused. All are of the
+/// kind that products are computed in; what comes in and goes out is of the weights'.
+struct Gathered {
+    features: Tensor,  // (B, p, C)
+    projected: Tensor, // (B, P, A)
+    full_att: Tensor,  // (A)
+}
+
+/// What the backward pass gathers, step by step.
+pub(super) struct CellGradients {
+    /// Of `projected`, (n, P, A), or (B, P, A) until [`Cells::of_projected`].
+    projected: Tensor,
+    /// Of `full_att.weight`, (1, A).
+    pub full_att: Tensor,
+}
+
+impl<'a> Cells<'a> {
+    pub(super) fn new(
+        images: Projected<'a>,
+        captions: Captions<'a>,
+        full_att: &Tensor,
+    ) -> Cells<'a> {
+        let gathered = (!is_readable(images.features)).then(|| {
+            let index = captions.images(images.features.device());
+            Gathered {
+                features: images.features.index_select(0, &index),
+                projected: images.projected.index_select(0, &index),
+                full_att: full_att
+                    .detach()
+                    .squeeze_dim(0)
+                    .to_kind(images.features.kind()),
+            }
+        });
+        Cells {
+            images,
+            captions,
+            full_att: full_att.detach(),
+            gathered,
+        }
+    }
+
+    /// `w . relu(W_e f + query)`: `query` (b, A), of the first b captions -> (b, P).
+    pub(super) fn scores(&self, query: &Tensor) -> Tensor {
+        let b = query.size()[0];
+        if let Some(gathered) = &self.gathered {
+            let scores = gathered.seen(query).matmul(&gathered.full_att);
+            return scores.to_kind(query.kind());
+        }
+        let [_, cells, width] = sizes(self.images.projected);
+        let mut scores = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
+        let query = query.contiguous();
+        let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
+        let (queries, images) = (numbers(&query), self.captions.image);
+        by_rows(numbers_mut(&mut scores), cells, &|row, scores| {
+            let projected = image_of(projected, images[row], cells * width);
+            score(projected, &queries[row * width..][..width], w, scores);
+        });
+        scores
+    }
+
+    /// Gradients of [`Cells::scores`]: adds to `into`; gives that of `query` (b, A).
+    pub(super) fn scores_back(
+        &self,
+        query: &Tensor,
+        scores: &Tensor,
+        into: &mut CellGradients,
+    ) -> Tensor {
+        let b = query.size()[0];
+        if let Some(gathered) = &self.gathered {
+            let (seen, wide) = (gathered.seen(query), query.kind()); // (b, P, A)
+            let scores = scores.to_kind(seen.kind());
+            let of_w = scores.view([1, -1]).mm(&seen.flatten(0, 1)); // (1, A)
+            into.full_att += of_w.to_kind(wide);
+            let of_seen = scores.unsqueeze(-1) * &gathered.full_att; // (b, P, A)
+            let passed = seen.threshold_backward(&of_seen, 0.0);
+            let mut of_first = into.projected.narrow(0, 0, b);
+            of_first += &passed;
+            return passed.sum_dim_intlist(1i64, false, wide);
+        }
+        let [_, cells, width] = sizes(self.images.projected);
+        let (query, scores) = (query.contiguous(), scores.contiguous());
+        let (queries, scores) = (numbers(&query), numbers(&scores));
+        let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
+        let images = self.captions.image;
+        // Each thread has some cells of all images; what they have in common is added
+        // up afterwards, in the order of the cells.
+        let range = cells.div_ceil(threads());
+        let mut parts: Vec<BackPart> = (0..cells.div_ceil(range))
+            .map(|_| BackPart {
+                of_projected: Vec::new(),
+                of_query: vec![0.0; queries.len()],
+                of_w: vec![0.0; width],
+            })
+            .collect();
+        for image in numbers_mut(&mut into.projected).chunks_exact_mut(cells * width) {
+            for (part, of_projected) in parts.iter_mut().zip(image.chunks_mut(range * width)) {
+                part.of_projected.push(of_projected);
+            }
+        }
+        parallel(parts.iter_mut().collect(), |n, part| {
+            let rows = (queries.chunks_exact(width).zip(scores.chunks_exact(cells)))
+                .zip(part.of_query.chunks_exact_mut(width));
+            for (((query, scores), of_query), image) in rows.zip(images) {
+                let of_projected = &mut *part.of_projected[*image as usize];
+                let first = n * range;
+                let scores = &scores[first..][..of_projected.len() / width];
+                let projected = image_of(projected, *image, cells * width);
+                let projected = &projected[first * width..][..of_projected.len()];
+                let gradients = (of_query, of_projected, &mut part.of_w[..]);
+                score_back(projected, query, w, scores, gradients);
+            }
+        });
+        let mut of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
+        for part in &parts {
+            add(numbers_mut(&mut of_query), &part.of_query);
+            add(numbers_mut(&mut into.full_att), &part.of_w);
+        }
+        of_query
+    }
+
+    /// `sum_i weights_i f_i`: (b, p) -> (b, C), into `context`.
+    pub(super) fn context(&self, weights: &Tensor, context: &Tensor) {
+        if let Some(Gathered { features, .. }) = &self.gathered {
+            let features = features.narrow(0, 0, weights.size()[0]);
+            let weights = weights.to_kind(features.kind()).unsqueeze(1); // (b, 1, p)
+            let mut context = context.unsqueeze(1);
+            if context.kind() == features.kind() {
+                let _ = weights.bmm_out(&context, &features);
+            } else {
+                context.copy_(&weights.bmm(&features));
+            }
+            return;
+        }
+        let [_, cells, width] = sizes(self.images.features);
+        let (features, weights) = (numbers(self.images.features), numbers(weights));
+        let images = self.captions.image;
+        by_rows(
+            numbers_mut(&mut context.shallow_clone()),
+            width,
+            &|row, context| {
+                let features = image_of(features, images[row], cells * width);
+                sum(features, &weights[row * cells..][..cells], context);
+            },
+        );
+    }
+
+    /// Gradient of the weights of [`Cells::context`]: (b, C) -> (b, p).
+    pub(super) fn context_back(&self, context: &Tensor) -> Tensor {
+        let b = context.size()[0];
+        if let Some(Gathered { features, .. }) = &self.gathered {
+            let narrow = context.to_kind(features.kind()).unsqueeze(-1); // (b, C, 1)
+            let weights = features.narrow(0, 0, b).bmm(&narrow).squeeze_dim(-1);
+            return weights.to_kind(context.kind());
+        }
+        let [_, cells, width] = sizes(self.images.features);
+        let mut weights = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
+        let (features, context) = (numbers(self.images.features), numbers(context));
+        let images = self.captions.image;
+        by_rows(numbers_mut(&mut weights), cells, &|row, weights| {
+            let features = image_of(features, images[row], cells * width);
+            dots(features, &context[row * width..][..width], weights);
+        });
+        weights
+    }
+
+    /// Room for the gradients, 0.
+    pub(super) fn gradients(&self) -> CellGradients {
+        let gathered = self.gathered.as_ref().map(|gathered| &gathered.projected);
+        let size = gathered.unwrap_or(self.images.projected).size();
+        let options = (self.full_att.kind(), self.full_att.device());
+        CellGradients {
+            projected: Tensor::zeros(size, options),
+            full_att: self.full_att.zeros_like(),
+        }
+    }
+
+    /// The gradient of `projected`, (n, P, A).
+    pub(super) fn of_projected(&self, gradients: CellGradients) -> Tensor {
+        match self.gathered {
+            Some(_) => sum_by(
+                self.captions.image,
+                self.images.projected.size()[0],
+                &gradients.projected,
+            ),
+            None => gradients.projected,
+        }
+    }
+}
+
+/// The numbers of an image, of all images'.
+fn image_of(numbers: &[f32], image: i64, count: usize) -> &[f32] {
+    &numbers[image as usize * count..][..count]
+}
+
+impl Gathered {
+    /// `relu(W_e f + query)`: `query` (b, A) -> (b, P, A).
+    fn seen(&self, query: &Tensor) -> Tensor {
+        let projected = self.projected.narrow(0, 0, query.size()[0]);
+        (projected + query.to_kind(self.projected.kind()).unsqueeze(1)).relu_()
+    }
+}
+
+/// What one thread writes to in [`Cells::scores_back`].
+struct BackPart<'a> {
+    /// Its cells of each image.
+    of_projected: Vec<&'a mut [f32]>,
+    of_query: Vec<f32>,
+    of_w: Vec<f32>,
+}
+
+/// Calls `of_row` with each row of `out`, some rows on each thread.
+fn by_rows(out: &mut [f32], width: usize, of_row: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    let rows = (out.len() / width).div_ceil(threads()).max(1);
+    parallel(out.chunks_mut(rows * width).collect(), |part, out| {
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            of_row(part * rows + row, out);
+        }
+    });
+}
+
+fn add(to: &mut [f32], from: &[f32]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn score(projected: &[f32], query: &[f32], w: &[f32], scores: &mut [f32]) {
+    for (cell, score) in projected.chunks_exact(query.len()).zip(scores) {
+        let mut sums = [0.0; LANES];
+        let mut rest = 0.0;
+        let tail = query.len() / LANES * LANES;
+        for ((p, q), w) in (cell.chunks_exact(LANES))
+            .zip(query.chunks_exact(LANES))
+            .zip(w.chunks_exact(LANES))
+        {
+            for lane in 0..LANES {
+                sums[lane] += (p[lane] + q[lane]).max(0.0) * w[lane];
+            }
+        }
+        for ((p, q), w) in cell[tail..].iter().zip(&query[tail..]).zip(&w[tail..]) {
+            rest += (p + q).max(0.0) * w;
+        }
+        *score = sums.iter().sum::<f32>() + rest;
+    }
+}
+
+/// Adds to the gradients of `query`, `projected` and `w`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn score_back(
+    projected: &[f32],
+    query: &[f32],
+    w: &[f32],
+    scores: &[f32],
+    (of_query, of_projected, of_w): (&mut [f32], &mut [f32], &mut [f32]),
+) {
+    let width = query.len();
+    for ((cell, of_cell), score) in (projected.chunks_exact(width))
+        .zip(of_projected.chunks_exact_mut(width))
+        .zip(scores)
+    {
+        let (of_query, of_w) = (&mut of_query[..width], &mut of_w[..width]);
+        let (cell, of_cell, w) = (&cell[..width], &mut of_cell[..width], &w[..width]);
+        for a in 0..width {
+            let seen = cell[a] + query[a];
+            let passed = if seen > 0.0 { score * w[a] } else { 0.0 };
+            of_query[a] += passed;
+            of_cell[a] += passed;
+            of_w[a] += seen.max(0.0) * score;
+        }
+    }
+}
+
+/// `out = sum_i weights_i cells_i`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn sum(cells: &[f32], weights: &[f32], out: &mut [f32]) {
+    out.fill(0.0);
+    // Four cells at a time, so that `out` is read and written a quarter as often.
+    let width = out.len();
+    let mut fours = cells.chunks_exact(4 * width);
+    let mut weights_of_fours = weights.chunks_exact(4);
+    for (four, w) in fours.by_ref().zip(weights_of_fours.by_ref()) {
+        let (a, rest) = four.split_at(width);
+        let (b, rest) = rest.split_at(width);
+        let (c, d) = rest.split_at(width);
+        for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *out += w[0] * a + w[1] * b + (w[2] * c + w[3] * d);
+        }
+    }
+    let rest = fours.remainder().chunks_exact(width);
+    for (cell, w) in rest.zip(weights_of_fours.remainder()) {
+        for (out, number) in out.iter_mut().zip(cell) {
+            *out += w * number;
+        }
+    }
+}
+
+/// `out_i = cells_i . vector`.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn dots(cells: &[f32], vector: &[f32], out: &mut [f32]) {
+    for (cell, out) in cells.chunks_exact(vector.len()).zip(out) {
+        let mut sums = [0.0; LANES];
+        let tail = vector.len() / LANES * LANES;
+        for (x, y) in (cell.chunks_exact(LANES)).zip(vector.chunks_exact(LANES)) {
+            for lane in 0..LANES {
+                sums[lane] += x[lane] * y[lane];
+            }
+        }
+        let rest: f32 = (cell[tail..].iter().zip(&vector[tail..]))
+            .map(|(x, y)| x * y)
+            .sum();
+        *out = sums.iter().sum::<f32>() + rest;
+    }
+}
+
+fn sizes(tensor: &Tensor) -> [usize; 3] {
+    let size = tensor.size();
+    [size[0] as usize, size[1] as usize, size[2] as usize]
+}

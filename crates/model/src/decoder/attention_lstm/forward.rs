@@ -1,0 +1,213 @@
+//! Teacher forcing: the decoder over captions whose words are known.
+//!
+//! Rows of all steps lie one after the other, so that no work is done for padding. What
+//! depends on no earlier step is one product before the loop, what no later step needs one
+//! product after it. The way back is in `backward.rs`.
+
+use super::attention::Cells;
+use super::{AttentionLstm, Projected, bias};
+use crate::decoder::captions::steps;
+use crate::decoder::{Captions, Images, Output, Reading};
+use crate::product::{add_product, product};
+use attend_artifact::model::DecoderConfig;
+use tch::nn::Module;
+use tch::{Kind, Tensor};
+
+/// A pass of this decoder.
+pub(super) struct Teacher<'a> {
+    pub decoder: &'a AttentionLstm,
+    pub output: Output,
+    pub cells: Cells<'a>,
+    pub joined: Joined,
+    pub kept: Kept,
+}
+
+/// Weights that one vector is multiplied with, as one; all but `init` of the kind that
+/// products are computed in.
+pub(super) struct Joined {
+    /// (A + C + 4H, H): `decoder_att`, `f_beta`, `weight_hh`.
+    pub heads: Tensor,
+    /// (2H, C): `init_h`, `init_c`.
+    pub init: Tensor,
+    /// (4H, E): the embedding's part of `weight_ih`.
+    pub word: Tensor,
+    /// (4H, C): the context's part.
+    pub context: Tensor,
+    /// (V, H)
+    pub fc: Tensor,
+}
+
+/// What the backward pass needs, rows of all steps.
+pub(super) struct Kept {
+    pub inputs: Tensor,       // (N) tokens
+    pub embedded: Tensor,     // (N, E)
+    pub previous: Tensor,     // (N, H): h_{t-1}
+    pub heads: Tensor,        // (N, A + C + 4H): query, gate of the context, gates of h
+    pub weights: Tensor,      // (N, p): alphas over the native cells
+    pub context: Tensor,      // (N, C)
+    pub gated: Tensor,        // (N, C)
+    pub gates: Tensor,        // (N, 4H): i, f, g, o
+    pub cell: Tensor,         // (N, H): c_t
+    pub tanh: Tensor,         // (N, H): tanh c_t
+    pub dropped: Tensor,      // (N, H): h_t after dropout
+    pub mask: Option<Tensor>, // (N, H)
+    pub mean: Tensor,         // (B, C)
+    pub first_cell: Tensor,   // (B, H): c_0
+}
+
+impl AttentionLstm {
+    pub(super) fn forward<'a>(
+        &'a self,
+        images: &'a Images,
+        captions: Captions<'a>,
+        reading: Reading,
+    ) -> Teacher<'a> {
+        let DecoderConfig {
+            channels,
+            hidden,
+            attention,
+            dropout,
+            ..
+        } = self.config;
+        let counts = captions.counts();
+        let [grid_height, grid_width] = images.grid;
+        let device = images.device();
+        let images = Projected::from(images);
+        let options = (images.mean.kind(), device);
+        let n: i64 = counts.iter().sum();
+        let rows = |width: i64| Tensor::empty([n, width], options);
+
+        let joined = self.joined(images.features.kind());
+        let heads_bias = Tensor::cat(
+            &[
+                bias(&self.decoder_att),
+                bias(&self.f_beta),
+                self.bias_hh.shallow_clone(),
+            ],
+            0,
+        );
+        let init_bias = Tensor::cat(&[bias(&self.init_h), bias(&self.init_c)], 0);
+        let mean = images.mean.index_select(0, &captions.images(device)); // (B, C)
+        let init = mean.linear(&joined.init, Some(&init_bias)); // (B, 2H)
+        let first_cell = init.narrow(1, hidden, hidden);
+        let first = init.narrow(1, 0, hidden);
+        let (mut h, mut c) = (first.shallow_clone(), first_cell.shallow_clone());
+
+        let inputs = captions.packed(&counts, 0);
+        let embedded = self.embedding.forward(&inputs); // (N, E)
+        let of_words = |embedded: &Tensor| linear(embedded, &joined.word, &self.bias_ih);
+        let gates = of_words(&embedded); // (N, 4H)
+        let alphas = rows(grid_height * grid_width);
+        let weights = match images.resample {
+            Some(_) => rows(images.features.size()[1]),
+            None => alphas.shallow_clone(),
+        };
+        let heads = heads_bias.expand([n, -1], false).contiguous();
+        let (context, gated) = (rows(channels), rows(channels));
+        let (hiddens, cell, tanh) = (rows(hidden), rows(hidden), rows(hidden));
+        let cells = Cells::new(images, captions, &self.full_att.ws);
+
+        for (at, b) in steps(&counts) {
+            let of = |all: &Tensor| all.narrow(0, at, b);
+            let mut gates = of(&gates);
+            if reading.own_words > 0.0 && at > 0 {
+                let drawn = self.draw(&h.narrow(0, 0, b)); // (b)
+                let own = Tensor::rand([b], (Kind::Float, drawn.device())).lt(reading.own_words);
+                let words = drawn.where_self(&own, &of(&inputs));
+                of(&inputs).copy_(&words);
+                of(&embedded).copy_(&self.embedding.forward(&words));
+                gates.copy_(&of_words(&of(&embedded)));
+            }
+            add_product(&of(&heads), &h.narrow(0, 0, b), &joined.heads);
+            let query = of(&heads).narrow(1, 0, attention);
+            let mut gate = of(&heads).narrow(1, attention, channels);
+            let alpha = of(&alphas);
+            let _ = cells.scores(&query).softmax_int_out(&alpha, -1, None); // (b, P)
+            if let Some(r) = images.resample {
+                let _ = alpha.mm_out(&of(&weights), r); // R^T a
+            }
+            cells.context(&of(&weights), &of(&context));
+            let _ = gate.sigmoid_().mul_out(&of(&gated), &of(&context));
+            gates += of(&heads).narrow(1, attention + channels, 4 * hidden);
+            add_product(&gates, &of(&gated), &joined.context);
+            // PyTorch's order: i, f, g, o.
+            let _ = gates.narrow(1, 0, 2 * hidden).sigmoid_();
+            let _ = gates.narrow(1, 2 * hidden, hidden).tanh_();
+            let _ = gates.narrow(1, 3 * hidden, hidden).sigmoid_();
+            let gate = |index: i64| gates.narrow(1, index * hidden, hidden);
+            let mut next = of(&cell);
+            let _ = gate(1).mul_out(&next, &c.narrow(0, 0, b));
+            let _ = next.addcmul_(&gate(0), &gate(2));
+            let _ = next.tanh_out(&of(&tanh));
+            let _ = gate(3).mul_out(&of(&hiddens), &of(&tanh));
+            (h, c) = (of(&hiddens), next);
+        }
+        // Of each row, the place of h_{t-1} among h_0 and all later ones.
+        let (mut before, mut place) = (Vec::new(), 0);
+        for (at, b) in steps(&counts) {
+            before.extend(place..place + b);
+            place = captions.len() + at;
+        }
+        let before = Tensor::from_slice(&before).to_device(device);
+        let previous = Tensor::cat(&[&first, &hiddens], 0).index_select(0, &before);
+        let mask = (reading.dropout && dropout > 0.0)
+            .then(|| hiddens.empty_like().bernoulli_float_(1.0 - dropout) / (1.0 - dropout));
+        let dropped = match &mask {
+            Some(mask) => hiddens * mask,
+            None => hiddens,
+        };
+        Teacher {
+            decoder: self,
+            output: Output {
+                logits: linear(&dropped, &joined.fc, &bias(&self.fc)), // (N, V)
+                targets: captions.packed(&counts, 1),
+                attention: alphas,
+                counts,
+            },
+            cells,
+            joined,
+            kept: Kept {
+                inputs,
+                embedded,
+                previous,
+                heads,
+                weights,
+                context,
+                gated,
+                gates,
+                cell,
+                tanh,
+                dropped,
+                mask,
+                mean,
+                first_cell,
+            },
+        }
+    }
+
+    /// Tokens drawn from what the model expects after `h` (b, H): i64 (b).
+    fn draw(&self, h: &Tensor) -> Tensor {
+        let probabilities = self.fc.forward(h).softmax(-1, None);
+        probabilities.multinomial(1, true).squeeze_dim(1)
+    }
+
+    fn joined(&self, kind: Kind) -> Joined {
+        let (word, context) = self.input_weights();
+        let heads = [&self.decoder_att.ws, &self.f_beta.ws, &self.weight_hh];
+        Joined {
+            heads: Tensor::cat(&heads, 0).to_kind(kind),
+            init: Tensor::cat(&[&self.init_h.ws, &self.init_c.ws], 0),
+            word: word.to_kind(kind),
+            context: context.to_kind(kind),
+            fc: self.fc.ws.to_kind(kind),
+        }
+    }
+}
+
+/// `x w^T + bias`, of x's kind; the product is of w's.
+fn linear(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
+    match x.kind() == w.kind() {
+        true => x.linear(w, Some(bias)),
+        false => product(x, &w.tr()) + bias,
+    }
+}

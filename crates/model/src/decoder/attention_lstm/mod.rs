@@ -1,0 +1,293 @@
+//! The attention decoder of *Show, Attend and Tell* (Xu et al. 2015), soft
+//! attention, with the tutorial's parameter names.
+//!
+//! ```text
+//! a_t = softmax(w . relu(W_e f + W_d h_{t-1}) + b)      z_t = sum_i a_ti f_i
+//! x_t = [ E y_{t-1} ; sigmoid(W_b h_{t-1}) * z_t ]       h_t, c_t = LSTM(x_t, h_{t-1}, c_{t-1})
+//! logits_t = W_o dropout(h_t)                            h_0, c_0 = linear(mean_i f_i)
+//! ```
+//!
+//! The same numbers with less work: `W_e f` depends on the image alone; the
+//! attention grid is a fixed linear map R of the encoder's native cells, so the
+//! wide products run over the smaller of the two grids; the embeddings' half of `W_ih x_t` is
+//! one product before the loop, the logits one product after it.
+//!
+//! Shapes: n images, p native cells, P attention cells, C channels, A attention
+//! width, E embedding, H hidden, B captions, T steps, V vocabulary, N real tokens.
+
+//! What is kept of images: the cells (n, p, C), `W_e` of the attention cells (n, P, A), and
+//! the mean of the attention cells (n, C). The state is h (B, H) and c (B, H).
+
+mod attention;
+mod backward;
+mod forward;
+
+use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
+use attend_artifact::model::DecoderConfig;
+use tch::Tensor;
+use tch::nn::{self, Init, Module};
+
+/// The attention decoder.
+pub struct AttentionLstm {
+    config: DecoderConfig,
+    encoder_att: nn::Linear,  // C -> A
+    decoder_att: nn::Linear,  // H -> A
+    full_att: nn::Linear,     // A -> 1
+    embedding: nn::Embedding, // V -> E
+    weight_ih: Tensor,        // (4H, E + C)
+    weight_hh: Tensor,        // (4H, H)
+    bias_ih: Tensor,          // (4H)
+    bias_hh: Tensor,          // (4H)
+    init_h: nn::Linear,       // C -> H
+    init_c: nn::Linear,       // C -> H
+    f_beta: nn::Linear,       // H -> C
+    fc: nn::Linear,           // H -> V
+}
+
+/// [`Images`], by name.
+#[derive(Clone, Copy)]
+struct Projected<'a> {
+    features: &'a Tensor,         // (n, p, C)
+    projected: &'a Tensor,        // (n, P, A): W_e of the attention cells
+    mean: &'a Tensor,             // (n, C): over the attention cells
+    resample: Option<&'a Tensor>, // (P, p): R, where it is still to be applied
+    pooled: Option<&'a Tensor>,   // (p, native cells): R, where it made the cells
+}
+
+impl<'a> From<&'a Images> for Projected<'a> {
+    fn from(images: &'a Images) -> Self {
+        let [features, projected, mean] = images.rows.each();
+        Projected {
+            features,
+            projected,
+            mean,
+            resample: images.resampling.later(),
+            pooled: images.resampling.before(),
+        }
+    }
+}
+
+impl AttentionLstm {
+    /// A decoder with fresh weights, drawn as PyTorch and the tutorial draw them.
+    pub fn new(p: &nn::Path, config: &DecoderConfig) -> AttentionLstm {
+        let DecoderConfig {
+            vocabulary,
+            channels,
+            embedding,
+            attention,
+            hidden,
+            ..
+        } = *config;
+        let linear = |path: nn::Path, input: i64, output: i64| {
+            let bound = uniform(1.0 / (input as f64).sqrt());
+            nn::linear(
+                path,
+                input,
+                output,
+                nn::LinearConfig {
+                    ws_init: bound,
+                    bs_init: Some(bound),
+                    bias: true,
+                },
+            )
+        };
+        let att = p / "attention";
+        let lstm = p / "decode_step";
+        let bound = uniform(1.0 / (hidden as f64).sqrt());
+        let fc = nn::LinearConfig {
+            ws_init: uniform(0.1),
+            bs_init: Some(Init::Const(0.0)),
+            bias: true,
+        };
+        AttentionLstm {
+            encoder_att: linear(&att / "encoder_att", channels, attention),
+            decoder_att: linear(&att / "decoder_att", hidden, attention),
+            full_att: linear(&att / "full_att", attention, 1),
+            embedding: nn::embedding(
+                p / "embedding",
+                vocabulary,
+                embedding,
+                nn::EmbeddingConfig {
+                    ws_init: uniform(0.1),
+                    ..Default::default()
+                },
+            ),
+            weight_ih: lstm.var("weight_ih", &[4 * hidden, embedding + channels], bound),
+            weight_hh: lstm.var("weight_hh", &[4 * hidden, hidden], bound),
+            bias_ih: lstm.var("bias_ih", &[4 * hidden], bound),
+            bias_hh: lstm.var("bias_hh", &[4 * hidden], bound),
+            init_h: linear(p / "init_h", channels, hidden),
+            init_c: linear(p / "init_c", channels, hidden),
+            f_beta: linear(p / "f_beta", hidden, channels),
+            fc: nn::linear(p / "fc", hidden, vocabulary, fc),
+            config: config.clone(),
+        }
+    }
+
+    /// `W_ih` in two: of the embedding (4H, E) and of the gated context (4H, C).
+    fn input_weights(&self) -> (Tensor, Tensor) {
+        let DecoderConfig {
+            embedding,
+            channels,
+            ..
+        } = self.config;
+        (
+            self.weight_ih.narrow(1, 0, embedding),
+            self.weight_ih.narrow(1, embedding, channels),
+        )
+    }
+
+    /// The words' half of `W_ih x`, with both biases: i64 (N) -> (N, 4H).
+    fn word_gates(&self, tokens: &Tensor, of_word: &Tensor) -> Tensor {
+        let bias = &self.bias_ih + &self.bias_hh; // (4H)
+        self.embedding.forward(tokens).linear(of_word, Some(&bias)) // (N, 4H)
+    }
+
+    /// Attention and LSTM: `gates` (B, 4H) are those of the previous words,
+    /// `of_context` (4H, C) the context's half of `W_ih`; B = n x k.
+    fn advance(
+        &self,
+        images: Projected,
+        gates: &Tensor,
+        of_context: &Tensor,
+        [h, c]: &[Tensor; 2],
+    ) -> ([Tensor; 2], Tensor) {
+        let DecoderConfig {
+            channels,
+            hidden,
+            attention,
+            ..
+        } = self.config;
+        let n = images.features.size()[0];
+        let query = self.decoder_att.forward(h); // (B, A)
+        let query = query.view([n, -1, 1, attention]); // (n, k, 1, A)
+        let seen = (images.projected.unsqueeze(1) + query).relu(); // (n, k, P, A)
+        let scores = self.full_att.forward(&seen).squeeze_dim(-1); // (n, k, P)
+        let alpha = scores.softmax(-1, None); // (n, k, P)
+        let weights = match images.resample {
+            Some(r) => alpha.matmul(r), // (n, k, p): R^T a
+            None => alpha.shallow_clone(),
+        };
+        let context = weights.bmm(images.features).view([-1, channels]); // (B, C)
+        let context = self.f_beta.forward(h).sigmoid() * context; // (B, C)
+        let gates = gates
+            + context.linear(of_context, None::<&Tensor>)
+            + h.linear(&self.weight_hh, None::<&Tensor>); // (B, 4H)
+        let gates = gates.view([-1, 4, hidden]); // (B, 4, H)
+        let gate = |index: i64| gates.select(1, index); // PyTorch's order: i, f, g, o
+        let c = gate(1).sigmoid() * c + gate(0).sigmoid() * gate(2).tanh(); // (B, H)
+        let h = gate(3).sigmoid() * c.tanh(); // (B, H)
+        let alpha = alpha.view([h.size()[0], -1]); // (B, P)
+        ([h, c], alpha)
+    }
+}
+
+impl Decoder for AttentionLstm {
+    fn project(&self, cells: &Tensor, native: [i64; 2]) -> Images {
+        let (kind, wide) = (cells.kind(), self.encoder_att.ws.kind());
+        let (grid, resampling) = Resampling::new(native, self.config.grid, (wide, cells.device()));
+        let pool = |r: &Tensor, cells: &Tensor| r.to_kind(kind).matmul(cells);
+        let cells = match &resampling {
+            Resampling::Before(r) => pool(r, cells), // (n, P, C): p = P from here
+            Resampling::None | Resampling::Later(_) => cells.contiguous(),
+        };
+        let bias = self.encoder_att.bs.as_ref().map(|bias| bias.to_kind(kind));
+        let projected = cells.linear(&self.encoder_att.ws.to_kind(kind), bias); // (n, p, A)
+        let (projected, mean) = match resampling.later() {
+            Some(r) => {
+                let share = r.mean_dim(0i64, true, None); // (1, p)
+                (pool(r, &projected), pool(&share, &cells).squeeze_dim(1)) // (n, P, A), (n, C)
+            }
+            None => (projected, cells.mean_dim(1i64, false, wide)),
+        };
+        Images {
+            rows: Rows::new(vec![cells, projected, mean.to_kind(wide)]),
+            resampling,
+            grid,
+        }
+    }
+
+    fn begin(&self, images: &Images) -> Rows {
+        let mean = Projected::from(images).mean;
+        Rows::new(vec![self.init_h.forward(mean), self.init_c.forward(mean)]) // (n, H)
+    }
+
+    fn step(&self, images: &Images, tokens: &Tensor, state: &Rows) -> Step {
+        let (of_word, of_context) = self.input_weights();
+        let gates = self.word_gates(tokens, &of_word); // (B, 4H)
+        let (state, attention) = self.advance(images.into(), &gates, &of_context, state.each());
+        Step {
+            logits: self.fc.forward(&state[0]), // (B, V)
+            state: Rows::new(state.into()),
+            attention,
+        }
+    }
+
+    fn read<'a>(
+        &'a self,
+        images: &'a Images,
+        captions: Captions<'a>,
+        reading: Reading,
+    ) -> Box<dyn Pass + 'a> {
+        Box::new(tch::no_grad(|| self.forward(images, captions, reading)))
+    }
+
+    fn parameters(&self) -> Vec<(&'static str, Tensor)> {
+        let weight = |linear: &nn::Linear| linear.ws.shallow_clone();
+        let copy = Tensor::shallow_clone;
+        // What the backward pass computes as one product stands together, what has an odd
+        // number of numbers at the end: so all lie well for vector instructions.
+        let [query, gate, hidden] = HEADS;
+        let [query_bias, gate_bias, hidden_bias] = HEADS_BIAS;
+        let ([init_h, init_c], [init_h_bias, init_c_bias]) = (INIT, INIT_BIAS);
+        vec![
+            (query, weight(&self.decoder_att)),
+            (gate, weight(&self.f_beta)),
+            (hidden, copy(&self.weight_hh)),
+            (query_bias, bias(&self.decoder_att)),
+            (gate_bias, bias(&self.f_beta)),
+            (hidden_bias, copy(&self.bias_hh)),
+            (init_h, weight(&self.init_h)),
+            (init_c, weight(&self.init_c)),
+            (init_h_bias, bias(&self.init_h)),
+            (init_c_bias, bias(&self.init_c)),
+            ("decode_step.weight_ih", copy(&self.weight_ih)),
+            ("decode_step.bias_ih", copy(&self.bias_ih)),
+            ("attention.encoder_att.weight", weight(&self.encoder_att)),
+            ("attention.encoder_att.bias", bias(&self.encoder_att)),
+            ("attention.full_att.weight", weight(&self.full_att)),
+            ("embedding.weight", copy(&self.embedding.ws)),
+            ("fc.weight", weight(&self.fc)),
+            ("fc.bias", bias(&self.fc)),
+            ("attention.full_att.bias", bias(&self.full_att)),
+        ]
+    }
+}
+
+/// What h is multiplied with at each step: query (A), gate of the context (C), gates (4H).
+const HEADS: [&str; 3] = [
+    "attention.decoder_att.weight",
+    "f_beta.weight",
+    "decode_step.weight_hh",
+];
+const HEADS_BIAS: [&str; 3] = [
+    "attention.decoder_att.bias",
+    "f_beta.bias",
+    "decode_step.bias_hh",
+];
+/// What the mean of the cells is multiplied with: h_0 (H), c_0 (H).
+const INIT: [&str; 2] = ["init_h.weight", "init_c.weight"];
+const INIT_BIAS: [&str; 2] = ["init_h.bias", "init_c.bias"];
+
+#[expect(clippy::expect_used, reason = "each layer here is made with a bias")]
+fn bias(linear: &nn::Linear) -> Tensor {
+    let bias = linear.bs.as_ref().expect("a bias");
+    bias.shallow_clone()
+}
+
+fn uniform(bound: f64) -> Init {
+    Init::Uniform {
+        lo: -bound,
+        up: bound,
+    }
+}

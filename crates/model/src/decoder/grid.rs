@@ -1,0 +1,69 @@
+//! From the encoder's grid to the one that attention weighs: adaptive average pooling as a
+//! matrix R (P, p).
+
+use tch::{Device, Kind, Tensor};
+
+/// How the attention grid comes from the encoder's native one. The wide products run over
+/// whichever grid has fewer cells.
+pub enum Resampling {
+    /// The grids are the same.
+    None,
+    /// Native cells are kept; R (P, p) is applied to what is computed of them.
+    Later(Tensor),
+    /// Cells were pooled at once, by R (P, p).
+    Before(Tensor),
+}
+
+impl Resampling {
+    /// From `native` to `grid`, [height, width] each; [0, 0] means the native one. Answers
+    /// the attention grid, too.
+    pub fn new(
+        native: [i64; 2],
+        grid: [i64; 2],
+        (kind, device): (Kind, Device),
+    ) -> ([i64; 2], Resampling) {
+        if grid == [0, 0] || grid == native {
+            return (native, Resampling::None);
+        }
+        let r = pooling_matrix(native, grid, device).to_kind(kind); // (P, p)
+        match r.size()[0] < r.size()[1] {
+            true => (grid, Resampling::Before(r)),
+            false => (grid, Resampling::Later(r)),
+        }
+    }
+
+    /// R, where it is still to be applied.
+    pub fn later(&self) -> Option<&Tensor> {
+        match self {
+            Resampling::Later(r) => Some(r),
+            Resampling::None | Resampling::Before(_) => None,
+        }
+    }
+
+    /// R, where it was applied at once.
+    pub fn before(&self) -> Option<&Tensor> {
+        match self {
+            Resampling::Before(r) => Some(r),
+            Resampling::None | Resampling::Later(_) => None,
+        }
+    }
+
+    pub(super) fn shallow_clone(&self) -> Resampling {
+        match self {
+            Resampling::None => Resampling::None,
+            Resampling::Later(r) => Resampling::Later(r.shallow_clone()),
+            Resampling::Before(r) => Resampling::Before(r.shallow_clone()),
+        }
+    }
+}
+
+fn pooling_matrix(native: [i64; 2], grid: [i64; 2], device: Device) -> Tensor {
+    let cells = native[0] * native[1];
+    let identity =
+        Tensor::eye(cells, (Kind::Double, device)).view([cells, 1, native[0], native[1]]); // (p, 1, h, w)
+    identity
+        .adaptive_avg_pool2d(grid)
+        .view([cells, grid[0] * grid[1]])
+        .tr()
+        .contiguous() // (P, p)
+}

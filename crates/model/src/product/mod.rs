@@ -1,0 +1,99 @@
+//! Products of a few rows with a large matrix: what a step of the decoder multiplies.
+//!
+//! A BLAS first copies the matrix into an order of its own, which takes as long as
+//! multiplying it with twenty rows does, and does so again at each step. Here the
+//! matrix is read as it lies: its rows and the vectors both run along the sum.
+
+mod kernel;
+
+use crate::slices::{Columns, Rows, is_readable, numbers};
+use crate::{parallel, threads};
+use tch::{Device, Tensor};
+
+/// `x w`, computed in w's kind, as numbers of x's.
+pub(crate) fn product(x: &Tensor, w: &Tensor) -> Tensor {
+    let narrow = x.to_kind(w.kind());
+    if x.kind() == w.kind() {
+        narrow.mm(w)
+    } else if x.device() == Device::Cpu {
+        narrow.mm(w).to_kind(x.kind())
+    } else {
+        narrow.mm_dtype(w, x.kind())
+    }
+}
+
+/// Sums of rows (m, …) that have the same `place`, of n: (n, …). In the same order each
+/// time, unlike `index_add_` on CUDA.
+pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
+    let place = Tensor::from_slice(place).to_device(rows.device());
+    let which = place.one_hot(n).tr().to_kind(rows.kind()); // (n, m)
+    let mut size = rows.size();
+    size[0] = n;
+    which.mm(&rows.flatten(1, -1)).view(size.as_slice())
+}
+
+/// More rows than this are a BLAS's business.
+const MOST_ROWS: i64 = 64;
+
+/// Whether [`add_product`] reads the matrix as it lies, instead of calling a BLAS.
+pub(crate) fn reads_in_place(rows: i64, like: &Tensor) -> bool {
+    rows <= MOST_ROWS && is_readable(like) && kernel::is_there()
+}
+
+/// `out (b, n) += x (b, k) w^T`, w (n, k); the product is of w's kind.
+pub(crate) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
+    let mut sum = out.shallow_clone();
+    if w.kind() != out.kind() {
+        sum += product(x, &w.tr());
+        return;
+    }
+    if !reads_in_place(x.size()[0], x) {
+        let _ = sum.addmm_(x, &w.tr());
+        return;
+    }
+    let x = x.contiguous();
+    let [n, k] = [w.size()[0] as usize, w.size()[1] as usize];
+    if n == 0 || k == 0 {
+        return;
+    }
+    let (x, w) = (numbers(&x), Rows::new(w));
+    // Each thread has some columns of `out`, whole tiles of them.
+    let columns = n.div_ceil(threads()).next_multiple_of(kernel::COLUMNS);
+    parallel(Columns::parts(&mut sum, columns), |_, mut out| {
+        let first = out.first;
+        kernel::add(&mut out, x, k, &w.from(first));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Kind;
+
+    #[test]
+    fn products_are_libtorchs() {
+        tch::manual_seed(1);
+        let like = (Kind::Double, Device::Cpu);
+        for (b, n, k) in [
+            (1, 1, 1),
+            (2, 5, 9),
+            (3, 7, 520),
+            (7, 10, 1030),
+            (33, 16, 513),
+        ] {
+            let [x, w] = [[b, k], [n, k + 3]].map(|size| Tensor::randn(size, like));
+            let out = Tensor::randn([b, n + 2], like);
+            let w = w.narrow(1, 2, k);
+            let expected = out.narrow(1, 1, n) + x.mm(&w.tr());
+            let float = |tensor: &Tensor| tensor.to_kind(Kind::Float);
+            let own = float(&out);
+            let wide = float(&w.contiguous().constant_pad_nd([2, 1]));
+            add_product(&own.narrow(1, 1, n), &float(&x), &wide.narrow(1, 2, k));
+            let off = own.narrow(1, 1, n).to_kind(Kind::Double) - expected;
+            assert!(off.abs().max().double_value(&[]) < 1e-4, "{b} {n} {k}");
+            // What lies beside the columns is as it was.
+            assert_eq!(own.select(1, 0), float(&out.select(1, 0)));
+            assert_eq!(own.select(1, n + 1), float(&out.select(1, n + 1)));
+        }
+    }
+}

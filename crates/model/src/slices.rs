@@ -1,0 +1,138 @@
+//! The numbers of tensors as slices: the one room where raw pointers of tensors are read.
+//!
+//! Every function asserts what makes its slice valid: memory of this process, f32, rows
+//! without gaps. A tensor without numbers has an empty slice.
+
+use tch::{Device, Kind, Tensor};
+
+/// Whether the numbers of `tensor` are f32 in the memory of this process.
+pub fn is_readable(tensor: &Tensor) -> bool {
+    tensor.device() == Device::Cpu && tensor.kind() == Kind::Float
+}
+
+/// The numbers of a contiguous f32 tensor on the CPU.
+///
+/// # Panics
+/// Where the tensor is of another kind, on another device, or not contiguous.
+pub fn numbers(tensor: &Tensor) -> &[f32] {
+    assert!(is_readable(tensor) && tensor.is_contiguous());
+    if tensor.numel() == 0 {
+        return &[];
+    }
+    // SAFETY: f32 numbers without gaps in this process's memory, alive as long as the tensor.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
+}
+
+/// As [`numbers`], to write to. Other handles of the same memory must not be used as long
+/// as the slice lives: the compiler can't see them. Callers write to tensors that they have
+/// made or hold alone.
+///
+/// # Panics
+/// As [`numbers`].
+pub fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
+    assert!(is_readable(tensor) && tensor.is_contiguous());
+    if tensor.numel() == 0 {
+        return &mut [];
+    }
+    // SAFETY: as in `numbers`, and no other slice of it is alive.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
+}
+
+/// The bytes of a contiguous tensor of any kind on the CPU, to write to, as [`numbers_mut`].
+///
+/// # Panics
+/// Where the tensor is on another device or not contiguous.
+pub fn bytes_mut(tensor: &mut Tensor) -> &mut [u8] {
+    assert!(tensor.device() == Device::Cpu && tensor.is_contiguous());
+    let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+    if bytes == 0 {
+        return &mut [];
+    }
+    // SAFETY: bytes without gaps in this process's memory, and no other slice of it is alive.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), bytes) }
+}
+
+/// Rows of a matrix, each contiguous, with or without gaps between them.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    numbers: &'a [f32],
+    /// Numbers from a row's first to the next one's.
+    pub stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// The rows of a matrix.
+    ///
+    /// # Panics
+    /// Where it is no f32 matrix on the CPU or its rows are not contiguous.
+    pub fn new(matrix: &'a Tensor) -> Rows<'a> {
+        let ([rows, columns], stride) = shape(matrix);
+        let numbers = match rows * columns {
+            0 => 0,
+            _ => (rows - 1) * stride + columns,
+        };
+        Rows {
+            numbers: match numbers {
+                0 => &[],
+                // SAFETY: from the first to the last number of a tensor that lives.
+                _ => unsafe { std::slice::from_raw_parts(matrix.data_ptr().cast(), numbers) },
+            },
+            stride,
+        }
+    }
+
+    /// The rows from `row` on.
+    pub fn from(&self, row: usize) -> Rows<'a> {
+        Rows {
+            numbers: self.row(row),
+            ..*self
+        }
+    }
+
+    /// The numbers from the first of a row on.
+    pub fn row(&self, row: usize) -> &'a [f32] {
+        &self.numbers[row * self.stride..]
+    }
+}
+
+/// Some columns of a matrix: what one thread writes.
+pub struct Columns<'a> {
+    /// The first column's place.
+    pub first: usize,
+    /// These columns of each row.
+    pub rows: Vec<&'a mut [f32]>,
+}
+
+impl Columns<'_> {
+    /// The columns of a matrix in parts of `width`, the last one narrower.
+    ///
+    /// Other handles of the same memory are as in [`numbers_mut`].
+    ///
+    /// # Panics
+    /// As [`Rows::new`]; where `width` is 0.
+    pub fn parts(matrix: &mut Tensor, width: usize) -> Vec<Columns<'_>> {
+        let ([rows, columns], stride) = shape(matrix);
+        assert!(rows <= 1 || columns <= stride);
+        let start = matrix.data_ptr().cast::<f32>();
+        let part = |first: usize| {
+            let count = width.min(columns - first);
+            // SAFETY: inside the tensor, and no two of these slices overlap.
+            let row = |row: usize| unsafe {
+                std::slice::from_raw_parts_mut(start.add(row * stride + first), count)
+            };
+            Columns {
+                first,
+                rows: (0..rows).map(row).collect(),
+            }
+        };
+        (0..columns).step_by(width).map(part).collect()
+    }
+}
+
+/// Rows and columns of a readable matrix with contiguous rows, and the numbers from one
+/// row to the next.
+fn shape(matrix: &Tensor) -> ([usize; 2], usize) {
+    let (size, stride) = (matrix.size(), matrix.stride());
+    assert!(is_readable(matrix) && size.len() == 2 && (size[1] <= 1 || stride[1] == 1));
+    ([size[0] as usize, size[1] as usize], stride[0] as usize)
+}

@@ -1,0 +1,54 @@
+//! `${VAR}` in the values of a config.
+
+use crate::Error;
+use toml::Value;
+
+/// Variables of the environment that are not set, and that no work has needed yet.
+#[derive(Default)]
+pub struct Unset(Vec<(String, Error)>);
+
+impl Unset {
+    /// Remembers that `variable` (`${NAME}`) was not expanded.
+    pub(super) fn add(&mut self, variable: String, why: Error) {
+        self.0.push((variable, why));
+    }
+
+    /// An error about a path that holds such a variable is about the variable.
+    pub fn explain(self, error: Error) -> Error {
+        let message = error.to_string();
+        let mut unset = self.0.into_iter();
+        let unset = unset.find(|(variable, _)| message.contains(variable));
+        unset.map_or(error, |(_, why)| why)
+    }
+}
+
+/// Puts the environment's values in the place of `${VAR}`; else the first `${VAR}` that
+/// is not set, and what to say of it.
+pub(super) fn expand(value: &mut Value) -> Result<(), (String, String)> {
+    match value {
+        Value::String(text) => *text = expand_text(text)?,
+        Value::Array(items) => items.iter_mut().try_for_each(expand)?,
+        Value::Table(table) => table.iter_mut().try_for_each(|(_, value)| expand(value))?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn expand_text(text: &str) -> Result<String, (String, String)> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, from)) = rest.split_once("${") {
+        let Some((variable, after)) = from.split_once('}') else {
+            return Err((text.to_owned(), format!("\"{text}\": ${{ without }}")));
+        };
+        let value = std::env::var(variable).map_err(|_| {
+            let why = format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path out");
+            (format!("${{{variable}}}"), why)
+        })?;
+        out.push_str(before);
+        out.push_str(&value);
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}

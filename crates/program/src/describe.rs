@@ -1,0 +1,68 @@
+//! What a stage says about itself with `--describe`: one JSON object.
+
+use crate::{Result, output};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Name, parameters, inputs and output of a stage. A stage of somebody else may leave
+/// out what has a default here.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Description {
+    /// Name of its program.
+    #[serde(default)]
+    pub name: String,
+    /// Its version: the output is made again when it changes.
+    #[serde(default)]
+    pub version: String,
+    /// What it does, in one line.
+    #[serde(default)]
+    pub about: String,
+    /// The artifacts that it reads.
+    pub inputs: Vec<Input>,
+    /// Kind of the artifact that it makes.
+    pub output: String,
+    /// What of its output it can make again alone.
+    #[serde(default)]
+    pub parts: Parts,
+    /// Section -> key -> default.
+    pub parameters: Map<String, Value>,
+    /// Parameters (`section.key`) that don't shape the output.
+    #[serde(default)]
+    pub unrecorded: Vec<String>,
+    /// Whether it takes `--discard`.
+    #[serde(default)]
+    pub discard: bool,
+}
+
+/// An artifact that a stage reads.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Input {
+    /// Its kind.
+    pub kind: String,
+    /// Whether the stage can't do without.
+    pub required: bool,
+}
+
+/// What of an artifact its stage can make again alone, to the byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// Each shard: the stage takes `--shards`, `--repair`, `--task`, `--finalize`.
+    Shards,
+    /// The whole, in moments: it takes `--repair`.
+    Whole,
+    /// Nothing: made again, it is another artifact, or takes long.
+    #[default]
+    None,
+}
+
+impl Description {
+    /// Prints it as JSON.
+    ///
+    /// # Errors
+    /// Those of [`output::print_json`].
+    pub fn print(&self) -> Result<()> {
+        let json = serde_json::to_string_pretty(self).map_err(crate::Error::internal)?;
+        output::print_json(json).map(drop)
+    }
+}

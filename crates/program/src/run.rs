@@ -1,0 +1,52 @@
+//! A program's run: log lines on standard error, Ctrl-C, the exit code.
+
+use crate::progress::AboveBars;
+use crate::{Result, end, signal, text};
+use std::fmt::Debug;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+
+/// Runs a program's `body` with log lines on standard error and the handler of
+/// Ctrl-C in place, and turns its error, or its panic, into a message and an exit code,
+/// with which the process ends here. `RUST_LOG` sets how much is logged (default `info`).
+pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
+    ended(body, "")
+}
+
+/// As [`program`], for one that goes on from what an interrupted run has finished: its
+/// user is told so.
+pub fn resumable(body: impl FnOnce() -> Result<()>) -> ExitCode {
+    ended(
+        body,
+        "; what is finished is kept, and the same command makes the rest",
+    )
+}
+
+fn ended(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(AboveBars::default)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .fmt_fields(debug_fn(log_field).delimited(" "))
+        .without_time()
+        .try_init();
+    signal::install();
+    end::with(body, interrupted)
+}
+
+/// Writes a field of a log line, or its message, as one line without control
+/// characters: names of files stand in it.
+fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    let value = text::escaped(&value);
+    match field.name() {
+        "message" => write!(writer, "{value}"),
+        name => write!(writer, "{name}={value}"),
+    }
+}

@@ -1,0 +1,32 @@
+//! What tests of several crates share: small artifacts, and programs run from outside.
+//!
+//! - [`mod@run`]: `command.ok()`, `command.refused(code, words)`.
+//! - [`dataset`], [`vocabulary`], [`features`], [`checkpoint`]: artifacts of a few rows,
+//!   written by the code that writes real ones.
+//!
+//! Only tests depend on this crate: it panics where something fails.
+#![deny(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic fails the test")]
+
+pub mod checkpoint;
+pub mod dataset;
+pub mod features;
+pub mod run;
+pub mod vocabulary;
+
+pub use checkpoint::Weights;
+pub use dataset::{DataSet, Split};
+pub use run::{Ended, Run};
+
+use attend_artifact::{Input, Manifest};
+
+/// A manifest of that kind, made by nobody, from a data set of that digest.
+fn draft_from(kind: &str, dataset: &str) -> Manifest {
+    let mut draft = Manifest::draft(kind, "test", "1");
+    let input = Input {
+        kind: "dataset".into(),
+        digest: dataset.into(),
+    };
+    draft.inputs.insert("dataset".into(), input);
+    draft
+}

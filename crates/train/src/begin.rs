@@ -1,0 +1,267 @@
+//! What a run begins from: artifacts, weights, an earlier model.
+
+use crate::config::{Config, Decoder};
+use crate::network::Network;
+use crate::{embeddings, start};
+use attend_artifact::features::Features;
+use attend_artifact::manifest::short;
+use attend_artifact::model::{Checkpoint, DecoderConfig, EncoderConfig, ModelCard};
+use attend_artifact::staging::apart;
+use attend_artifact::vocabulary::Vocabulary;
+use attend_artifact::{Artifact, Error, Input, Result, Stage, digest_file};
+use attend_model::{Learning, encoder, weights};
+use std::path::{Path, PathBuf};
+use tch::{Device, nn};
+
+/// What a run begins from.
+pub struct Beginning<'a> {
+    config: &'a Config,
+    /// The data set.
+    pub dataset: &'a Artifact,
+    /// The vocabulary of the data set.
+    pub vocabulary: &'a Artifact,
+    features: Option<&'a Artifact>,
+    model: Option<&'a Artifact>,
+    /// Weights of an earlier run.
+    start: Option<Checkpoint>,
+}
+
+/// The features of a data set, and the encoder that made them.
+pub struct Seen {
+    /// The features.
+    pub features: Features,
+    encoder: EncoderConfig,
+    /// The file of its weights.
+    file: PathBuf,
+}
+
+impl<'a> Beginning<'a> {
+    /// The stage's inputs and the weights that its config names.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where they don't belong together, [`Error::Usage`] where a
+    /// frozen encoder would stay at random numbers, or as [`start::find`].
+    pub fn find(stage: &'a Stage<Config>) -> Result<Beginning<'a>> {
+        let beginning = Beginning {
+            config: &stage.config,
+            dataset: stage.input("dataset")?,
+            vocabulary: stage.input("vocabulary")?,
+            features: stage.optional_input("features"),
+            model: stage.optional_input("model"),
+            start: None,
+        };
+        let made_from_dataset = [Some(beginning.vocabulary), beginning.features];
+        for artifact in made_from_dataset.into_iter().flatten() {
+            check_origin(artifact, beginning.dataset)?;
+        }
+        let start = start::find(&stage.config.train.start, beginning.model)?;
+        apart(stage.output(), start.iter().map(|start| &*start.folder))?;
+        let beginning = Beginning { start, ..beginning };
+        beginning.check_encoder().map(|()| beginning)
+    }
+
+    /// Nothing says what the parts of an encoder that don't learn should be.
+    fn check_encoder(&self) -> Result<()> {
+        let weights = &self.config.encoder.weights;
+        if self.features.is_some() || self.start.is_some() || !weights.is_empty() {
+            return Ok(());
+        }
+        match self.config.train.encoder {
+            Learning::Whole => {}
+            Learning::Frozen => {
+                return Err(Error::usage(
+                    "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would stay at random numbers. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or let it learn from scratch (train.encoder = \"whole\")",
+                ));
+            }
+            Learning::FineTune => tracing::warn!(
+                "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 stay at random numbers; train.encoder = \"whole\" lets all of it learn"
+            ),
+        }
+        Ok(())
+    }
+
+    /// What the manifest lists as inputs, besides the artifacts.
+    ///
+    /// # Errors
+    /// [`Error::Input`] naming the file that can't be read.
+    pub fn files(&self) -> Result<Vec<(&'static str, Input)>> {
+        let weights = &self.config.encoder.weights;
+        let mut files = Vec::new();
+        if self.features.is_none() && self.model.is_none() && !weights.is_empty() {
+            let input = Input::of_file("encoder.weights", Path::new(weights), "weights")?;
+            files.push(("weights", input));
+        }
+        if let (Some(start), None) = (&self.start, self.model) {
+            files.push(("start", start.input()?));
+        }
+        let embeddings = &self.config.decoder.embeddings;
+        if !embeddings.is_empty() {
+            let path = Path::new(embeddings);
+            let input = Input::of_file("decoder.embeddings", path, "embeddings")?;
+            files.push(("embeddings", input));
+        }
+        Ok(files)
+    }
+
+    /// Compares every file of the inputs with its digest.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] naming the one that is damaged; [`Error::Interrupted`].
+    pub fn verify(&self) -> Result<()> {
+        let inputs = [
+            Some(self.dataset),
+            Some(self.vocabulary),
+            self.features,
+            self.model,
+        ];
+        inputs.into_iter().flatten().try_for_each(Artifact::verify)
+    }
+
+    /// The features, if the run begins from some, for images of this height and width.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the features, their encoder and the images don't fit each
+    /// other.
+    pub fn seen(&self, image_size: [i64; 2]) -> Result<Option<Seen>> {
+        let Some(artifact) = self.features else {
+            return Ok(None);
+        };
+        let features = Features::open(artifact)?;
+        let config = EncoderConfig::read(&artifact.file("encoder.json")?)?;
+        features.check_shape(config.grid(image_size), config.channels())?;
+        let file = artifact.file("encoder.safetensors")?;
+        let vars = nn::VarStore::new(Device::Cpu);
+        let dict = weights::read(&file).map_err(Error::refused)?;
+        let fits = encoder::new(&vars.root(), &config).load(&vars, &dict);
+        fits.map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
+        if self.config.train.verify {
+            features.check_finite()?;
+        }
+        Ok(Some(Seen {
+            features,
+            encoder: config,
+            file,
+        }))
+    }
+
+    /// The network as it is before the first step.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where the model to begin with has another encoder or other
+    /// words, [`Error::Input`] where weights or embeddings can't be read, [`Error::Usage`]
+    /// where an encoder that made features should learn.
+    pub fn network(
+        &self,
+        seen: Option<&Seen>,
+        image_size: [i64; 2],
+        words: &Vocabulary,
+        device: Device,
+    ) -> Result<Network> {
+        let vocabulary = self.vocabulary.file("vocab.json")?;
+        let card = ModelCard {
+            encoder: self.config.encoder.config.clone(),
+            decoder: decoder_config(&self.config.decoder, words),
+            image_size,
+            vocabulary_blake3: digest_file(&vocabulary)?,
+            encoder_blake3: String::new(),
+        };
+        let mut network = match seen {
+            Some(seen) => self.on_features(card, seen, device)?,
+            None => self.on_pixels(card, device)?,
+        };
+        if let Some(start) = &self.start {
+            start.check()?;
+            start::load(start, &mut network, &vocabulary)?;
+        }
+        let Decoder {
+            embeddings,
+            embedding,
+            ..
+        } = &self.config.decoder;
+        if !embeddings.is_empty() {
+            let vectors = embeddings::read(Path::new(embeddings), words, *embedding as usize)?;
+            let all = words.words.len();
+            tracing::info!("embeddings of {} of {all} words", vectors.len());
+            network.embed(&vectors);
+        }
+        Ok(network)
+    }
+
+    /// The card of the model that is an input: its encoder is what its decoder has learnt
+    /// to see with, whatever `[encoder]` says.
+    fn model_card(&self) -> Option<&ModelCard> {
+        let start = self.start.as_ref().filter(|_| self.model.is_some());
+        start.map(|start| &start.card)
+    }
+
+    fn on_features(&self, mut card: ModelCard, seen: &Seen, device: Device) -> Result<Network> {
+        card.decoder.channels = seen.encoder.channels();
+        card.encoder = seen.encoder.clone();
+        card.encoder_blake3 = digest_file(&seen.file)?;
+        if let (Some(model), Some(features)) = (self.model_card(), self.features)
+            && model.encoder_blake3 != card.encoder_blake3
+        {
+            return Err(Error::refused(format!(
+                "{}: features of another encoder than that of the model to begin with; leave one of the two out",
+                features.root.display()
+            )));
+        }
+        if self.config.train.encoder != Learning::Frozen {
+            return Err(Error::usage(
+                "train.encoder: features come from a frozen encoder; to train it, run a pipeline without the features stage (end-to-end)",
+            ));
+        }
+        let grid = seen.features.grid().map(|n| n as i64);
+        let file = seen.file.clone();
+        Ok(Network::on_features(card, self.config, grid, file, device))
+    }
+
+    fn on_pixels(&self, mut card: ModelCard, device: Device) -> Result<Network> {
+        let named = &self.config.encoder.weights;
+        let weights = match self.model_card() {
+            None if !named.is_empty() => Some(named.into()),
+            _ => self.start.as_ref().map(Checkpoint::encoder),
+        };
+        if let Some(model) = self.model_card() {
+            card.encoder = model.encoder.clone();
+        }
+        card.decoder.channels = card.encoder.channels();
+        Network::on_pixels(card, self.config, weights.as_deref(), device)
+    }
+}
+
+fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
+    let Decoder {
+        embedding,
+        attention,
+        hidden,
+        dropout,
+        grid,
+        ..
+    } = *config;
+    DecoderConfig {
+        vocabulary: words.len() as i64,
+        channels: 0, // the encoder's, see `on_features` and `on_pixels`
+        embedding,
+        attention,
+        hidden,
+        dropout,
+        grid,
+    }
+}
+
+/// An artifact that was made from another data set is not for this one.
+fn check_origin(artifact: &Artifact, dataset: &Artifact) -> Result<()> {
+    let origin = artifact.manifest.inputs.get("dataset");
+    let origin = origin.map(|input| input.digest.as_str());
+    if origin == Some(&dataset.manifest.digest) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} was made from data set {}, not from {} in {}; make it again",
+        artifact.root.display(),
+        origin.map_or("unknown", short),
+        dataset.short_digest(),
+        dataset.root.display()
+    )))
+}

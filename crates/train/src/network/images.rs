@@ -1,0 +1,106 @@
+//! What turns a batch's images into cells: an encoder in training, or features that one
+//! has made before.
+
+use attend_artifact::{Error, Result};
+use attend_model::weights::{self, StateDict};
+use attend_model::{Arena, Cells, Encoder, EncoderConfig, Learning, encoder};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor, nn};
+
+/// What turns a batch's images into cells.
+pub(super) enum Images {
+    /// They are cells already, of this grid; the encoder's file goes into checkpoints.
+    Features { grid: [i64; 2], file: PathBuf },
+    /// The encoder runs here.
+    Pixels(Pixels),
+}
+
+/// An encoder that runs, and may learn.
+pub(super) struct Pixels {
+    encoder: Box<dyn Encoder>,
+    pub vars: nn::VarStore,
+    learning: Learning,
+}
+
+impl Images {
+    /// Cells of that kind. With `train`, an encoder that learns is recorded for autograd.
+    pub fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> Cells {
+        match self {
+            Images::Features { grid, .. } => Cells {
+                cells: images.to_kind(kind),
+                grid: *grid,
+            },
+            Images::Pixels(pixels) => pixels.cells(images, train, kind),
+        }
+    }
+
+    /// The encoder's parameters that learn, sorted by name.
+    pub fn learning(&self) -> Vec<(String, Tensor)> {
+        match self {
+            Images::Features { .. } => Vec::new(),
+            Images::Pixels(pixels) => (named(&pixels.vars).into_iter())
+                .filter(|(_, tensor)| tensor.requires_grad())
+                .collect(),
+        }
+    }
+}
+
+impl Pixels {
+    /// An encoder whose fresh weights are drawn from `seed`, or taken from a file.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the file can't be read or is another encoder's.
+    pub fn new(
+        config: &EncoderConfig,
+        weights: Option<&Path>,
+        learning: Learning,
+        seed: u64,
+        device: Device,
+    ) -> Result<Pixels> {
+        let vars = nn::VarStore::new(device);
+        tch::manual_seed(seed as i64);
+        let encoder = encoder::new(&vars.root(), config);
+        if let Some(path) = weights {
+            let dict = weights::read(path).map_err(Error::input)?;
+            encoder
+                .load(&vars, &dict)
+                .map_err(|e| Error::input(format!("{}: {e}", path.display())))?;
+        }
+        for (name, tensor) in vars.variables() {
+            if tensor.requires_grad() && !encoder.learns(&name, learning) {
+                let _ = tensor.set_requires_grad(false);
+            }
+        }
+        Ok(Pixels {
+            encoder,
+            vars,
+            learning,
+        })
+    }
+
+    fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> Cells {
+        let train = train && self.learning == Learning::Whole;
+        let encode = || self.encoder.encode(images, train, kind);
+        match self.learning {
+            Learning::Frozen => tch::no_grad(encode),
+            Learning::FineTune | Learning::Whole => encode(),
+        }
+    }
+}
+
+/// Has autograd add to the gradients in `arena` from now on: whatever gradients the
+/// parameters have had lies there.
+pub(super) fn adopt(parameters: &[(String, Tensor)], arena: &Arena) {
+    for ((_, parameter), (_, view)) in parameters.iter().zip(arena.views()) {
+        let mut gradient = parameter.grad();
+        if gradient.defined() && gradient.data_ptr() != view.data_ptr() {
+            view.shallow_clone().copy_(&gradient);
+            gradient.set_data(view);
+        }
+    }
+}
+
+/// Variables by name.
+pub(super) fn named(vars: &nn::VarStore) -> StateDict {
+    vars.variables().into_iter().collect()
+}

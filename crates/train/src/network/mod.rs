@@ -1,0 +1,353 @@
+//! Encoder and decoder as the trainer holds them, with their gradients and optimizers.
+
+pub mod adam;
+mod images;
+pub mod scale;
+
+use self::adam::{Adam, Clip};
+use self::images::{Images, Pixels, adopt, named};
+use self::scale::LossScale;
+use crate::checkpoint::EncoderWeights;
+use crate::config::{Config, Precision};
+use crate::data::Batch;
+use crate::order::mix;
+use attend_artifact::model::ModelCard;
+use attend_artifact::{Error, Result};
+use attend_model::weights::{self, StateDict};
+use attend_model::{
+    Arena, Captions, Cells, CrossEntropy, Decoder, Gradients, Objective, Output, Reading, decoder,
+    threads,
+};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor, nn};
+
+/// The model in training.
+pub struct Network {
+    /// What a checkpoint says of it.
+    pub card: ModelCard,
+    /// The decoder.
+    pub decoder: Box<dyn Decoder>,
+    decoder_vars: nn::VarStore,
+    images: Images,
+    /// Where it is computed.
+    pub device: Device,
+    objective: Box<dyn Objective>,
+    /// What a step's products are computed in.
+    kind: Kind,
+    loss_scale: Option<LossScale>,
+    /// The gradients of decoder and encoder in one buffer, and each one's part of it.
+    gradients: Arena,
+    of_decoder: Gradients,
+    of_encoder: Arena,
+    decoder_adam: Adam,
+    encoder_adam: Adam,
+}
+
+/// What a batch came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// The loss.
+    pub total: f64,
+    /// Mean over real tokens.
+    pub cross_entropy: f64,
+    /// The doubly stochastic term.
+    pub attention: f64,
+    /// Share of the real tokens whose right word is among the five likeliest; 0 where
+    /// nobody asked.
+    pub top5: f64,
+}
+
+impl Outcome {
+    /// Adds another's share to a mean.
+    pub fn add(&mut self, other: Outcome, share: f64) {
+        self.total += share * other.total;
+        self.cross_entropy += share * other.cross_entropy;
+        self.attention += share * other.attention;
+        self.top5 += share * other.top5;
+    }
+}
+
+impl Network {
+    /// A network for features of this grid; `encoder` is the file of weights
+    /// that made them.
+    pub fn on_features(
+        card: ModelCard,
+        config: &Config,
+        grid: [i64; 2],
+        encoder: PathBuf,
+        device: Device,
+    ) -> Network {
+        let images = Images::Features {
+            grid,
+            file: encoder,
+        };
+        Network::new(card, config, images, device)
+    }
+
+    /// A network that sees pixels; `weights` is the file that its encoder begins with,
+    /// if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where the encoder's weights can't be read.
+    pub fn on_pixels(
+        card: ModelCard,
+        config: &Config,
+        weights: Option<&Path>,
+        device: Device,
+    ) -> Result<Network> {
+        let seed = mix(&[config.train.seed, 1]);
+        let pixels = Pixels::new(&card.encoder, weights, config.train.encoder, seed, device)?;
+        Ok(Network::new(card, config, Images::Pixels(pixels), device))
+    }
+
+    fn new(card: ModelCard, config: &Config, images: Images, device: Device) -> Network {
+        let mut decoder_vars = nn::VarStore::new(device);
+        tch::manual_seed(mix(&[config.train.seed, 0]) as i64);
+        let decoder = decoder::new(&decoder_vars.root(), &card.decoder);
+        decoder_vars.freeze(); // for autograd: its gradient is by hand
+        let parameters =
+            || (decoder.parameters().into_iter()).map(|(name, t)| (name.to_owned(), t));
+        let of_images = images.learning();
+        let gradients = Arena::like(parameters().chain(of_images.iter().map(clone)));
+        let (of_decoder, of_encoder) = gradients.split(parameters().count());
+        let frozen = config.decoder.freeze_embeddings;
+        let learning = parameters().filter(|(name, _)| !(frozen && name == "embedding.weight"));
+        Network {
+            card,
+            decoder_adam: Adam::new(learning, config.train.adam, threads()),
+            encoder_adam: Adam::new(of_images, config.train.adam, threads()),
+            gradients,
+            of_decoder: Gradients::new(of_decoder),
+            of_encoder,
+            decoder,
+            decoder_vars,
+            images,
+            device,
+            kind: config.train.precision.kind(),
+            loss_scale: (config.train.precision == Precision::F16).then(LossScale::default),
+            objective: Box::new(CrossEntropy {
+                alpha_c: config.train.alpha_c,
+                smoothing: config.train.label_smoothing,
+            }),
+        }
+    }
+
+    /// Sets the embeddings of some tokens.
+    pub fn embed(&mut self, vectors: &[(i64, Vec<f32>)]) {
+        let variables = self.decoder_vars.variables();
+        let Some(table) = variables.get("embedding.weight") else {
+            return;
+        };
+        tch::no_grad(|| {
+            for (id, vector) in vectors {
+                table.get(*id).copy_(&Tensor::from_slice(vector));
+            }
+        });
+    }
+
+    /// Takes the decoder's weights from these; names and shapes must be the same.
+    ///
+    /// # Errors
+    /// Says which are not.
+    pub fn start_from(&mut self, weights: &StateDict) -> attend_model::Result<()> {
+        weights::assign(&self.decoder_vars, weights, &|_| false).map(|_| ())
+    }
+
+    /// Images as the decoder sees them; without a gradient.
+    pub fn look(&self, images: &Tensor) -> attend_model::Images {
+        tch::no_grad(|| {
+            let Cells { cells, grid } = self.images.cells(&self.near(images), false, Kind::Float);
+            self.decoder.project(&cells, grid)
+        })
+    }
+
+    /// The images where the network is.
+    fn near(&self, images: &Tensor) -> Tensor {
+        images.to_device_(self.device, images.kind(), true, false)
+    }
+
+    /// Reads a batch, with dropout, and adds the gradient of `scale` times its loss to
+    /// what [`Network::step`] takes. None is added where the loss is no finite number.
+    pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
+        let Cells { cells, grid } = self
+            .images
+            .cells(&self.near(&batch.images), true, self.kind);
+        let learns = cells.requires_grad();
+        let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
+        let tokens = batch.tokens.to_device(self.device);
+        let captions = Captions {
+            image: &batch.image_of_caption,
+            tokens: &tokens,
+            lengths: &batch.lengths,
+        };
+        let pass = self.decoder.read(&images, captions, reading);
+        let value = self.objective.value(pass.output());
+        let part = |name| value.part(name).map_or(0.0, |part| part.double_value(&[]));
+        let outcome = Outcome {
+            total: value.total.double_value(&[]),
+            cross_entropy: part("cross_entropy"),
+            attention: part("attention"),
+            top5: if top5 {
+                share_of_top5(pass.output())
+            } else {
+                0.0
+            },
+        };
+        if outcome.total.is_finite() {
+            let scale = scale * self.loss_scale.map_or(1.0, |scale| scale.factor());
+            let gradients = value.gradients(scale);
+            let of_cells = pass.backward(gradients, &mut self.of_decoder, learns);
+            if let Some(of_cells) = of_cells {
+                // The chain rule as a scalar: autograd goes on from here.
+                (cells * of_cells).sum(Kind::Float).backward();
+                adopt(&self.images.learning(), &self.of_encoder);
+            }
+        }
+        outcome
+    }
+
+    /// One step of both optimizers along the gradients that were gathered; they are
+    /// clipped to a norm of `norm` all together (0: not), then each number to ±
+    /// `value` (0: not). Answers whether it was taken: it is not where a gradient is too
+    /// large for f16; the next ones are computed on a smaller scale.
+    pub fn step(&mut self, decoder_lr: f64, encoder_lr: f64, norm: f64, value: f64) -> bool {
+        let mut factor = 1.0;
+        if self.loss_scale.is_some() || norm > 0.0 {
+            let mut length = self.gradients.norm();
+            if let Some(scale) = &mut self.loss_scale {
+                factor /= scale.factor();
+                length *= factor;
+                scale.note(length.is_finite());
+                if !length.is_finite() {
+                    self.forget();
+                    return false;
+                }
+            }
+            if norm > 0.0 {
+                // As PyTorch's `clip_grad_norm_`.
+                factor *= (norm / (length + 1e-6)).min(1.0);
+            }
+        }
+        let clip = Clip { factor, value };
+        (self.decoder_adam).step(self.of_decoder.arena(), decoder_lr, clip);
+        (self.encoder_adam).step(&self.of_encoder, encoder_lr, clip);
+        self.forget();
+        true
+    }
+
+    /// Forgets the gradients.
+    pub fn forget(&mut self) {
+        self.of_decoder.clear();
+        // Autograd adds to what is there.
+        let _ = self.of_encoder.numbers().shallow_clone().zero_();
+    }
+
+    /// Whether all weights that learn are finite numbers.
+    pub fn is_finite(&self) -> bool {
+        // A sum of finite numbers of this size is finite.
+        let finite = |weight: &Tensor| weight.sum(Kind::Double).double_value(&[]).is_finite();
+        let adams = [&self.decoder_adam, &self.encoder_adam].into_iter();
+        tch::no_grad(|| {
+            adams
+                .flat_map(Adam::parameters)
+                .all(|(_, weight)| finite(weight))
+        })
+    }
+
+    /// The decoder's weights.
+    pub fn decoder_weights(&self) -> StateDict {
+        named(&self.decoder_vars)
+    }
+
+    /// The encoder's weights.
+    pub fn encoder_weights(&self) -> EncoderWeights {
+        match &self.images {
+            Images::Features { file, .. } => EncoderWeights::File(file.clone()),
+            Images::Pixels(pixels) => EncoderWeights::Tensors(named(&pixels.vars)),
+        }
+    }
+
+    /// The optimizers' moments and numbers of steps.
+    pub fn optimizer(&self) -> StateDict {
+        let mut all = StateDict::new();
+        let mut add = |prefix: &str, adam: &Adam| {
+            all.extend(
+                adam.state()
+                    .into_iter()
+                    .map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)),
+            );
+            all.insert(format!("{prefix}.steps"), Tensor::from_slice(&[adam.steps]));
+        };
+        add("decoder", &self.decoder_adam);
+        if let Images::Pixels(_) = &self.images {
+            add("encoder", &self.encoder_adam);
+        }
+        all.extend(
+            self.loss_scale
+                .map(|scale| ("loss_scale".to_owned(), scale.state())),
+        );
+        all
+    }
+
+    /// Takes weights and moments up again from a checkpoint folder.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where they are not those of this network.
+    pub fn restore(&mut self, folder: &Path) -> Result<()> {
+        let read = |name: &str| weights::read(&folder.join(name)).map_err(Error::refused);
+        let refused = |e: String| Error::refused(format!("{}: {e}", folder.display()));
+        weights::assign(&self.decoder_vars, &read("decoder.safetensors")?, &|_| {
+            false
+        })
+        .map_err(|e| refused(e.to_string()))?;
+        let optimizer = read("optimizer.safetensors")?;
+        if let Some(scale) = &mut self.loss_scale {
+            let saved = optimizer.get("loss_scale").and_then(LossScale::restore);
+            *scale = saved
+                .ok_or_else(|| refused("optimizer.safetensors has no loss_scale".to_owned()))?;
+        }
+        let mut adams = vec![("decoder", &mut self.decoder_adam)];
+        if let Images::Pixels(pixels) = &self.images {
+            weights::assign(&pixels.vars, &read("encoder.safetensors")?, &|_| false)
+                .map_err(|e| refused(e.to_string()))?;
+            adams.push(("encoder", &mut self.encoder_adam));
+        }
+        for (prefix, adam) in adams {
+            let prefix = format!("{prefix}.");
+            let state: StateDict = optimizer
+                .iter()
+                .filter_map(|(name, tensor)| {
+                    Some((
+                        name.strip_prefix(&prefix)?.to_owned(),
+                        tensor.shallow_clone(),
+                    ))
+                })
+                .collect();
+            let steps = state
+                .get("steps")
+                .filter(|steps| steps.size() == [1])
+                .map(|steps| steps.int64_value(&[0]));
+            let steps = steps
+                .ok_or_else(|| refused(format!("optimizer.safetensors has no {prefix}steps")))?;
+            adam.restore(&state, steps).map_err(|name| {
+                refused(format!(
+                    "optimizer.safetensors: {prefix}{name} is missing or misshapen"
+                ))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn clone((name, tensor): &(String, Tensor)) -> (String, Tensor) {
+    (name.clone(), tensor.shallow_clone())
+}
+
+fn share_of_top5(out: &Output) -> f64 {
+    let k = out.logits.size()[1].min(5);
+    let (_, best) = out.logits.topk(k, 1, true, false);
+    let hits = best.eq_tensor(&out.targets.unsqueeze(1)).any_dim(1, false);
+    hits.to_kind(Kind::Double)
+        .mean(Kind::Double)
+        .double_value(&[])
+}

@@ -1,0 +1,113 @@
+//! A run as the code of before left it (`fixtures/old.sh`): it is read, judged and gone on from.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The old run in a folder of its own.
+fn unpacked() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = flate2::read::GzDecoder::new(&include_bytes!("../fixtures/old.tar.gz")[..]);
+    tar::Archive::new(packed).unpack(folder.path()).unwrap();
+    let run = folder.path().join("run");
+    (folder, run)
+}
+
+/// Runs a program, as `cargo test --workspace` has built it, in the run's folder; answers what
+/// it logs.
+#[track_caller]
+fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
+    let mut programs = std::env::current_exe().unwrap();
+    programs.pop();
+    programs.pop();
+    let output = Command::new(programs.join(program))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{program} {arguments:?}: {log}");
+    log
+}
+
+const TRAIN: [&str; 6] = [
+    "--config=config.toml",
+    "--jobs=1",
+    "--input=dataset=dataset",
+    "--input=vocabulary=vocabulary",
+    "--input=features=features",
+    "--output",
+];
+
+#[track_caller]
+fn train(folder: &Path, output: &str, set: &str) -> String {
+    let arguments = [&TRAIN[..], &[output, "--set", set]].concat();
+    run(folder, "attend-train", &arguments)
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+#[test]
+fn old_artifacts_are_whole() {
+    let (_folder, run_folder) = unpacked();
+    for name in ["dataset", "vocabulary", "features", "model", "evaluation"] {
+        run(&run_folder, "attend-verify", &[name]);
+    }
+}
+
+#[test]
+fn an_old_model_is_evaluated_as_before() {
+    let (_folder, run_folder) = unpacked();
+    let evaluate = |output: &str| {
+        let arguments = [
+            "--config=config.toml",
+            "--jobs=1",
+            "--input=model=model",
+            "--input=dataset=dataset",
+            "--output",
+            output,
+        ];
+        run(&run_folder, "attend-evaluate", &arguments)
+    };
+    // What was made of the same inputs and parameters is not made again.
+    let log = evaluate("evaluation");
+    assert!(log.contains("up to date"), "{log}");
+    evaluate("again");
+    for file in ["results.json", "results-beam-1.json"] {
+        let captions = |folder: &str| std::fs::read(run_folder.join(folder).join(file)).unwrap();
+        assert_eq!(captions("again"), captions("evaluation"), "{file}");
+    }
+}
+
+#[test]
+fn an_old_training_that_was_interrupted_goes_on() {
+    let (_folder, run_folder) = unpacked();
+    let old = lines(&run_folder.join("interrupted.staging/metrics.jsonl"));
+    let log = train(&run_folder, "interrupted", "train.epochs=2000");
+    assert!(log.contains("going on after step 3 of epoch 1"), "{log}");
+    let new = lines(&run_folder.join("interrupted/metrics.jsonl"));
+    assert_eq!(new[..old.len()], old);
+    assert!(new.len() > old.len() && new[old.len()]["step"].as_u64() > Some(3));
+    run(&run_folder, "attend-verify", &["interrupted"]);
+}
+
+#[test]
+fn an_old_model_is_trained_further() {
+    let (_folder, run_folder) = unpacked();
+    let old = lines(&run_folder.join("model/metrics.jsonl"));
+    // Nothing is done where nothing changed; with an epoch more it goes on.
+    let log = train(&run_folder, "model", "train.epochs=2");
+    assert!(log.contains("up to date"), "{log}");
+    train(&run_folder, "model", "train.epochs=3");
+    let new = lines(&run_folder.join("model/metrics.jsonl"));
+    assert_eq!(new[..old.len()], old);
+    let state = std::fs::read(run_folder.join("model/checkpoints/last/state.json")).unwrap();
+    let state: Value = serde_json::from_slice(&state).unwrap();
+    assert_eq!(state["epoch"], 3);
+    run(&run_folder, "attend-verify", &["model"]);
+}
