@@ -257,6 +257,20 @@ fn a_checkpoint_is_replaced_whole_and_recovered() {
 }
 
 #[test]
+fn a_checkpoint_can_be_sealed_again() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("best");
+    checkpoint(&folder, card(), |_| {});
+    let text = || std::fs::read(folder.join(CARD)).unwrap();
+    let first = text();
+    model::seal(&folder, &Default::default()).unwrap();
+    assert_eq!(text(), first);
+    std::fs::write(folder.join(DECODER), "other").unwrap();
+    model::seal(&folder, &Default::default()).unwrap();
+    Checkpoint::open(&folder).unwrap().check().unwrap();
+}
+
+#[test]
 fn what_changes_after_a_checkpoint_was_opened_is_seen() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("best");
@@ -363,12 +377,14 @@ fn files_that_a_model_lacks_are_named() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path().join("model");
     let staging = Staging::open(&root, Manifest::draft("model", "test", "1")).unwrap();
-    std::fs::write(staging.path("metrics.jsonl").unwrap(), "").unwrap();
+    let metrics = "{\"step\": 1}\n[1]\n{\"step\": 2}\n{\"st";
+    std::fs::write(staging.path("metrics.jsonl").unwrap(), metrics).unwrap();
     staging.done("metrics.jsonl", None).unwrap();
     staging.commit(&[]).unwrap();
     let missing =
         "checkpoints/best: 4 files are missing: model.json, vocab.json, encoder.safetensors, …";
-    assert_eq!(said(&root), [missing]);
+    let lines = "metrics.jsonl: 2 lines are no JSON objects: 2, 4";
+    assert_eq!(said(&root), [missing, lines]);
 }
 
 mod evaluation {
@@ -469,7 +485,7 @@ mod evaluation {
         assert_eq!(
             judged(&twice, &files),
             [
-                "per_image.parquet: 1 rows come twice: of image 2 at beam size 1",
+                "per_image.parquet: 1 rows come twice: image 2 at beam size 1",
                 "scores.json: \"beams\" are not those of per_image.parquet: 1, 5",
                 "scores.json: 2 images, per_image.parquet has 3",
                 "results-beam-1.json: 1 images, the manifest says 2",

@@ -11,7 +11,7 @@ use std::io::{BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the lines of metrics.
-pub const LINES: &str = "metrics.jsonl";
+pub const LINES: &str = attend_artifact::model::METRICS;
 /// Name of the event file.
 pub const EVENTS: &str = "events.out.tfevents.0.attend";
 

@@ -3,6 +3,9 @@
 /// The folder of a model artifact that holds the checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 
+/// The losses and scores of the training, a JSON object a line; not in a checkpoint.
+pub const METRICS: &str = "metrics.jsonl";
+
 /// What the model is.
 pub const CARD: &str = "model.json";
 

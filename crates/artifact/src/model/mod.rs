@@ -30,7 +30,9 @@ pub mod write;
 pub use card::{DecoderConfig, ModelCard};
 pub use checkpoint::Checkpoint;
 pub use encoder::{Arch, EncoderConfig, LastStage, StrideIn};
-pub use files::{CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, OPTIMIZER, STATE, WORDS};
+pub use files::{
+    CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, METRICS, OPTIMIZER, STATE, WORDS,
+};
 pub use parameters::Parameters;
 pub use seal::{check, seal};
 pub use weights::check_finite;

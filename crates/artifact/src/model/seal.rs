@@ -26,6 +26,7 @@ pub fn seal(folder: &Path, known: &Digests) -> Result<()> {
     let path = folder.join(CARD);
     let card = std::fs::read(&path).at(&path)?;
     let mut card: Map<String, Value> = serde_json::from_slice(&card).at(&path)?;
+    card.remove(SEAL); // the digests of an earlier time
     let mut digests = Digests::from([(CARD.to_owned(), digest(&card))]);
     for entry in std::fs::read_dir(folder).at(folder)? {
         let entry = entry.at(folder)?;

@@ -31,8 +31,8 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     let again = twice(rows.iter().map(|row| (row.image_id, row.beam)));
     let again = again
         .iter()
-        .map(|(image, beam)| format!("{image} at beam size {beam}"));
-    faults.all(ROWS, "rows come twice: of image", again);
+        .map(|(image, beam)| format!("image {image} at beam size {beam}"));
+    faults.all(ROWS, "rows come twice", again);
     let mut by_beam: BTreeMap<u32, Captions> = BTreeMap::new();
     for row in rows {
         let captions = by_beam.entry(row.beam).or_default();

@@ -1,10 +1,12 @@
 //! A model's checkpoints: the files of each against its card.
 
 use super::faults::Faults;
-use crate::Result;
 use crate::model::weights::check_parameters;
-use crate::model::{CARD, CHECKPOINTS, Checkpoint, DESCRIBING, ENCODER, STATE};
+use crate::model::{CARD, CHECKPOINTS, Checkpoint, DESCRIBING, ENCODER, METRICS, STATE};
+use crate::{At, Result};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
+use std::io::BufRead;
 
 pub(super) fn check(faults: &mut Faults) -> Result<()> {
     let files = faults.artifact.manifest.files.iter();
@@ -20,6 +22,22 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     for name in names {
         checkpoint(faults, &format!("{CHECKPOINTS}/{name}"))?;
     }
+    metrics(faults)
+}
+
+/// The lines of the training's log, where there is one.
+fn metrics(faults: &mut Faults) -> Result<()> {
+    if faults.artifact.manifest.file(METRICS).is_none() {
+        return Ok(());
+    }
+    let path = faults.artifact.root.join(METRICS);
+    let text = std::fs::read(&path).at(&path)?;
+    let is_object = |line: &[u8]| serde_json::from_slice::<Map<String, Value>>(line).is_ok();
+    let lines = BufRead::split(&text[..], b'\n').map_while(std::io::Result::ok);
+    let numbered = (1u64..).zip(lines);
+    let strange = numbered.filter(|(_, line)| !is_object(line));
+    let numbers = strange.map(|(number, _)| number);
+    faults.all(METRICS, "lines are no JSON objects", numbers);
     Ok(())
 }
 
