@@ -5,7 +5,7 @@
 //! exception: the artifact has it.
 
 use crate::dataset::RejectedRecord;
-use crate::text::escaped;
+use attend_program::text::escaped;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

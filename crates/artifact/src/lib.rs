@@ -47,10 +47,3 @@ pub use reader::Artifact;
 pub use record::Record;
 pub use stage::{InputSpec, Stage, StageSpec};
 pub use staging::{Piece, Staging};
-
-// Under their old names until every crate takes them from `attend_program` itself.
-pub use attend_program::describe::Parts;
-pub use attend_program::{
-    At, Error, Progress, Result, check_interrupt, interrupted, output, progress, signal, text,
-    whole,
-};

@@ -5,7 +5,6 @@ use crate::Artifact;
 use crate::staging::{Again, Share, apart, place};
 use attend_program::config::{self, Unset};
 use attend_program::describe::{self, Description, Parts};
-pub use attend_program::program;
 use attend_program::run::resumable;
 use attend_program::{Error, Result};
 use clap::Parser;

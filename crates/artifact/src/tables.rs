@@ -2,7 +2,8 @@
 
 use crate::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use crate::manifest::short;
-use crate::{Record, Result, Staging, ledger};
+use crate::{Record, Staging, ledger};
+use attend_program::Result;
 
 /// The rows of a data set's tables: images by split, captions in the order of their images.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ impl Tables {
     /// it. `side` is the images' height and width in pixels.
     ///
     /// # Errors
-    /// Those of [`Staging::commit`]; [`crate::Error::Internal`] if the disk refuses.
+    /// Those of [`Staging::commit`]; [`attend_program::Error::Internal`] if the disk refuses.
     pub fn commit(self, staging: Staging, side: u32) -> Result<()> {
         write(&staging, "images.parquet", &self.images)?;
         write(&staging, "captions.parquet", &self.captions)?;

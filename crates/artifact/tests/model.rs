@@ -229,7 +229,7 @@ fn a_checkpoint_is_replaced_whole_and_recovered() {
     // What fails leaves the old one.
     let words = folder("last").join(WORDS);
     let failed = model::write(&folder("last"), &card(), &words, |_| {
-        Err(attend_artifact::Error::internal("no more"))
+        Err(attend_program::Error::internal("no more"))
     });
     assert!(failed.is_err());
     assert_eq!(digest("last"), first);

@@ -1,7 +1,7 @@
 //! Which images are meant: files, folders, and lists on standard input.
 
 use crate::read::reason;
-use attend_artifact::{Error, Result};
+use attend_program::{Error, Result};
 use std::ffi::OsStr;
 use std::io::{BufRead, Read};
 use std::os::unix::ffi::OsStrExt;

@@ -1,7 +1,7 @@
 //! What is printed of one image: a line for people and for `cut`, or a JSON object.
 
-use attend_artifact::text::escaped;
 use attend_describe::Description;
+use attend_program::text::escaped;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;

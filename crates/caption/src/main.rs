@@ -11,10 +11,10 @@ mod picture;
 mod read;
 
 use attend_artifact::model::Checkpoint;
-use attend_artifact::{Error, Result, check_interrupt, output, progress, signal, stage};
 use attend_describe::{Captioner, Description, Search};
 use attend_figure::Figure;
 use attend_image::{DecodeOptions, Photograph};
+use attend_program::{Error, Result, check_interrupt, output, progress, signal};
 use clap::Parser;
 use inputs::Inputs;
 use picture::Pictures;
@@ -93,7 +93,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    stage::program(|| caption(&args))
+    attend_program::program(|| caption(&args))
 }
 
 fn caption(args: &Args) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The files of attention figures: their names, and writing them whole.
 
-use attend_artifact::{At, Error, Result, whole};
+use attend_program::{At, Error, Result, whole};
 use image::RgbImage;
 use std::fs::File;
 use std::io::{BufReader, Write};

@@ -4,10 +4,10 @@ use crate::search::{Description, Search};
 use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Result};
 use attend_image::Photograph;
 use attend_model::weights::{self, StateDict};
 use attend_model::{Cells, Decoder, Encoder, Images, decoder, encoder, gather};
+use attend_program::{Error, Result};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 

@@ -1,8 +1,8 @@
 //! From what decoders look at to captions.
 
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Result};
 use attend_model::{Decoder, Hypothesis, Images, SearchOptions, ensemble_search};
+use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// `[search]`: how captions are searched for.

@@ -24,7 +24,7 @@ fn write_checkpoint(folder: &Path, seed: u64) {
     checkpoint::write(folder, card, &words, seed, false);
 }
 
-fn load(folder: &Path) -> attend_artifact::Result<Captioner> {
+fn load(folder: &Path) -> attend_program::Result<Captioner> {
     Captioner::load(&Checkpoint::open(folder)?, Device::Cpu)
 }
 

@@ -2,7 +2,8 @@
 
 use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Error, Result, digest_file};
+use attend_artifact::{Artifact, digest_file};
+use attend_program::{Error, Result};
 use std::path::Path;
 
 /// Opens checkpoint `name` of a model artifact, and its words, which must be those of

@@ -1,8 +1,8 @@
 //! The parameters of an evaluation.
 
-use attend_artifact::{Error, Result};
 use attend_describe::Search;
 use attend_metrics::Metric;
+use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The sections of the config that the evaluator reads.

@@ -6,9 +6,10 @@ use crate::rows::ImageScore;
 use crate::source::Source;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
 use attend_artifact::model::Checkpoint;
-use attend_artifact::{Error, Record, Result, Staging, check_interrupt, progress};
+use attend_artifact::{Record, Staging};
 use attend_describe::{Captioner, Description};
 use attend_model::Images;
+use attend_program::{Error, Result, check_interrupt, progress};
 use std::collections::HashMap;
 
 /// Batches between two points from which an interrupted run goes on.

@@ -19,9 +19,11 @@ mod rows;
 mod source;
 
 use attend_artifact::dataset::Dataset;
-use attend_artifact::{Error, Input, InputSpec, Parts, Result, Stage, StageSpec, stage};
+use attend_artifact::{Input, InputSpec, Stage, StageSpec, stage};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
+use attend_program::describe::Parts;
+use attend_program::{Error, Result};
 use config::Config;
 use describe::Describer;
 use report::References;

@@ -1,12 +1,13 @@
 //! What the decoder looks at.
 
+use attend_artifact::Artifact;
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::features::Features;
 use attend_artifact::model::ModelCard;
 use attend_artifact::shard::Dtype;
-use attend_artifact::{Artifact, Error, Result};
 use attend_describe::Captioner;
 use attend_model::{Images, gather};
+use attend_program::{Error, Result};
 use tch::Tensor;
 
 /// Where the encoder's view of an image comes from.

@@ -2,12 +2,11 @@
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
-use attend_artifact::text::escaped;
-use attend_artifact::{
-    At, Error, Input, InputSpec, Parts, Piece, Progress, Result, Stage, StageSpec, Staging,
-    check_interrupt, progress, stage,
-};
+use attend_artifact::{Input, InputSpec, Piece, Stage, StageSpec, Staging, stage};
 use attend_model::{Encoder, EncoderConfig, gather, weights};
+use attend_program::describe::Parts;
+use attend_program::text::escaped;
+use attend_program::{At, Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

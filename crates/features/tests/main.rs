@@ -2,10 +2,9 @@
 //! refuses weights of another model.
 #![allow(clippy::unwrap_used)]
 
+use attend_artifact::Artifact;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
-use attend_artifact::shard::{Dtype, TensorShardWriter};
-use attend_artifact::{Artifact, Manifest, Record, Staging};
 use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder, weights};
 use attend_testing::{DataSet, Split};
 use std::path::{Path, PathBuf};

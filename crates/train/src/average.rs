@@ -6,8 +6,9 @@
 
 use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::staging::apart;
-use attend_artifact::{Artifact, At, Error, Manifest, Result, Staging, model};
+use attend_artifact::{Artifact, Manifest, Staging, model};
 use attend_model::weights::{self, StateDict};
+use attend_program::{At, Error, Result};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};

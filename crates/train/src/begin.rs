@@ -8,8 +8,9 @@ use attend_artifact::manifest::short;
 use attend_artifact::model::{Checkpoint, DecoderConfig, EncoderConfig, ModelCard};
 use attend_artifact::staging::apart;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Error, Input, Result, Stage, digest_file};
+use attend_artifact::{Artifact, Input, Stage, digest_file};
 use attend_model::{Learning, encoder, weights};
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, nn};
 

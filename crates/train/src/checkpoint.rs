@@ -1,9 +1,10 @@
 //! What the trainer puts into checkpoints, and where a run stands.
 
 use crate::metrics::Lengths;
+use attend_artifact::model;
 use attend_artifact::model::ModelCard;
-use attend_artifact::{At, Error, Result, model};
 use attend_model::weights::{self, StateDict};
+use attend_program::{At, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
 use crate::network::adam;
-use attend_artifact::{Error, Result};
 use attend_model::{EncoderConfig, Learning};
+use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
 

@@ -6,9 +6,9 @@ use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord};
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, will_need};
 use attend_artifact::vocabulary::EncodedRecord;
-use attend_artifact::{Error, Result};
 use attend_image::Photograph;
 use attend_model::gather;
+use attend_program::{Error, Result};
 use std::collections::HashMap;
 use tch::{Device, Tensor};
 

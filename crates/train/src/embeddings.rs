@@ -1,7 +1,7 @@
 //! Word vectors that others have trained, such as GloVe's.
 
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{At, Error, Result};
+use attend_program::{At, Error, Result};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

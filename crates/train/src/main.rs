@@ -3,11 +3,11 @@
 
 use attend_artifact::dataset::Dataset;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
-use attend_artifact::{
-    At, Error, Input, InputSpec, Parts, Result, Stage, StageSpec, Staging, model, stage,
-};
+use attend_artifact::{Input, InputSpec, Stage, StageSpec, Staging, model, stage};
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
+use attend_program::describe::Parts;
+use attend_program::{At, Error, Result};
 use attend_train::average;
 use attend_train::begin::Beginning;
 use attend_train::checkpoint::State;
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.get(1).is_some_and(|first| first == "average") {
         let args = average::Args::parse_from(&arguments[1..]);
-        return stage::program(|| average::average(&args));
+        return attend_program::program(|| average::average(&args));
     }
     let more = "attend-train average CHECKPOINT… --output DIR makes one model of several";
     stage::main_with(&SPEC, arguments, more, train)

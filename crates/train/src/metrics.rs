@@ -2,7 +2,7 @@
 //! Neither holds a time, so that a resumed run ends with the same files.
 
 use crate::tensorboard::Events;
-use attend_artifact::{At, Error, Result};
+use attend_program::{At, Error, Result};
 use image::{ImageFormat, RgbImage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -4,7 +4,8 @@
 use crate::checkpoint::{self, State};
 use crate::config::{NotFinite, Schedule, Train};
 use crate::metrics::{EVENTS, LINES};
-use attend_artifact::{Artifact, At, Result, model};
+use attend_artifact::{Artifact, model};
+use attend_program::{At, Result};
 use std::path::Path;
 
 /// Whether a run with the parameters of `train` comes to the state that is in `folder`,
@@ -68,8 +69,8 @@ pub fn kept(train: &Train, state: &State) -> Vec<usize> {
 /// last checkpoint comes last: a run that is killed before it does so again.
 ///
 /// # Errors
-/// [`attend_artifact::Error::Refused`] where the model is damaged,
-/// [`attend_artifact::Error::Internal`] from the disk.
+/// [`attend_program::Error::Refused`] where the model is damaged,
+/// [`attend_program::Error::Internal`] from the disk.
 pub fn take_over(before: &Path, folder: &Path) -> Result<()> {
     let before = Artifact::open(before)?;
     before.verify()?;

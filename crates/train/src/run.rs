@@ -9,9 +9,10 @@ use crate::order::{Group, batches, mix};
 use crate::resume::kept;
 use crate::schedule;
 use crate::validate::{Judge, Validation, validate};
+use attend_artifact::model;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Error, Progress, Result, check_interrupt, model, progress};
 use attend_model::Reading;
+use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -228,7 +229,7 @@ impl Run<'_> {
 
     fn between_steps(&mut self, metrics: &mut Metrics) -> Result<()> {
         let every = self.train.checkpoint_steps;
-        if attend_artifact::interrupted() {
+        if attend_program::interrupted() {
             return self.interrupted(metrics);
         }
         let minutes = self.train.checkpoint_minutes;

@@ -1,9 +1,10 @@
 //! Weights of an earlier run to begin with.
 
 use crate::network::Network;
+use attend_artifact::Artifact;
 use attend_artifact::model::Checkpoint;
-use attend_artifact::{Artifact, Error, Result};
 use attend_model::weights;
+use attend_program::{Error, Result};
 use std::path::Path;
 
 /// The best checkpoint of `artifact`, the stage's input; without one, the checkpoint that

@@ -5,7 +5,7 @@
 //! of the data) around `tensorflow.Event` messages. The wall time is the step,
 //! so that the same run writes the same bytes.
 
-use attend_artifact::{At, Result};
+use attend_program::{At, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ impl Events {
     /// (`length` 0) begins with the version.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] from the disk.
     pub fn open(path: &Path, length: u64) -> Result<Events> {
         let file = OpenOptions::new()
             .append(true)
@@ -45,7 +45,7 @@ impl Events {
     /// Adds numbers at a step.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] from the disk.
     pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
         let mut summary = Vec::new();
         for (tag, value) in values {
@@ -61,7 +61,7 @@ impl Events {
     /// Adds a picture at a step: a PNG file of that width and height.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] from the disk.
     pub fn picture(&mut self, step: u64, tag: &str, size: [u32; 2], png: &[u8]) -> Result<()> {
         let mut picture = Vec::new();
         let numbers = [size[1], size[0], 3]; // height, width, RGB
@@ -90,7 +90,7 @@ impl Events {
     /// Writes out what is buffered; says how long the file is.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] from the disk.
     pub fn flush(&mut self) -> Result<u64> {
         self.file.flush().at(&self.path)?;
         let file = self.file.get_ref();

@@ -5,10 +5,10 @@ use crate::config::{StopMetric, Train};
 use crate::data::Data;
 use crate::network::Network;
 use attend_artifact::vocabulary::{Tokenizer, Vocabulary};
-use attend_artifact::{Error, Result, check_interrupt, progress};
 use attend_describe::{Description, Search};
 use attend_figure::Figure;
 use attend_metrics::{Corpus, Metric, Score, Scorer};
+use attend_program::{Error, Result, check_interrupt, progress};
 use image::RgbImage;
 
 /// Images that are captioned at a time.
@@ -82,7 +82,7 @@ impl Sample {
     /// The attention picture.
     ///
     /// # Errors
-    /// [`attend_artifact::Error::Refused`] where the data set's shard is damaged.
+    /// [`attend_program::Error::Refused`] where the data set's shard is damaged.
     pub fn draw(&self, data: &Data) -> Result<RgbImage> {
         let photograph = data.photograph(self.image)?;
         let figure = Figure {
@@ -107,7 +107,7 @@ impl Validation {
 /// Captions every validation image once and scores the captions.
 ///
 /// # Errors
-/// [`attend_artifact::Error::Interrupted`], or a missing image.
+/// [`attend_program::Error::Interrupted`], or a missing image.
 pub fn validate(
     network: &Network,
     data: &Data,

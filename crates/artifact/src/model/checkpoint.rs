@@ -4,7 +4,8 @@ use super::card::ModelCard;
 use super::files::{CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, WORDS};
 use super::seal::Sealed;
 use crate::vocabulary::Vocabulary;
-use crate::{Artifact, At, Error, Input, Result, digest_file, manifest, staging};
+use crate::{Artifact, Input, digest_file, manifest, staging};
+use attend_program::{At, Error, Result};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 //! `encoder.json`, and part of `model.json`.
 
 use super::json::strict;
-use crate::{Error, Result};
+use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

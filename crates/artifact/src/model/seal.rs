@@ -6,7 +6,8 @@
 
 use super::files::{CARD, CHECKPOINTS};
 use crate::manifest::short;
-use crate::{At, Error, Manifest, Result, check_interrupt, digest_file};
+use crate::{Manifest, digest_file};
+use attend_program::{At, Error, Result, check_interrupt};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -2,7 +2,7 @@
 
 use super::parameters::Parameters;
 use crate::finite::{Float, none};
-use crate::{At, Error, Result, check_interrupt};
+use attend_program::{At, Error, Result, check_interrupt};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use std::fs::File;

@@ -6,7 +6,7 @@
 use super::card::ModelCard;
 use super::files::{CARD, CHECKPOINTS, ENCODER, WORDS};
 use super::seal::seal;
-use crate::{At, Result};
+use attend_program::{At, Result};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// taken for the digest of the encoder's file without reading it.
 ///
 /// # Errors
-/// [`crate::Error::Internal`] from the disk, or what `put` returns; the old checkpoint
+/// [`attend_program::Error::Internal`] from the disk, or what `put` returns; the old checkpoint
 /// stays then.
 pub fn write(
     folder: &Path,
@@ -48,7 +48,7 @@ pub fn write(
 /// Puts `FOLDER.new` in the place of `folder`.
 ///
 /// # Errors
-/// [`crate::Error::Internal`] from the disk.
+/// [`attend_program::Error::Internal`] from the disk.
 pub fn swap(folder: &Path) -> Result<()> {
     let [new, old] = ["new", "old"].map(|end| folder.with_extension(end));
     remove(&old)?;
@@ -74,7 +74,7 @@ pub fn epoch(folder: &Path, epoch: usize) -> PathBuf {
 /// between the two renames of [`swap`].
 ///
 /// # Errors
-/// [`crate::Error::Internal`] from the disk.
+/// [`attend_program::Error::Internal`] from the disk.
 pub fn recover(folder: &Path) -> Result<()> {
     for old in entries(&folder.join(CHECKPOINTS))? {
         let whole = old.with_extension("");
@@ -89,7 +89,7 @@ pub fn recover(folder: &Path) -> Result<()> {
 /// the `kept` epochs: what a process that died has left of others.
 ///
 /// # Errors
-/// [`crate::Error::Internal`] from the disk.
+/// [`attend_program::Error::Internal`] from the disk.
 pub fn tidy(folder: &Path, kept: &[usize]) -> Result<()> {
     let kept: Vec<PathBuf> = kept.iter().map(|number| epoch(folder, *number)).collect();
     let checkpoints = folder.join(CHECKPOINTS);

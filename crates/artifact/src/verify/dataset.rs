@@ -2,7 +2,8 @@
 
 use super::faults::{Faults, twice};
 use crate::dataset::{CaptionRecord, Dataset};
-use crate::{Result, ledger};
+use crate::ledger;
+use attend_program::Result;
 use std::collections::{HashMap, HashSet};
 
 pub(super) fn check(faults: &mut Faults) -> Result<()> {

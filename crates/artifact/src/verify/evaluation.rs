@@ -1,8 +1,9 @@
 //! An evaluation: captions, rows and scores of each beam size against each other.
 
 use super::faults::{Faults, twice};
+use crate::Record;
 use crate::record::record;
-use crate::{Record, Result};
+use attend_program::Result;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,7 @@
 //! What is found wrong with an artifact, file by file.
 
-use crate::{Artifact, At, Error, Result};
+use crate::Artifact;
+use attend_program::{At, Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt::Display;

@@ -6,10 +6,11 @@ mod evaluation;
 mod faults;
 mod model;
 
+use crate::Artifact;
 use crate::features::Features;
 use crate::model::check_finite;
 use crate::vocabulary::Vocabulary;
-use crate::{Artifact, Error, Result};
+use attend_program::{Error, Result};
 use faults::Faults;
 use std::collections::HashSet;
 

@@ -3,7 +3,7 @@
 use super::faults::Faults;
 use crate::model::weights::check_parameters;
 use crate::model::{CARD, CHECKPOINTS, Checkpoint, DESCRIBING, ENCODER, METRICS, STATE};
-use crate::{At, Result};
+use attend_program::{At, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::io::BufRead;

@@ -1,9 +1,9 @@
 //! What turns a batch's images into cells: an encoder in training, or features that one
 //! has made before.
 
-use attend_artifact::{Error, Result};
 use attend_model::weights::{self, StateDict};
 use attend_model::{Arena, Cells, Encoder, EncoderConfig, Learning, encoder};
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
 
