@@ -9,12 +9,14 @@
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: text
 //!   from outside, for the terminal; [`mod@progress`]: bars and log lines of long work;
 //!   [`question`]: questions to the user.
+//! - [`fault`]: points at which tests end a program.
 #![deny(missing_docs)]
 
 pub mod config;
 pub mod describe;
 pub mod end;
 pub mod error;
+pub mod fault;
 pub mod output;
 pub mod progress;
 pub mod question;

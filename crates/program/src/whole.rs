@@ -1,6 +1,6 @@
 //! Single files that are written whole or not at all.
 
-use crate::{At, Result};
+use crate::{At, Result, fault};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +24,9 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
         return write(&mut file);
     }
     let new = part(&target, path, write)?;
+    fault::point();
     new.persist(&target).map_err(|e| e.error).at(path)?;
+    fault::point();
     Ok(())
 }
 
@@ -70,6 +72,7 @@ fn part(
         .tempfile_in(folder)
         .at(path)?;
     write(new.as_file_mut())?;
+    fault::point();
     new.as_file().sync_all().at(path)?;
     Ok(new)
 }

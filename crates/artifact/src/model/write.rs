@@ -6,7 +6,7 @@
 use super::card::ModelCard;
 use super::files::{CARD, CHECKPOINTS, ENCODER, WORDS};
 use super::seal::seal;
-use attend_program::{At, Result};
+use attend_program::{At, Result, fault};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,7 @@ pub fn write(
     }
     seal(&new, &known)?;
     for path in entries(&new)?.iter().chain([&new]) {
+        fault::point();
         File::open(path).and_then(|file| file.sync_all()).at(path)?;
     }
     swap(folder)
@@ -52,10 +53,13 @@ pub fn write(
 pub fn swap(folder: &Path) -> Result<()> {
     let [new, old] = ["new", "old"].map(|end| folder.with_extension(end));
     remove(&old)?;
+    fault::point();
     if folder.exists() {
         std::fs::rename(folder, &old).at(folder)?;
     }
+    fault::point();
     std::fs::rename(&new, folder).at(folder)?;
+    fault::point();
     remove(&old)
 }
 

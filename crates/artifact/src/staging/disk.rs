@@ -3,7 +3,7 @@
 use super::journal;
 use super::work::{WORK, Work};
 use crate::Manifest;
-use attend_program::{At, Result};
+use attend_program::{At, Result, fault};
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -76,6 +76,7 @@ pub(super) fn link(from: &Path, to: &Path) -> Result<()> {
 
 pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).at(path)?;
+    fault::point();
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
         .at(path)
@@ -100,6 +101,7 @@ pub(super) fn sync_folders(folder: &Path, readers: u32) -> Result<()> {
 
 /// Syncs the names in a folder, where the disk can.
 fn sync_folder(folder: &Path) -> Result<()> {
+    fault::point();
     match File::open(folder).and_then(|file| file.sync_all()) {
         Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         synced => synced.at(folder),
@@ -110,17 +112,22 @@ fn sync_folder(folder: &Path) -> Result<()> {
 /// exchange two names, else the old one lies inside the new one in between.
 pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
     if destination.exists() {
+        fault::point();
         if exchange(folder, destination) {
+            fault::point();
             remove_staging(folder)?;
         } else {
             let old = folder.join(REPLACED);
             std::fs::rename(destination, &old).at(destination)?;
+            fault::point();
             std::fs::rename(folder, destination).at(destination)?;
+            fault::point();
             remove(&destination.join(REPLACED))?;
         }
     } else {
         std::fs::rename(folder, destination).at(destination)?;
     }
+    fault::point();
     match destination.parent().filter(|p| !p.as_os_str().is_empty()) {
         Some(parent) => sync_folder(parent),
         None => Ok(()),

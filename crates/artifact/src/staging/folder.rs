@@ -8,7 +8,7 @@ use super::work::Work;
 use crate::digest::digest_file;
 use crate::manifest::{FileEntry, Manifest};
 use crate::old::Before;
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, fault};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
@@ -130,6 +130,7 @@ impl Staging {
     pub(super) fn entry(&self, (name, rows): (&str, Option<u64>)) -> Result<FileEntry> {
         let path = self.folder.join(name);
         let file = File::open(&path).at(&path)?;
+        fault::point();
         file.sync_all().at(&path)?;
         let bytes = file.metadata().at(&path)?.len();
         Ok(FileEntry {

@@ -7,7 +7,7 @@ use super::notes::{notes, notes_of};
 use super::piece::{Piece, Share};
 use crate::manifest::FileEntry;
 use crate::shard::WrittenShard;
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, fault};
 
 impl Staging {
     /// Of `pieces`, always the same list, those that this run still has to make.
@@ -95,6 +95,7 @@ impl Staging {
         shard: WrittenShard,
         notes: Option<&[u8]>,
     ) -> Result<()> {
+        fault::point();
         shard.file.sync_all().at(&self.folder.join(&piece.name))?;
         let entry = FileEntry {
             name: piece.name.clone(),
@@ -102,6 +103,7 @@ impl Staging {
             rows: Some(shard.rows),
             blake3: shard.blake3,
         };
+        fault::point();
         self.enter_piece(piece, entry, notes)
     }
 
