@@ -278,7 +278,7 @@ fn what_is_damaged_is_repaired_alone() {
     strange
         .current_dir(root())
         .env("ATTEND_BIN_DIR", &*PROGRAMS);
-    fails(strange, 2, &["does not say what made it"]);
+    fails(strange, 2, &["so its stage is unknown"]);
 }
 
 #[test]
