@@ -458,7 +458,7 @@ mod stage {
     fn single_shards_are_made_again_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("numbers");
-        refused(&output, &["--shards", "1"], 4, "not there yet");
+        refused(&output, &["--shards", "1"], 4, "does not exist yet");
         let first = made(&output, &[]).0;
         let (again, log) = made(&output, &["--shards", "0,2"]);
         assert_eq!((again, wrote(&log)), (first.clone(), vec!["0", "2"]));
@@ -639,7 +639,7 @@ mod stage {
                 &folder.path().join("a"),
                 more,
                 4,
-                "is no unfinished artifact",
+                "is not an unfinished artifact",
             );
             kept(&staging, "thesis.txt");
             refused(&staging, more, 2, "name another folder");
@@ -648,7 +648,7 @@ mod stage {
                 &folder.path().join("b"),
                 more,
                 4,
-                "is no unfinished artifact",
+                "is not an unfinished artifact",
             );
             kept(folder.path(), "b.staging");
             let old = thesis("c.old", "thesis.txt");
