@@ -279,13 +279,13 @@ mod stage {
         assert_eq!(code, Some(130));
         assert!(time >= Duration::from_secs(1), "what is begun is ended");
         let end =
-            "error: interrupted; what is finished is kept, and the same command makes the rest";
+            "error: interrupted; finished parts are kept, and the same command makes the rest";
         assert!(said.contains("wrote 0") && said.ends_with(end), "{said}");
         let (code, time, said) = signalled("60", &[0, 50, 2500]);
         assert_eq!(code, Some(130));
         assert!(time < Duration::from_secs(30));
         assert!(
-            said.contains("another Ctrl-C now ends it at once"),
+            said.contains("press Ctrl-C again to stop at once"),
             "{said}"
         );
     }

@@ -430,7 +430,7 @@ fn a_config_in_another_encoding_or_format_is_named() {
     );
     refused(
         b"[run]\nname = \"\xe9\"\n",
-        "c.toml:2: the byte 0xe9 is no UTF-8",
+        "c.toml:2: the byte 0xe9 is not UTF-8",
     );
     refused(b"{\"run\": {}}", "c.toml: this is JSON");
     refused(b"", "c.toml: the file is empty");
