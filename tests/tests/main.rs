@@ -1,4 +1,4 @@
-//! Whole pipelines, run as a user runs them: made, made again, killed, misled.
+//! Tests whole pipelines, run as a user runs them: made, made again, killed, misused.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::Value;
@@ -149,16 +149,16 @@ fn a_pipeline_is_made_once_and_says_the_same_again() {
     assert_eq!(log.matches("up to date").count(), STAGES.len(), "{log}");
     assert_eq!(world.digests("one"), first);
 
-    // Somewhere else, and with two threads where no floats are summed.
+    // In another folder, and with two threads in stages that sum no floats.
     ok(world.demo_with(2, "two", &["--until=vocab"]));
     ok(world.demo("two", &[]));
     assert_eq!(world.digests("two"), first);
 
-    // A parameter of the last stage makes the last stage again, alone.
+    // After a change of the last stage's parameter, only that stage runs again.
     let (_, log) = ok(world.demo("one", &["--set=search.beams=[3]"]));
     assert_eq!(log.matches("up to date").count(), STAGES.len() - 1, "{log}");
 
-    // Scores are of every test image, once.
+    // Every test image is scored once.
     let scores: Value =
         serde_json::from_slice(&std::fs::read(world.path("two/evaluation/scores.json")).unwrap())
             .unwrap();
@@ -168,7 +168,7 @@ fn a_pipeline_is_made_once_and_says_the_same_again() {
             .unwrap();
     assert_eq!(results.as_array().unwrap().len(), 8);
 
-    // The captioner needs its model folder and nothing else.
+    // The captioner needs only its model folder.
     let model = world.path("elsewhere");
     std::fs::rename(world.path("two/model"), &model).unwrap();
     let mut caption = Command::new(PROGRAMS.join("attend-caption"));
@@ -199,7 +199,7 @@ fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
         if child.try_wait().unwrap().is_some() {
             break;
         }
-        // The stage goes on when its runner dies: kill it too.
+        // The stage continues when its runner dies: kill it, too.
         let _ = Command::new("pkill")
             .args(["-KILL", "-f", &world.path("killed").display().to_string()])
             .status();
@@ -212,7 +212,7 @@ fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
     assert_eq!(world.digests("killed"), world.digests("whole"));
 }
 
-/// `train --set …`, and then a run without it.
+/// Runs `train --set …`, then without `--set`.
 #[test]
 fn a_model_that_took_long_is_not_trained_again_for_a_forgotten_parameter() {
     let world = World::new();
@@ -234,7 +234,7 @@ fn a_model_that_took_long_is_not_trained_again_for_a_forgotten_parameter() {
     assert_ne!(world.manifest("one/model"), model);
 }
 
-/// A run is looked after as a whole: each artifact by the stage that made it.
+/// `verify --repair` repairs a whole run: each artifact with the stage that made it.
 #[test]
 fn what_is_damaged_is_repaired_alone() {
     let world = World::new();
@@ -278,7 +278,7 @@ fn what_is_damaged_is_repaired_alone() {
     strange
         .current_dir(root())
         .env("ATTEND_BIN_DIR", &*PROGRAMS);
-    fails(strange, 2, &["does not say what made it"]);
+    fails(strange, 2, &["so its stage is unknown"]);
 }
 
 #[test]
@@ -314,8 +314,8 @@ fn what_a_user_gets_wrong_is_said_before_anything_runs() {
     fails(unset, 2, &["ATTEND_DATA"]);
 }
 
-/// Each stage runs alone too, with an experiment's whole config: the sections of
-/// the others are none of its business.
+/// Each stage also runs by itself, with an experiment's whole config: it ignores the
+/// sections of the others.
 #[test]
 fn every_stage_takes_every_config() {
     let world = World::new();
@@ -336,7 +336,7 @@ fn every_stage_takes_every_config() {
 fn a_checkpoint_of_another_vocabulary_is_refused() {
     let world = World::new();
     ok(world.demo("one", &[]));
-    // Words seen once are no words here: another vocabulary.
+    // Words seen fewer than 30 times become <unk>: another vocabulary.
     ok(world.demo("two", &["--set=vocab.min_count=30", "--until=vocab"]));
     let mut evaluate = Command::new(PROGRAMS.join("attend-evaluate"));
     for (kind, run) in [("model", "one"), ("dataset", "one"), ("vocabulary", "two")] {

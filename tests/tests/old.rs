@@ -1,4 +1,4 @@
-//! A run as the code of before left it (`fixtures/old.sh`): it is read, judged and gone on from.
+//! Tests with a run of earlier code (`fixtures/old.sh`): it is read, verified and continued.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::Value;
@@ -14,8 +14,8 @@ fn unpacked() -> (tempfile::TempDir, PathBuf) {
     (folder, run)
 }
 
-/// Runs a program, as `cargo test --workspace` has built it, in the run's folder; answers what
-/// it logs.
+/// Runs a program that `cargo test --workspace` has built, in the run's folder; returns its
+/// log.
 #[track_caller]
 fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
     let mut programs = std::env::current_exe().unwrap();
@@ -74,7 +74,7 @@ fn an_old_model_is_evaluated_as_before() {
         ];
         run(&run_folder, "attend-evaluate", &arguments)
     };
-    // What was made of the same inputs and parameters is not made again.
+    // Outputs of the same inputs and parameters are not made again.
     let log = evaluate("evaluation");
     assert!(log.contains("up to date"), "{log}");
     evaluate("again");
@@ -100,7 +100,7 @@ fn an_old_training_that_was_interrupted_goes_on() {
 fn an_old_model_is_trained_further() {
     let (_folder, run_folder) = unpacked();
     let old = lines(&run_folder.join("model/metrics.jsonl"));
-    // Nothing is done where nothing changed; with an epoch more it goes on.
+    // Nothing is done if nothing changed; with one more epoch, the training continues.
     let log = train(&run_folder, "model", "train.epochs=2");
     assert!(log.contains("up to date"), "{log}");
     train(&run_folder, "model", "train.epochs=3");

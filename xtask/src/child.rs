@@ -1,4 +1,4 @@
-//! Programs that a task runs, and what Ctrl-C does to them.
+//! Runs the programs that a task needs, and passes signals such as Ctrl-C to them.
 
 use attend_program::{Error, Result, end, say, signal};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,13 +18,13 @@ struct State {
     child: Option<Pid>,
 }
 
-/// Runs a command to its end with our terminal. A signal that ends us ends it, and we
-/// wait for what it still has to put in order.
+/// Runs a command to its end, with our standard input and output. A signal that ends us
+/// ends the command, too; we wait while it cleans up.
 pub fn run(command: &mut Command) -> Result<ExitStatus> {
     watched(command, |_| Ok(())).map(|(status, ())| status)
 }
 
-/// The same, with what it writes to standard output.
+/// Like [`run`], but also returns what the command writes to standard output.
 pub fn run_for_output(command: &mut Command) -> Result<(ExitStatus, String)> {
     watched(command.stdout(Stdio::piped()), |child| {
         let mut text = String::new();
@@ -101,7 +101,7 @@ fn install_handler() {
                     end::now(130);
                 }
             }
-            // The same wish again has reached the child as it has reached us, or not.
+            // Not a repetition of the last signal: that one has already been dealt with.
             if !new || came_to_all() {
                 return;
             }
@@ -116,17 +116,17 @@ fn install_handler() {
     });
 }
 
-/// A process beside the child that does nothing. A terminal sends Ctrl-C to all of our
-/// group, `timeout` and schedulers do so too; others signal us alone. Nothing tells these
-/// apart but what happens to a neighbour, and a child must not have its signal twice:
-/// for many programs the second one means "at once".
+/// An idle process in our process group. A terminal sends Ctrl-C to the whole group, as do
+/// `timeout` and schedulers; others signal only us. The only way to tell these apart is to
+/// see whether a neighbour gets the signal, too. A child must not get it twice, because for
+/// many programs the second one means "at once".
 static WITNESS: Mutex<Option<Child>> = Mutex::new(None);
 
 fn witness() -> MutexGuard<'static, Option<Child>> {
     WITNESS.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-/// It ends when we do: its standard input is then closed.
+/// Starts the witness. It ends when we do, because that closes its standard input.
 fn start_witness() -> Option<Child> {
     let mut cat = Command::new("cat");
     cat.stdin(Stdio::piped())
@@ -135,7 +135,7 @@ fn start_witness() -> Option<Child> {
     cat.spawn().ok()
 }
 
-/// Whether the signal that has just come to us came to our neighbours, too.
+/// Whether the signal that we have just got went to the whole process group.
 fn came_to_all() -> bool {
     let mut witness = witness();
     let Some(process) = witness.as_mut() else {

@@ -1,5 +1,5 @@
-//! The config file of a run, checked against what all stages of the pipeline say that
-//! they know.
+//! The config file of a run, checked against the parameters that the stages of the
+//! pipeline declare.
 
 use crate::pipeline::is_plain;
 use crate::workspace::shown;
@@ -38,15 +38,14 @@ impl Config {
         Ok(name)
     }
 
-    /// The pipeline that the file is for, `captioning` if it doesn't say.
+    /// Name of the pipeline: `run.pipeline`, else `captioning`.
     pub fn pipeline(&self) -> Result<String> {
         let name = self.given.string("run", "pipeline")?;
         Ok(name.unwrap_or_else(|| "captioning".to_owned()))
     }
 
-    /// Checks every section and key of the file and of the command line, and
-    /// returns what they say: the file's values, with the command line's in
-    /// their place.
+    /// Checks every section and key of the file and of the command line. Returns the
+    /// file's values, overridden by those of the command line.
     pub fn given(&self, schema: &Schema) -> Result<Table> {
         self.given.given(schema, |section| {
             let near = nearest(section, schema.keys().map(String::as_str))

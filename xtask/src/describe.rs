@@ -1,10 +1,10 @@
-//! Asking a stage what it says about itself.
+//! Asks a stage for its description (`--describe`).
 
 use attend_program::describe::Description;
 use attend_program::{Error, Result};
 use std::process::{Command, Stdio};
 
-/// Asks a stage.
+/// Runs the stage with `--describe` and reads the JSON that it prints.
 pub fn describe(mut command: Command) -> Result<Description> {
     let name = crate::child::name(&command);
     let output = command
@@ -15,7 +15,7 @@ pub fn describe(mut command: Command) -> Result<Description> {
         .map_err(|e| Error::usage(format!("{name} can't be started: {e}")))?;
     if !output.status.success() {
         return Err(Error::usage(format!(
-            "{name} --describe failed ({}): it is no stage, or can't run here",
+            "{name} --describe failed ({}): it is not a stage, or can't run here",
             output.status
         )));
     }

@@ -1,5 +1,5 @@
-//! The runner: `cargo xtask TASK`. Links neither libtorch nor arrow, so that it
-//! is there before they are; the stages are programs that it starts.
+//! The runner: `cargo xtask TASK`. It links neither libtorch nor arrow, so that it
+//! can be built before they are installed; it starts the stages as programs.
 
 #![deny(clippy::print_stderr)]
 
@@ -29,40 +29,40 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Bring what a build needs: libtorch, CMake, nasm (each task does it by itself)
+    /// Install what a build needs: libtorch, CMake, nasm (tasks that build do it themselves)
     Setup(tasks::setup::Args),
-    /// Draw scenes, train a small captioner on them, and show what it says and sees
+    /// Draw scenes, train a small captioner on them, and show its captions and attention
     Demo(tasks::demo::Args),
-    /// Photographs and captions to data set, vocabulary and features
+    /// Turn photographs and captions into a data set, a vocabulary and features
     Preprocess(tasks::run::Options),
-    /// The same, and on to a trained model
+    /// Preprocess, then train a model
     Train(tasks::run::Options),
-    /// The same, and on to captions of the evaluated split and their scores
+    /// Preprocess and train, then caption the evaluated split and score the captions
     Evaluate(tasks::run::Options),
-    /// Run a pipeline: one of pipelines/, by its name
+    /// Run a pipeline
     Run {
-        /// Name of a file in pipelines/, or the path of one
+        /// Name of a file in pipelines/, without .toml, or a path that ends in .toml
         pipeline: String,
         #[command(flatten)]
         options: tasks::run::Options,
     },
     /// Describe photographs with a trained captioner
     Caption(tasks::caption::Args),
-    /// Show every run: what is done, how large it is, what was left half-done
+    /// List all runs: artifacts, sizes and unfinished work
     Status(tasks::status::Args),
     /// Show what is in a run's data set: counts, sizes, lengths, coverage
     Stats(tasks::stats::Args),
-    /// Show runs side by side: parameters that differ, and scores
+    /// Show runs side by side: the parameters that differ, and the scores
     Compare(tasks::compare::Args),
-    /// Check artifacts: files, digests, types; and make again what is damaged
+    /// Check artifacts: files, digests and types; --repair makes damaged parts again
     Verify(tasks::verify::Args),
-    /// Delete a run, left-overs or the cache
+    /// Delete a run, unfinished work or the cache
     Clean(tasks::clean::Args),
-    /// Measure: ours beside what people use today, and beside the floor
+    /// Benchmark against PyTorch, Pillow and OpenCV, and against the machine's limits
     Bench(tasks::bench::Args),
     /// Check format, lints, dependencies and documentation, and run all tests
     Test(tasks::test::Args),
-    /// Say what is found, where, and what is missing
+    /// Report what is installed, where, and what is missing
     Doctor,
 }
 
@@ -71,7 +71,7 @@ fn main() -> ExitCode {
     end::with(
         || {
             let Some(task) = cli.task else {
-                // `cargo xtask | head` has seen enough.
+                // An error means that the reader is gone, as in `cargo xtask | head`.
                 let _ = Cli::command().print_help();
                 return Ok(());
             };

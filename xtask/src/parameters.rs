@@ -1,4 +1,4 @@
-//! The parameters of a pipeline's stages: which there are, and their values in a run.
+//! The parameters of a pipeline's stages: their names, and their values in a run.
 
 use crate::pipeline::Stage;
 use attend_program::config::{Schema, nearest, sections};
@@ -8,8 +8,8 @@ use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// What all stages together know, and our own section. An overlay has the keys of the
-/// section that it lies over.
+/// The sections and keys of all stages, and our own section `[run]`. An overlay has the
+/// keys of the section that it overrides.
 pub fn schema(stages: &[(Stage, Description)]) -> Result<Schema> {
     let mut schema = Schema::new();
     for key in ["name", "pipeline"] {
@@ -36,7 +36,7 @@ pub fn schema(stages: &[(Stage, Description)]) -> Result<Schema> {
             };
             if schema.contains_key(overlay) {
                 return refuse(format!(
-                    "[{overlay}] can't lie over [{section}]: it is a section of its own"
+                    "[{overlay}] can't override [{section}]: it is a section of its own"
                 ));
             }
             let known = overlays.entry(overlay.clone()).or_default();
@@ -47,8 +47,8 @@ pub fn schema(stages: &[(Stage, Description)]) -> Result<Schema> {
     Ok(schema)
 }
 
-/// The parameters that one stage has: its defaults, over them what was given, and over
-/// that what was given in the overlay of a section (section -> overlay).
+/// The parameters of one stage: its defaults, overridden by the given values of its
+/// sections, and these by the given values of their overlays (section -> overlay).
 pub fn effective(
     parameters: &serde_json::Map<String, Json>,
     given: &Table,
@@ -75,7 +75,7 @@ pub fn effective(
         .collect()
 }
 
-/// `None` for `null`, which TOML does not have: the stage's default stays.
+/// `None` for `null`, which TOML does not have: the stage then uses its default.
 fn to_toml(json: &Json) -> Option<Value> {
     match json {
         Json::Null => None,
@@ -169,7 +169,7 @@ mod tests {
             "stage again: program has no section [trian]; the nearest is [train]"
         );
         for taken in ["train", "look", "run"] {
-            let why = format!("[{taken}] can't lie over [train]: it is a section of its own");
+            let why = format!("[{taken}] can't override [train]: it is a section of its own");
             assert_eq!(fault("train", taken), format!("stage again: {why}"));
         }
     }

@@ -1,4 +1,4 @@
-//! `pipelines/*.toml`: which stages, and what they hand to each other.
+//! Reads `pipelines/*.toml`: the stages, and which stage reads which output.
 
 use crate::workspace::{Workspace, shown};
 use attend_program::config::{self, nearest};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A pipeline, its stages in an order in which they can run.
+/// A pipeline, with its stages in an order in which they can run.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pipeline {
@@ -24,19 +24,19 @@ pub struct Stage {
     pub name: String,
     /// The program and its first arguments.
     pub command: Vec<String>,
-    /// Kind of artifact -> the folder of this run that holds it.
+    /// Kind of artifact -> the folder within the run that holds it.
     #[serde(default)]
     pub inputs: BTreeMap<String, String>,
-    /// Section of the config -> its overlay: another section, whose values take the
-    /// place of the first one's for this stage alone.
+    /// Section of the config -> its overlay: another section, whose values override those
+    /// of the first one for this stage only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sections: BTreeMap<String, String>,
-    /// The folder of this run that it makes.
+    /// The folder within the run that it makes.
     pub output: String,
 }
 
 impl Pipeline {
-    /// Reads `pipelines/NAME.toml`, or the file `NAME` where it ends in `.toml`.
+    /// Reads `pipelines/NAME.toml`, or the file `NAME` if it ends in `.toml`.
     pub fn load(workspace: &Workspace, name: &str) -> Result<Pipeline> {
         let folder = workspace.root.join("pipelines");
         let path = if name.ends_with(".toml") {
@@ -125,7 +125,7 @@ impl Pipeline {
             .ok_or_else(|| Error::usage(format!("this pipeline makes no {}", outputs.join(" or "))))
     }
 
-    /// Place of the stage called `name`.
+    /// Index of the stage called `name`.
     pub fn position(&self, name: &str) -> Result<usize> {
         self.stages
             .iter()
@@ -144,7 +144,7 @@ impl Pipeline {
     }
 }
 
-/// Whether a name can stand for a folder without leading anywhere else.
+/// Whether a name is safe as the name of a folder: it can't lead to another place.
 pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
@@ -158,7 +158,8 @@ fn is_word(name: &str) -> bool {
     is_plain(name) && !name.contains('.')
 }
 
-/// Each stage after those whose outputs it reads; otherwise as in the file.
+/// Sorts stages so that each comes after those whose outputs it reads; otherwise keeps
+/// the order of the file.
 fn sorted(mut waiting: Vec<Stage>) -> std::result::Result<Vec<Stage>, String> {
     let mut done: Vec<Stage> = Vec::new();
     while !waiting.is_empty() {
@@ -181,8 +182,8 @@ fn sorted(mut waiting: Vec<Stage>) -> std::result::Result<Vec<Stage>, String> {
     Ok(done)
 }
 
-/// Names of stages on a cycle among `waiting`, each of which reads an output of
-/// another.
+/// Names of the stages on a cycle among `waiting`, in which each stage reads an output of
+/// another one.
 fn cycle(waiting: &[Stage]) -> Vec<&str> {
     let mut path: Vec<&str> = Vec::new();
     let mut next = waiting.first();

@@ -1,4 +1,4 @@
-//! The stages' programs: built, or found.
+//! Builds the stages' programs, or finds them.
 
 use crate::child;
 use crate::setup;
@@ -12,15 +12,15 @@ use std::process::Command;
 /// Programs by name.
 pub struct Programs {
     root: PathBuf,
-    /// Where `ATTEND_BIN_DIR` says that they all are.
+    /// The folder that `ATTEND_BIN_DIR` names: all programs are there.
     folder: Option<PathBuf>,
     built: BTreeMap<String, PathBuf>,
 }
 
 impl Programs {
-    /// Builds those of `names` that are ours (after providing what that needs),
-    /// unless `ATTEND_BIN_DIR` says where they are. `profile` is cargo's:
-    /// `release` unless given here or as `ATTEND_PROFILE`.
+    /// Builds those of `names` that belong to this workspace (after installing what the
+    /// build needs), unless `ATTEND_BIN_DIR` is set. `profile` is cargo's: by default
+    /// `ATTEND_PROFILE`, else `release`.
     pub fn prepare<'a>(
         workspace: &Workspace,
         names: impl IntoIterator<Item = &'a str>,
@@ -138,13 +138,12 @@ fn package_name(manifest: &Path) -> Result<Option<String>> {
         .map(str::to_owned))
 }
 
-/// The package that takes most of a full build, and that no stage needs.
+/// The package that takes most of a full build's time, and that no stage needs.
 const HEAVY: &str = "attend-stats";
 
 /// Builds programs with cargo, which shows its progress; returns their paths.
-/// All stages are built whichever are wanted: cargo builds dependencies with the
-/// features that the named packages ask for together, so other packages would
-/// mean other builds of the same dependencies.
+/// Always builds all stages: cargo builds a dependency with the features that all named
+/// packages need, so naming fewer packages would build the same dependencies again.
 fn build(
     workspace: &Workspace,
     ours: &BTreeMap<String, String>,

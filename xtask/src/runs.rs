@@ -1,4 +1,4 @@
-//! What lies in the artifacts folder.
+//! Reads the artifacts folder: runs, and the artifacts and staging folders in them.
 
 use attend_program::{At, Result};
 use serde::Deserialize;
@@ -6,45 +6,45 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The part of a manifest that is of interest here.
+/// The part of a manifest that the runner uses.
 #[derive(Debug, Deserialize)]
 pub struct Manifest {
     /// Kind of the artifact.
     pub kind: String,
     /// Its digest.
     pub digest: String,
-    /// Sums.
+    /// Its counts, such as the number of images, by name.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
 }
 
-/// What a folder of a run is.
+/// The state of a folder in a run.
 #[derive(Debug)]
 pub enum State {
     /// A finished artifact.
     Done(Manifest),
-    /// Left by a stage that was interrupted, or of one that is at work.
+    /// A staging folder: its stage is running or was interrupted.
     Staging {
-        /// Whether a stage is at work on it.
+        /// Whether a stage is writing it now.
         busy: bool,
     },
-    /// Something with a manifest that can't be read, and why.
+    /// An artifact whose manifest can't be read, and why.
     Damaged(String),
 }
 
-/// A folder of a run.
+/// A folder in a run.
 #[derive(Debug)]
 pub struct Entry {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// What it is.
+    /// Its state.
     pub state: State,
-    /// Bytes of its files.
+    /// Size of all its files, in bytes.
     pub bytes: u64,
 }
 
 impl Entry {
-    /// Whether it is work that is not finished.
+    /// Whether it is a staging folder with unfinished work in it.
     pub fn is_work(&self) -> bool {
         matches!(self.state, State::Staging { .. }) && holds_work(&self.path)
     }
@@ -92,14 +92,14 @@ pub fn entries(run: &Path) -> Result<Vec<Entry>> {
     Ok(found.collect())
 }
 
-/// Whether a stage has begun this folder, whatever its name.
+/// Whether a stage made this folder: its name alone does not say so.
 fn is_staging(path: &Path) -> bool {
     let ours = |name: &String| name.starts_with(".journal") || name == ".work.json";
     let names = names(path);
     names.is_empty() || names.iter().any(ours)
 }
 
-/// Whether a staging folder holds more than a stage's own notes.
+/// Whether a staging folder holds files of an artifact, not only the stage's hidden ones.
 pub fn holds_work(staging: &Path) -> bool {
     names(staging).iter().any(|name| !name.starts_with('.'))
 }
@@ -109,9 +109,10 @@ fn names(folder: &Path) -> Vec<String> {
     entries.map(|entry| name(&entry.path())).collect()
 }
 
-/// Keeps stages from a staging folder as long as it is held; `None` where one is at work.
+/// Locks a staging folder, so that no stage writes it while the lock is held; `None` if a
+/// stage is writing it.
 pub fn lock(staging: &Path) -> Option<Lock> {
-    // It stands beside the output.
+    // The lock file is beside the output.
     let Ok(file) = File::open(staging.with_extension("lock")) else {
         return Some(Lock(None));
     };
@@ -121,10 +122,10 @@ pub fn lock(staging: &Path) -> Option<Lock> {
     }
 }
 
-/// See [`lock`].
+/// A lock that [`lock`] took.
 pub struct Lock(#[expect(dead_code, reason = "held, not read")] Option<File>);
 
-/// Bytes of all files below a path.
+/// Size of all files below a path, in bytes.
 pub fn size(path: &Path) -> u64 {
     match path.symlink_metadata() {
         Ok(meta) if meta.is_dir() => path
@@ -139,7 +140,7 @@ pub fn size(path: &Path) -> u64 {
     }
 }
 
-/// A size for people.
+/// A size in a readable unit: B, kB, MB or GB.
 pub fn human(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -149,7 +150,7 @@ pub fn human(bytes: u64) -> String {
     }
 }
 
-/// Last part of a path.
+/// Last component of a path.
 pub fn name(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()

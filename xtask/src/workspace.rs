@@ -3,7 +3,7 @@
 use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Where things are in the checkout.
+/// The paths of a checkout.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     /// The folder with the workspace's `Cargo.toml`.
@@ -23,29 +23,29 @@ impl Workspace {
                 root: root.to_owned(),
             }),
             _ => Err(Error::internal(format!(
-                "{} is no checkout of attend any more; run `cargo xtask` inside one",
+                "{} is not in a checkout of attend any more; run `cargo xtask` inside one",
                 own.display()
             ))),
         }
     }
 
-    /// The link to libtorch, see `.cargo/config.toml`.
+    /// The link to libtorch that `.cargo/config.toml` names.
     pub fn libtorch(&self) -> PathBuf {
         self.root.join(".libtorch")
     }
 
-    /// A build tool's link, see `.cargo/config.toml`.
+    /// The link to a build tool that `.cargo/config.toml` names.
     pub fn tool(&self, name: &str) -> PathBuf {
         self.root.join(".tools").join(name)
     }
 
-    /// Where runs put their artifacts, unless told otherwise.
+    /// The default folder of runs (`--artifacts`).
     pub fn artifacts(&self) -> PathBuf {
         self.root.join("artifacts")
     }
 }
 
-/// Makes `link` point to `target`, at once: whoever follows it at any moment
+/// Makes `link` point to `target`, atomically: whoever follows it at any moment
 /// finds the old target or the new one.
 pub fn link(link: &Path, target: &Path) -> Result<()> {
     if std::fs::read_link(link).is_ok_and(|old| old == target) {
@@ -65,8 +65,7 @@ pub fn link(link: &Path, target: &Path) -> Result<()> {
     std::fs::rename(&new, link).at(link)
 }
 
-/// A path as users like to read it: relative to the working directory where it
-/// lies below.
+/// A path for messages: relative to the working directory if it is below it.
 pub fn shown(path: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here

@@ -1,5 +1,5 @@
-//! A whole stage in one page: it writes a file for each number up to
-//! `count.to`. The tests interrupt it, damage what it made, and run it again.
+//! A complete stage on one page: it writes a file for each number below
+//! `count.to`. The tests interrupt it, damage its output, and run it again.
 //!
 //! `cargo run -p attend-artifact --example count -- --set count.to=5 --output /tmp/numbers`
 
@@ -29,13 +29,13 @@ struct Config {
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct Count {
-    /// How many numbers.
+    /// Number of numbers.
     to: u64,
-    /// The number at which the process dies hard, for tests.
+    /// The number at which the process aborts, for tests.
     crash_at: Option<u64>,
-    /// Added to the last number: a source that changes.
+    /// Added to the last number: stands for a source that changes.
     plus: u64,
-    /// Seconds that the first number takes, during which nobody looks for signals.
+    /// Seconds that the first number takes, during which signals are not checked.
     sleep: f64,
 }
 

@@ -1,4 +1,5 @@
-//! What a stage finds in its output's place, and what of it this run makes again.
+//! Decides whether a stage's output is up to date, and which parts of it this run makes
+//! again.
 
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
@@ -9,25 +10,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 impl<C> Stage<C> {
-    /// Begins to write the output, or says that it is up to date: `None`, the
-    /// stage has nothing to do. `extra` are inputs that are no artifacts, by
-    /// name.
+    /// Begins to write the output. Returns `None` if the output is up to date, so that the
+    /// stage has nothing to do. `extra` are inputs that are not artifacts, by name.
     ///
     /// # Errors
-    /// [`Error::Refused`] where something that is no artifact of this kind
-    /// stands in the output's place, or something that took more than a minute to
-    /// make with other parameters or inputs; [`Error::Internal`] from the disk.
+    /// [`Error::Refused`] if the output path holds something other than an artifact of this
+    /// kind, or one that took more than a minute to make with other parameters or inputs;
+    /// [`Error::Internal`] of the file system.
     pub fn begin(&self, extra: &[(&str, Input)]) -> Result<Option<Staging>> {
         self.begin_pieces(extra, &[])
     }
 
-    /// As [`Stage::begin`], for a stage that can go on from what was made with other
-    /// parameters: a training that is to last longer. `extends` is asked with a folder,
-    /// an unfinished artifact's or a finished one's ([`Staging::before`]), and the
-    /// parameters that differ: whether this run would come to what is there.
+    /// Like [`Stage::begin`], for a stage that can continue from output made with other
+    /// parameters, such as a longer training. `extends` gets the folder of an unfinished or
+    /// finished artifact ([`Staging::before`]) and the parameters that differ, and returns
+    /// whether this run would reach that state.
     ///
     /// # Errors
-    /// As [`Stage::begin`].
+    /// Those of [`Stage::begin`].
     pub fn begin_extending(
         &self,
         extra: &[(&str, Input)],
@@ -36,14 +36,13 @@ impl<C> Stage<C> {
         self.begin_any(extra, &[], extends)
     }
 
-    /// As [`Stage::begin`], for an output of `pieces`: those of an output that is
-    /// there are kept where they are still good, and [`Staging::to_make`] says
-    /// which ones this run has to make.
+    /// Like [`Stage::begin`], for an output of `pieces`: valid pieces of an existing output
+    /// are kept, and [`Staging::to_make`] returns those that this run has to make.
     ///
     /// # Errors
-    /// As [`Stage::begin`]; [`Error::Refused`], too, where single shards are to
+    /// Those of [`Stage::begin`]; [`Error::Refused`] also if single shards are to
     /// be made again and the output was made with other parameters or inputs;
-    /// [`Error::Usage`] where there is no such shard.
+    /// [`Error::Usage`] if there is no such shard.
     pub fn begin_pieces(
         &self,
         extra: &[(&str, Input)],
@@ -59,7 +58,7 @@ impl<C> Stage<C> {
         extends: &dyn Fn(&Path, &[&str]) -> bool,
     ) -> Result<Option<Staging>> {
         let draft = self.draft(extra);
-        // Before waiting for anybody: most often there is nothing to do.
+        // Before waiting for other runs: usually there is nothing to do.
         if matches!(self.again, Again::Stale) && self.look(&draft, pieces)?.is_none() {
             return Ok(None);
         }
@@ -85,13 +84,13 @@ impl<C> Stage<C> {
         Ok(Some(staging.expect(before)))
     }
 
-    /// Whether this run makes a part of the output again (`--shards`, `--repair`): then
-    /// the rest stays as it is, whatever has become of what it was made from.
+    /// Whether this run makes part of the output again (`--shards`, `--repair`). Then
+    /// everything else is kept, even if its sources have changed.
     pub fn is_part(&self) -> bool {
         matches!(self.again, Again::Damaged | Again::Shards(_))
     }
 
-    /// What is there, and what of it stays; `None` where all of it does.
+    /// The existing output, and the files of it to keep; `None` if it is up to date.
     fn look(
         &self,
         draft: &Manifest,
@@ -129,8 +128,7 @@ impl<C> Stage<C> {
         }
     }
 
-    /// The files of the old output that stay as they are, or `None` where all of
-    /// it does.
+    /// The files of the old output to keep, or `None` if it is up to date.
     fn keep(
         &self,
         old: Option<&Old>,
@@ -141,7 +139,7 @@ impl<C> Stage<C> {
         let Some(old) = old else {
             return match self.again {
                 Again::Shards(_) => Err(Error::refused(format!(
-                    "{}: is not there yet, so that no shard of it can be made again",
+                    "{}: does not exist yet, so its shards can't be made again",
                     self.output.display()
                 ))),
                 _ => Ok(Some(Vec::new())),
@@ -150,7 +148,7 @@ impl<C> Stage<C> {
         if let Some(difference) = old.difference(draft, self.spec.unrecorded) {
             return match part {
                 true => Err(Error::refused(format!(
-                    "{}: was made with other {difference}; shards of two kinds are never mixed. Use what it was made with, or make all of it again without --shards and --repair",
+                    "{}: was made with other {difference}; old and new shards are never mixed. Repeat its parameters and inputs, or run without --shards and --repair to make everything again",
                     self.output.display()
                 ))),
                 false => Ok(Some(Vec::new())),
@@ -161,7 +159,7 @@ impl<C> Stage<C> {
             Again::Stale => old.short(),
             Again::Damaged => old.damaged()?,
             Again::Shards(names) => {
-                // Another shard that is lost stays lost, and its sources out of it.
+                // Other lost shards stay lost, and their sources are not checked.
                 let mut bad = named(names, pieces)?;
                 let is_piece = |name: &String| pieces.iter().any(|piece| piece.name == *name);
                 bad.extend(old.short().into_iter().filter(|name| !is_piece(name)));
@@ -169,7 +167,8 @@ impl<C> Stage<C> {
             }
         };
         let good = |piece: &&Piece| {
-            // Single shards are made from what there is now, and compared.
+            // Single shards are made from the current sources, and compared with the
+            // manifest.
             let fresh = part || old.sources(&piece.name) == Some(&piece.sources);
             fresh && !bad.contains(&piece.name)
         };

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `images.parquet` | [`ImageRecord`] |
 //! | `captions.parquet` | [`CaptionRecord`] |
-//! | `objects.parquet` | [`ObjectRecord`]; without rows where the source has no boxes |
+//! | `objects.parquet` | [`ObjectRecord`]; without rows if the source has no boxes |
 //! | `rejected.parquet` | [`RejectedRecord`] |
 //! | `shards/{split}-{00000}.arrow` | `image_id`, `image` uint8 [3, H, W] ([`crate::shard`]) |
 
@@ -70,7 +70,7 @@ record!(CaptionRecord {
 pub struct ObjectRecord {
     /// The image that it is in.
     pub image_id: i64,
-    /// What it is, such as `dog`.
+    /// Its category, such as `dog`.
     pub name: String,
     /// Left edge.
     pub x: f32,
@@ -91,7 +91,7 @@ record!(ObjectRecord {
     height: Float32Array as Float32,
 });
 
-/// One image, caption or box that was left out, and why; [`crate::ledger`] makes them.
+/// One image, caption or box that was left out, and why; see [`crate::ledger`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct RejectedRecord {
     /// `image`, `caption` or `box`.
@@ -100,7 +100,7 @@ pub struct RejectedRecord {
     pub id: i64,
     /// The image concerned.
     pub image_id: i64,
-    /// Name of the image file, empty where unknown.
+    /// Name of the image file, empty if unknown.
     pub file_name: String,
     /// A stable reason code, such as `truncated` ([`crate::ledger::Reason`]).
     pub reason: String,
@@ -117,7 +117,7 @@ record!(RejectedRecord {
     detail: StringArray as Utf8,
 });
 
-/// A dataset artifact, opened: tables in memory, pixels memory-mapped.
+/// An open dataset artifact: tables in memory, pixels memory-mapped.
 pub struct Dataset {
     images: Vec<ImageRecord>,
     captions: Vec<CaptionRecord>,
@@ -131,7 +131,7 @@ impl Dataset {
     /// Opens the tables and maps the shards.
     ///
     /// # Errors
-    /// [`Error::Refused`] where a file is not what the contract says.
+    /// [`Error::Refused`] if a file does not follow the contract.
     pub fn open(artifact: &Artifact) -> Result<Dataset> {
         let images = ImageRecord::read(&artifact.file("images.parquet")?)?;
         let size = [
@@ -148,7 +148,7 @@ impl Dataset {
             let shard = TensorShard::open(&artifact.root.join(&file.name))?;
             if shard.shape() != [3, size[0], size[1]] {
                 return Err(Error::refused(format!(
-                    "{}: images of {:?}, the manifest says [3, {}, {}]",
+                    "{}: has images of {:?}, but the manifest says [3, {}, {}]",
                     artifact.root.join(&file.name).display(),
                     shard.shape(),
                     size[0],
@@ -191,12 +191,12 @@ impl Dataset {
         &self.captions
     }
 
-    /// The boxes of objects, where the source has them.
+    /// The boxes of objects, if the source has any.
     pub fn objects(&self) -> &[ObjectRecord] {
         &self.objects
     }
 
-    /// What was left out.
+    /// The images, captions and boxes that were left out.
     pub fn rejected(&self) -> &[RejectedRecord] {
         &self.rejected
     }
@@ -232,7 +232,7 @@ impl Dataset {
     /// The images of one split.
     ///
     /// # Errors
-    /// [`Error::Input`] where there are none, naming the splits that exist.
+    /// [`Error::Input`], naming the splits that exist, if there are none.
     pub fn split(&self, split: &str) -> Result<Vec<&ImageRecord>> {
         let images: Vec<&ImageRecord> = self
             .images

@@ -1,13 +1,14 @@
-//! What two runs of a stage were given differently.
+//! The differences between the parameters and inputs of two runs of a stage.
 
 use crate::manifest::{Manifest, short};
 use serde_json::Value;
 use std::fmt::{Display, Formatter};
 
-/// So many differences are written out.
+/// Maximum number of differences that are written out.
 const SHOWN: usize = 8;
 
-/// In what an older run and this one differ; for people, "parameters (train.seed 1 -> 2)".
+/// The differences between an older run and this one, shown as
+/// "parameters (train.seed 1 -> 2)".
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
     program: Option<String>,
@@ -16,7 +17,8 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// What `new` has otherwise than `old`, parameters that are not recorded left aside.
+    /// The differences of `new` from `old`, ignoring unrecorded parameters; `None` if there
+    /// are none.
     pub(crate) fn between(
         old: &Manifest,
         new: &Manifest,
@@ -36,9 +38,9 @@ impl Difference {
                 difference.parameters.push((key, change));
             }
         }
-        let more = new.inputs.keys();
-        let more = more.filter(|name| !old.inputs.contains_key(*name));
-        for name in old.inputs.keys().chain(more) {
+        let added = new.inputs.keys();
+        let added = added.filter(|name| !old.inputs.contains_key(*name));
+        for name in old.inputs.keys().chain(added) {
             let (a, b) = (old.inputs.get(name), new.inputs.get(name));
             if a != b {
                 let [a, b] = [a, b].map(|i| i.map_or("none", |input| short(&input.digest)));
@@ -103,8 +105,8 @@ fn changed<'a>(a: &'a Value, b: &'a Value) -> Vec<(String, Option<&'a Value>, Op
 }
 
 fn keys<'a>(a: &'a Value, b: &'a Value) -> Vec<&'a str> {
-    let of = |value: &'a Value| value.as_object().into_iter().flat_map(|map| map.keys());
-    let mut keys: Vec<&str> = of(a).chain(of(b)).map(String::as_str).collect();
+    let own = |value: &'a Value| value.as_object().into_iter().flat_map(|map| map.keys());
+    let mut keys: Vec<&str> = own(a).chain(own(b)).map(String::as_str).collect();
     let mut seen = std::collections::HashSet::new();
     keys.retain(|key| seen.insert(*key));
     keys

@@ -7,7 +7,7 @@ use std::path::Path;
 /// BLAKE3 of a file's bytes, in hexadecimal.
 ///
 /// # Errors
-/// [`attend_program::Error::Internal`] where it can't be read.
+/// [`attend_program::Error::Internal`] if it can't be read.
 pub fn digest_file(path: &Path) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(File::open(path).at(path)?).at(path)?;

@@ -1,9 +1,9 @@
-//! The `features` artifact: what a frozen encoder makes of every image, once.
+//! The `features` artifact: the output of a frozen encoder for every image.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `shards/{split}-{00000}.arrow` | `image_id`, `features` f16 or f32 [cells, channels] ([`crate::shard`]); cells row by row of the encoder's native grid |
-//! | `encoder.json`, `encoder.safetensors` | the encoder: with it a new photograph can be described |
+//! | `encoder.json`, `encoder.safetensors` | the encoder, which describing new photographs needs |
 //!
 //! Counts: `images`, `grid_height`, `grid_width`, `channels`.
 
@@ -13,10 +13,10 @@ use attend_program::{Error, Result, check_interrupt};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// A features artifact, opened: memory-mapped.
+/// An open features artifact, memory-mapped.
 pub struct Features {
     root: PathBuf,
-    /// With their names.
+    /// Name and content of each shard.
     shards: Vec<(String, TensorShard)>,
     /// image -> (shard, row)
     rows: HashMap<i64, (usize, usize)>,
@@ -29,7 +29,7 @@ impl Features {
     /// Maps all shards, and compares them with the manifest.
     ///
     /// # Errors
-    /// [`Error::Refused`] where a file is not what the contract says.
+    /// [`Error::Refused`] if a file does not follow the contract.
     pub fn open(artifact: &Artifact) -> Result<Features> {
         let count = |name| artifact.count(name) as usize;
         let grid = [count("grid_height"), count("grid_width")];
@@ -80,7 +80,11 @@ impl Features {
                 ));
             }
             if file.rows.is_some_and(|rows| rows != shard.rows() as u64) {
-                let why = format!("{} rows, the manifest says {:?}", shard.rows(), file.rows);
+                let why = format!(
+                    "{} rows, but the manifest says {:?}",
+                    shard.rows(),
+                    file.rows
+                );
                 return Err(features.wrong(&file.name, &why));
             }
             features.dtype = shard.dtype();
@@ -97,11 +101,11 @@ impl Features {
         Ok(features)
     }
 
-    /// Compares the features with what an encoder makes: height and width of its grid,
-    /// and its channels.
+    /// Compares the shape of the features with that of an encoder's output: height and width
+    /// of its grid, and its channels.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they are of another encoder.
+    /// [`Error::Refused`] if the shapes differ.
     pub fn check_shape(&self, grid: [i64; 2], channels: i64) -> Result<()> {
         let found = (self.grid.map(|n| n as i64), self.channels as i64);
         if found == (grid, channels) {
@@ -117,7 +121,7 @@ impl Features {
         ))
     }
 
-    /// Reads all features, and looks for numbers that no encoder makes: infinite or NaN.
+    /// Reads all features, and looks for invalid numbers: infinite or NaN.
     ///
     /// # Errors
     /// [`Error::Refused`] naming the first image that has such numbers, and its shard;
@@ -175,7 +179,7 @@ impl Features {
         self.rows.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

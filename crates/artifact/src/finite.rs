@@ -1,4 +1,4 @@
-//! Whether numbers are finite.
+//! Checks that numbers are finite.
 
 /// Types of floating-point numbers.
 #[derive(Clone, Copy)]
@@ -12,7 +12,7 @@ pub(crate) enum Float {
 impl Float {
     /// Whether none of these numbers, native-endian, is infinite or NaN.
     pub(crate) fn all_finite(self, bytes: &[u8]) -> bool {
-        // Those alone have an exponent of nothing but ones.
+        // Only infinities and NaNs have an exponent of all ones.
         match self {
             Float::F16 => none(bytes, |n| u16::from_ne_bytes(n) & 0x7c00 == 0x7c00),
             Float::BF16 => none(bytes, |n| u16::from_ne_bytes(n) & 0x7f80 == 0x7f80),
@@ -22,7 +22,8 @@ impl Float {
     }
 }
 
-/// Looks at all of them, so that it is done many at a time.
+/// Whether none of the numbers is wrong. Checks all of them without an early exit, so that
+/// the loop is vectorised.
 pub(crate) fn none<const N: usize>(bytes: &[u8], wrong: impl Fn([u8; N]) -> bool) -> bool {
     let (numbers, _) = bytes.as_chunks::<N>();
     !numbers.iter().fold(false, |any, n| any | wrong(*n))

@@ -1,15 +1,15 @@
-//! A file that is hashed and sent to the disk while it is written.
+//! A file that is hashed and synced while it is written.
 
 use std::fs::File;
 use std::io::{BufWriter, Result, Write};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-/// So many bytes are sent to the disk at once.
+/// Number of bytes after which the file is synced.
 const SYNC_BYTES: u64 = 16 << 20;
 
-/// Nobody has to read the file again for its digest, nor to wait long for the disk
-/// at its end.
+/// A file being written. It need not be read again for its digest, and the final sync is
+/// short.
 pub(crate) struct Hashed {
     file: BufWriter<File>,
     hasher: blake3::Hasher,
@@ -20,11 +20,11 @@ pub(crate) struct Hashed {
 
 impl Hashed {
     pub(crate) fn new(file: File) -> Result<Hashed> {
-        let (sync, wanted) = sync_channel(1);
+        let (sync, requests) = sync_channel(1);
         let same = file.try_clone()?;
         let syncing = Builder::new()
             .name("sync".to_owned())
-            .spawn(move || wanted.iter().try_for_each(|()| let_go(&same)))?;
+            .spawn(move || requests.iter().try_for_each(|()| let_go(&same)))?;
         Ok(Hashed {
             file: BufWriter::new(file),
             hasher: blake3::Hasher::new(),
@@ -34,11 +34,13 @@ impl Hashed {
         })
     }
 
-    /// The file, the last of it not synced yet, its size and its BLAKE3 in hexadecimal.
+    /// Returns the file (its last part not yet synced), its size and its BLAKE3 in
+    /// hexadecimal.
     pub(crate) fn finish(self) -> Result<(File, u64, String)> {
         let file = self.file.into_inner().map_err(|e| e.into_error())?;
         drop(self.sync);
-        // The system tells of a failed write once: what the thread heard must count.
+        // The system reports a failed write only once, so an error on the thread must not be
+        // lost.
         if let Ok(synced) = self.syncing.join() {
             synced?;
         }
@@ -50,9 +52,9 @@ impl Hashed {
     }
 }
 
-/// Sends what was written to the disk, and gives its memory back: the next part takes
-/// the same pages, which is faster than fresh ones and leaves the system's cache to
-/// others. Whoever reads the file reads it from the disk.
+/// Syncs the file and drops its pages from the page cache: the next part reuses them,
+/// which is faster than fresh pages and leaves the cache to others. Readers of the file
+/// read it from the disk.
 fn let_go(file: &File) -> Result<()> {
     file.sync_data()?;
     #[cfg(target_os = "linux")]
@@ -67,7 +69,7 @@ impl Write for Hashed {
         let before = self.bytes / SYNC_BYTES;
         self.bytes += written as u64;
         if self.bytes / SYNC_BYTES > before {
-            // A slow disk still has the last part: this one goes with the next.
+            // If a slow disk is still syncing, the next request syncs this part, too.
             let _ = self.sync.try_send(());
         }
         Ok(written)

@@ -1,8 +1,8 @@
-//! The ledger `rejected.parquet`: what a stage left out, why, and how that is told.
+//! The ledger `rejected.parquet`: what a stage left out and why, and how it is reported.
 //!
 //! Every image, caption and box that a source lists and the artifact lacks is one row
-//! ([`RejectedRecord`]) with one [`Reason`]. An image with [`Reason::Damaged`] is the
-//! exception: the artifact has it.
+//! ([`RejectedRecord`]) with one [`Reason`]. [`Reason::Damaged`] is the exception: the
+//! artifact has that image.
 
 use crate::dataset::RejectedRecord;
 use attend_program::text::escaped;
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 /// Defines [`Reason`]: a meaning, a name and a code for each.
 macro_rules! reasons {
     ($($(#[doc = $meaning:literal])+ $name:ident = $code:literal,)+) => {
-        /// Why an image, caption or box was left out. The codes are stable: they stand in
-        /// ledgers and in the counts of manifests.
+        /// Why an image, caption or box was left out. The codes are stable: ledgers and the
+        /// counts of manifests contain them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum Reason {
             $($(#[doc = $meaning])+ #[serde(rename = $code)] $name,)+
@@ -33,17 +33,17 @@ macro_rules! reasons {
 reasons! {
     /// Image: there is no such file, or its archive lacks it.
     Missing = "missing",
-    /// Image: the operating system refuses to read it, or it is no regular file (a folder,
+    /// Image: the operating system refuses to read it, or it is not a regular file (a folder,
     /// a named pipe; in an archive, a link to something that the archive lacks).
     Unreadable = "unreadable",
     /// Image: the file ends before the picture does, or is empty.
     Truncated = "truncated",
     /// Image: the file's content breaks its format, or fails its checksum in the archive.
     Corrupt = "corrupt",
-    /// Image: no known image format, or a rare variant of one; in an archive encrypted,
-    /// sparse, or packed otherwise than by deflate.
+    /// Image: not a known image format, or a rare variant of one; in an archive encrypted,
+    /// sparse, or compressed with another method than deflate.
     Unsupported = "unsupported",
-    /// Image: more than `dataset.max_pixels`, or a file of more than 256 MiB.
+    /// Image: it has more than `dataset.max_pixels` pixels, or its file more than 256 MiB.
     TooLarge = "too-large",
     /// Image: its file name leads out of the image root (`..`, `/…`, a link without
     /// `dataset.follow_links`).
@@ -53,32 +53,32 @@ reasons! {
     /// Image: it is in no split's list, or `dataset.restval` drops it. It does not count
     /// towards `dataset.max_rejected_fraction`.
     NoSplit = "no-split",
-    /// Image or caption: an earlier one (of captions: of the same image) has the same id.
+    /// Image or caption: an earlier image, or caption of the same image, has the same id.
     DuplicateId = "duplicate-id",
     /// Image: it has no caption that can be used.
     NoCaption = "no-caption",
-    /// Caption: nothing but white space and characters that don't show.
+    /// Caption: it has only white space and invisible characters.
     EmptyCaption = "empty-caption",
-    /// Caption: an export takes only so many of each image.
+    /// Caption: its image has more captions than an export takes.
     TooMany = "too-many",
-    /// Caption: more words than `vocab.max_length`.
+    /// Caption: it has more words than `vocab.max_length`.
     TooLong = "too-long",
-    /// Caption: no word in it.
+    /// Caption: it has no words.
     Wordless = "wordless",
-    /// Caption or box: its image is not listed, or several are.
+    /// Caption or box: its image is not listed, or is listed several times.
     NoImage = "no-image",
     /// Caption or box: it could be used, but its image can't.
     ImageRejected = "image-rejected",
-    /// Box: not four numbers, or nothing of it lies within the image.
+    /// Box: it is not four numbers, or is outside the image.
     BadBox = "bad-box",
     /// Box: its category is not listed.
     NoCategory = "no-category",
-    /// Image: it is used, for every pixel is there, but its file breaks its format's rules
+    /// Image: it is used, because no pixel is missing, but its file violates its format
     /// (`dataset.refuse_damaged`).
     Damaged = "damaged",
 }
 
-/// A table may hold reasons of other programs, too; so a row has the code.
+/// Rows hold the code as a string, because a table may have reasons of other programs.
 impl PartialEq<Reason> for String {
     fn eq(&self, reason: &Reason) -> bool {
         self == reason.code()
@@ -86,7 +86,7 @@ impl PartialEq<Reason> for String {
 }
 
 impl RejectedRecord {
-    /// Row of an image.
+    /// The row of an image.
     pub fn image(
         image_id: i64,
         file_name: &str,
@@ -103,7 +103,7 @@ impl RejectedRecord {
         }
     }
 
-    /// Row of a caption; `file_name` may be empty.
+    /// The row of a caption; `file_name` may be empty.
     pub fn caption(
         caption_id: i64,
         image_id: i64,
@@ -118,7 +118,7 @@ impl RejectedRecord {
         }
     }
 
-    /// Row of an object's box; `id` is its annotation's.
+    /// The row of an object's box; `id` is the annotation's id.
     pub fn object(
         id: i64,
         image_id: i64,
@@ -144,13 +144,13 @@ impl RejectedRecord {
     }
 }
 
-/// How many rows stand for something that was left out: all but [`Reason::Damaged`].
+/// The number of rows of things that were left out: all except [`Reason::Damaged`].
 pub fn left_out(rows: &[RejectedRecord]) -> u64 {
     let left_out = rows.iter().filter(|row| row.reason != Reason::Damaged);
     left_out.count() as u64
 }
 
-/// Logs in a few lines what was left out.
+/// Logs what was left out, in a few lines.
 pub fn report(rows: &[RejectedRecord]) {
     let damaged = || rows.iter().filter(|row| row.reason == Reason::Damaged);
     if let Some(first) = damaged().next() {
@@ -175,7 +175,7 @@ pub fn report(rows: &[RejectedRecord]) {
     }
 }
 
-/// How many rows each reason has, for the manifest: `rejected.missing`, …, and `damaged`.
+/// The number of rows of each reason, for the manifest: `rejected.missing`, …, `damaged`.
 pub fn counts(rows: &[RejectedRecord]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for row in rows {
@@ -188,7 +188,7 @@ pub fn counts(rows: &[RejectedRecord]) -> BTreeMap<String, u64> {
     counts
 }
 
-/// `2 missing, 1 truncated`, the most frequent first.
+/// The number of rows of each reason, most frequent first: `2 missing, 1 truncated`.
 pub fn sums<'a>(rows: impl Iterator<Item = &'a RejectedRecord>) -> String {
     let mut sums: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {

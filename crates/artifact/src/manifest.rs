@@ -1,4 +1,4 @@
-//! The manifest: what an artifact is, what made it, and what it holds.
+//! The manifest: an artifact's kind, its origin and its files.
 
 use crate::digest::digest_file;
 use attend_program::{At, Error, Result};
@@ -23,13 +23,13 @@ pub struct Manifest {
     pub producer: Producer,
     /// The parameters that shaped it: section -> key -> value. No paths.
     pub config: serde_json::Value,
-    /// What it was made from, by name.
+    /// The inputs that it was made from, by name.
     pub inputs: BTreeMap<String, Input>,
-    /// Every file of the artifact but this one, sorted by name.
+    /// Every file of the artifact except the manifest, sorted by name.
     pub files: Vec<FileEntry>,
-    /// Sums worth knowing without opening a file.
+    /// Counts, so that a reader need not open the files.
     pub counts: BTreeMap<String, u64>,
-    /// BLAKE3 over all of the above, see [`Manifest::compute_digest`].
+    /// BLAKE3 of all of the above, see [`Manifest::compute_digest`].
     pub digest: String,
 }
 
@@ -42,7 +42,7 @@ pub struct Producer {
     pub version: String,
 }
 
-/// What an artifact was made from.
+/// An input that an artifact was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
     /// Kind of the artifact, or a word for a loose file such as `weights`.
@@ -58,17 +58,17 @@ pub struct FileEntry {
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// Rows, where it is a table or a shard.
+    /// Number of rows, if it is a table or a shard.
     pub rows: Option<u64>,
     /// BLAKE3 of its bytes, in hexadecimal.
     pub blake3: String,
 }
 
 impl Input {
-    /// A loose file that a parameter names.
+    /// The input of a loose file that a parameter names.
     ///
     /// # Errors
-    /// [`Error::Input`] naming the parameter, where there is no such file or it can't be
+    /// [`Error::Input`], naming the parameter, if there is no such file or it can't be
     /// read.
     pub fn of_file(parameter: &str, path: &Path, kind: &str) -> Result<Input> {
         let wrong = |why: &str| {
@@ -83,7 +83,7 @@ impl Input {
                 digest: digest_file(path).map_err(Error::input)?,
             }),
             Ok(meta) if meta.is_dir() => wrong("a folder; name the file in it"),
-            Ok(_) => wrong("no regular file"),
+            Ok(_) => wrong("not a regular file"),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => wrong("no such file"),
             Err(e) => wrong(&e.to_string()),
         }
@@ -109,9 +109,8 @@ impl Manifest {
         }
     }
 
-    /// BLAKE3 over kind, schema, producer, config, inputs, files and counts:
-    /// of their compact JSON with sorted keys. So the digest says the same on
-    /// every machine as long as the content does.
+    /// BLAKE3 of kind, schema, producer, config, inputs, files and counts, as compact JSON
+    /// with sorted keys. So equal contents have equal digests on every machine.
     pub fn compute_digest(&self) -> String {
         let mut value = serde_json::json!({
             "kind": self.kind, "schema": self.schema, "producer": self.producer,
@@ -126,7 +125,7 @@ impl Manifest {
     /// Reads and checks the manifest of the artifact in `folder`.
     ///
     /// # Errors
-    /// [`Error::Refused`] where there is none, it can't be understood, its
+    /// [`Error::Refused`] if there is none, it is not valid, its
     /// schema is newer than [`SCHEMA`], or its digest is not that of its content.
     pub fn read(folder: &Path) -> Result<Manifest> {
         let path = folder.join(FILE);
@@ -134,7 +133,7 @@ impl Manifest {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let why = if folder.exists() {
-                    "has no manifest.json, so it is no finished artifact"
+                    "has no manifest.json, so it is not a finished artifact"
                 } else {
                     "does not exist"
                 };
@@ -163,16 +162,16 @@ impl Manifest {
         };
         if let Some(file) = manifest.files.iter().find(leads_out) {
             return Err(refused(format!(
-                "it lists {:?}, which is no file of this folder",
+                "it lists {:?}, which is not in this folder",
                 file.name
             )));
         }
         let digest = manifest.compute_digest();
         if digest != manifest.digest {
             return Err(refused(format!(
-                "the digest of its content is {}, not {} as it says: the manifest was changed; make the artifact again",
-                short(&digest),
-                short(&manifest.digest)
+                "it states the digest {}, but its content has {}: the manifest was changed; make the artifact again",
+                short(&manifest.digest),
+                short(&digest)
             )));
         }
         Ok(manifest)
@@ -184,7 +183,7 @@ impl Manifest {
     }
 }
 
-/// The first characters of a digest, for people.
+/// The first 12 characters of a digest, for messages.
 pub fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }

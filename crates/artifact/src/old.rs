@@ -1,4 +1,4 @@
-//! What stands in an output's place before its stage runs.
+//! Reads what exists at the output path before the stage runs.
 
 use crate::difference::Difference;
 use crate::digest::digest_file;
@@ -11,28 +11,28 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
-/// What an artifact held that is to come out as it was.
+/// The contents of an artifact that must be reproduced exactly.
 pub(crate) struct Before {
     /// Its files, as far as they are known, by name.
     pub entries: BTreeMap<String, FileEntry>,
-    /// Its counts; `None` where the manifest is damaged, and some files may not be known.
+    /// Its counts; `None` if the manifest is damaged, so that some files may be unknown.
     pub counts: Option<BTreeMap<String, u64>>,
 }
 
-/// An artifact, whole or damaged.
+/// An existing artifact, whole or damaged.
 pub(crate) struct Old {
     pub root: PathBuf,
     /// `None` if it is damaged.
     pub manifest: Option<Manifest>,
-    /// What is known of its files, where it has kept that.
+    /// Its journal; empty if it has none.
     pub lines: Lines,
-    /// Of the run that made it.
+    /// Fingerprint of the run that made it, from the journal.
     fingerprint: Option<String>,
     work: Option<Work>,
 }
 
 impl Old {
-    /// Looks at `output`. A folder that is none of ours is not touched.
+    /// Reads the artifact at `output`, if there is one; refuses a folder that no stage made.
     pub(crate) fn find(output: &Path, draft: &Manifest) -> Result<Option<Old>> {
         if !place::check(output, draft)? {
             return Ok(None);
@@ -58,7 +58,7 @@ impl Old {
         }))
     }
 
-    /// What this artifact was made with that `draft` has otherwise.
+    /// How `draft` differs from what this artifact was made with.
     pub(crate) fn difference(&self, draft: &Manifest, unrecorded: &[&str]) -> Option<Difference> {
         let of_work = self.work.as_ref().map(|work| &work.draft);
         match self.manifest.as_ref().or(of_work) {
@@ -75,15 +75,15 @@ impl Old {
         self.work.as_ref().and_then(|work| work.seconds)
     }
 
-    /// Hash over the loose files that a piece was made from.
+    /// Hash of the loose files that a piece was made from.
     pub(crate) fn sources(&self, name: &str) -> Option<&String> {
         let known = self.lines.get(name).map(|line| &line.sources);
-        // A program that keeps no journal has no loose files either.
+        // A program that keeps no journal doesn't use loose files either.
         const NONE: &String = &String::new();
         known.or(self.manifest.as_ref()?.file(name).map(|_| NONE))
     }
 
-    /// What this artifact held, or should.
+    /// The contents that this artifact had, or should have.
     pub(crate) fn before(&self) -> Before {
         let entries = self.entries().into_iter();
         Before {
@@ -95,7 +95,7 @@ impl Old {
         }
     }
 
-    /// The file `name` with all that is known of it.
+    /// The journal's line of the file `name`, or one with only the manifest's entry.
     pub(crate) fn line(&self, name: &str) -> Option<Line> {
         let entry = self
             .entries()
@@ -110,7 +110,7 @@ impl Old {
         }))
     }
 
-    /// Files that are missing or not as long as they should be.
+    /// Files that are missing or have the wrong size.
     pub(crate) fn short(&self) -> Vec<String> {
         let is_whole = |path: &Path, bytes: u64, _: &str| {
             Ok::<_, Infallible>(std::fs::metadata(path).is_ok_and(|meta| meta.len() == bytes))
@@ -119,7 +119,7 @@ impl Old {
         short
     }
 
-    /// Files that are not what they should be; every file is read.
+    /// Files that are missing or have the wrong digest; reads every file.
     ///
     /// # Errors
     /// [`Error::Interrupted`].

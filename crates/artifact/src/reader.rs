@@ -1,12 +1,12 @@
-//! Reading a finished artifact.
+//! Opens and reads finished artifacts.
 
 use crate::digest::digest_file;
 use crate::manifest::{FileEntry, Manifest, short};
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// A finished artifact, opened for reading: kind, schema version and the sizes
-/// of its files are as its manifest says.
+/// A finished artifact, opened for reading. Its manifest is valid, and its files have the
+/// sizes in the manifest.
 #[derive(Clone, Debug)]
 pub struct Artifact {
     /// Its folder.
@@ -16,10 +16,10 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Opens the artifact in `root`, of whatever kind.
+    /// Opens the artifact in `root`, of any kind.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not a whole artifact.
+    /// [`Error::Refused`] if it is not a whole artifact.
     pub fn open(root: &Path) -> Result<Artifact> {
         let manifest = Manifest::read(root)?;
         let artifact = Artifact {
@@ -35,7 +35,7 @@ impl Artifact {
     /// Opens the artifact in `root`, which must be of the given kind.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not a whole artifact of that kind.
+    /// [`Error::Refused`] if it is not a whole artifact of that kind.
     pub fn open_kind(root: &Path, kind: &str) -> Result<Artifact> {
         let artifact = Artifact::open(root)?;
         if artifact.manifest.kind != kind {
@@ -51,7 +51,7 @@ impl Artifact {
     /// Path of one of its files.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the manifest doesn't list it.
+    /// [`Error::Refused`] if the manifest doesn't list it.
     pub fn file(&self, name: &str) -> Result<PathBuf> {
         match self.manifest.file(name) {
             Some(_) => Ok(self.root.join(name)),
@@ -63,7 +63,7 @@ impl Artifact {
         }
     }
 
-    /// One of its counts, 0 where it has none of that name.
+    /// One of its counts; 0 if it has none of that name.
     pub fn count(&self, name: &str) -> u64 {
         self.manifest.counts.get(name).copied().unwrap_or(0)
     }
@@ -108,7 +108,7 @@ impl Artifact {
         match bytes {
             Ok(bytes) if bytes == file.bytes => Ok(()),
             Ok(bytes) => Err(Error::refused(format!(
-                "{} has {bytes} bytes, the manifest says {}; make the artifact again",
+                "{} has {bytes} bytes, but the manifest says {}; make the artifact again",
                 path.display(),
                 file.bytes
             ))),

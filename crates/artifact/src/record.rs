@@ -1,7 +1,7 @@
 //! Typed rows of Parquet tables.
 //!
-//! A table is a plain Parquet file (zstd) that any reader opens; a record type
-//! says which columns it has, and reading checks names and types.
+//! A table is a plain Parquet file (zstd) that any reader opens. A record type
+//! defines its columns; reading checks names and types.
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -22,33 +22,31 @@ pub trait Record: Sized {
     /// The columns of `rows`, in the order of the schema.
     fn columns(rows: &[Self]) -> Vec<ArrayRef>;
 
-    /// The rows of a batch whose columns are those of the schema, or `None`
-    /// where a value is null.
+    /// The rows of a batch that has the columns of the schema; `None` if a value is null.
     fn rows(batch: &RecordBatch) -> Option<Vec<Self>>;
 
     /// Writes a table of these rows.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Internal`] if the file can't be written.
     fn write(path: &Path, rows: &[Self]) -> Result<()> {
         Self::write_to(File::create(path).at(path)?, path, rows)
     }
 
-    /// As [`Record::write`], but that the file is there whole or not at all
-    /// ([`whole::write`]).
+    /// Like [`Record::write`], but atomic ([`whole::write`]).
     ///
     /// # Errors
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Internal`] if the file can't be written.
     fn write_whole(path: &Path, rows: &[Self]) -> Result<()> {
         whole::write(path, |file| {
             Self::write_to(file.try_clone().at(path)?, path, rows)
         })
     }
 
-    /// Writes a table of these rows into a file that is open; errors name `path`.
+    /// Writes a table of these rows into an open file; errors name `path`.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Internal`] if the file can't be written.
     fn write_to(file: File, path: &Path, rows: &[Self]) -> Result<()> {
         let mut table = Table::begin::<Self>(file, path)?;
         for chunk in rows.chunks(1 << 16) {
@@ -58,10 +56,10 @@ pub trait Record: Sized {
         Ok(())
     }
 
-    /// Reads a table of such rows. Further columns are left aside.
+    /// Reads a table of such rows; ignores other columns.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the file is no Parquet file or lacks a column.
+    /// [`Error::Refused`] if the file is not a Parquet file or lacks a column.
     fn read(path: &Path) -> Result<Vec<Self>> {
         let mut rows = Vec::new();
         for batch in Self::batches(path)? {
@@ -70,25 +68,25 @@ pub trait Record: Sized {
         Ok(rows)
     }
 
-    /// The columns of the schema, some thousand rows at a time.
+    /// Reads the columns of the schema, some thousand rows at a time.
     ///
     /// # Errors
-    /// As [`Record::read`].
+    /// Those of [`Record::read`].
     fn batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         let file = File::open(path).at(path)?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|builder| builder.with_batch_size(1 << 13).build())
             .map_err(|e| refused(path, &format!("not a Parquet table ({e})")))?;
-        let wanted = Self::schema();
+        let schema = Self::schema();
         Ok(reader.map(move |batch| {
             let batch = batch.map_err(|e| refused(path, &format!("unreadable ({e})")))?;
             let mut columns = Vec::new();
-            for field in wanted.fields() {
+            for field in schema.fields() {
                 let name = field.name();
                 let column = batch
                     .column_by_name(name)
                     .ok_or_else(|| refused(path, &format!("has no column {name:?}")))?;
-                // Other writers choose wider or dictionary types for the same values.
+                // Other writers use wider or dictionary types for the same values.
                 let column = arrow::compute::cast(column, field.data_type())
                     .map_err(|e| refused(path, &format!("column {name:?}: {e}")))?;
                 if column.null_count() > 0 {
@@ -96,7 +94,7 @@ pub trait Record: Sized {
                 }
                 columns.push(column);
             }
-            RecordBatch::try_new(Arc::new(nullable(&wanted)), columns).at(path)
+            RecordBatch::try_new(Arc::new(nullable(&schema)), columns).at(path)
         }))
     }
 }
@@ -120,7 +118,7 @@ impl Table {
     /// Begins a table with the columns of `R`.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Internal`] if the file can't be written.
     pub fn create<R: Record>(path: &Path) -> Result<Table> {
         Table::begin::<R>(File::create(path).at(path)?, path)
     }
@@ -142,17 +140,17 @@ impl Table {
     /// Adds rows, as columns in the order of the schema.
     ///
     /// # Errors
-    /// [`Error::Internal`] where they don't fit the schema or can't be written.
+    /// [`Error::Internal`] if they don't fit the schema or can't be written.
     pub fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
         let batch = RecordBatch::try_new(self.schema.clone(), columns).at(&self.path)?;
         self.rows += batch.num_rows() as u64;
         self.writer.write(&batch).at(&self.path)
     }
 
-    /// Ends the file; answers the number of rows.
+    /// Completes the file; returns the number of rows.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it can't be written.
+    /// [`Error::Internal`] if it can't be written.
     pub fn finish(self) -> Result<u64> {
         self.writer.close().at(&self.path)?;
         Ok(self.rows)
@@ -169,8 +167,8 @@ fn nullable(schema: &Schema) -> Schema {
     )
 }
 
-/// Column `index` of a batch as the Arrow array type `A`, where no value is
-/// null.
+/// Column `index` of a batch as the Arrow array type `A`; `None` if it has another type or
+/// a value is null.
 pub fn column<A: 'static>(batch: &RecordBatch, index: usize) -> Option<&A> {
     let column = batch.columns().get(index)?;
     (column.null_count() == 0)

@@ -23,7 +23,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows of one record batch: small enough to hold in memory while writing.
+/// Size of one record batch: small enough to hold in memory while writing.
 const BATCH_BYTES: usize = 1 << 20;
 const NAME: &str = "ARROW:extension:name";
 const METADATA: &str = "ARROW:extension:metadata";
@@ -89,7 +89,7 @@ impl TensorShardWriter {
     /// of one row and `dim_names` the names of its dimensions.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Internal`] if the file can't be written.
     pub fn create(
         path: &Path,
         column: &str,
@@ -125,7 +125,7 @@ impl TensorShardWriter {
     /// Appends one row: `bytes` are its numbers, native-endian, row-major.
     ///
     /// # Errors
-    /// [`Error::Internal`] where their number is wrong or the disk refuses.
+    /// [`Error::Internal`] if their number is wrong or writing fails.
     pub fn push(&mut self, image_id: i64, bytes: &[u8]) -> Result<()> {
         if bytes.len() != self.row_bytes {
             return Err(Error::internal(format!(
@@ -145,10 +145,10 @@ impl TensorShardWriter {
         }
     }
 
-    /// Writes what is left and the footer.
+    /// Writes the remaining rows and the footer.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the disk refuses.
+    /// [`Error::Internal`] if writing fails.
     pub fn finish(mut self) -> Result<WrittenShard> {
         if !self.ids.is_empty() {
             self.flush()?;
@@ -204,15 +204,15 @@ pub struct TensorShard {
 }
 
 impl TensorShard {
-    /// Maps the file; its tensors stay on disk until they are looked at.
+    /// Maps the file; its tensors stay on disk until they are read.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the file is no such shard.
+    /// [`Error::Refused`] if the file is not such a shard.
     pub fn open(path: &Path) -> Result<TensorShard> {
         let file = File::open(path).at(path)?;
         // SAFETY: artifacts are written once and then only read or replaced by
-        // rename, so the mapped file does not change under us. One that is
-        // truncated meanwhile by somebody else ends the process with SIGBUS.
+        // rename, so the mapped file does not change under us. If somebody else
+        // truncates it, the process ends with SIGBUS.
         let map = unsafe { memmap2::Mmap::map(&file) }.at(path)?;
         read(Buffer::from(Bytes::from_owner(map))).map_err(|why| {
             Error::refused(format!(
@@ -257,8 +257,8 @@ impl TensorShard {
     }
 }
 
-/// Tells the system that these bytes of a map will be read soon, so that it reads all
-/// that a caller names at once, not page by page when each is looked at.
+/// Tells the system that these bytes of a map will be read soon, so that it reads them at
+/// once and not page by page.
 pub fn will_need(bytes: &[u8]) {
     #[cfg(unix)]
     {
@@ -266,7 +266,7 @@ pub fn will_need(bytes: &[u8]) {
         let start = bytes.as_ptr().wrapping_sub(before).cast_mut().cast();
         let advice = rustix::mm::Advice::WillNeed;
         // SAFETY: advice changes no memory; the range is of a slice, from its page's start.
-        // A system that doesn't take it reads later.
+        // If the system ignores the advice, it reads the bytes later.
         let _ = unsafe { rustix::mm::madvise(start, bytes.len() + before, advice) };
     }
     #[cfg(not(unix))]
@@ -323,13 +323,13 @@ fn slice(buffer: &Buffer, block: &Block) -> Option<Buffer> {
 }
 
 impl TensorShard {
-    /// Takes a batch: `bytes` are its message, so long as `message` says, and its body.
-    /// By hand: arrow-rs panics at lengths and offsets that no good file has.
+    /// Takes a batch: `bytes` are its message, of length `message`, and its body. Parsed by
+    /// hand, because arrow-rs panics at invalid lengths and offsets.
     fn push(&mut self, bytes: &Buffer, message: i32) -> std::result::Result<(), String> {
         const STRANGE: &str = "a batch is damaged, or not of image_id and a tensor";
         let message = usize::try_from(message).map_err(|_| STRANGE)?;
         let header = bytes.get(..message).ok_or(STRANGE)?;
-        // A mark that files of Arrow before 0.15 don't have, and the length.
+        // The continuation marker, absent before Arrow 0.15, and the length.
         let header = header.strip_prefix(&[0xff; 4]).unwrap_or(header);
         let header = root_as_message(header.get(4..).ok_or(STRANGE)?);
         let batch = header
@@ -351,7 +351,7 @@ impl TensorShard {
     fn columns(&self, batch: &ipc::RecordBatch, body: &Buffer) -> Option<(Buffer, Buffer)> {
         let rows = usize::try_from(batch.length()).ok()?;
         let numbers = rows.checked_mul(self.row_bytes)?;
-        // Of the ids, the list and its numbers: how many there are, and how many are null.
+        // Lengths of the ids, the list and its numbers; none may be null.
         let expected = [rows, rows, numbers / self.dtype.bytes()];
         let nodes = batch.nodes()?;
         let good = nodes.len() == expected.len()
@@ -382,7 +382,7 @@ fn tensor_type(schema: &Schema) -> std::result::Result<(Dtype, Vec<usize>), Stri
         ));
     };
     let DataType::FixedSizeList(item, size) = tensor.data_type() else {
-        return Err(format!("column {:?} is no tensor", tensor.name()));
+        return Err(format!("column {:?} is not a tensor", tensor.name()));
     };
     let shape: Option<Vec<usize>> = tensor
         .metadata()

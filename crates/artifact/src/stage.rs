@@ -1,5 +1,5 @@
-//! What every stage program has in common: its command line, and its run from
-//! arguments to exit code.
+//! The parts that all stage programs share: the command line, and the run from arguments
+//! to exit code.
 
 use crate::Artifact;
 use crate::staging::{Again, Share, apart, place};
@@ -21,53 +21,53 @@ use std::process::ExitCode;
 pub struct InputSpec {
     /// Kind of the artifact.
     pub kind: &'static str,
-    /// Whether the stage can't do without.
+    /// Whether the stage needs it.
     pub required: bool,
 }
 
-/// What a stage is.
+/// Description of a stage.
 #[derive(Clone, Copy, Debug)]
 pub struct StageSpec {
     /// Its program's name, such as `attend-vocab`.
     pub name: &'static str,
     /// Its version: the output is made again when it changes.
     pub version: &'static str,
-    /// One line.
+    /// Its purpose, in one line.
     pub about: &'static str,
     /// The artifacts that it reads.
     pub inputs: &'static [InputSpec],
     /// Kind of the artifact that it makes.
     pub output: &'static str,
-    /// What of it can be made again alone.
+    /// Which parts of its output a stage can make again by themselves, byte for byte.
     pub parts: Parts,
     /// Parameters (`section.key`) that don't shape the output and are kept out
     /// of its manifest: paths, numbers of threads, devices. `section.key=value`: kept
-    /// out where it has that value.
+    /// out if it has that value.
     pub unrecorded: &'static [&'static str],
 }
 
 #[derive(Parser)]
 struct Args {
-    /// Config file (TOML); this stage reads its own sections
+    /// Config file (TOML); the stage reads only its own sections
     #[arg(long)]
     config: Option<PathBuf>,
-    /// Overrides one parameter: section.key=value
+    /// Override a parameter of the config
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
-    /// An artifact to read
+    /// Artifact to read
     #[arg(long, value_name = "KIND=PATH")]
     input: Vec<String>,
     /// Where to put the artifact
     #[arg(long, required_unless_present = "describe")]
     output: Option<PathBuf>,
-    /// Threads [default: all cores]
+    /// Number of threads [default: all cores]
     #[arg(long)]
     jobs: Option<usize>,
-    /// Make the output again although it is up to date
+    /// Make the output again even if it is up to date
     #[arg(long)]
     force: bool,
-    /// Delete what was made with other parameters or inputs, although it took more than a
-    /// minute; --force does, too
+    /// Delete output made with other parameters or inputs even if it took more than a minute
+    /// to make (as --force does)
     #[arg(long, conflicts_with_all = ["shards", "repair"])]
     discard: bool,
     /// Make these shards again, byte for byte: train-00003,val-00000
@@ -78,13 +78,13 @@ struct Args {
         conflicts_with = "force"
     )]
     shards: Vec<String>,
-    /// Read every file of the output, and make again what is damaged, byte for byte
+    /// Check every file of the output and make damaged ones again, byte for byte
     #[arg(long, conflicts_with_all = ["force", "shards"])]
     repair: bool,
-    /// Make every Nth shard only, from the Ith; --finalize makes the artifact of them
+    /// Make only every Nth shard, from the Ith; --finalize combines them into the artifact
     #[arg(long, value_name = "I/N", value_parser = task, conflicts_with_all = ["force", "shards", "repair"])]
     task: Option<Share>,
-    /// Make the artifact of the shards that all tasks have made
+    /// Combine the shards of all tasks into the artifact
     #[arg(long, conflicts_with_all = ["force", "shards", "repair", "task"])]
     finalize: bool,
     /// Print name, version, parameters, inputs and output as JSON
@@ -116,7 +116,7 @@ fn task(text: &str) -> Result<Share, String> {
     }
 }
 
-/// Runs a stage: reads its command line, does `body`, reports. `C` has one
+/// Runs a stage: reads its command line, calls `body`, and reports errors. `C` has one
 /// field per section of the config; its `Default` holds the documented
 /// defaults.
 pub fn main<C, F>(spec: &StageSpec, body: F) -> ExitCode
@@ -127,8 +127,8 @@ where
     main_with(spec, std::env::args_os(), "", body)
 }
 
-/// As [`main`], with a command line that need not be the process's own, and a text
-/// for the end of its help.
+/// Like [`main`], with a given command line instead of the process's own, and a text
+/// for the end of the help.
 pub fn main_with<C, F>(
     spec: &StageSpec,
     arguments: impl IntoIterator<Item = OsString>,
@@ -190,8 +190,8 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             };
             let (section, key) = name.split_once('.').unwrap_or((name, ""));
             if let Some(section) = recorded.get_mut(section).and_then(Value::as_object_mut) {
-                let is = section.get(key).map(Value::to_string);
-                if only.is_none() || only == is.as_deref() {
+                let found = section.get(key).map(Value::to_string);
+                if only.is_none() || only == found.as_deref() {
                     section.remove(key);
                 }
             }
@@ -199,7 +199,7 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
         let sharded = !args.shards.is_empty() || args.task.is_some() || args.finalize;
         if (sharded && spec.parts != Parts::Shards) || (args.repair && spec.parts == Parts::None) {
             return Err(Error::usage(format!(
-                "{} makes its output as a whole: without --shards, --repair, --task and --finalize",
+                "{} makes its output as a whole, so it takes no --shards, --repair, --task or --finalize",
                 spec.name
             )));
         }
@@ -237,7 +237,7 @@ impl<C> Stage<C> {
     /// The input artifact of a kind.
     ///
     /// # Errors
-    /// [`Error::Usage`] where it was not given.
+    /// [`Error::Usage`] if it was not given.
     pub fn input(&self, kind: &str) -> Result<&Artifact> {
         self.optional_input(kind).ok_or_else(|| {
             Error::usage(format!("{} needs --input {kind}=PATH here", self.spec.name))
@@ -249,7 +249,7 @@ impl<C> Stage<C> {
         self.inputs.get(kind)
     }
 
-    /// Where the artifact goes.
+    /// The folder of the artifact to make.
     pub fn output(&self) -> &std::path::Path {
         &self.output
     }

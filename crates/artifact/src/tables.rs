@@ -1,4 +1,4 @@
-//! The tables of a `dataset` artifact, as a stage writes them.
+//! Writes the tables of a `dataset` artifact.
 
 use crate::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use crate::manifest::short;
@@ -23,7 +23,7 @@ impl Tables {
     /// it. `side` is the images' height and width in pixels.
     ///
     /// # Errors
-    /// Those of [`Staging::commit`]; [`attend_program::Error::Internal`] if the disk refuses.
+    /// Those of [`Staging::commit`]; [`attend_program::Error::Internal`] if writing fails.
     pub fn commit(self, staging: Staging, side: u32) -> Result<()> {
         write(&staging, "images.parquet", &self.images)?;
         write(&staging, "captions.parquet", &self.captions)?;
@@ -55,7 +55,7 @@ impl Tables {
         );
         if let Some(names) = usual_names(&self.images) {
             tracing::warn!(
-                "other stages look for splits train, val and test; dataset.splits = {names} calls them so"
+                "other stages look for splits train, val and test; dataset.splits = {names} renames them"
             );
         }
         Ok(())
@@ -87,8 +87,8 @@ pub fn split_order(split: &str) -> (usize, &str) {
     (place.unwrap_or(known.len()), split)
 }
 
-/// If a split has another name than other stages look for: all splits as a table for
-/// `dataset.splits` that calls them so.
+/// A value for `dataset.splits` that renames the splits to the names that other stages look
+/// for; `None` if they have these names already.
 fn usual_names(images: &[ImageRecord]) -> Option<String> {
     let usual = |split: &str| match split.to_ascii_lowercase().as_str() {
         "train" | "training" => Some("train"),

@@ -1,5 +1,5 @@
-//! The contract, from outside: what is written is read back, what is damaged is
-//! refused, what is interrupted goes on.
+//! Tests the contract from outside: artifacts are read back as written, damaged ones are
+//! refused, interrupted runs continue.
 #![allow(clippy::unwrap_used)]
 
 use attend_artifact::dataset::{CaptionRecord, ImageRecord};
@@ -55,7 +55,7 @@ fn a_cut_shard_is_refused_at_every_length() {
     }
 }
 
-/// Lengths and offsets that no good file has: a message, no panic.
+/// Invalid lengths and offsets are an error, not a panic.
 #[test]
 fn a_shard_with_any_byte_changed_is_refused_or_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -142,9 +142,9 @@ fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
         ("\"id\": 2", "\"id\": 5", "\"dog\" has id 5"),
         ("\"<end>\": 5", "\"<end>\": 9", "the specials are"),
         ("vocabulary/1", "vocabulary/2", "vocabulary/2"),
-        ("\"dog\"", "\"a\"", "\"a\" stands there twice"),
-        ("\"dog\"", "\"<unk>\"", "\"<unk>\" is no word"),
-        ("\"dog\"", "\"\"", "\"\" is no word"),
+        ("\"dog\"", "\"a\"", "\"a\" occurs twice"),
+        ("\"dog\"", "\"<unk>\"", "\"<unk>\" is not a word"),
+        ("\"dog\"", "\"\"", "\"\" is not a word"),
     ] {
         std::fs::write(&path, text.replace(old, new)).unwrap();
         let error = Vocabulary::read(&path).unwrap_err();
@@ -153,7 +153,7 @@ fn a_vocabulary_encodes_decodes_and_refuses_strange_ids() {
     }
 }
 
-/// `<unk>` of the tutorial's files was counted, trained and said as the word "unk".
+/// `<unk>` of the tutorial's files was counted, trained and generated as the word "unk".
 #[test]
 fn a_special_token_stays_special() {
     for tokenizer in [Tokenizer::LowercaseAlphanumeric, Tokenizer::UnicodeWords] {
@@ -170,7 +170,7 @@ fn a_special_token_stays_special() {
     }
 }
 
-/// They went to libtorch as they were, and it ended in a panic.
+/// Such ids were once passed to libtorch unchecked, which ended in a panic.
 #[test]
 fn token_ids_of_other_programs_are_checked_when_opened() {
     let words = [("a".to_owned(), 9), ("dog".to_owned(), 7)];
@@ -212,10 +212,10 @@ fn token_ids_of_other_programs_are_checked_when_opened() {
     };
     assert_eq!(open(&[4, 2, 5]).unwrap(), 2);
     for (tokens, why) in [
-        (&[4, 99999, 5][..], "99999 is the id of no word"),
-        (&[4, -5, 5], "-5 is the id of no word"),
-        (&[4, 1, 0, 5], "0 is the id of no word"),
-        (&[4, 4, 1, 5], "4 is the id of no word"),
+        (&[4, 99999, 5][..], "99999 is neither the id of a word"),
+        (&[4, -5, 5], "-5 is neither the id of a word"),
+        (&[4, 1, 0, 5], "0 is neither the id of a word"),
+        (&[4, 4, 1, 5], "4 is neither the id of a word"),
         (&[], "0 tokens"),
         (&[4, 5], "has 0 words"),
         (&[4, 1, 1, 1, 1, 5], "has 4 words"),
@@ -254,8 +254,8 @@ mod stage {
         command(output, more).output().unwrap()
     }
 
-    /// Signals come after these times while the first number is being made, which takes
-    /// some seconds. The exit code, when it came, and what was said.
+    /// Sends signals after these times (in ms) while the first number is made, which takes
+    /// `seconds`. Returns the exit code, the time until exit, and standard error.
     fn signalled(seconds: &str, after: &[u64]) -> (Option<i32>, Duration, String) {
         let folder = tempfile::tempdir().unwrap();
         let sleep = format!("count.sleep={seconds}");
@@ -279,13 +279,13 @@ mod stage {
         assert_eq!(code, Some(130));
         assert!(time >= Duration::from_secs(1), "what is begun is ended");
         let end =
-            "error: interrupted; what is finished is kept, and the same command makes the rest";
+            "error: interrupted; finished parts are kept, and the same command makes the rest";
         assert!(said.contains("wrote 0") && said.ends_with(end), "{said}");
         let (code, time, said) = signalled("60", &[0, 50, 2500]);
         assert_eq!(code, Some(130));
         assert!(time < Duration::from_secs(30));
         assert!(
-            said.contains("another Ctrl-C now ends it at once"),
+            said.contains("press Ctrl-C again to stop at once"),
             "{said}"
         );
     }
@@ -373,7 +373,7 @@ mod stage {
             assert_eq!(log.matches("kept").count(), crash_at, "{log}");
             assert_eq!(resumed.digest, whole.digest);
         }
-        // Other parameters don't go on from what is left of these.
+        // A run with other parameters doesn't continue from this one's files.
         let output = folder.path().join("other");
         assert!(
             !run(
@@ -448,7 +448,7 @@ mod stage {
         assert!(mine.join("thesis.txt").exists());
     }
 
-    /// What a run says that it wrote.
+    /// The numbers that a run logs as written.
     fn wrote(log: &str) -> Vec<&str> {
         let words = log.lines().filter_map(|line| line.split_once("wrote "));
         words.map(|(_, number)| number).collect()
@@ -458,14 +458,14 @@ mod stage {
     fn single_shards_are_made_again_as_they_were() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("numbers");
-        refused(&output, &["--shards", "1"], 4, "not there yet");
+        refused(&output, &["--shards", "1"], 4, "does not exist yet");
         let first = made(&output, &[]).0;
         let (again, log) = made(&output, &["--shards", "0,2"]);
         assert_eq!((again, wrote(&log)), (first.clone(), vec!["0", "2"]));
         refused(&output, &["--shards", "7"], 2, "there is no such shard");
         let other = ["--shards", "1", "--set", "count.to=4"];
         refused(&output, &other, 4, "count.to");
-        // A source that has changed would give another shard.
+        // A changed source would make another shard.
         let changed = ["--set", "count.plus=1"];
         let one = [&["--shards", "2"], &changed[..]].concat();
         refused(
@@ -476,11 +476,11 @@ mod stage {
         );
         assert_eq!(Artifact::open(&output).unwrap().manifest, first);
         Artifact::open(&output).unwrap().verify().unwrap();
-        // A plain run takes the change, with that shard made already.
+        // A plain run accepts the change.
         let (new, log) = made(&output, &changed);
         assert_ne!(new.digest, first.digest);
         assert!(wrote(&log).is_empty(), "{log}");
-        // And back: of all shards that one alone.
+        // And back: only that shard is made again.
         let (back, log) = made(&output, &[]);
         assert_eq!((back, wrote(&log)), (first, vec!["2"]));
     }
@@ -558,7 +558,7 @@ mod stage {
         refused(&output, &["--task", "4/3"], 2, "I/N");
     }
 
-    /// Lets the artifact or staging folder look like two minutes of work.
+    /// Makes the artifact or staging folder look like two minutes of work.
     fn age(folder: &Path) {
         let path = folder.join(".work.json");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -571,7 +571,7 @@ mod stage {
     fn what_took_more_than_a_minute_is_deleted_only_where_a_flag_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let output = folder.path().join("numbers");
-        // What is unfinished: the last sign of life is two minutes after its beginning.
+        // Unfinished: the newest file is two minutes younger than the beginning.
         let crash = ["--set", "count.to=6", "--set", "count.crash_at=4"];
         assert!(!run(&output, &crash).status.success());
         let work = folder.path().join("numbers.staging/.work.json");
@@ -584,7 +584,7 @@ mod stage {
         let (_, log) = made(&output, &["--set", "count.to=6"]);
         assert_eq!(log.matches("kept").count(), 4, "nothing was lost: {log}");
 
-        // What is finished.
+        // Finished.
         age(&output);
         let first = Artifact::open(&output).unwrap().manifest;
         refused(&output, &other, 4, "parameters (count.to 6 -> 5), 2 min");
@@ -593,7 +593,7 @@ mod stage {
         assert_eq!(discarded.counts["numbers"], 5);
         age(&output);
         made(&output, &["--force"]);
-        // What another program made took nobody knows how long.
+        // Made by another program, so the time is unknown.
         std::fs::remove_file(output.join(".work.json")).unwrap();
         refused(&output, &other, 4, "count.to 3 -> 5");
     }
@@ -639,7 +639,7 @@ mod stage {
                 &folder.path().join("a"),
                 more,
                 4,
-                "is no unfinished artifact",
+                "is not an unfinished artifact",
             );
             kept(&staging, "thesis.txt");
             refused(&staging, more, 2, "name another folder");
@@ -648,7 +648,7 @@ mod stage {
                 &folder.path().join("b"),
                 more,
                 4,
-                "is no unfinished artifact",
+                "is not an unfinished artifact",
             );
             kept(folder.path(), "b.staging");
             let old = thesis("c.old", "thesis.txt");
@@ -704,7 +704,7 @@ mod stage {
         let output = folder.path().join("numbers");
         let crash = ["--set", "count.crash_at=2"];
         assert!(!run(&output, &crash).status.success());
-        // As a copy of somebody's private file comes.
+        // Like a copy of somebody's private file.
         let private = folder.path().join("numbers.staging/numbers/0.txt");
         std::fs::set_permissions(&private, PermissionsExt::from_mode(0o600)).unwrap();
         made(&output, &[]);
@@ -761,7 +761,7 @@ mod stage {
         let verified = verify(&output).output().unwrap();
         assert!(verified.status.success());
         assert!(clean(&verified.stdout).contains(shown));
-        // errors, which may have several lines: none looks like another message
+        // errors may have several lines; none of them looks like another message
         std::fs::remove_file(output.join("manifest.json")).unwrap();
         let refused = verify(&output).output().unwrap();
         let error = clean(&refused.stderr);
@@ -782,7 +782,7 @@ mod stage {
         command.arg(folder.path().join("none")).stdout(writer);
         let result = command.output().unwrap();
         let error = String::from_utf8(result.stderr).unwrap();
-        // what comes after is verified, too
+        // the next artifact is verified, too
         assert!(!error.contains("standard output"), "{error}");
         assert_eq!(result.status.code(), Some(4), "{error}");
     }
@@ -808,7 +808,7 @@ mod stage {
     }
 }
 
-/// Artifacts as other programs may hand them over: `attend-verify` says all that is wrong.
+/// Faulty artifacts of other programs: `attend-verify` lists everything that is wrong.
 mod verify {
     use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
     use attend_artifact::shard::{Dtype, TensorShardWriter};
@@ -936,10 +936,7 @@ mod verify {
             let _ = std::fs::create_dir(&strange);
             std::fs::write(strange.join("manifest.json"), text).unwrap();
             let error = Artifact::open(&strange).unwrap_err();
-            assert!(
-                error.to_string().contains("no file of this folder"),
-                "{error}"
-            );
+            assert!(error.to_string().contains("not in this folder"), "{error}");
         }
     }
 }

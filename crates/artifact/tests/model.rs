@@ -1,5 +1,5 @@
-//! Checkpoints without libtorch: found, written and replaced; and what the judge says of
-//! models and evaluations that other programs may hand over.
+//! Tests checkpoints without libtorch: finding, writing and replacing them; and verifying
+//! models and evaluations that other programs made.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::model::{
@@ -51,7 +51,7 @@ fn zeros(path: &Path, parameters: &Parameters, dtype: Dtype) {
     safetensors::serialize_to_file(views, None, path).unwrap();
 }
 
-/// Writes a checkpoint of zeros; `spoil` what is in its folder before the digests are taken.
+/// Writes a checkpoint of zeros; `spoil` changes its folder before the digests are computed.
 fn checkpoint(folder: &Path, mut card: ModelCard, spoil: impl Fn(&Path)) {
     let words = tempfile::NamedTempFile::new().unwrap();
     vocabulary().write(words.path()).unwrap();
@@ -195,7 +195,7 @@ fn a_checkpoint_is_found_by_all_names_that_it_has() {
     // The folder itself.
     assert_eq!(find(&two[0], "best"), Some(two[0].clone()));
     assert_eq!(epochs(&two[0]), two[..1]);
-    // When it is finished, even if another training is running.
+    // The finished model, even if another training is running.
     model_of(
         &root.join("done"),
         &["best", "epoch-00003"],
@@ -213,7 +213,7 @@ fn a_checkpoint_is_found_by_all_names_that_it_has() {
     );
     let error = Checkpoint::of_artifact(&artifact, "last").err().unwrap();
     assert!(error.to_string().contains("checkpoints/last"), "{error}");
-    // A finished one that is no whole model.
+    // A finished artifact that is not a whole model.
     std::fs::write(best.join(DECODER), "cut").unwrap();
     assert!(Checkpoint::find(&run, "best").is_err());
 }
@@ -226,7 +226,7 @@ fn a_checkpoint_is_replaced_whole_and_recovered() {
     checkpoint(&folder("last"), card(), |_| {});
     let digest = |name: &str| digest_file(&folder(name).join(CARD)).unwrap();
     let first = digest("last");
-    // What fails leaves the old one.
+    // A failure leaves the old checkpoint.
     let words = folder("last").join(WORDS);
     let failed = model::write(&folder("last"), &card(), &words, |_| {
         Err(attend_program::Error::internal("no more"))
@@ -285,7 +285,7 @@ fn what_changes_after_a_checkpoint_was_opened_is_seen() {
     assert!(error.to_string().contains(DECODER), "{error}");
 }
 
-/// All that the judge says of an artifact, below its folder.
+/// All faults that verifying an artifact finds, without its folder's name.
 fn said(root: &Path) -> Vec<String> {
     let found = faults(&Artifact::open(root).unwrap()).unwrap();
     let prefix = format!("{}/", root.display());
@@ -293,7 +293,7 @@ fn said(root: &Path) -> Vec<String> {
     found.iter().map(|fault| below(fault.to_string())).collect()
 }
 
-/// What the judge says of a model whose card or files are spoilt.
+/// Verifies a model whose card or files are spoilt.
 #[track_caller]
 fn of_model(card: &ModelCard, spoil: impl Fn(&Path), expected: &[&str]) {
     let root = tempfile::tempdir().unwrap();
@@ -310,7 +310,7 @@ fn of_model(card: &ModelCard, spoil: impl Fn(&Path), expected: &[&str]) {
 #[test]
 fn a_model_is_judged_by_its_card() {
     of_model(&card(), |_| {}, &[]);
-    // What an encoder's file may hold besides, and how it may call its tensors.
+    // An encoder's file may hold other tensors, and its names may share a prefix.
     let spoil = |new: &Path| {
         let parameters = card().encoder.parameters().into_iter();
         let mut parameters: Parameters = parameters
@@ -363,7 +363,7 @@ fn a_model_is_judged_by_its_card() {
     of_model(
         &fewer,
         |_| {},
-        &["vocab.json: 6 words, the decoder knows 5"],
+        &["vocab.json: has 6 ids, but the decoder knows 5"],
     );
     let spoil = |new: &Path| {
         let text = std::fs::read_to_string(new.join(CARD)).unwrap();
@@ -419,7 +419,7 @@ mod evaluation {
         json!({ "split": "test", "images": images, "beams": beams })
     }
 
-    /// What the judge says of an evaluation of these rows and files.
+    /// Verifies an evaluation of these rows and files.
     fn judged(rows: &[Row], files: &[(&str, Value)]) -> Vec<String> {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().join("evaluation");

@@ -1,5 +1,5 @@
-//! Numbers and digests that `manifest.json` alone does not vouch for: features of other
-//! programs, weights, checkpoints that lie anywhere.
+//! Tests checks of numbers and digests beyond `manifest.json`: features of other
+//! programs, weights, copied checkpoints.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::features::Features;
@@ -44,7 +44,7 @@ impl Made<'_> {
                     .unwrap();
             for (id, numbers) in *rows {
                 let bytes: Vec<u8> = match self.dtype {
-                    // The upper half of an f32 is no f16, but NaN stays NaN and inf inf.
+                    // The upper half of an f32 is not its f16, but NaN stays NaN and inf inf.
                     Dtype::F16 => (numbers.iter())
                         .flat_map(|n| match n.is_finite() {
                             true => 0x7bffu16.to_ne_bytes(),
@@ -189,7 +189,7 @@ fn weights_that_are_no_numbers_are_not_whole_and_their_tensor_is_named() {
         safetensors(&staging.path(name).unwrap(), tensor, &numbers);
         staging.done(name, None).unwrap();
         staging.commit(&[]).unwrap();
-        // The other files of a checkpoint are missing, which is said, too.
+        // The other files of a checkpoint are missing, which is reported, too.
         let (code, error) = verify(&path);
         let named = error.contains(name) && error.contains(tensor);
         assert_eq!((code, named), (4, wrong), "{error}");
@@ -230,7 +230,7 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
             for at in 0..whole.len() {
                 let mut flipped = whole.clone();
                 flipped[at] ^= 1;
-                // Between JSON's words one space is as good as another.
+                // In JSON, one white space between tokens is as good as another.
                 let json = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes);
                 if let (Ok(a), Ok(b)) = (json(&flipped), json(&whole))
                     && a == b
@@ -242,14 +242,14 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
                 let Err(error) = model::check(&folder, &model::DESCRIBING) else {
                     panic!("{kind}: byte {at} of {file} is changed and nobody sees it");
                 };
-                // A flipped digest accuses its file.
+                // A flipped digest is reported as a fault of its file.
                 let named = error.to_string().contains(&*folder.to_string_lossy());
                 assert!(error.exit_code() == 4 && named, "{error}");
             }
             std::fs::write(&path, &whole).unwrap();
         }
     }
-    // What earlier versions left, copied out of its artifact, has no digests.
+    // A checkpoint of an earlier version, copied out of its artifact, has no digests.
     let copy = root.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
     std::fs::write(copy.join(model::CARD), "{}").unwrap();

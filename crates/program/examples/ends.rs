@@ -1,4 +1,4 @@
-//! A program that ends as its argument says; the tests run it.
+//! A program that ends in the way that its argument names; the tests run it.
 
 use attend_program::{Error, end};
 use std::io::Write;

@@ -1,11 +1,11 @@
-//! What a stage says about itself with `--describe`: one JSON object.
+//! The description that a stage prints with `--describe`: one JSON object.
 
 use crate::{Result, output};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Name, parameters, inputs and output of a stage. A stage of somebody else may leave
-/// out what has a default here.
+/// Name, parameters, inputs and output of a stage. Stages of other projects may omit
+/// fields that have a default here.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Description {
     /// Name of its program.
@@ -21,7 +21,7 @@ pub struct Description {
     pub inputs: Vec<Input>,
     /// Kind of the artifact that it makes.
     pub output: String,
-    /// What of its output it can make again alone.
+    /// Which parts of its output it can make again by themselves.
     #[serde(default)]
     pub parts: Parts,
     /// Section -> key -> default.
@@ -39,19 +39,19 @@ pub struct Description {
 pub struct Input {
     /// Its kind.
     pub kind: String,
-    /// Whether the stage can't do without.
+    /// Whether the stage needs it.
     pub required: bool,
 }
 
-/// What of an artifact its stage can make again alone, to the byte.
+/// Which parts of its output a stage can make again by themselves, byte for byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Parts {
     /// Each shard: the stage takes `--shards`, `--repair`, `--task`, `--finalize`.
     Shards,
-    /// The whole, in moments: it takes `--repair`.
+    /// Only the whole output, which takes moments: the stage takes `--repair`.
     Whole,
-    /// Nothing: made again, it is another artifact, or takes long.
+    /// None: making the output again takes long, or gives another artifact.
     #[default]
     None,
 }

@@ -1,4 +1,4 @@
-//! How a program ends.
+//! Ends a program: exit code, error message, panic.
 
 use crate::progress::AboveBars;
 use crate::{Error, Result, say, text};
@@ -7,18 +7,18 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Mutex;
 
-/// Exit code of a panic: the program is at fault.
+/// Exit code after a panic.
 const PANICKED: u8 = 1;
 
-/// The last panic, until it is known whether somebody catches it.
+/// The last panic, kept until it is clear whether it is caught.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Runs `body` and ends the process with its exit code. An error is told on standard
-/// error, an interruption with `interrupted` behind it. A panic is told in one line and is
-/// exit code 1; with `RUST_BACKTRACE` it is told whole.
+/// Runs `body` and ends the process with its exit code. Prints an error to standard
+/// error; for an interruption, appends `interrupted`. A panic is reported in one line and
+/// ends with exit code 1; with `RUST_BACKTRACE` it is reported in full.
 ///
-/// Destructors of libraries don't run: threads of libtorch and OpenMP may be at work
-/// still, and would do so in what is being torn down.
+/// Destructors of libraries don't run, because threads of libtorch and OpenMP may still be
+/// running and would use what the destructors tear down.
 pub fn with(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
     let told_whole = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
     let usual = std::panic::take_hook();
@@ -43,8 +43,8 @@ pub fn with(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
     now(code)
 }
 
-/// Ends the process at once: nothing is flushed, no destructor runs. Artifacts are safe
-/// whenever that happens.
+/// Ends the process at once, without flushing and without destructors. Artifacts are safe
+/// at any moment.
 pub fn now(code: u8) -> ! {
     signal_hook::low_level::exit(code.into())
 }
@@ -63,9 +63,9 @@ fn note(panic: &PanicHookInfo) {
     let what = message(panic.payload());
     let first_line = what.lines().next().unwrap_or_default();
     match first_line {
-        // What went before says why.
+        // The panic of that thread has been noted already.
         "a scoped thread panicked" => {}
-        // Nobody catches it: the process would abort.
+        // It can't be caught: the process would abort.
         "panic in a function that cannot unwind" => {
             tell_panic();
             now(PANICKED);
@@ -89,7 +89,7 @@ fn tell_panic() {
     let program = std::env::args_os().next().unwrap_or_default();
     let program = std::path::Path::new(&program).file_name();
     say!(
-        "error: a fault of {}, not yours: {}; please report this line and the command (RUST_BACKTRACE=1 tells more)",
+        "error: internal error in {}: {}; please report this line and the command (RUST_BACKTRACE=1 prints more)",
         program.unwrap_or_default().display(),
         panic.as_deref().unwrap_or("panic")
     );

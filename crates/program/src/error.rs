@@ -1,29 +1,30 @@
-//! One error type, whose variant is the exit code.
+//! The error type of all programs; its variant determines the exit code.
 
 use std::fmt::Display;
 use std::path::Path;
 
-/// What went wrong, by who can mend it. Each message is complete: it names the
-/// file, the place in it and the way out.
+/// What went wrong, classified by who can fix it. Each message is complete: it names the
+/// file, the place in it and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line or the config is wrong (exit code 2).
     #[error("{0}")]
     Usage(String),
-    /// A file of the user's is missing or wrong (exit code 3).
+    /// A file of the user is missing or wrong (exit code 3).
     #[error("{0}")]
     Input(String),
     /// An artifact is of the wrong kind, of a newer schema, damaged, or made
-    /// from something else than asked for (exit code 4).
+    /// from other inputs or parameters than requested (exit code 4).
     #[error("{0}")]
     Refused(String),
-    /// The machine failed us, or we did (exit code 1).
+    /// The machine or this program failed (exit code 1).
     #[error("{0}")]
     Internal(String),
-    /// Ctrl-C, SIGTERM or SIGHUP (exit code 130). What a stage has finished is kept.
+    /// Ctrl-C, SIGTERM or SIGHUP (exit code 130). Finished parts of a stage's output are
+    /// kept.
     #[error("interrupted")]
     Interrupted,
-    /// A program that we have started ended with this exit code, and said why itself.
+    /// A program that this one started ended with this exit code and printed its own error.
     #[error("a program that was started has failed")]
     Reported(u8),
 }
@@ -37,7 +38,7 @@ impl Error {
         Error::Usage(message.to_string())
     }
 
-    /// A missing or wrong file of the user's.
+    /// A missing or wrong file of the user.
     pub fn input(message: impl Display) -> Self {
         Error::Input(message.to_string())
     }
@@ -52,7 +53,7 @@ impl Error {
         Error::Internal(message.to_string())
     }
 
-    /// The exit code that programs end with on this error.
+    /// The exit code of a program that ends with this error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Internal(_) => 1,
@@ -65,9 +66,9 @@ impl Error {
     }
 }
 
-/// Names the file in an error of the operating system.
+/// Adds the file's path to an error.
 pub trait At<T> {
-    /// Turns the error into [`Error::Internal`] that begins with `path`.
+    /// Turns the error into [`Error::Internal`], whose message begins with `path`.
     ///
     /// # Errors
     /// The error itself, with the path.

@@ -1,15 +1,15 @@
-//! What all programs share, the runner too.
+//! Code that all programs share, including the runner.
 //!
-//! - [`error`]: what went wrong, by exit code; [`end`]: how a program ends.
-//! - [`run`]: a program's run, with log lines and the handler of Ctrl-C.
-//! - [`signal`]: what Ctrl-C, SIGTERM and SIGHUP do.
+//! - [`error`]: the error type and its exit codes; [`end`]: ends a program.
+//! - [`run`]: runs a program with log lines and the handler of Ctrl-C.
+//! - [`signal`]: handles Ctrl-C, SIGTERM and SIGHUP.
 //! - [`config`]: TOML files, `--set` and `${VAR}`, from text to parameters.
-//! - [`describe`]: what a stage says about itself with `--describe`.
-//! - [`whole`]: single files that are written whole or not at all.
-//! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: text
-//!   from outside, for the terminal; [`mod@progress`]: bars and log lines of long work;
-//!   [`question`]: questions to the user.
-//! - [`fault`]: points at which tests end a program.
+//! - [`describe`]: the description that a stage prints with `--describe`.
+//! - [`whole`]: atomic writes of single files.
+//! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: makes
+//!   untrusted text safe for the terminal; [`mod@progress`]: bars and log lines of long
+//!   work; [`question`]: questions to the user.
+//! - [`fault`]: points at which tests kill a program.
 #![deny(missing_docs)]
 
 pub mod config;
@@ -32,8 +32,8 @@ pub use run::program;
 pub use signal::{check_interrupt, interrupted};
 
 /// Writes a line to standard error, as `eprintln!` does, without control characters
-/// ([`text::message`]). One that can't be written is no error: who has closed the
-/// terminal or the pipe does not want to lose the work.
+/// ([`text::message`]). Ignores errors: closing the terminal or the pipe must not stop the
+/// work.
 #[macro_export]
 macro_rules! say {
     ($($words:tt)*) => {{

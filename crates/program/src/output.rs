@@ -1,25 +1,25 @@
-//! Standard output: what a program was asked for.
+//! Writes results to standard output.
 
 use crate::{Error, Result, text};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
-/// Prints `text` and a line break. Control characters in it are written out, see
-/// [`text::escaped`], but for line breaks and tabs.
+/// Prints `text` and a line break. Escapes control characters in it except line breaks and
+/// tabs, see [`text::escaped`].
 ///
-/// False where nobody reads any more (`… | head`). That is no error; a program that
+/// Returns false if the reader is gone (`… | head`). That is not an error; a program that
 /// has nothing else to do may end.
 ///
 /// # Errors
-/// [`Error::Internal`] where the system refuses, such as on a full disk.
+/// [`Error::Internal`] if writing fails, such as on a full disk.
 pub fn print(text: impl Display) -> Result<bool> {
     write(&text::escaped_but(&text.to_string(), &['\n', '\t']))
 }
 
-/// As [`print()`], for JSON: its values stay exact, see [`text::json`].
+/// Like [`print()`], for JSON: its values stay exact, see [`text::json`].
 ///
 /// # Errors
-/// As [`print()`].
+/// Those of [`print()`].
 pub fn print_json(json: impl Display) -> Result<bool> {
     write(&text::json(&json.to_string()))
 }

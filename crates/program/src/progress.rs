@@ -1,4 +1,4 @@
-//! Progress of long work: a bar on a terminal, plain lines in a log.
+//! Shows the progress of long work: a bar on a terminal, plain lines in a log.
 
 use crate::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 const LOG_EVERY: Duration = Duration::from_secs(10);
 
-/// Progress towards a known total. May be shared between threads.
+/// Progress towards a known total. Threads may share it.
 pub struct Progress {
     what: String,
     unit: String,
@@ -18,7 +18,7 @@ pub struct Progress {
 }
 
 /// Begins to show progress: `what` is the work ("ingest"), `unit` what is
-/// counted ("images"), `total` how many there are.
+/// counted ("images"), `total` their number.
 pub fn progress(what: &str, unit: &str, total: u64) -> Progress {
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal {
@@ -60,20 +60,19 @@ impl Progress {
         }
     }
 
-    /// Counts `n` units that an earlier run has done: they are not part of the
-    /// rate.
+    /// Counts `n` units that an earlier run has done; they don't count in the rate.
     pub fn skip(&self, n: u64) {
         self.bar.set_position(self.bar.position() + n);
         self.bar.reset_eta();
     }
 
-    /// Shows a few words behind the bar, such as the loss.
+    /// Shows a few words after the bar, such as the loss.
     pub fn set_message(&self, message: impl Into<String>) {
         let message = text::escaped(&message.into()).into_owned();
         self.bar.set_message(message);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -93,9 +92,8 @@ impl Progress {
     }
 }
 
-/// Lets log lines pass above the bars instead of through them. A line that can't be
-/// written is no error: who has closed the terminal or the pipe does not want to lose
-/// the work.
+/// Writes log lines above the bars instead of through them. Ignores errors: closing the
+/// terminal or the pipe must not stop the work.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct AboveBars;
 

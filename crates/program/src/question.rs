@@ -1,14 +1,15 @@
-//! Questions on the terminal.
+//! Asks questions on the terminal.
 
 use crate::{Result, check_interrupt, text};
 use std::io::{BufRead, IsTerminal, Write};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Whether the user says yes to `question`; `None` where there is no terminal to ask on.
+/// Asks `question`, and returns whether the user says yes; `None` if there is no terminal
+/// to ask on.
 ///
 /// # Errors
-/// [`crate::Error::Interrupted`]: Ctrl-C is an answer, too.
+/// [`crate::Error::Interrupted`] if the user presses Ctrl-C instead.
 pub fn ask(question: &str) -> Result<Option<bool>> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! A program's run: log lines on standard error, Ctrl-C, the exit code.
+//! Runs a program: log lines on standard error, Ctrl-C, the exit code.
 
 use crate::progress::AboveBars;
 use crate::{Result, end, signal, text};
@@ -9,19 +9,19 @@ use tracing::field::Field;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-/// Runs a program's `body` with log lines on standard error and the handler of
-/// Ctrl-C in place, and turns its error, or its panic, into a message and an exit code,
-/// with which the process ends here. `RUST_LOG` sets how much is logged (default `info`).
+/// Runs a program's `body` with log lines on standard error and a handler of
+/// Ctrl-C, turns its error or panic into a message and an exit code, and ends the process.
+/// `RUST_LOG` sets how much is logged (default `info`).
 pub fn program(body: impl FnOnce() -> Result<()>) -> ExitCode {
     ended(body, "")
 }
 
-/// As [`program`], for one that goes on from what an interrupted run has finished: its
-/// user is told so.
+/// Like [`program`], for a program that resumes interrupted runs: tells the user so after
+/// an interruption.
 pub fn resumable(body: impl FnOnce() -> Result<()>) -> ExitCode {
     ended(
         body,
-        "; what is finished is kept, and the same command makes the rest",
+        "; finished parts are kept, and the same command makes the rest",
     )
 }
 
@@ -41,7 +41,7 @@ fn ended(body: impl FnOnce() -> Result<()>, interrupted: &str) -> ! {
 }
 
 /// Writes a field of a log line, or its message, as one line without control
-/// characters: names of files stand in it.
+/// characters, because it may contain names of files.
 fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
     let value = format!("{value:?}");
     let value = text::escaped(&value);

@@ -1,5 +1,5 @@
-//! SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal is gone): wishes to end, which long
-//! work looks at between two units.
+//! Handles SIGINT (Ctrl-C), SIGTERM and SIGHUP (the terminal is gone): requests to end,
+//! which long work checks between two units.
 
 use crate::{Error, Result, end, say};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -7,29 +7,28 @@ use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A signal that comes within this time after another is the same wish: shells,
+/// A signal that comes within this time after another is the same request: shells,
 /// schedulers and runners send several.
-const SAME_WISH: Duration = Duration::from_secs(2);
+const SAME_REQUEST: Duration = Duration::from_secs(2);
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static WAITING: AtomicBool = AtomicBool::new(false);
 
-/// Calls `on` for each of the three signals that comes, on a thread of its own: with
-/// the signal, and whether it is a wish of its own, not the same one again within two
-/// seconds.
+/// Calls `on` for each of the three signals, on a separate thread. Its arguments are the
+/// signal and whether it is a new request: one within two seconds after another is not.
 ///
 /// # Errors
 /// Those of the system.
 pub fn watch(mut on: impl FnMut(i32, bool) + Send + 'static) -> std::io::Result<()> {
-    let mut wanted = vec![SIGINT, SIGTERM];
+    let mut watched = vec![SIGINT, SIGTERM];
     if !hangup_is_ignored() {
-        wanted.push(SIGHUP);
+        watched.push(SIGHUP);
     }
-    let mut signals = Signals::new(wanted)?;
+    let mut signals = Signals::new(watched)?;
     let mut last: Option<Instant> = None;
     let watch = move || {
         for signal in signals.forever() {
-            let new = last.is_none_or(|last| last.elapsed() > SAME_WISH);
+            let new = last.is_none_or(|last| last.elapsed() > SAME_REQUEST);
             last = Some(Instant::now());
             on(signal, new);
         }
@@ -38,10 +37,10 @@ pub fn watch(mut on: impl FnMut(i32, bool) + Send + 'static) -> std::io::Result<
     thread.spawn(watch).map(drop)
 }
 
-/// Whether we were started by `nohup` or the like: then SIGHUP stays ignored.
+/// Whether SIGHUP is ignored because `nohup` or the like started us: then it stays so.
 fn hangup_is_ignored() -> bool {
-    // SAFETY: a plain structure of numbers, for which zeros are good; without a new
-    // action the call changes nothing but `now`.
+    // SAFETY: the structure holds only numbers, for which zeros are valid; without a new
+    // action the call only writes `now`.
     unsafe {
         let mut now: libc::sigaction = std::mem::zeroed();
         libc::sigaction(libc::SIGHUP, std::ptr::null(), &raw mut now) == 0
@@ -49,8 +48,8 @@ fn hangup_is_ignored() -> bool {
     }
 }
 
-/// Sets [`interrupted`] when one of the signals comes. A second wish to end, not the same
-/// one again, ends the process at once: artifacts are safe whenever that happens.
+/// Sets [`interrupted`] when one of the signals comes. A second, later signal ends the
+/// process at once; artifacts are safe at any moment.
 pub fn install() {
     let watched = watch(|_, new| {
         let again = INTERRUPTED.swap(true, Ordering::SeqCst);
@@ -63,8 +62,8 @@ pub fn install() {
         }
         if !again {
             std::thread::spawn(|| {
-                std::thread::sleep(SAME_WISH);
-                tracing::warn!("ending what is begun; another Ctrl-C now ends it at once");
+                std::thread::sleep(SAME_REQUEST);
+                tracing::warn!("finishing the current piece; press Ctrl-C again to stop at once");
             });
         }
     });
@@ -78,7 +77,7 @@ pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
 }
 
-/// Ends the work if Ctrl-C, SIGTERM or SIGHUP has come.
+/// Fails if Ctrl-C, SIGTERM or SIGHUP has come, so that the work ends.
 ///
 /// # Errors
 /// [`Error::Interrupted`].
@@ -90,11 +89,11 @@ pub fn check_interrupt() -> Result<()> {
     }
 }
 
-/// Does `work` that only waits, for a lock or for somebody's input, and that loses
-/// nothing when it is left: a signal ends the process at once.
+/// Runs `work` that only waits, for a lock or for input, so that nothing is lost if it is
+/// cut short: meanwhile a signal ends the process at once.
 ///
 /// # Errors
-/// [`Error::Interrupted`] where a signal has come before.
+/// [`Error::Interrupted`] if a signal has come before.
 pub fn waiting<T>(work: impl FnOnce() -> T) -> Result<T> {
     WAITING.store(true, Ordering::SeqCst);
     let done = check_interrupt().map(|()| work());

@@ -1,19 +1,19 @@
-//! Tables for people: rows of cells as lines with aligned columns.
+//! Text tables with aligned columns.
 
 use crate::text::escaped;
 use std::fmt::{Display, Formatter};
 
-/// Where the cells of a column stand.
+/// Alignment of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// Words.
+    /// Left, for words.
     Left,
-    /// Numbers.
+    /// Right, for numbers.
     Right,
 }
 
-/// Rows of cells. Shown, each column is as wide as its widest cell, two spaces lie
-/// between columns and none at a line's end; control characters are written out
+/// Rows of cells. In its text, each column is as wide as its widest cell, with two spaces
+/// between columns and none at a line's end; control characters are escaped
 /// ([`escaped`]).
 pub struct Table {
     columns: Vec<Align>,
@@ -31,7 +31,7 @@ impl Table {
         }
     }
 
-    /// The same with two spaces before each line.
+    /// The same table with two spaces before each line.
     pub fn indented(self) -> Table {
         Table {
             indent: "  ",
@@ -39,7 +39,7 @@ impl Table {
         }
     }
 
-    /// Adds a row, at most a cell for each column.
+    /// Adds a row, with at most one cell for each column.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
         let cells = cells.into_iter();
         self.rows.push(

@@ -1,17 +1,16 @@
-//! Text from outside on the terminal.
+//! Makes untrusted text safe for the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `text` with its control characters written out (`\u{1b}`), so that no name of
-/// a file and no caption moves the cursor, colours or clears the terminal. Line
-/// breaks and tabs are control characters, too; so are the marks that turn the
-/// direction of writing, which make a name look like another one.
+/// Escapes control characters (`\u{1b}`), so that file names and captions can't move the
+/// cursor, or colour or clear the terminal. Also escapes line breaks, tabs, and the marks
+/// of writing direction, which can make a name look like another one.
 pub fn escaped(text: &str) -> Cow<'_, str> {
     escaped_but(text, &[])
 }
 
-/// As [`escaped`], but for the characters in `kept`.
+/// Like [`escaped`], except for the characters in `kept`.
 pub fn escaped_but<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     let hostile = |c: char| is_hostile(c) && !kept.contains(&c);
     if !text.contains(hostile) {
@@ -32,15 +31,16 @@ pub fn escaped_but<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     Cow::Owned(safe)
 }
 
-/// A message for people: as [`escaped`], but it may have several lines. Those after
-/// the first are indented, so that none can pass for a message of its own.
+/// A message: like [`escaped`], but it may have several lines. Those after
+/// the first are indented, so that none of them looks like another message.
 pub fn message(text: &str) -> String {
     escaped_but(text.trim_end(), &['\n']).replace('\n', "\n  ")
 }
 
-/// JSON of the same value, whose control characters are JSON's own `\u009b`.
+/// Escapes control characters in JSON as JSON does (`\u009b`), so that its value stays the
+/// same.
 pub fn json(json: &str) -> Cow<'_, str> {
-    // Line breaks in strings are escaped already, those between values may stay.
+    // Line breaks in strings are escaped already; those between values may stay.
     let hostile = |c: char| is_hostile(c) && c != '\n';
     if !json.contains(hostile) {
         return Cow::Borrowed(json);

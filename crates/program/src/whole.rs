@@ -1,4 +1,4 @@
-//! Single files that are written whole or not at all.
+//! Atomic writes of single files.
 
 use crate::{At, Result, fault};
 use std::fs::{File, OpenOptions};
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// Writes the file at `path` whole or not at all: a reader never sees half of
-/// it, and of several processes that write it at once the last one wins, whole.
+/// it, and if several processes write it at once, the last one wins.
 ///
-/// The new file has a name of its own beside `path` until it is renamed, and the
-/// permissions that the umask leaves. A link is followed, not replaced; what is
-/// no regular file (a pipe, `/dev/stdout`) is written to as it is.
+/// The new file has a temporary name beside `path` until it is renamed, and the
+/// permissions that the umask leaves. Follows a link instead of replacing it; writes
+/// directly to what is not a regular file (a pipe, `/dev/stdout`).
 ///
 /// # Errors
-/// [`crate::Error::Internal`] where the disk refuses, or what `write` returns; an
-/// old file stays as it was then.
+/// [`crate::Error::Internal`] if writing fails, or the error of `write`; then an
+/// old file stays as it was.
 pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let target = followed(path);
     if target.metadata().is_ok_and(|meta| !meta.is_file()) {
@@ -30,20 +30,20 @@ pub fn write(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result
     Ok(())
 }
 
-/// As [`write()`], with these bytes.
+/// Like [`write()`], with these bytes.
 ///
 /// # Errors
-/// [`crate::Error::Internal`] where the disk refuses.
+/// [`crate::Error::Internal`] if writing fails.
 pub fn write_bytes(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     write(path, |file| file.write_all(bytes.as_ref()).at(path))
 }
 
-/// As [`write()`], but only where there is nothing at `path` yet, not even a link: false,
-/// and nothing is changed, where there is. Of several processes that write it at once
-/// one succeeds.
+/// Like [`write()`], but only if there is nothing at `path` yet, not even a link; otherwise
+/// returns false and changes nothing. If several processes write it at once, one
+/// succeeds.
 ///
 /// # Errors
-/// As [`write()`].
+/// Those of [`write()`].
 pub fn write_new(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<bool> {
     if path.symlink_metadata().is_ok() {
         return Ok(false);
@@ -55,7 +55,7 @@ pub fn write_new(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Re
     }
 }
 
-/// The new file, complete, beside `target`; errors name `path`.
+/// Writes the complete new file beside `target`; errors name `path`.
 fn part(
     target: &Path,
     path: &Path,
@@ -67,7 +67,7 @@ fn part(
     };
     let mut new = tempfile::Builder::new()
         .prefix(".part-")
-        // Less what the umask takes away.
+        // The umask is subtracted from these.
         .permissions(PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)
         .at(path)?;
@@ -77,10 +77,10 @@ fn part(
     Ok(new)
 }
 
-/// Where a link leads, also where nothing is there yet.
+/// The target of a link, even if nothing is there yet; a path that is not a link itself.
 pub fn followed(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
-    // As many as Linux follows.
+    // Linux follows as many links.
     for _ in 0..40 {
         path = path.components().collect(); // `link/` is the folder, not the link
         let Ok(to) = std::fs::read_link(&path) else {

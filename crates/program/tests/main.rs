@@ -1,4 +1,4 @@
-//! How programs end.
+//! Tests how programs end.
 #![allow(clippy::unwrap_used)]
 
 use std::process::{Command, Output, Stdio};
@@ -22,8 +22,7 @@ fn a_panic_is_one_line_and_exit_code_1_wherever_it_comes() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{how}: {said}");
         assert_eq!(said.lines().count(), 1, "{how}: {said}");
-        let start =
-            "error: a fault of ends, not yours: first line (crates/program/examples/ends.rs:";
+        let start = "error: internal error in ends: first line (crates/program/examples/ends.rs:";
         assert!(said.starts_with(start), "{how}: {said}");
         let whole = String::from_utf8(ends(how, "1").stderr).unwrap();
         assert!(
@@ -45,5 +44,5 @@ fn what_was_said_is_written_before_the_end() {
     let output = ends("", "0");
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(output.stdout, b"said");
-    assert_eq!(output.stderr, b"", "who failed has told it");
+    assert_eq!(output.stderr, b"", "the failed program has printed it");
 }

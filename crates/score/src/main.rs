@@ -1,7 +1,7 @@
-//! `attend-score`: the scores of the COCO caption tool, without Python or Java.
+//! `attend-score`: computes the scores of the COCO caption tool, without Python or Java.
 //!
-//! Standard output holds the table, or with `--json` one JSON object; what was
-//! left out, and why, goes to standard error.
+//! Prints the table, or with `--json` one JSON object, to standard output; logs what was
+//! left out, and why, to standard error.
 
 mod per_image;
 
@@ -22,8 +22,8 @@ use std::process::ExitCode;
 
 /// Scores captions as the COCO caption tool does: BLEU, METEOR, ROUGE-L, CIDEr.
 ///
-/// Scored are the images of the results. Those that have references only are
-/// counted and named; a result without references is an error.
+/// Scores the images of the results. Counts and names images that have references
+/// only; a result without references is an error.
 ///
 /// Exit codes: 0 scored, 1 internal error, 2 wrong command line, 3 a file is
 /// missing or wrong, 130 interrupted.
@@ -38,7 +38,7 @@ struct Args {
     /// file: line n is the caption of image n
     #[arg(long, value_name = "FILE")]
     results: PathBuf,
-    /// Of Karpathy's file, or a table with a split column, the images of this split alone
+    /// Use only the images of this split (Karpathy's file, or a table with a split column)
     #[arg(long)]
     split: Option<String>,
     /// Comma-separated: bleu, meteor, rouge, cider [default: all]
@@ -47,10 +47,10 @@ struct Args {
     /// Document frequencies for CIDEr, instead of those of the images being scored
     #[arg(long, value_name = "FILE")]
     frequencies: Option<PathBuf>,
-    /// Save the document frequencies of the references, all of them, for --frequencies
+    /// Save the document frequencies of all references, for --frequencies
     #[arg(long, value_name = "FILE")]
     save_frequencies: Option<PathBuf>,
-    /// Folder of METEOR's data: meteor-1.5.jar and data/paraphrase-en.gz [default: where `cargo xtask setup --meteor` puts it]
+    /// Folder of METEOR's data: meteor-1.5.jar and data/paraphrase-en.gz [default: the folder that `cargo xtask setup --meteor` makes]
     #[arg(long, value_name = "DIR")]
     meteor_data: Option<PathBuf>,
     /// Print one JSON object; scores are not multiplied by 100
@@ -103,8 +103,8 @@ fn score(args: &Args) -> Result<()> {
     printed.map(drop)
 }
 
-/// The captions, what there is to say of them, and the results for
-/// `--per-image`. The files' text is gone before anything is tokenised.
+/// Reads the files: the captions to score, a summary, and the rows for `--per-image`.
+/// Drops the files' text before anything is tokenised.
 fn read(args: &Args) -> Result<(Lines, Summary, Rows)> {
     let read = |path: &PathBuf| captions::File::read(path).map_err(Error::input);
     let references: Vec<_> = args.references.iter().map(read).collect::<Result<_>>()?;
@@ -120,15 +120,15 @@ fn read(args: &Args) -> Result<(Lines, Summary, Rows)> {
         let table = all_frequencies(&pairs);
         whole::write(path, |file| table.write(BufWriter::new(file)).at(path))?;
     }
-    let said: Vec<&str> = pairs.results.iter().map(|(_, c)| c.as_ref()).collect();
-    let lines = Lines::new(&said, &pairs.references);
-    let summary = Summary::of(&pairs);
+    let results: Vec<&str> = pairs.results.iter().map(|(_, c)| c.as_ref()).collect();
+    let lines = Lines::new(&results, &pairs.references);
+    let summary = Summary::new(&pairs);
     let rows = (pairs.results.into_iter()).filter(|_| args.per_image.is_some());
     let rows = rows.map(|(id, caption)| (id.into_owned(), caption.into_owned()));
     Ok((lines, summary, rows.collect()))
 }
 
-/// Of all references, those of images without a result too.
+/// Document frequencies of all references, including those of images without a result.
 fn all_frequencies(pairs: &Pairs) -> DocumentFrequencies {
     let others = pairs.others.iter().map(|image| &image.captions);
     let all: Vec<&[Cow<str>]> = (pairs.references.iter().chain(others))
@@ -137,7 +137,7 @@ fn all_frequencies(pairs: &Pairs) -> DocumentFrequencies {
     DocumentFrequencies::of(Corpus::of_captions(&vec![""; all.len()], &all))
 }
 
-/// What was scored, in numbers.
+/// Counts of what was scored, and the images without a result.
 #[derive(Serialize)]
 struct Summary {
     images: usize,
@@ -147,8 +147,8 @@ struct Summary {
 }
 
 impl Summary {
-    /// Counts what is scored; warns of what is not, or scores 0.
-    fn of(pairs: &Pairs) -> Summary {
+    /// Counts what is scored; warns about images that are not scored or score 0.
+    fn new(pairs: &Pairs) -> Summary {
         let (images, others) = (pairs.results.len(), &pairs.others);
         if let Some(first) = others.first() {
             tracing::warn!(
@@ -208,8 +208,8 @@ impl Summary {
     }
 }
 
-/// METEOR's data, where it is wanted. Nobody has asked for METEOR by name: then
-/// it may be absent.
+/// METEOR's data, if METEOR is among `metrics`. It may be absent if the user has neither
+/// named METEOR nor its folder.
 fn meteor(args: &Args, metrics: &[Metric]) -> Result<Option<Data>> {
     if !metrics.contains(&Metric::Meteor) {
         return Ok(None);
@@ -224,7 +224,7 @@ fn meteor(args: &Args, metrics: &[Metric]) -> Result<Option<Data>> {
     }
     let place = folder.unwrap_or_default();
     let absent = format!(
-        "{}: METEOR's data is not there; `cargo xtask setup --meteor` brings it, or name its folder with --meteor-data",
+        "{}: METEOR's data does not exist; `cargo xtask setup --meteor` installs it, or name its folder with --meteor-data",
         place.display()
     );
     if args.metrics.is_empty() && args.meteor_data.is_none() {

@@ -15,7 +15,7 @@ pub type Rows = Vec<(Id<'static>, String)>;
 /// Writes the table; rows are in the order of the results.
 ///
 /// # Errors
-/// [`attend_program::Error::Internal`] where it can't be written.
+/// [`attend_program::Error::Internal`] if it can't be written.
 pub fn write(path: &Path, rows: Rows, scores: &[Score]) -> Result<()> {
     whole::write(path, |file| {
         let (ids, captions): (Vec<Id>, Vec<String>) = rows.into_iter().unzip();
@@ -34,7 +34,7 @@ pub fn write(path: &Path, rows: Rows, scores: &[Score]) -> Result<()> {
     })
 }
 
-/// Numbers if all ids are; else text.
+/// The column of image ids: numbers if all ids are numbers, else text.
 fn column(ids: &[Id]) -> ArrayRef {
     let number = |id: &Id| match id {
         Id::Number(number) => Some(*number),

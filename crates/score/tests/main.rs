@@ -1,4 +1,4 @@
-//! The program from outside.
+//! Tests the program from outside.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_attend-score"));
         command.current_dir(self.0.path()).arg("--references");
         command.args(references).args(["--results", results]);
-        // METEOR's data lies elsewhere than the machine's user has it.
+        // METEOR's data of the machine's user must not be found.
         command.args(more).env("ATTEND_METEOR", "none");
         command.output().unwrap()
     }
@@ -319,7 +319,7 @@ fn a_cider_that_can_only_be_0_is_said_to_be_so() {
     let json = world.json(&["alike.json"], "alike.json", &[]);
     assert_eq!(json["scores"]["cider"], 0.0);
     assert!(json["scores"]["bleu1"].as_f64().unwrap() > 0.99);
-    // one of three is another: nothing is said
+    // one of three differs: no note
     world.write(
         "other.json",
         json!([alike(1), alike(2), {"image_id": 3, "caption": "A bus."}]).to_string(),
@@ -353,7 +353,7 @@ fn what_a_file_is_shows_in_its_content() {
         ids.unwrap().iter().flatten().collect::<Vec<_>>(),
         ["9.jpg", "7.jpg"]
     );
-    // Flickr8k's own file, in which a line is no image
+    // Flickr8k's own file, in which lines don't correspond to images
     world.write("token.txt", "9.jpg#0\tTwo red buses at night.\n7.jpg#0\tA dog runs on the beach.\n7.jpg#1\tThe dog (brown) is running.\n");
     assert_eq!(world.json(&["token.txt"], "results", &[]), coco);
     world.write("results.pdf", "%PDF-1.7\n");

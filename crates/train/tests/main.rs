@@ -915,9 +915,9 @@ fn what_does_not_belong_together_is_refused() {
             known.image_id,
             "train",
             99_999,
-            "99999 is the id of no word",
+            "99999 is neither the id of a word",
         ),
-        (known.image_id, "train", -5, "-5 is the id of no word"),
+        (known.image_id, "train", -5, "-5 is neither the id of"),
         (-7, "train", 1, "the data set has no such image"),
         (known.image_id, "val", 1, "but its image is in \"train\""),
     ] {

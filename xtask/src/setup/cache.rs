@@ -1,4 +1,4 @@
-//! The per-machine cache: what was brought once serves every checkout.
+//! The cache of a machine: every checkout uses what was downloaded once.
 
 use attend_program::{At, Error, Result, say};
 use std::fs::{File, TryLockError};
@@ -24,15 +24,15 @@ impl Cache {
             .or_else(|| set("XDG_CACHE_HOME").map(|base| base.join("attend")))
             .or_else(|| set("HOME").map(|home| home.join(".cache/attend")))
             .ok_or_else(|| {
-                Error::internal("no place for downloads is known: set ATTEND_CACHE to a folder")
+                Error::internal("no folder for downloads is known: set ATTEND_CACHE to one")
             })?;
         Ok(Cache {
             root: std::path::absolute(&root).at(&root)?,
         })
     }
 
-    /// Keeps other set-ups out until the file is dropped (or the process ends,
-    /// however it ends).
+    /// Waits for other set-ups, and keeps them waiting until the file is dropped or the
+    /// process ends in any way.
     pub fn lock(&self) -> Result<File> {
         std::fs::create_dir_all(&self.root).map_err(|e| {
             Error::internal(format!(
@@ -57,20 +57,20 @@ impl Cache {
                 file.lock().at(&path)?;
             }
             Err(TryLockError::Error(e)) => say!(
-                "{}: no lock to be had ({e}); going on without",
+                "{}: can't lock ({e}); continuing without a lock",
                 path.display()
             ),
         }
         Ok(file)
     }
 
-    /// Where the downloaded files lie.
+    /// The folder of downloaded files.
     pub fn downloads(&self) -> PathBuf {
         self.root.join("downloads")
     }
 
-    /// The tree `name`: as it is there, or made by `make` in a folder that takes
-    /// its name when it is complete. So a tree is whole or not there at all.
+    /// The tree `name`. If it does not exist yet, `make` fills a folder that is renamed
+    /// once it is complete, so that a tree is whole or not there at all.
     pub fn tree(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let tree = self.root.join(name);
         if tree.exists() {
@@ -88,7 +88,7 @@ impl Cache {
         }
     }
 
-    /// Refuses where the disk has not `megabytes` left for `what`.
+    /// Refuses if the disk has less than `megabytes` MB left for `what`.
     pub fn require_room(&self, what: &str, megabytes: u64) -> Result<()> {
         match free_megabytes(&self.root) {
             Some(free) if free < megabytes => Err(Error::internal(format!(
@@ -100,7 +100,7 @@ impl Cache {
     }
 }
 
-/// Removes a file or folder that may be there.
+/// Removes a file or folder, if it exists.
 pub fn remove(path: &Path) -> Result<()> {
     let removed = match path.symlink_metadata() {
         Err(_) => return Ok(()),
@@ -110,8 +110,8 @@ pub fn remove(path: &Path) -> Result<()> {
     removed.at(path)
 }
 
-/// Room on the disk of `path` (or of the nearest folder above it that is there),
-/// in MB, as `df` says.
+/// Free space on the disk of `path` (or of the nearest existing folder above it), in MB,
+/// according to `df`.
 pub fn free_megabytes(path: &Path) -> Option<u64> {
     let there = path.ancestors().find(|p| p.exists())?;
     let output = Command::new("df").arg("-Pk").arg(there).output().ok()?;

@@ -1,4 +1,4 @@
-//! libtorch, of the version that the `tch` crate is bound to.
+//! Finds or downloads libtorch, in the version that the `tch` crate needs.
 
 use super::cache::{Cache, remove};
 use super::platform::{self, LIBTORCH, Platform};
@@ -29,8 +29,8 @@ pub fn inspect(folder: &Path) -> std::result::Result<String, String> {
     }
 }
 
-/// From `build-version` (the archives, and what we lay out ourselves) or
-/// `version.py` (a Python package).
+/// The version in `build-version` (of the archives, and of the trees that we unpack) or in
+/// `version.py` (of a Python package).
 fn version_of(folder: &Path) -> Option<String> {
     if let Ok(text) = std::fs::read_to_string(folder.join("build-version")) {
         return Some(text.trim().to_owned());
@@ -46,7 +46,7 @@ fn version_of(folder: &Path) -> Option<String> {
     )
 }
 
-/// `LIBTORCH`, where the user has set it. (cargo itself sets it to our link.)
+/// `LIBTORCH`, if the user has set it. (By itself, cargo sets it to our link.)
 pub fn of_user(workspace: &Workspace) -> Option<PathBuf> {
     let set = std::env::var_os("LIBTORCH")
         .filter(|value| !value.is_empty())
@@ -54,13 +54,13 @@ pub fn of_user(workspace: &Workspace) -> Option<PathBuf> {
     (set != workspace.libtorch()).then_some(set)
 }
 
-/// Whether a Python torch was asked for.
+/// Whether the user chose Python's torch (`LIBTORCH_USE_PYTORCH`).
 pub fn of_python() -> bool {
     std::env::var_os("LIBTORCH_USE_PYTORCH").is_some()
 }
 
-/// Whether nothing needs to be done. An error where the user's own choice can't
-/// be used.
+/// Whether libtorch is installed and linked. Fails if the user's own libtorch can't be
+/// used.
 pub fn is_ready(workspace: &Workspace) -> Result<bool> {
     if of_python() {
         // The build script of torch-sys asks Python each time; so do we.
@@ -78,7 +78,7 @@ pub fn is_ready(workspace: &Workspace) -> Result<bool> {
     Ok(inspect(&workspace.libtorch()).is_ok())
 }
 
-/// Provides libtorch and links to it.
+/// Finds or downloads libtorch, and links to it.
 pub fn provide(workspace: &Workspace, cache: &Cache, keep: bool) -> Result<()> {
     let folder = if of_python() {
         python_torch()?
@@ -119,7 +119,7 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
         match inspect(&tree) {
             Ok(_) => return Ok(tree),
             Err(why) => {
-                say!("{} {why}; bringing it again", tree.display());
+                say!("{} {why}; installing it again", tree.display());
                 remove(&tree)?;
             }
         }
@@ -153,7 +153,7 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
         std::fs::write(&version, format!("{LIBTORCH}\n")).at(&version)?;
         inspect(part)
             .map(drop)
-            .map_err(|why| Error::internal(format!("what was unpacked as libtorch {why}")))
+            .map_err(|why| Error::internal(format!("the unpacked libtorch {why}")))
     })?;
     if !keep {
         files.iter().try_for_each(|file| remove(file))?;
@@ -161,7 +161,7 @@ fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
     Ok(tree)
 }
 
-/// Where a file of the wheels goes.
+/// The path of a wheel's file in the tree; `None` if it is not needed.
 fn place(platform: &Platform, name: &str) -> Option<PathBuf> {
     if let Some(header) = name.strip_prefix("torch/include/") {
         return Some(Path::new("include").join(header));
@@ -178,8 +178,8 @@ fn place(platform: &Platform, name: &str) -> Option<PathBuf> {
         .then(|| Path::new("lib").join(file))
 }
 
-/// A `libtorch.so` that needs no CUDA. The wheel's own is nothing but its list
-/// of needed libraries, `libtorch_cuda` (457 MB) among them.
+/// Builds a `libtorch.so` that needs no CUDA. The wheel's own holds only a list of the
+/// libraries that it needs, `libtorch_cuda` (457 MB) among them.
 fn stub(compiler: &str, lib: &Path) -> Result<()> {
     let source = lib.join("stub.c");
     std::fs::write(&source, "int attend_libtorch_stub;\n").at(&source)?;

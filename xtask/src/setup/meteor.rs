@@ -8,7 +8,7 @@ use super::{pip, platform, wheel};
 use attend_program::{Error, Result};
 use std::path::PathBuf;
 
-/// Name of the tree in the cache, where `attend-score` looks for it.
+/// Name of the tree in the cache. `attend-score` looks for it there.
 const TREE: &str = "meteor-1.5";
 
 const WHEEL: Wheel = Wheel {
@@ -20,7 +20,7 @@ const WHEEL: Wheel = Wheel {
 
 const FILES: [&str; 2] = ["meteor-1.5.jar", "data/paraphrase-en.gz"];
 
-/// The folder of the data, where it is complete.
+/// The folder of the data, if it is complete.
 pub fn folder(cache: &Cache) -> Option<PathBuf> {
     let tree = cache.root.join(TREE);
     FILES
@@ -29,7 +29,7 @@ pub fn folder(cache: &Cache) -> Option<PathBuf> {
         .then_some(tree)
 }
 
-/// Downloads the package and takes the data out of it.
+/// Downloads the package and unpacks the data.
 pub fn provide(cache: &Cache, keep: bool) -> Result<()> {
     remove(&cache.root.join(TREE))?;
     let package = pip::fetch(cache, platform::current()?, &WHEEL)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask setup`: everything that a build needs and cargo can't bring.
+//! Installs everything that a build needs and cargo can't install.
 
 pub mod cache;
 pub mod libtorch;
@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 use attend_program::Result;
 use cache::Cache;
 
-/// What to provide beyond the needs of a build.
+/// What to install beyond the needs of a build.
 #[derive(Clone, Copy, Default)]
 pub struct Wish {
     /// cargo-deny too.
@@ -23,14 +23,14 @@ pub struct Wish {
     pub keep: bool,
 }
 
-/// Provides what is missing; says whether anything was.
+/// Installs what is missing; returns whether anything was.
 pub fn ensure(workspace: &Workspace, wish: Wish) -> Result<bool> {
     let cache = Cache::locate()?;
     if missing(workspace, &cache, wish)?.is_empty() {
         return Ok(false);
     }
     let _lock = cache.lock()?;
-    // Another set-up may have been at work meanwhile.
+    // Another set-up may have installed some of it while we waited.
     for thing in missing(workspace, &cache, wish)? {
         match thing {
             Thing::Libtorch => libtorch::provide(workspace, &cache, wish.keep)?,
@@ -51,7 +51,7 @@ enum Thing {
     Meteor,
 }
 
-/// The small things first: what can't be had is said before the large download.
+/// What is missing, small things first: their errors appear before the large download.
 fn missing(workspace: &Workspace, cache: &Cache, wish: Wish) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
     if !tools::cmake(workspace).exists() {

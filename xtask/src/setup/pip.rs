@@ -1,4 +1,4 @@
-//! Files of the Python package index, brought by pip: it knows the user's
+//! Downloads files of the Python package index with pip, because it knows the user's
 //! proxies, mirrors and certificates.
 
 use super::cache::{Cache, remove};
@@ -10,8 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The version that pip says it has; an error that says how to get Python or
-/// pip where one is missing.
+/// pip's version. If Python or pip is missing, the error says how to install it.
 pub fn version() -> Result<String> {
     let output = Command::new("python3").args(["-m", "pip", "--version"]).stdin(Stdio::null()).output().map_err(|e| {
         Error::internal(format!(
@@ -31,8 +30,8 @@ pub fn version() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Brings a wheel into the cache's downloads, where it may lie already: left by
-/// a run that was interrupted later, or put there by hand.
+/// Downloads a wheel into the cache. It may be there already: from an interrupted run, or
+/// put there by hand.
 pub fn fetch(cache: &Cache, platform: &Platform, wheel: &Wheel) -> Result<PathBuf> {
     let downloads = cache.downloads();
     let path = downloads.join(wheel.file);
@@ -52,7 +51,7 @@ pub fn fetch(cache: &Cache, platform: &Platform, wheel: &Wheel) -> Result<PathBu
     download(&downloads, platform, wheel)?;
     if !path.exists() {
         return Err(Error::internal(format!(
-            "pip has not left {} in {}",
+            "pip did not put {} into {}",
             wheel.file,
             downloads.display()
         )));
@@ -61,8 +60,8 @@ pub fn fetch(cache: &Cache, platform: &Platform, wheel: &Wheel) -> Result<PathBu
 }
 
 fn download(downloads: &Path, platform: &Platform, wheel: &Wheel) -> Result<()> {
-    // pip works in a folder of ours, on the disk that has the room: what a
-    // killed pip leaves there is removed by the next one.
+    // pip's temporary folder: on the disk with enough space, and the next run removes
+    // what a killed pip leaves there.
     let scratch = downloads.join("tmp");
     remove(&scratch)?;
     std::fs::create_dir_all(&scratch).at(&scratch)?;
@@ -95,7 +94,7 @@ fn download(downloads: &Path, platform: &Platform, wheel: &Wheel) -> Result<()> 
     .arg(downloads)
     .env("TMPDIR", &scratch)
     .stdin(Stdio::null())
-    // Standard output is for results of tasks; pip's bar is none.
+    // Standard output is only for results of tasks, not for pip's progress bar.
     .stdout(std::io::stderr())
     .stderr(Stdio::piped());
     let output = pip
@@ -114,7 +113,7 @@ fn download(downloads: &Path, platform: &Platform, wheel: &Wheel) -> Result<()> 
     ))
 }
 
-/// What pip's complaint means for the user.
+/// Turns pip's error into one that tells the user what to do.
 fn explain(complaint: &str, downloads: &Path, wheel: &Wheel) -> Error {
     let what = wheel.requirement;
     if complaint.contains("DO NOT MATCH THE HASHES") {

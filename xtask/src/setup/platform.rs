@@ -1,4 +1,4 @@
-//! What is downloaded for which machine, pinned by SHA-256.
+//! The files to download for each platform, pinned by SHA-256.
 
 use attend_program::{Error, Result};
 
@@ -8,7 +8,7 @@ pub const LIBTORCH: &str = "2.11.0";
 /// A file of the Python package index.
 #[derive(Debug)]
 pub struct Wheel {
-    /// What pip is asked for.
+    /// Package and version, as pip takes them.
     pub requirement: &'static str,
     /// The file's name.
     pub file: &'static str,
@@ -18,25 +18,25 @@ pub struct Wheel {
     pub megabytes: u64,
 }
 
-/// A kind of machine.
+/// A platform that libtorch can be downloaded for.
 #[derive(Debug)]
 pub struct Platform {
     /// `linux-x86_64`, …
     pub name: &'static str,
-    /// Its tags, as wheels are named.
+    /// Its tags in the names of wheels.
     pub tags: &'static [&'static str],
     /// PyTorch itself.
     pub torch: Wheel,
-    /// What else `libtorch_cpu` needs. (The index has no CPU build for Linux;
-    /// the two small CUDA libraries are linked but work without a GPU.)
+    /// Other wheels that `libtorch_cpu` needs. (The index has no CPU build for Linux;
+    /// its build links two small CUDA libraries, which work without a GPU.)
     pub more: &'static [Wheel],
     /// The shared libraries to take out of these wheels.
     pub libraries: &'static [&'static str],
     /// Whether the wheel's `libtorch.so` needs CUDA and must be replaced.
     pub needs_stub: bool,
-    /// CMake, where the machine has none.
+    /// CMake, for machines without one.
     pub cmake: Wheel,
-    /// Megabytes of libtorch, unpacked.
+    /// Size of the unpacked libtorch in megabytes.
     pub unpacked: u64,
 }
 
@@ -163,7 +163,7 @@ static MACOS_ARM64: Platform = Platform {
     unpacked: 280,
 };
 
-/// The platform of a target triple's system, architecture and C library.
+/// The platform for an operating system, architecture and C library, if there is one.
 fn of(os: &str, arch: &str, musl: bool) -> Option<&'static Platform> {
     match (os, arch, musl) {
         ("linux", "x86_64", false) => Some(&LINUX_X86_64),

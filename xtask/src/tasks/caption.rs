@@ -1,4 +1,4 @@
-//! `cargo xtask caption IMAGE…`.
+//! `cargo xtask caption IMAGE…`: describes photographs with a run's model.
 
 use crate::child;
 use crate::config::Config;
@@ -10,16 +10,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Its arguments: those of `attend-caption`, and the choice of a run.
+/// Command line of `cargo xtask caption`: that of `attend-caption`, and the choice of a
+/// run.
 #[derive(clap::Args)]
 #[command(
     override_usage = "cargo xtask caption [--config FILE | --model DIR] [OPTIONS] IMAGE|FOLDER|-..."
 )]
 pub struct Args {
-    /// --config FILE: the run whose model describes [default: the only run that has one];
-    /// --model DIR: a model or checkpoint; --artifacts DIR: where the runs are;
-    /// --attention DIR: draw where it looked; --beam N; --json; and all else that
-    /// attend-caption takes
+    /// --config FILE: use the model of this run [default: the only run that has one];
+    /// --model DIR: use this model or checkpoint; --artifacts DIR: folder of the runs;
+    /// --attention DIR: draw where the model looked; --beam N; --json; and every other
+    /// option of attend-caption
     #[arg(
         value_name = "OPTIONS AND IMAGES",
         required = true,
@@ -29,7 +30,7 @@ pub struct Args {
     arguments: Vec<OsString>,
 }
 
-/// Hands the images to `attend-caption`.
+/// Finds the model and passes the images on to `attend-caption`.
 pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let mut rest = args.arguments;
     let given = take(&mut rest, "--model")?;
@@ -78,7 +79,7 @@ fn model_of(artifacts: &std::path::Path, config: &std::path::Path) -> Result<Pat
         return Ok(model);
     }
     Err(Error::usage(format!(
-        "{} is not there; train it with `cargo xtask train --config {}`",
+        "{} does not exist; train it with `cargo xtask train --config {}`",
         shown(&model),
         config.display()
     )))
@@ -102,7 +103,8 @@ fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
     }
 }
 
-/// The models of a run; where one is called `model`, the others led to it.
+/// The models of a run; only `model` if there is one of this name, because the others are
+/// then earlier stages of its training.
 fn models(entries: Vec<Entry>) -> Vec<PathBuf> {
     let models = entries.into_iter().filter(Entry::is_model);
     let models: Vec<PathBuf> = models.map(|entry| entry.path).collect();

@@ -1,4 +1,4 @@
-//! `cargo xtask clean`.
+//! `cargo xtask clean`: deletes runs, unfinished work and the cache.
 
 use super::print;
 use crate::config::Config;
@@ -9,16 +9,16 @@ use attend_program::question::ask;
 use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Its arguments.
+/// Command line of `cargo xtask clean`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Delete all that this config's run has made
+    /// Delete everything that the run of this config made
     #[arg(long, value_name = "FILE", conflicts_with = "staging")]
     config: Option<PathBuf>,
-    /// Delete what interrupted stages have left, in all runs or in this one
+    /// Delete the unfinished work of interrupted stages, in all runs or in this one
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     staging: Option<Option<String>>,
-    /// Delete libtorch, tools, METEOR's data and what `bench` has brought from this machine's cache
+    /// Delete libtorch, tools, METEOR's data and the packages of `bench` from this machine's cache
     #[arg(long)]
     cache: bool,
     /// Do not ask before a trained model or unfinished work is deleted
@@ -29,11 +29,11 @@ pub struct Args {
     artifacts: Option<PathBuf>,
 }
 
-/// Deletes what was named.
+/// Deletes what the arguments name, after asking if it took work to make.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.config.is_none() && args.staging.is_none() && !args.cache {
         return Err(Error::usage(
-            "say what to delete: --config FILE (a run), --staging (left-overs) or --cache (libtorch and tools)",
+            "name what to delete: --config FILE (a run), --staging (unfinished work) or --cache (libtorch and tools)",
         ));
     }
     let artifacts = args
@@ -75,11 +75,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What the runner and its stages have put into the folder of a run; what else is there
-/// stays.
+/// Deletes what the runner and its stages put into the folder of a run; keeps everything
+/// else.
 fn clean_run(run: &Path, entries: &[Entry]) -> Result<()> {
     if !run.exists() {
-        return print(format!("{} is not there", shown(run)));
+        return print(format!("{} does not exist", shown(run)));
     }
     let bytes = size(run);
     for entry in entries {
@@ -103,9 +103,9 @@ fn clean_run(run: &Path, entries: &[Entry]) -> Result<()> {
         removed.at(run)?;
         return print(format!("deleted {} ({})", shown(run), human(bytes)));
     }
-    print(format!("deleted what {} has made", shown(run)))?;
+    print(format!("deleted what the stages made in {}", shown(run)))?;
     for path in left {
-        print(format!("left {}: no stage has made it", shown(&path)))?;
+        print(format!("kept {}: no stage made it", shown(&path)))?;
     }
     Ok(())
 }
@@ -139,7 +139,7 @@ fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
     for entry in all.flat_map(|(_, entries)| entries) {
         match entry.state {
             State::Staging { busy: true } => {
-                print(format!("{} is being written: left", shown(&entry.path)))?;
+                print(format!("{} is being written: kept", shown(&entry.path)))?;
             }
             State::Staging { busy: false } => {
                 work |= entry.is_work();
@@ -152,12 +152,12 @@ fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
         for entry in &idle {
             print(format!("{} ({})", shown(&entry.path), human(entry.bytes)))?;
         }
-        confirm("this is unfinished work, from which its stages would go on")?;
+        confirm("this is unfinished work, which its stages would continue")?;
     }
     for entry in idle {
         match lock(&entry.path) {
             Some(_lock) => delete(&entry.path)?,
-            None => print(format!("{} is being written: left", shown(&entry.path)))?,
+            None => print(format!("{} is being written: kept", shown(&entry.path)))?,
         }
     }
     Ok(())
@@ -165,7 +165,7 @@ fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
 
 fn delete(path: &Path) -> Result<()> {
     if !path.exists() {
-        return print(format!("{} is not there", shown(path)));
+        return print(format!("{} does not exist", shown(path)));
     }
     let bytes = size(path);
     remove(path)?;
@@ -180,7 +180,7 @@ fn confirm(what: &str) -> Result<()> {
     }
 }
 
-/// What set-ups and `bench` put into the cache.
+/// Names that `setup` and `bench` use in the cache.
 const OURS: [&str; 8] = [
     "libtorch-*",
     "cmake-*",
@@ -192,11 +192,11 @@ const OURS: [&str; 8] = [
     "apt",
 ];
 
-/// Only what we have put there: the folder may be the user's own choice.
+/// Deletes only what we put there: the user may have chosen a folder with other files.
 fn clean_cache() -> Result<()> {
     let cache = Cache::locate()?;
     if !cache.root.exists() {
-        return print(format!("{} is not there", cache.root.display()));
+        return print(format!("{} does not exist", cache.root.display()));
     }
     let _lock = cache.lock()?;
     let ours = |name: &str| {

@@ -1,4 +1,4 @@
-//! `cargo xtask compare`: runs side by side, what went in and what came out.
+//! `cargo xtask compare`: the parameters and scores of several runs, side by side.
 
 use super::{print, print_json};
 use crate::runs::{folders, name};
@@ -9,13 +9,13 @@ use attend_program::{At, Error, Result, say};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// Its arguments.
+/// Command line of `cargo xtask compare`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Runs: names in the artifacts folder, or folders
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     runs: Vec<String>,
-    /// Show parameters that are the same in all of them, too
+    /// Also show the parameters that are the same in all runs
     #[arg(long)]
     all: bool,
     /// Print JSON: {run: {row: value}}
@@ -26,15 +26,15 @@ pub struct Args {
     artifacts: Option<PathBuf>,
 }
 
-/// One run: parameters, then scores, by name. The parameters are those that the scores
-/// come from, whatever was made anew beside them since.
+/// One run: its parameters and scores, by name. The parameters are those of the artifacts
+/// that the scores come from, even if some of them have been made again since.
 struct Column {
     name: String,
     parameters: Map<String, Value>,
     scores: Map<String, Value>,
 }
 
-/// Prints a table.
+/// Prints the table of all runs, or JSON.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
     let columns: Vec<Column> = (args.runs.iter())
@@ -111,10 +111,10 @@ impl Column {
         }
     }
 
-    /// Takes what an artifact says: its parameters, and its scores where it has some.
+    /// Takes the parameters of an artifact, and its scores if it has any.
     fn take(&mut self, Made { folder, manifest }: &Made) -> Result<()> {
         let kind = manifest["kind"].as_str().unwrap_or_default();
-        // One that led to the model was trained with parameters of its own.
+        // An earlier stage of the model's training has parameters of its own.
         let prefix = match (kind, name(folder).as_str()) {
             ("model", name) if name != "model" => format!("{name}: "),
             _ => String::new(),
@@ -139,7 +139,7 @@ impl Column {
         Ok(())
     }
 
-    /// The best score of each epoch's validation.
+    /// Takes the best validation score of all epochs, and its epoch.
     fn validation(&mut self, prefix: &str, metrics: &Path, metric: &str) -> Result<()> {
         let text = std::fs::read_to_string(metrics).at(metrics)?;
         let lines = text
@@ -172,8 +172,8 @@ impl Made {
     }
 }
 
-/// The artifacts among `made` that `from` were made from, and themselves: by digest. Says
-/// which ones are not there any more, where others have taken their place.
+/// `from`, and those of `made` that they were made from, found by digest. Logs the inputs
+/// that are gone because others have replaced them.
 fn used<'a>(run: &str, from: &[&'a Made], made: &'a [Made]) -> Vec<&'a Made> {
     let mut used = from.to_vec();
     let mut gone = Vec::new();
@@ -196,7 +196,7 @@ fn used<'a>(run: &str, from: &[&'a Made], made: &'a [Made]) -> Vec<&'a Made> {
         let text = |key: &str| input[key].as_str().unwrap_or_default();
         let digest = text("digest");
         say!(
-            "{run}: the scores come from another {} ({}) than the one that is there now, whose parameters are not shown",
+            "{run}: the scores come from a {} ({}) that has been replaced since, so its parameters are not shown",
             text("kind"),
             digest.get(..12).unwrap_or(digest)
         );
@@ -210,7 +210,7 @@ fn read(path: &Path) -> Result<Value> {
         .map_err(|e| Error::refused(format!("{}: {e}; make it again", path.display())))
 }
 
-/// Values that are no objects, by their dotted names.
+/// Inserts all values that are not objects, by their dotted names.
 fn flatten(prefix: &str, value: &Value, into: &mut Map<String, Value>) {
     for (key, value) in value.as_object().into_iter().flatten() {
         match value.is_object() {
@@ -314,13 +314,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |column: &Column| column.parameters.get("vocab.min_count").cloned();
         assert_eq!(of(&example(folder.path(), 0.1, 0.75)), Some(json!(5)));
-        // The vocabulary is made anew; the model is the old one's.
+        // The vocabulary is made again; the model still comes from the old one.
         vocabulary(folder.path(), "v2", 1);
         let old = column(folder.path());
         assert_eq!(of(&old), None);
         assert_eq!(old.parameters["train.batch"], 32);
         assert!(old.scores.contains_key("test, beam 3: bleu4"));
-        // So with a model that was trained again and not evaluated.
+        // The same with a model that was trained again but not evaluated.
         let model = folder.path().join("model/manifest.json");
         let again = std::fs::read_to_string(&model).unwrap();
         std::fs::write(&model, again.replace("m1", "m2").replace("32", "64")).unwrap();

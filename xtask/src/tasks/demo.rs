@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from nothing to a captioner that can be looked at.
+//! `cargo xtask demo`: trains a small captioner from nothing, and shows what it does.
 
 use super::print;
 use crate::child;
@@ -13,30 +13,30 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
-/// How many captions are shown.
+/// Number of captions that are shown.
 const SHOWN: usize = 5;
 
-/// Its arguments.
+/// Command line of `cargo xtask demo`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Override a parameter of configs/demo.toml
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     set: Vec<String>,
-    /// Do all of it again
+    /// Make everything again
     #[arg(long)]
     force: bool,
-    /// Delete what was made with other parameters, although it took more than a minute
+    /// Delete output made with other parameters even if it took more than a minute to make
     #[arg(long)]
     discard: bool,
-    /// Where the run's folder is made [default: artifacts/ of the checkout]
+    /// Where to make the run's folder [default: artifacts/ of the checkout]
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
-    /// Threads of a stage [default: all cores]
+    /// Number of threads of each stage [default: all cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
 }
 
-/// Draws scenes, trains on them, describes scenes never seen, and shows it.
+/// Draws scenes, trains on some of them, captions others, and shows the results.
 pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let options = Options {
         config: workspace.root.join("configs/demo.toml"),
@@ -51,7 +51,7 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let pipeline = Pipeline::load(workspace, &config.pipeline()?)?;
     let prepared = prepare(workspace, pipeline, &config, &["attend-caption"], &options)?;
     let started = Instant::now();
-    // The scores that a stage prints are shown below, beside the rest.
+    // Quiet: `report` shows the scores that the stages print.
     prepared.run_all(&options, true)?;
     let shown_images = examples(&prepared.folder)?;
     let pictures = prepared.folder.join("attention");
@@ -60,13 +60,13 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     print(format!("\ntook {} after the build", seconds(started)))
 }
 
-/// An image that was not trained on, and its caption.
+/// An image that the model was not trained on, and its caption.
 struct Example {
     image: PathBuf,
     caption: String,
 }
 
-/// Examples spread over the evaluated split.
+/// Examples, evenly spread over the evaluated split.
 fn examples(run: &Path) -> Result<Vec<Example>> {
     let files = scene_files(&run.join("scenes"))?;
     let path = run.join("evaluation/results.json");

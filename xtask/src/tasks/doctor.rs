@@ -1,4 +1,4 @@
-//! `cargo xtask doctor`: what this machine has, and what it misses.
+//! `cargo xtask doctor`: what is installed on this machine, and what is missing.
 
 use super::print;
 use crate::setup::cache::{Cache, free_megabytes};
@@ -10,12 +10,12 @@ use attend_program::{Error, Result};
 #[derive(Clone)]
 struct Finding {
     name: &'static str,
-    /// What is there, or what to do about it.
+    /// What was found, or how to install it.
     found: std::result::Result<String, String>,
     needed: bool,
 }
 
-/// Prints the findings; fails where something needed is missing.
+/// Prints the findings; fails if something needed is missing.
 pub fn run(workspace: &Workspace) -> Result<()> {
     let cache = Cache::locate()?;
     let findings = [
@@ -92,7 +92,7 @@ fn with_version(program: &str) -> String {
     )
 }
 
-/// Needed only to bring what is not there.
+/// Python and pip are needed only to download what is missing.
 fn python() -> Vec<Finding> {
     vec![Finding {
         name: "python3 + pip",
@@ -102,7 +102,7 @@ fn python() -> Vec<Finding> {
 }
 
 fn built_things(workspace: &Workspace, cache: &Cache) -> Vec<Finding> {
-    let setup = |what: &str| format!("`cargo xtask setup` brings {what}");
+    let setup = |what: &str| format!("`cargo xtask setup` installs {what}");
     let folder = libtorch::of_user(workspace).unwrap_or_else(|| workspace.libtorch());
     let torch = match libtorch::inspect(&folder) {
         Ok(version) => Ok(format!("{version}, {}", resolved(&folder))),
@@ -143,7 +143,7 @@ fn built_things(workspace: &Workspace, cache: &Cache) -> Vec<Finding> {
             name: "METEOR data",
             found: meteor::folder(cache)
                 .map(|path| path.display().to_string())
-                .ok_or_else(|| "`cargo xtask setup --meteor` brings it".to_owned()),
+                .ok_or_else(|| "`cargo xtask setup --meteor` installs it".to_owned()),
             needed: false,
         },
     ]
@@ -163,11 +163,11 @@ fn places(workspace: &Workspace, cache: &Cache) -> Vec<Finding> {
                 .to_owned(),
         ),
         Ok(folder) if std::path::Path::new(&folder).is_dir() => Ok(folder),
-        Ok(folder) => Err(format!("{folder} is no folder")),
+        Ok(folder) => Err(format!("{folder} is not a folder")),
     };
     let room = |path: &std::path::Path| {
-        let free =
-            free_megabytes(path).ok_or_else(|| format!("{}: room unknown", path.display()))?;
+        let free = free_megabytes(path)
+            .ok_or_else(|| format!("{}: free space unknown", path.display()))?;
         Ok(format!(
             "{}, {:.1} GB free",
             path.display(),

@@ -21,7 +21,7 @@ pub fn print(line: impl Display) -> Result<()> {
     output::print(line).map(drop)
 }
 
-/// The same, of JSON.
+/// Writes a task's result to standard output as JSON.
 pub fn print_json(json: impl Display) -> Result<()> {
     output::print_json(json).map(drop)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask run`, and the tasks that run a part of a pipeline.
+//! `cargo xtask run`, and the tasks that run part of a pipeline.
 
 use crate::child;
 use crate::config::Config;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Arguments that all tasks share which run stages.
+/// Command line of the tasks that run stages.
 #[derive(Default, clap::Args)]
 pub struct Options {
     /// Config file, such as configs/coco2014.toml
@@ -23,49 +23,49 @@ pub struct Options {
     /// Override a parameter of the config
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
     pub set: Vec<String>,
-    /// Make the outputs again although they are up to date
+    /// Make the outputs again even if they are up to date
     #[arg(long)]
     pub force: bool,
-    /// Delete what was made with other parameters or inputs, although it took more than a
-    /// minute
+    /// Delete output made with other parameters or inputs even if it took more than a minute
+    /// to make
     #[arg(long, conflicts_with = "shards")]
     pub discard: bool,
-    /// Make these shards of data set and features again, byte for byte
+    /// Make these shards of the data set and the features again, byte for byte
     #[arg(long, value_name = "NAMES", conflicts_with = "force")]
     pub shards: Option<String>,
-    /// The first stage to run; what the earlier ones made must be there
+    /// First stage to run; the outputs of the earlier ones must exist
     #[arg(long, value_name = "STAGE")]
     pub from: Option<String>,
-    /// The last stage to run
+    /// Last stage to run
     #[arg(long, value_name = "STAGE")]
     pub until: Option<String>,
-    /// Where the run's folder is made [default: artifacts/ of the checkout]
+    /// Where to make the run's folder [default: artifacts/ of the checkout]
     #[arg(long, value_name = "DIR")]
     pub artifacts: Option<PathBuf>,
-    /// Threads of a stage [default: all cores]
+    /// Number of threads of each stage [default: all cores]
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Profile that the stages are built in [default: release, or ATTEND_PROFILE]
+    /// Cargo profile to build the stages with [default: ATTEND_PROFILE, else release]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
 }
 
-/// The pipeline of a run, in its folder.
+/// The file in a run's folder that holds its pipeline.
 pub const PIPELINE: &str = "config/pipeline.toml";
 
-/// A pipeline with its programs, checked.
+/// A checked pipeline, with its programs built.
 pub struct Prepared {
     /// The run's folder.
     pub folder: PathBuf,
-    /// The programs, for those that a task runs besides the stages.
+    /// The programs of the stages, and those that a task runs besides.
     pub programs: Programs,
     stages: Vec<(Stage, Description)>,
     given: toml::Table,
     source: PathBuf,
 }
 
-/// Runs the stages that `options` select, of the pipeline that is named here or
-/// in the config, at most up to the last that makes one of `goal`.
+/// Runs the stages that `options` select. `pipeline` overrides the config's pipeline.
+/// Without `--until`, the last stage is the last one that makes one of `goal`, if given.
 pub fn run(
     workspace: &Workspace,
     pipeline: Option<&str>,
@@ -90,8 +90,8 @@ pub fn run(
     prepare(workspace, pipeline, &config, &[], options)?.run(from..=until, options, false)
 }
 
-/// Builds what is missing, and checks pipeline and config against what the
-/// stages say, before anything runs. `more` are programs to build as well.
+/// Builds the programs, and checks pipeline and config against the stages' descriptions
+/// before anything runs. `more` names further programs to build.
 pub fn prepare(
     workspace: &Workspace,
     pipeline: Pipeline,
@@ -128,7 +128,7 @@ pub fn prepare(
     })
 }
 
-/// Asks all stages at once: each has libraries of hundreds of megabytes to load.
+/// Asks all stages in parallel, because each loads libraries of hundreds of megabytes.
 fn describe_all(programs: &Programs, stages: Vec<Stage>) -> Result<Vec<(Stage, Description)>> {
     let commands = stages
         .iter()
@@ -155,7 +155,7 @@ fn describe_all(programs: &Programs, stages: Vec<Stage>) -> Result<Vec<(Stage, D
         .collect()
 }
 
-/// Checks that a stage is given what it takes.
+/// Checks that a stage gets the inputs that it takes, from stages that make their kinds.
 fn check(stage: &Stage, description: &Description, all: &[(Stage, Description)]) -> Result<()> {
     let refuse = |why: String| Err(Error::usage(format!("stage {}: {why}", stage.name)));
     let program = stage.command.join(" ");
@@ -192,8 +192,7 @@ fn check(stage: &Stage, description: &Description, all: &[(Stage, Description)])
 }
 
 impl Prepared {
-    /// Runs some of the stages. `quiet` keeps what they print as their result
-    /// to themselves.
+    /// Runs the stages in `range`. `quiet` discards their standard output.
     fn run(&self, range: RangeInclusive<usize>, options: &Options, quiet: bool) -> Result<()> {
         let count = range.clone().count();
         for (index, (stage, description)) in self.stages[range].iter().enumerate() {
@@ -205,10 +204,10 @@ impl Prepared {
             if quiet {
                 command.stdout(Stdio::null());
             }
-            // The stage has said why.
+            // The stage itself has printed the error.
             child::run_ok(&mut command).inspect_err(|error| {
                 let how = if error.exit_code() == 130 {
-                    "interrupted; the same command goes on from there"
+                    "interrupted; the same command continues from there"
                 } else {
                     "failed"
                 };
@@ -239,7 +238,7 @@ impl Prepared {
             let path = self.folder.join(folder);
             if !path.join("manifest.json").is_file() {
                 return Err(Error::usage(format!(
-                    "stage {}: its input {} is not there; run the stage that makes it",
+                    "stage {}: its input {} does not exist; run the stage that makes it",
                     stage.name,
                     shown(&path)
                 )));
@@ -266,8 +265,8 @@ impl Prepared {
         Ok(command)
     }
 
-    /// `config/pipeline.toml`: what has made this run's artifacts, for `verify
-    /// --repair`.
+    /// Writes `config/pipeline.toml`: the stages that made this run's artifacts, for
+    /// `verify --repair`.
     fn write_pipeline(&self) -> Result<()> {
         let pipeline = Pipeline {
             stages: self.stages.iter().map(|(stage, _)| stage.clone()).collect(),
@@ -276,10 +275,10 @@ impl Prepared {
         write_if_new(&self.folder.join(PIPELINE), &text)
     }
 
-    /// `config/STAGE.toml`: every parameter of a stage, with the value that it
-    /// has in this run. With it the stage can be run alone. An older file says what made
-    /// the artifact that is there: the new one stands beside it, as `STAGE.next.toml`,
-    /// until the stage has taken it.
+    /// Writes `config/STAGE.toml`: every parameter of a stage, with its value in this run,
+    /// so that the stage can be run by itself. An older file holds the parameters of the
+    /// existing artifact; then the new one is called `STAGE.next.toml` until the stage
+    /// has succeeded.
     fn write_config(&self, stage: &Stage, description: &Description) -> Result<PathBuf> {
         let table = effective(&description.parameters, &self.given, &stage.sections);
         let text = format!(
@@ -313,7 +312,7 @@ fn write_if_new(path: &Path, text: &str) -> Result<()> {
     whole::write_bytes(path, text)
 }
 
-/// Time since `started`, for people.
+/// The time since `started` as text: seconds, or minutes and seconds.
 pub fn seconds(started: Instant) -> String {
     let seconds = started.elapsed().as_secs_f64();
     if seconds < 60.0 {

@@ -1,24 +1,24 @@
-//! `cargo xtask setup`.
+//! `cargo xtask setup`: installs what a build needs.
 
 use crate::setup::{Wish, ensure};
 use crate::workspace::Workspace;
 use attend_program::{Result, say};
 
-/// Its arguments.
+/// Command line of `cargo xtask setup`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Keep the downloaded files in the cache
     #[arg(long)]
     keep_downloads: bool,
-    /// Bring cargo-deny too, which `test` needs
+    /// Also install cargo-deny, which `test` needs
     #[arg(long)]
     deny: bool,
-    /// Bring the data of METEOR (105 MB), which the score of that name needs
+    /// Also install the data of METEOR (105 MB), which the METEOR score needs
     #[arg(long)]
     meteor: bool,
 }
 
-/// Provides what is missing.
+/// Installs what is missing.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let started = std::time::Instant::now();
     if ensure(
@@ -30,7 +30,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         },
     )? {
         say!(
-            "set up in {:.0} s; `cargo xtask doctor` says what is where",
+            "set up in {:.0} s; `cargo xtask doctor` lists what is installed where",
             started.elapsed().as_secs_f64()
         );
     } else {

@@ -1,4 +1,4 @@
-//! `cargo xtask stats`: what is in a run's data set, and how much of it its
+//! `cargo xtask stats`: the contents of a run's data set, and how much of it the run's
 //! vocabulary covers.
 
 use crate::child;
@@ -8,13 +8,13 @@ use crate::workspace::{Workspace, shown};
 use attend_program::{Error, Result};
 use std::path::PathBuf;
 
-/// Its arguments.
+/// Command line of `cargo xtask stats`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Config file of the run
     #[arg(long, value_name = "FILE", required_unless_present = "folders")]
     config: Option<PathBuf>,
-    /// Folder of a data set and, where there is one, of a vocabulary
+    /// Folder of a data set and, optionally, of a vocabulary
     #[arg(value_name = "DIR", num_args = 1..=2, conflicts_with = "config")]
     folders: Vec<PathBuf>,
     /// Print JSON instead of tables
@@ -25,7 +25,7 @@ pub struct Args {
     artifacts: Option<PathBuf>,
 }
 
-/// Hands the folders to `attend-stats`.
+/// Finds the folders and passes them on to `attend-stats`.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let mut folders = args.folders.clone();
     if let Some(config) = &args.config {

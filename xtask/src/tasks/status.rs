@@ -1,4 +1,4 @@
-//! `cargo xtask status`: what every run has made.
+//! `cargo xtask status`: lists the artifacts and the unfinished work of every run.
 
 use super::print;
 use crate::runs::{Entry, State, human, list, name};
@@ -9,7 +9,7 @@ use attend_program::table::Table;
 use attend_program::text::escaped;
 use std::path::PathBuf;
 
-/// Its arguments.
+/// Command line of `cargo xtask status`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Where the runs are [default: artifacts/ of the checkout]
@@ -17,7 +17,7 @@ pub struct Args {
     artifacts: Option<PathBuf>,
 }
 
-/// Prints a line per artifact.
+/// Prints a line per artifact and staging folder.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let artifacts = args
         .artifacts
@@ -42,7 +42,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Name, digest, size, and what there is to say.
+/// The cells of a line: name, digest, size, and counts or state.
 fn row(entry: &Entry) -> [String; 4] {
     let name = name(&entry.path);
     let (name, digest, said) = match &entry.state {
@@ -60,7 +60,7 @@ fn row(entry: &Entry) -> [String; 4] {
         }
         State::Staging { busy: true } => (name, String::new(), "being written".to_owned()),
         State::Staging { busy: false } => {
-            let said = "unfinished: its stage goes on from it, `clean --staging RUN` deletes it";
+            let said = "unfinished: its stage will continue it, `clean --staging RUN` deletes it";
             (name, String::new(), said.to_owned())
         }
         State::Damaged(why) => (name, "DAMAGED".to_owned(), format!("manifest.json: {why}")),

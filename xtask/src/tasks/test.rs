@@ -8,19 +8,19 @@ use attend_program::{Error, Result, say};
 use std::process::Command;
 use std::time::Instant;
 
-/// Its arguments.
+/// Command line of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Run the tests alone
+    /// Run only the tests
     #[arg(long)]
     quick: bool,
-    /// More arguments of `cargo test`, after --
+    /// Further arguments of `cargo test`, after --
     #[arg(last = true)]
     more: Vec<String>,
 }
 
-/// Runs every step, also after one has failed, so that one run shows all that
-/// is wrong; the cheap ones first.
+/// Runs every step, even after one has failed, so that one run shows everything that
+/// is wrong; cheap steps first.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     setup::ensure(
         workspace,

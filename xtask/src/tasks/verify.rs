@@ -1,4 +1,4 @@
-//! `cargo xtask verify PATH`: the judge of artifacts, ours or not.
+//! `cargo xtask verify PATH`: checks artifacts, and repairs those of runs.
 
 use super::run::PIPELINE;
 use crate::child;
@@ -11,12 +11,12 @@ use attend_program::describe::Parts;
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// Its arguments.
+/// Command line of `cargo xtask verify`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folders of artifacts [default: all artifacts of all runs]
     paths: Vec<PathBuf>,
-    /// First make again, byte for byte, what is damaged or gone
+    /// Repair first: make damaged or missing parts again, byte for byte
     #[arg(long)]
     repair: bool,
     /// Where the runs are [default: artifacts/ of the checkout]
@@ -24,7 +24,8 @@ pub struct Args {
     artifacts: Option<PathBuf>,
 }
 
-/// Hands the folders to `attend-verify`, after their stages have repaired them.
+/// Passes the folders on to `attend-verify`; with `--repair`, their stages repair them
+/// first.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let mut paths = args.paths.clone();
     if paths.is_empty() {
@@ -47,7 +48,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     child::run_ok(programs.command(&["attend-verify".to_owned()])?.args(paths))
 }
 
-/// Has each artifact's stage look after it: what others are made from first.
+/// Runs each artifact's stage with `--repair`, in the order of the pipeline, so that
+/// inputs are repaired before what is made from them.
 fn repair(workspace: &Workspace, paths: &[PathBuf]) -> Result<()> {
     let mut stages: Vec<(usize, PathBuf, Stage)> = Vec::new();
     for path in paths {
@@ -56,7 +58,7 @@ fn repair(workspace: &Workspace, paths: &[PathBuf]) -> Result<()> {
         let source = run.join(PIPELINE);
         if !source.is_file() {
             return Err(Error::usage(format!(
-                "{}: can't be repaired from here: {} does not say what made it; run its stage with --repair",
+                "{}: can't be repaired from here: {} does not exist, so its stage is unknown; run that stage with --repair",
                 shown(&path),
                 shown(&source)
             )));

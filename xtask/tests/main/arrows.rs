@@ -1,15 +1,15 @@
-//! Which crates depend on which, as `ARCHITECTURE.md` says.
+//! Checks that crates depend on each other as `ARCHITECTURE.md` says.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-/// What takes minutes to build, or must be downloaded first.
+/// Crates that take minutes to build, or need a download first.
 const LIBTORCH: [&str; 2] = ["tch", "torch-sys"];
 const ARROW: [&str; 2] = ["arrow", "parquet"];
 const POLARS: [&str; 1] = ["polars"];
 
-/// All crates that `package` is built with; not those of its tests.
+/// All crates that `package` is built with, without those of its tests.
 fn tree(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--package", package, "--edges", "normal"])
@@ -24,7 +24,7 @@ fn tree(package: &str) -> BTreeSet<String> {
     names
 }
 
-/// Those of `tree` that are in this workspace.
+/// The crates of `tree` that belong to this workspace.
 fn ours(tree: &BTreeSet<String>) -> Vec<&str> {
     let names = tree.iter().map(String::as_str);
     names.filter(|name| name.starts_with("attend-")).collect()
@@ -36,7 +36,7 @@ fn links_none_of(tree: &BTreeSet<String>, crates: &[&str]) {
     assert_eq!(found, None);
 }
 
-/// The runner is the first thing that everybody builds.
+/// The runner is built first, before libtorch is installed.
 #[test]
 fn xtask_links_neither_libtorch_nor_arrow() {
     let tree = tree("xtask");
@@ -77,8 +77,8 @@ fn scores_and_figures_know_no_artifact() {
     links_none_of(&score, &[&LIBTORCH[..], &POLARS].concat()); // --per-image is a table
 }
 
-/// Stages know each other through artifacts alone; the same goes for other programs.
-/// `attend-stats` is one of them: polars is most of a full build.
+/// Stages exchange artifacts only, and no crate links a stage or another program.
+/// `attend-stats` is a program, too: polars is most of a full build.
 #[test]
 fn nobody_depends_on_a_program() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates");

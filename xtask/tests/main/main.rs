@@ -1,6 +1,6 @@
-//! The runner as a user sees it, with stages that are small shell scripts.
+//! Tests the runner as a user sees it, with stages that are small shell scripts.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // helpers are no #[test] functions
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers are not #[test] functions
 
 mod arrows;
 mod place;

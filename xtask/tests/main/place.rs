@@ -1,4 +1,4 @@
-//! A checkout of its own, with stages that are shell scripts.
+//! A temporary checkout, with stages that are shell scripts.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ pub struct Place {
     folder: TempDir,
 }
 
-/// What a task left.
+/// Exit code and output of a task.
 pub struct Outcome {
     pub code: Option<i32>,
     pub stdout: String,
@@ -90,7 +90,7 @@ echo "scores of {name}""#,
         );
     }
 
-    /// What the stages were called with.
+    /// The programs and arguments of all stages that have run, a line each.
     pub fn log(&self) -> Vec<String> {
         self.read("log").lines().map(str::to_owned).collect()
     }
@@ -106,7 +106,7 @@ echo "scores of {name}""#,
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // Cargo's configuration names those of the checkout that is tested.
+        // Cargo's configuration sets these to the checkout that is tested.
         for name in [
             "LIBTORCH",
             "LIBTORCH_USE_PYTORCH",

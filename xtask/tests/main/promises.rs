@@ -1,4 +1,4 @@
-//! docs/promises.md names tests that exist.
+//! Checks that the tests named in docs/promises.md exist.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn every_promise_has_its_test() {
     }
 }
 
-/// All tests' first lines, without indentation and what stands between.
+/// Appends the `#[test]` and `fn` lines of all Rust files below `folder`, unindented.
 fn read(folder: &Path, code: &mut String) {
     let entries = folder
         .read_dir()

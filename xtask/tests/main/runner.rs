@@ -148,7 +148,7 @@ fn a_part_of_a_pipeline() {
     refused(
         &outcome,
         2,
-        "stage learn: its input artifacts/r/alpha is not there; run the stage that makes it",
+        "stage learn: its input artifacts/r/alpha does not exist; run the stage that makes it",
     );
     assert_eq!(
         place.xtask(&[&RUN[..], &["--until", "draw"]].concat()).code,
@@ -229,8 +229,8 @@ fn faults_of_a_pipeline() {
     assert_eq!(place.log(), [""; 0]);
 }
 
-/// A place whose pipeline runs `second` twice: the other time as stage `again`, for
-/// which `overlay` lies over [learn].
+/// A place whose pipeline runs `second` twice: the second time as stage `again`, for
+/// which `overlay` overrides [learn].
 fn twice(overlay: &str) -> Place {
     let place = Place::new();
     let pipeline = place.read("pipelines/two.toml");
@@ -284,7 +284,7 @@ fn faults_of_an_overlay() {
     refused(
         &twice("draw").xtask(&RUN),
         2,
-        "stage again: [draw] can't lie over [learn]: it is a section of its own",
+        "stage again: [draw] can't override [learn]: it is a section of its own",
     );
     refused(
         &twice("../up").xtask(&RUN),
@@ -294,8 +294,8 @@ fn faults_of_an_overlay() {
     assert_eq!(place.log(), [""; 0]);
 }
 
-/// Sends `signals` to `target` (of xtask's process id) once the first stage works; the
-/// stage needs a moment to put things in order. Says which signals the stage had.
+/// Sends `signals` to `target` (of xtask's process id) once the first stage runs; the
+/// stage takes a moment to clean up. Returns the signals that the stage got.
 fn interrupted(signals: &[&str], target: impl Fn(u32) -> String) -> String {
     let place = Place::new();
     let note = place.path("had").display().to_string();
@@ -322,7 +322,7 @@ fn interrupted(signals: &[&str], target: impl Fn(u32) -> String) -> String {
     assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.ends_with("[1/2] draw: interrupted; the same command goes on from there\n"),
+        said.ends_with("[1/2] draw: interrupted; the same command continues from there\n"),
         "{said}"
     );
     assert_eq!(place.log().len(), 1, "the next stage was started");
@@ -375,7 +375,7 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     assert_eq!(place.log().len(), 2);
 }
 
-/// Who reads the log is gone: the run goes on.
+/// The reader of standard error is gone: the run continues.
 #[test]
 fn a_closed_standard_error_is_no_error() {
     let place = Place::new();
@@ -430,7 +430,7 @@ fn a_config_in_another_encoding_or_format_is_named() {
     );
     refused(
         b"[run]\nname = \"\xe9\"\n",
-        "c.toml:2: the byte 0xe9 is no UTF-8",
+        "c.toml:2: the byte 0xe9 is not UTF-8",
     );
     refused(b"{\"run\": {}}", "c.toml: this is JSON");
     refused(b"", "c.toml: the file is empty");

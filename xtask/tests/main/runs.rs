@@ -92,7 +92,7 @@ fn unfinished_work_is_deleted_only_where_somebody_says_so() {
     );
     assert_eq!(
         asked.stderr,
-        "error: this is unfinished work, from which its stages would go on: give --yes to delete it\n"
+        "error: this is unfinished work, which its stages would continue: give --yes to delete it\n"
     );
     assert_eq!(place.xtask(&["clean", "--config", "c.toml"]).code, Some(2));
     assert!(
@@ -122,7 +122,7 @@ fn clean_leaves_what_no_stage_has_made() {
     let cleaned = place.xtask(&["clean", "--config", "c.toml"]);
     assert_eq!(
         cleaned.stdout,
-        "deleted what artifacts/r has made\nleft artifacts/r/thesis: no stage has made it\n"
+        "deleted what the stages made in artifacts/r\nkept artifacts/r/thesis: no stage made it\n"
     );
     assert_eq!(crate::place::names(&place.path("artifacts/r")), ["thesis"]);
 }
@@ -137,7 +137,7 @@ fn what_a_stage_is_writing_is_not_deleted() {
     lock.lock().unwrap();
     assert_eq!(
         place.xtask(&["clean", "--staging", "--yes"]).stdout,
-        "artifacts/r/features.staging is being written: left\n"
+        "artifacts/r/features.staging is being written: kept\n"
     );
     assert!(place.xtask(&["status"]).stdout.contains("being written"));
     assert_eq!(
@@ -171,7 +171,7 @@ fn caption_finds_the_model() {
         "{}",
         one.stdout
     );
-    // One that led to the model is none to describe with.
+    // A model of an earlier training stage is not the one to describe with.
     place.write(
         "artifacts/r/frozen/manifest.json",
         r#"{"kind": "model", "digest": "0"}"#,

@@ -1,10 +1,10 @@
-//! The set-up where something is missing or broken. `python3` and the like are
-//! scripts here; the real download is tried by `cargo xtask setup`.
+//! Tests the set-up with something missing or broken. `python3` and the like are
+//! scripts here; only `cargo xtask setup` itself tries the real download.
 
 use crate::place::{Outcome, Place, finish, names};
 
-/// A machine that has nothing but what a shell script needs. (No links: a test
-/// that replaces a program would write through one, into the real program.)
+/// A machine that has only what a shell script needs. (Scripts, not links: a test
+/// that replaces a program would write through a link into the real program.)
 fn bare() -> Place {
     let place = Place::new();
     for program in ["df", "cat", "sleep"] {
@@ -86,7 +86,7 @@ fn no_pip() {
     );
 }
 
-/// A pip that ends with `end` when it is to download.
+/// A pip that runs `end` instead of a download.
 fn pip(place: &Place, end: &str) {
     place.script(
         "path/python3",

@@ -1,5 +1,5 @@
-//! `attend-verify PATH…`: the judge of artifacts. Reads every file and compares it with
-//! the manifest, and what the files say with each other.
+//! `attend-verify PATH…`: checks artifacts. Reads every file, compares it with the
+//! manifest, and checks that the files agree with each other.
 
 use attend_artifact::{Artifact, verify};
 use attend_program::{Error, Result, check_interrupt, output, program, text};
@@ -7,7 +7,7 @@ use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Verifies artifacts: manifest, sizes, BLAKE3 of every file, and what they hold.
+/// Verify artifacts: manifest, sizes, BLAKE3 and contents of every file
 #[derive(Parser)]
 #[command(name = "attend-verify", version)]
 struct Args {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// All that is wrong with an artifact; says so where nothing is.
+/// Returns everything that is wrong with an artifact; prints a line if it is whole.
 fn judge(path: &Path) -> Result<Vec<Error>> {
     let artifact = Artifact::open(path)?;
     artifact.verify()?;

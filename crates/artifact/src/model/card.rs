@@ -1,4 +1,4 @@
-//! What a model is: contents of `model.json`.
+//! The contents of `model.json`: a model's architecture and origin.
 
 use super::encoder::EncoderConfig;
 use super::json::strict;
@@ -19,13 +19,13 @@ pub struct DecoderConfig {
     pub attention: i64,
     /// H: width of the LSTM.
     pub hidden: i64,
-    /// Share of h that is dropped before the last layer, in training.
+    /// Fraction of h that is dropped before the last layer, in training.
     pub dropout: f64,
-    /// Attention grid [height, width]; [0, 0] is the encoder's native grid.
+    /// Attention grid [height, width]; [0, 0] means the encoder's native grid.
     pub grid: [i64; 2],
 }
 
-/// Contents of `model.json`, less the digests of the checkpoint's files.
+/// Contents of `model.json`, without the digests of the checkpoint's files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
@@ -33,21 +33,20 @@ pub struct ModelCard {
     pub encoder: EncoderConfig,
     /// The decoder's sizes.
     pub decoder: DecoderConfig,
-    /// Height and width of the images that it sees, in pixels.
+    /// Height and width of its input images, in pixels.
     pub image_size: [i64; 2],
-    /// BLAKE3 of the `vocab.json` that its ids are of.
+    /// BLAKE3 of the `vocab.json` that defines its ids.
     pub vocabulary_blake3: String,
     /// BLAKE3 of the encoder's weights that its features were made with; empty
-    /// where the encoder was trained with it.
+    /// if the encoder was trained, too.
     pub encoder_blake3: String,
 }
 
 impl ModelCard {
-    /// The card in the object of a `model.json`.
+    /// Reads the card from the object in a `model.json`.
     ///
     /// # Errors
-    /// Says what this version doesn't know, what is missing and must not be guessed, or
-    /// which size no model has.
+    /// Names the key that is unknown or missing, or the invalid size.
     pub(super) fn parse(mut json: Map<String, Value>) -> Result<ModelCard, String> {
         json.remove(SEAL);
         let card: ModelCard = strict(Value::Object(json))?;

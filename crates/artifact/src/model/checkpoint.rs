@@ -1,4 +1,4 @@
-//! Finding, opening and checking a checkpoint.
+//! Finds, opens and checks checkpoints.
 
 use super::card::ModelCard;
 use super::files::{CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, WORDS};
@@ -9,12 +9,12 @@ use attend_program::{At, Error, Result};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// A checkpoint's folder whose `model.json` has been read. Its other files are opened by
-/// whoever needs them, after [`Checkpoint::check`].
+/// A checkpoint's folder whose `model.json` has been read. Callers open its other files
+/// after [`Checkpoint::check`].
 pub struct Checkpoint {
     /// Its folder.
     pub folder: PathBuf,
-    /// What it is.
+    /// The contents of its `model.json`.
     pub card: ModelCard,
     sealed: Sealed,
 }
@@ -23,9 +23,8 @@ impl Checkpoint {
     /// Opens the checkpoint in `folder`.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming `model.json` and what is wrong: it can't be read, holds
-    /// what this version doesn't know, lacks what must not be guessed, or has sizes that
-    /// no model has.
+    /// [`Error::Refused`] naming `model.json` and what is wrong: it can't be read, has an
+    /// unknown key, lacks a key, or has invalid sizes.
     pub fn open(folder: &Path) -> Result<Checkpoint> {
         let sealed = Sealed::read(folder)?;
         let card = ModelCard::parse(sealed.card.clone())
@@ -40,7 +39,8 @@ impl Checkpoint {
     /// Opens checkpoint `name` (`best`, `last`, `epoch-00007`) of a model artifact.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming a file that the artifact lacks, or as [`Checkpoint::open`].
+    /// [`Error::Refused`] naming a file that the artifact lacks; those of
+    /// [`Checkpoint::open`].
     pub fn of_artifact(model: &Artifact, name: &str) -> Result<Checkpoint> {
         for file in [CARD].iter().chain(&DESCRIBING) {
             model.file(&format!("{CHECKPOINTS}/{name}/{file}"))?;
@@ -49,11 +49,12 @@ impl Checkpoint {
     }
 
     /// Opens the checkpoint that a user means by `path`: the folder itself, or checkpoint
-    /// `name` of the model artifact there, or, while the training is still running, of the
-    /// staging folder in which that artifact grows. `None` if none of them is there.
+    /// `name` of the model artifact there, or, while the training is still running, of that
+    /// artifact's staging folder. `None` if none of them exists.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the artifact is no whole model, or as [`Checkpoint::open`].
+    /// [`Error::Refused`] if the artifact is not a whole model; those of
+    /// [`Checkpoint::open`].
     pub fn find(path: &Path, name: &str) -> Result<Option<Checkpoint>> {
         let [finished, growing] = places(path).map(|place| place.join(name));
         let found = [path, finished.as_path(), growing.as_path()]
@@ -71,11 +72,11 @@ impl Checkpoint {
         Checkpoint::open(folder).map(Some)
     }
 
-    /// Opens the checkpoint that `path` is, or those of all epochs that the model there
-    /// keeps, finished or still in training, in order.
+    /// Opens the checkpoint at `path`, or those of all epochs that the model there keeps, in
+    /// order. The model may be finished or still in training.
     ///
     /// # Errors
-    /// As [`Checkpoint::open`].
+    /// Those of [`Checkpoint::open`].
     pub fn epochs(path: &Path) -> Result<Vec<Checkpoint>> {
         if path.join(CARD).is_file() {
             return Ok(vec![Checkpoint::open(path)?]);
@@ -86,7 +87,7 @@ impl Checkpoint {
                 let folder = entry.at(&place)?.path();
                 let name = folder.file_name().and_then(OsStr::to_str);
                 let is_epoch = name.is_some_and(|name| name.starts_with("epoch-"));
-                // While it is replaced, there are `epoch-00001.new` and `.old` for a moment.
+                // `epoch-00001.new` and `.old` exist for a moment while it is replaced.
                 if is_epoch && folder.extension().is_none() {
                     epochs.push(folder);
                 }
@@ -102,8 +103,8 @@ impl Checkpoint {
             .collect()
     }
 
-    /// Compares the files that describing takes with their digests in the `model.json`
-    /// that was opened.
+    /// Compares the files that describing photographs needs with their digests in the
+    /// `model.json` that was opened.
     ///
     /// # Errors
     /// [`Error::Refused`] naming the file that is missing or has changed;
@@ -112,10 +113,10 @@ impl Checkpoint {
         self.sealed.check(&DESCRIBING)
     }
 
-    /// Reads its words.
+    /// Reads its vocabulary.
     ///
     /// # Errors
-    /// [`Error::Refused`] if they are not those that the decoder was trained with.
+    /// [`Error::Refused`] if it is not the one that the decoder was trained with.
     pub fn vocabulary(&self) -> Result<Vocabulary> {
         let path = self.words();
         let digest = digest_file(&path).map_err(Error::refused)?;
@@ -129,7 +130,7 @@ impl Checkpoint {
         let vocabulary = Vocabulary::read(&path)?;
         if vocabulary.len() as i64 != self.card.decoder.vocabulary {
             return Err(Error::refused(format!(
-                "{}: {} words, the decoder knows {}; train again",
+                "{}: has {} ids, but the decoder knows {}; train again",
                 path.display(),
                 vocabulary.len(),
                 self.card.decoder.vocabulary
@@ -138,7 +139,7 @@ impl Checkpoint {
         Ok(vocabulary)
     }
 
-    /// The file of its words.
+    /// The file of its vocabulary.
     pub fn words(&self) -> PathBuf {
         self.folder.join(WORDS)
     }
@@ -153,7 +154,7 @@ impl Checkpoint {
         self.folder.join(DECODER)
     }
 
-    /// How the manifest of what is made from this checkpoint names it: by its decoder.
+    /// This checkpoint as an input in a manifest, identified by its decoder's file.
     ///
     /// # Errors
     /// [`Error::Internal`] if the file can't be read.
@@ -165,8 +166,8 @@ impl Checkpoint {
     }
 }
 
-/// Where the checkpoints of the model at `path` lie: of the finished one, and of the one
-/// that is still in training.
+/// The folders of checkpoints of the model at `path`: of the finished one, and of the one
+/// still in training.
 fn places(path: &Path) -> [PathBuf; 2] {
     [path.to_owned(), staging::folder_of(path)].map(|model| model.join(CHECKPOINTS))
 }

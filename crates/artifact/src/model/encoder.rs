@@ -1,12 +1,12 @@
-//! What an encoder is: a ResNet (He et al. 2015) up to one of its layers. Contents of
-//! `encoder.json`, and part of `model.json`.
+//! The architecture of an encoder: a ResNet (He et al. 2015) up to one of its layers.
+//! Contents of `encoder.json`, and part of `model.json`.
 
 use super::json::strict;
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Which ResNet.
+/// The depth of the ResNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
@@ -60,7 +60,7 @@ pub enum StrideIn {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EncoderConfig {
-    /// Which ResNet.
+    /// The depth of the ResNet.
     pub arch: Arch,
     /// The layer whose output is the feature map.
     pub last_stage: LastStage,
@@ -96,11 +96,11 @@ impl EncoderConfig {
         image_size.map(|pixels| (pixels + self.stride() - 1) / self.stride())
     }
 
-    /// The contents of an `encoder.json`.
+    /// Reads an `encoder.json`.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming the file if it can't be read, holds what this version
-    /// doesn't know, or lacks what must not be guessed.
+    /// [`Error::Refused`] naming the file if it can't be read, has an unknown key or lacks
+    /// one.
     pub fn read(path: &Path) -> Result<EncoderConfig> {
         let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
         let text = std::fs::read(path).map_err(|e| refused(e.to_string()))?;

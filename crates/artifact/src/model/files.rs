@@ -1,15 +1,15 @@
-//! Names of a model artifact's folders and files.
+//! The names of a model artifact's folders and files.
 
 /// The folder of a model artifact that holds the checkpoints.
 pub const CHECKPOINTS: &str = "checkpoints";
 
-/// The losses and scores of the training, a JSON object a line; not in a checkpoint.
+/// The losses and scores of the training, one JSON object per line; not in a checkpoint.
 pub const METRICS: &str = "metrics.jsonl";
 
-/// What the model is.
+/// The model's architecture and origin ([`super::ModelCard`]).
 pub const CARD: &str = "model.json";
 
-/// The words.
+/// The vocabulary.
 pub const WORDS: &str = "vocab.json";
 
 /// The encoder's weights.
@@ -21,8 +21,8 @@ pub const DECODER: &str = "decoder.safetensors";
 /// The optimizer's moments.
 pub const OPTIMIZER: &str = "optimizer.safetensors";
 
-/// Where the training stood.
+/// The state of the training.
 pub const STATE: &str = "state.json";
 
-/// The files that describing a photograph takes, beside [`CARD`].
+/// The files that describing a photograph needs, besides [`CARD`].
 pub const DESCRIBING: [&str; 3] = [WORDS, ENCODER, DECODER];

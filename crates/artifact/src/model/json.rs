@@ -1,12 +1,12 @@
-//! JSON objects that hold all that they must and nothing that is not known.
+//! Strict reading of JSON objects: no unknown keys, no missing ones.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// An object that has each of its keys and no other: what this version doesn't know may
-/// change what the weights mean; what is missing must not be guessed.
+/// Reads an object that must have all keys and no others. An unknown key may change what
+/// the weights mean, and a missing value must not be guessed.
 ///
 /// # Errors
 /// Names the key that is unknown, missing or of another type.
@@ -22,7 +22,7 @@ pub(super) fn strict<T: Serialize + DeserializeOwned>(given: Value) -> Result<T,
     Ok(value)
 }
 
-/// The keys of an object and of the objects in it, dotted.
+/// The dotted keys of an object and of the objects in it.
 fn keys(value: &Value) -> BTreeSet<String> {
     let members = value.as_object().into_iter().flatten();
     let each = members.flat_map(|(key, value)| {

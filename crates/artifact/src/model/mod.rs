@@ -1,20 +1,20 @@
-//! The `model` artifact: all that is known of a checkpoint's folder, without libtorch.
+//! The `model` artifact: reads, checks and writes checkpoints, without libtorch.
 //!
 //! | file of `checkpoints/{best,last,epoch-00001,…}/` | holds |
 //! |---|---|
 //! | `model.json` | the [`ModelCard`], and the BLAKE3 of every file of the folder ([`seal()`]) |
-//! | `vocab.json` | the words whose ids the decoder knows |
+//! | `vocab.json` | the vocabulary that defines the decoder's ids |
 //! | `encoder.safetensors`, `decoder.safetensors` | the weights, under the names of [`Parameters`] |
-//! | `state.json` | where the training stood: the trainer's own |
-//! | `optimizer.safetensors` | in `last`: the optimizer's moments, to go on from |
+//! | `state.json` | the state of the training, in the trainer's own format |
+//! | `optimizer.safetensors` | in `last`: the optimizer's moments, to resume from |
 //!
-//! Beside the checkpoints lie `metrics.jsonl` and TensorBoard events.
+//! Beside the checkpoints are `metrics.jsonl` and TensorBoard events.
 //!
-//! - [`encoder`], [`card`]: what a model is, as JSON. [`parameters`]: its weights' names
-//!   and shapes.
-//! - [`files`]: the names above. [`checkpoint`]: finding, opening and checking a checkpoint.
-//! - [`mod@seal`]: the digests of its files. [`weights`]: what can be wrong in a file of weights.
-//! - [`mod@write`]: writing and replacing checkpoints whole, and tidying up after a
+//! - [`encoder`], [`card`]: a model's architecture, as JSON. [`parameters`]: its weights'
+//!   names and shapes.
+//! - [`files`]: the names above. [`checkpoint`]: finds, opens and checks checkpoints.
+//! - [`mod@seal`]: the digests of its files. [`weights`]: checks files of weights.
+//! - [`mod@write`]: writes and replaces checkpoints atomically, and cleans up after a
 //!   process that died.
 
 pub mod card;

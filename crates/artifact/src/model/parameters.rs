@@ -1,14 +1,14 @@
-//! Names and shapes of a model's weights, as they stand in its files.
+//! The names and shapes of a model's weights in its files.
 
 use super::card::DecoderConfig;
 use super::encoder::EncoderConfig;
 use std::collections::BTreeMap;
 
-/// Shapes by name, all of floats.
+/// Shapes of tensors by name; all are of floats.
 pub type Parameters = BTreeMap<String, Vec<i64>>;
 
 impl EncoderConfig {
-    /// Weights and BatchNorm statistics, under torchvision's names.
+    /// The shapes of weights and BatchNorm statistics, under torchvision's names.
     pub fn parameters(&self) -> Parameters {
         let mut all = Parameters::new();
         let mut unit = |conv: String, norm: String, [input, output]: [i64; 2], kernel: i64| {
@@ -54,7 +54,7 @@ impl EncoderConfig {
 }
 
 impl DecoderConfig {
-    /// Weights, under the tutorial's names.
+    /// The shapes of weights, under the tutorial's names.
     pub fn parameters(&self) -> Parameters {
         let DecoderConfig {
             vocabulary,

@@ -1,6 +1,6 @@
-//! The digests by which a checkpoint that lies anywhere is known to be whole.
+//! The digests that show that a checkpoint is whole, wherever it was copied.
 //!
-//! Beside what the model is, a checkpoint's `model.json` has a key `blake3`: the BLAKE3
+//! Besides the card, a checkpoint's `model.json` has a key `blake3`: the BLAKE3
 //! of each other file of the folder, by name, and under `model.json` that of its own
 //! JSON without this key, compact and with sorted keys. It is written last.
 
@@ -22,12 +22,12 @@ type Digests = BTreeMap<String, String>;
 /// `known` are digests that need not be computed.
 ///
 /// # Errors
-/// [`Error::Internal`] from the disk.
+/// [`Error::Internal`] if reading or writing fails.
 pub fn seal(folder: &Path, known: &Digests) -> Result<()> {
     let path = folder.join(CARD);
     let card = std::fs::read(&path).at(&path)?;
     let mut card: Map<String, Value> = serde_json::from_slice(&card).at(&path)?;
-    card.remove(SEAL); // the digests of an earlier time
+    card.remove(SEAL); // earlier digests
     let mut digests = Digests::from([(CARD.to_owned(), digest(&card))]);
     for entry in std::fs::read_dir(folder).at(folder)? {
         let entry = entry.at(folder)?;
@@ -45,9 +45,9 @@ pub fn seal(folder: &Path, known: &Digests) -> Result<()> {
     std::fs::write(&path, text + "\n").at(&path)
 }
 
-/// Compares these files of a checkpoint's folder, and its `model.json`, with their digests:
-/// those in `model.json`; if it has none, as earlier versions left it, those in the
-/// manifest of the artifact that the folder lies in, if it lies in one.
+/// Compares these files of a checkpoint's folder, and its `model.json`, with the digests in
+/// `model.json`. If it has none, because an earlier version wrote it, takes those in the
+/// manifest of the artifact that the folder is in, if any.
 ///
 /// # Errors
 /// [`Error::Refused`] naming the file that is missing or has changed.
@@ -55,19 +55,19 @@ pub fn check(folder: &Path, files: &[&str]) -> Result<()> {
     Sealed::read(folder)?.check(files)
 }
 
-/// The `model.json` of a checkpoint's folder at one moment, and the digests that the
-/// folder's files have to have.
+/// The `model.json` of a checkpoint's folder, and the expected digests of the folder's
+/// files.
 pub(super) struct Sealed {
     folder: PathBuf,
     /// The object in `model.json`, without the digests.
     pub(super) card: Map<String, Value>,
     digests: Digests,
-    /// Whether the digests stood in `model.json`, which then has to have all of them.
+    /// Whether the digests come from `model.json`, which then must have all of them.
     sealed: bool,
 }
 
 impl Sealed {
-    /// Reads `model.json`, or the manifest if it has no digests.
+    /// Reads `model.json`, and the manifest if `model.json` has no digests.
     pub(super) fn read(folder: &Path) -> Result<Sealed> {
         let path = folder.join(CARD);
         let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
@@ -133,7 +133,8 @@ fn digest(card: &Map<String, Value>) -> String {
         .to_string()
 }
 
-/// What the manifest two folders up says of the files in `folder`.
+/// The digests of the files in `folder` according to the manifest two folders up, if there
+/// is one.
 fn listed(folder: &Path) -> Result<Digests> {
     let folder = folder.canonicalize().at(folder)?;
     let names = (

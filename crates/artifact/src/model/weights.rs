@@ -1,4 +1,4 @@
-//! What can be wrong in a file of weights, seen without libtorch.
+//! Checks files of weights, without libtorch.
 
 use super::parameters::Parameters;
 use crate::finite::{Float, none};
@@ -8,14 +8,14 @@ use safetensors::{Dtype, SafeTensors};
 use std::fs::File;
 use std::path::Path;
 
-/// How many names a message lists.
+/// Maximum number of names in a message.
 const LISTED: usize = 3;
 
-/// Looks for numbers in a safetensors file that no weight has: infinite, NaN, or a
+/// Checks a safetensors file for numbers that no weight can have: infinite, NaN, or a
 /// negative `running_var`.
 ///
 /// # Errors
-/// [`Error::Refused`] naming the tensor, or where the file is no such file;
+/// [`Error::Refused`] naming the tensor, or if the file is not a safetensors file;
 /// [`Error::Interrupted`].
 pub fn check_finite(path: &Path) -> Result<()> {
     let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
@@ -40,8 +40,7 @@ pub fn check_finite(path: &Path) -> Result<()> {
 
 /// Compares the names, shapes and types in the header of a safetensors file with those
 /// that a model loads from it. An encoder's file (`of_encoder`) may hold other modules,
-/// such as a classifier, and all its names may begin with the same words more, such as
-/// `backbone.`.
+/// such as a classifier, and all its names may share a prefix, such as `backbone.`.
 ///
 /// # Errors
 /// [`Error::Refused`] naming the first few tensors that are missing, unknown, of another

@@ -1,7 +1,7 @@
-//! Writing checkpoints: each is replaced whole or not at all.
+//! Writes checkpoints: each is replaced whole or not at all.
 //!
-//! A new checkpoint grows in `NAME.new` beside the old one, which is called `NAME.old`
-//! for a moment. [`recover`] puts right what a process that died in that moment left.
+//! A new checkpoint is written to `NAME.new` beside the old one, which is called `NAME.old`
+//! for a moment. [`recover`] repairs what a process left that died in that moment.
 
 use super::card::ModelCard;
 use super::files::{CARD, CHECKPOINTS, ENCODER, WORDS};
@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Writes a checkpoint into `folder`, instead of the one that is there: the card, the
-/// words of the file `vocabulary`, and what `put` puts into the folder that it is given,
-/// both files of weights at least. The card's `encoder_blake3`, unless it is empty, is
-/// taken for the digest of the encoder's file without reading it.
+/// Writes a checkpoint to `folder`, replacing an old one: the card, a copy of the file
+/// `vocabulary`, and the files that `put` writes to the folder that it gets, at least both
+/// files of weights. The card's `encoder_blake3`, unless it is empty, is taken as the
+/// digest of the encoder's file without reading it.
 ///
 /// # Errors
-/// [`attend_program::Error::Internal`] from the disk, or what `put` returns; the old checkpoint
-/// stays then.
+/// [`attend_program::Error::Internal`] if writing fails, or the error of `put`; then the old
+/// checkpoint stays.
 pub fn write(
     folder: &Path,
     card: &ModelCard,
@@ -46,10 +46,10 @@ pub fn write(
     swap(folder)
 }
 
-/// Puts `FOLDER.new` in the place of `folder`.
+/// Replaces `folder` by `FOLDER.new`.
 ///
 /// # Errors
-/// [`attend_program::Error::Internal`] from the disk.
+/// [`attend_program::Error::Internal`] of the file system.
 pub fn swap(folder: &Path) -> Result<()> {
     let [new, old] = ["new", "old"].map(|end| folder.with_extension(end));
     remove(&old)?;
@@ -63,7 +63,7 @@ pub fn swap(folder: &Path) -> Result<()> {
     remove(&old)
 }
 
-/// Name of the checkpoint of a finished epoch, counted from 1.
+/// The name of the checkpoint of a finished epoch, counted from 1.
 pub fn epoch_name(epoch: u64) -> String {
     format!("epoch-{epoch:05}")
 }
@@ -74,11 +74,11 @@ pub fn epoch(folder: &Path, epoch: usize) -> PathBuf {
     folder.join(CHECKPOINTS).join(epoch_name(epoch as u64))
 }
 
-/// Brings back, among the checkpoints of the model in `folder`, those whose process died
-/// between the two renames of [`swap`].
+/// Restores those checkpoints of the model in `folder` whose process died between the two
+/// renames of [`swap`].
 ///
 /// # Errors
-/// [`attend_program::Error::Internal`] from the disk.
+/// [`attend_program::Error::Internal`] of the file system.
 pub fn recover(folder: &Path) -> Result<()> {
     for old in entries(&folder.join(CHECKPOINTS))? {
         let whole = old.with_extension("");
@@ -89,11 +89,11 @@ pub fn recover(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes from the model in `folder` all but the checkpoints `best`, `last` and those of
-/// the `kept` epochs: what a process that died has left of others.
+/// Removes all checkpoints of the model in `folder` except `best`, `last` and those of the
+/// `kept` epochs: a process that died may have left others.
 ///
 /// # Errors
-/// [`attend_program::Error::Internal`] from the disk.
+/// [`attend_program::Error::Internal`] of the file system.
 pub fn tidy(folder: &Path, kept: &[usize]) -> Result<()> {
     let kept: Vec<PathBuf> = kept.iter().map(|number| epoch(folder, *number)).collect();
     let checkpoints = folder.join(CHECKPOINTS);
@@ -110,7 +110,7 @@ pub fn tidy(folder: &Path, kept: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// What is in a folder that need not be there.
+/// The entries of a folder; none if it does not exist.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if !folder.exists() {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What is taken over from the artifact that a run replaces.
+//! Takes files over from the artifact that a run replaces.
 
 use super::disk::{fresh, link};
 use super::folder::Staging;
@@ -8,14 +8,15 @@ use crate::old::Old;
 use attend_program::Result;
 
 impl Staging {
-    /// Forgets what an interrupted run took over, but for `keep`: it may be damaged since.
+    /// Forgets files that an interrupted run took over, except `keep`: they may have been
+    /// damaged since.
     pub(crate) fn forget(&mut self, keep: &[String]) {
         let stays = |name: &String, line: &mut Line| !line.adopted || keep.contains(name);
         self.others.retain(stays);
         self.journal().lines.retain(stays);
     }
 
-    /// Takes files of the artifact that this run replaces over as they are.
+    /// Takes over files of the artifact that this run replaces, unchanged.
     pub(crate) fn adopt(&mut self, old: &Old, names: &[String]) -> Result<()> {
         let known = |line: &Line| {
             self.line(&line.entry.name)

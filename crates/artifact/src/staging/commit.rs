@@ -1,4 +1,4 @@
-//! From a staging folder to an artifact.
+//! Turns a staging folder into an artifact.
 
 use super::disk::{self, REPLACED, remove, write_synced};
 use super::folder::{SCRATCH, Staging};
@@ -17,7 +17,7 @@ impl Staging {
     /// Commits an artifact of which [`Staging::lacks_only`] pieces had to be made.
     ///
     /// # Errors
-    /// As [`Staging::commit`].
+    /// Those of [`Staging::commit`].
     #[expect(clippy::expect_used, reason = "without counts `lacks_only` is false")]
     pub fn commit_as_before(self) -> Result<Manifest> {
         let counts = self.must_equal.as_ref().and_then(|old| old.counts.clone());
@@ -26,12 +26,12 @@ impl Staging {
         self.commit(&counts)
     }
 
-    /// Writes the manifest, syncs, and puts the artifact in its place, instead
-    /// of an older one if there is one.
+    /// Writes the manifest, syncs, and moves the artifact to its destination, replacing
+    /// an older one.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the disk refuses; [`Error::Refused`] where the
-    /// artifact must come out as it was, and doesn't. The staging folder stays.
+    /// [`Error::Internal`] if writing fails; [`Error::Refused`] if the artifact had to be
+    /// reproduced exactly and was not. The staging folder stays.
     pub fn commit(mut self, counts: &[(&str, u64)]) -> Result<Manifest> {
         let mut lines = self.others.clone();
         lines.extend(self.journal().lines.clone());
@@ -65,7 +65,7 @@ impl Staging {
             journal += &serde_json::to_string(line).map_err(Error::internal)?;
             journal.push('\n');
         }
-        // In one step: a run that is killed here goes on from the old one.
+        // Renames in one step: after a kill here, the next run continues from the old journal.
         whole::write_bytes(&self.folder.join(JOURNAL), journal)?;
         remove_others(&self.folder, "".as_ref(), &keep)?;
         self.seconds = (self.seconds).map(|before| before + self.begun.elapsed().as_secs());
@@ -80,7 +80,7 @@ impl Staging {
     }
 }
 
-/// Refuses an artifact that was to come out as it was, and didn't.
+/// Refuses an artifact that had to be reproduced exactly and was not.
 fn same(before: &Before, now: &Manifest, place: &Path) -> Result<()> {
     let differs = |file: &&FileEntry| match before.entries.get(&file.name) {
         Some(entry) => entry != *file,
@@ -97,7 +97,7 @@ fn same(before: &Before, now: &Manifest, place: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::refused(format!(
-        "{}: {} would not come out as before: what it is made from, or what makes it, has changed; the artifact is left as it is. Run the stage without --shards and --repair to take the change",
+        "{}: {} would not come out as before, because its sources or its program have changed; the artifact is kept as it is. Run the stage without --shards and --repair to accept the change",
         place.display(),
         match names.as_slice() {
             [] => "a file".to_owned(),
@@ -107,8 +107,7 @@ fn same(before: &Before, now: &Manifest, place: &Path) -> Result<()> {
     )))
 }
 
-/// Removes all files but `keep`: a half-written file of an interrupted run is no
-/// part of the artifact.
+/// Removes all files except `keep`, such as half-written files of an interrupted run.
 fn remove_others(root: &Path, below: &Path, keep: &BTreeSet<PathBuf>) -> Result<()> {
     let folder = root.join(below);
     for entry in std::fs::read_dir(&folder).at(&folder)? {

@@ -1,4 +1,4 @@
-//! Folders and files as the staging folder needs them.
+//! File system operations of the staging folder.
 
 use super::journal;
 use super::work::{WORK, Work};
@@ -9,10 +9,10 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Where the artifact that is replaced lies for a moment, in the one that replaces it.
+/// Name of the replaced artifact while it is, for a moment, inside the new one.
 pub(super) const REPLACED: &str = ".replaced";
 
-/// `NAME.suffix` beside `NAME`.
+/// The path `NAMEsuffix` beside `NAME`.
 pub(super) fn sibling(destination: &Path, suffix: &str) -> PathBuf {
     let mut name = destination.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
@@ -26,7 +26,7 @@ pub(super) fn make_parent(path: PathBuf) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// As [`make_parent`], and no file is at `path`.
+/// Like [`make_parent`], but also removes a file at `path`.
 pub(super) fn fresh(path: PathBuf) -> Result<PathBuf> {
     match std::fs::remove_file(&path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e).at(&path),
@@ -42,7 +42,8 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes a staging folder. One that is half removed says that nothing is lost with it.
+/// Removes a staging folder. First marks it as no work at all, so that a half-removed one
+/// can be deleted without a question.
 pub(super) fn remove_staging(folder: &Path) -> Result<()> {
     if !folder.exists() {
         return Ok(());
@@ -51,7 +52,7 @@ pub(super) fn remove_staging(folder: &Path) -> Result<()> {
         seconds: Some(0),
         draft: Manifest::draft("", "", ""),
     };
-    let _ = nothing.write(folder); // a full disk must not keep it
+    let _ = nothing.write(folder); // a full disk must not prevent the removal
     for entry in folder.read_dir().at(folder)? {
         let path = entry.at(folder)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -64,8 +65,7 @@ pub(super) fn remove_staging(folder: &Path) -> Result<()> {
     remove(folder)
 }
 
-/// The same file under another name, which is free; a copy where the disk knows no
-/// such thing.
+/// Hard-links a file to a free name; copies it if the file system has no hard links.
 pub(super) fn link(from: &Path, to: &Path) -> Result<()> {
     if std::fs::hard_link(from, to).is_err() {
         std::fs::copy(from, to).at(from)?;
@@ -82,9 +82,8 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
         .at(path)
 }
 
-/// Syncs the names in a folder and in those below it, and lets all read the files whom
-/// `readers`, permission bits, name: a file that was copied or linked from elsewhere has
-/// the permissions that it had there.
+/// Syncs a folder and those below it, and adds the permission bits `readers` to all files:
+/// a copied or linked file has the permissions of its origin.
 pub(super) fn sync_folders(folder: &Path, readers: u32) -> Result<()> {
     for entry in std::fs::read_dir(folder).at(folder)? {
         let entry = entry.at(folder)?;
@@ -99,7 +98,7 @@ pub(super) fn sync_folders(folder: &Path, readers: u32) -> Result<()> {
     sync_folder(folder)
 }
 
-/// Syncs the names in a folder, where the disk can.
+/// Syncs a folder, if the file system supports it.
 fn sync_folder(folder: &Path) -> Result<()> {
     fault::point();
     match File::open(folder).and_then(|file| file.sync_all()) {
@@ -108,8 +107,8 @@ fn sync_folder(folder: &Path) -> Result<()> {
     }
 }
 
-/// Puts `folder` in the place of `destination`: at once where the system can
-/// exchange two names, else the old one lies inside the new one in between.
+/// Replaces `destination` by `folder`: atomically if the system can exchange two names;
+/// else the old one is moved into the new one first.
 pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
     if destination.exists() {
         fault::point();

@@ -1,4 +1,4 @@
-//! The staging folder, and the files that are finished in it.
+//! The staging folder, and its finished files.
 
 use super::disk::{fresh, make_parent, sibling};
 use super::journal::{Journal, Line, Lines};
@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-/// Files that outlive an interruption and are no part of the artifact.
+/// Folder of files that survive an interruption but don't belong to the artifact.
 pub(super) const SCRATCH: &str = ".scratch";
-/// Files that are synced at the same time.
+/// Number of files that are synced at the same time.
 const SYNCED_TOGETHER: usize = 32;
 
 /// An artifact that is being written. All methods may be called from several
@@ -26,11 +26,11 @@ pub struct Staging {
     pub(super) destination: PathBuf,
     pub(super) draft: Manifest,
     pub(super) share: Share,
-    /// What is finished by others: tasks, or an interrupted run.
+    /// Files finished by others: tasks, or an interrupted run.
     pub(super) others: Lines,
     pub(super) journal: Mutex<Journal>,
     pub(super) before: Option<PathBuf>,
-    /// The files that this run must end with, where it makes a part again.
+    /// The contents that this run must reproduce, if it makes part of an artifact again.
     pub(super) must_equal: Option<Before>,
     /// Seconds of work before this run.
     pub(super) seconds: Option<u64>,
@@ -44,7 +44,7 @@ pub fn folder_of(destination: &Path) -> PathBuf {
 }
 
 impl Staging {
-    /// The finished artifact that this run goes on from, made with other parameters; only
+    /// The finished artifact, made with other parameters, that this run continues from; only
     /// after [`crate::Stage::begin_extending`].
     pub fn before(&self) -> Option<&Path> {
         self.before.as_deref()
@@ -55,19 +55,19 @@ impl Staging {
         &self.folder
     }
 
-    /// Where to write the file `name` (with `/`) anew; its folder is made. What was
-    /// there is gone: it may be a link to the old artifact's file, which stays as it is.
+    /// The path at which to write the file `name` (with `/`). Makes its folder, and removes
+    /// an old file: it may be a link to the old artifact's file, which must not change.
     ///
     /// # Errors
-    /// [`Error::Internal`] where its folder can't be made, or the disk refuses.
+    /// [`Error::Internal`] if the folder can't be made or the file can't be removed.
     pub fn path(&self, name: &str) -> Result<PathBuf> {
         fresh(self.folder.join(name))
     }
 
-    /// A file that outlives an interruption but is no part of the artifact.
+    /// The path of a file that survives an interruption but doesn't belong to the artifact.
     ///
     /// # Errors
-    /// [`Error::Internal`] where its folder can't be made.
+    /// [`Error::Internal`] if its folder can't be made.
     pub fn scratch(&self, name: &str) -> Result<PathBuf> {
         make_parent(self.folder.join(SCRATCH).join(name))
     }
@@ -78,10 +78,10 @@ impl Staging {
         self.others.contains_key(name) || self.journal().lines.contains_key(name)
     }
 
-    /// Enters a written file as finished: syncs it, takes its digest.
+    /// Enters a written file as finished: syncs it and computes its digest.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it can't be read or synced.
+    /// [`Error::Internal`] if it can't be read or synced.
     pub fn done(&self, name: &str, rows: Option<u64>) -> Result<()> {
         self.enter(&[(name, rows)])
     }
@@ -89,7 +89,7 @@ impl Staging {
     /// Enters many small files as finished, with one write to the journal.
     ///
     /// # Errors
-    /// As [`Staging::done`]; none is entered then.
+    /// Those of [`Staging::done`]; then none is entered.
     pub fn done_all(&self, names: &[String]) -> Result<()> {
         let files: Vec<_> = names.iter().map(|name| (name.as_str(), None)).collect();
         self.enter(&files)
@@ -97,7 +97,7 @@ impl Staging {
 
     fn enter(&self, files: &[(&str, Option<u64>)]) -> Result<()> {
         let entries = std::thread::scope(|scope| {
-            // The disk syncs files together that are asked for together.
+            // The disk merges concurrent syncs.
             let share = files.len().div_ceil(SYNCED_TOGETHER).max(1);
             let threads: Vec<_> = files
                 .chunks(share)
@@ -152,7 +152,7 @@ impl Staging {
         own.or_else(|| self.others.get(name).cloned())
     }
 
-    /// Writes down how many seconds of work were before this run.
+    /// Records how many seconds of work there were before this run.
     pub(super) fn write_work(&self) -> Result<()> {
         let work = Work {
             seconds: self.seconds,
@@ -161,7 +161,7 @@ impl Staging {
         work.write(&self.folder)
     }
 
-    /// Lets this run end with these files or not at all.
+    /// Requires that this run ends with these contents.
     pub(crate) fn expect(mut self, before: Option<Before>) -> Staging {
         self.must_equal = before;
         self

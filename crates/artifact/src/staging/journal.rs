@@ -1,6 +1,5 @@
-//! What is finished in a staging folder, a line per file, and what is known of
-//! it that is no content: it stays in the artifact, for runs that make a part
-//! of it again.
+//! The journal: one line per finished file of a staging folder, with facts about it that
+//! are not content. It stays in the artifact, for runs that make parts of it again.
 
 use crate::manifest::{FileEntry, Manifest};
 use attend_program::{At, Error, Result};
@@ -13,29 +12,30 @@ use std::path::{Path, PathBuf};
 /// The journal of a run that makes everything, and of every artifact.
 pub(crate) const JOURNAL: &str = ".journal.jsonl";
 
-/// What a run must have in common with another to go on from it: a journal's first line.
+/// The fingerprint that two runs must share for one to resume the other; the first line of
+/// a journal.
 pub(crate) fn fingerprint(draft: &Manifest) -> String {
     draft.compute_digest()
 }
 
-/// A finished file.
+/// A line of the journal: a finished file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
     #[serde(flatten)]
     pub entry: FileEntry,
-    /// Hash over the loose files that it was made from.
+    /// Hash of the loose files that it was made from.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sources: String,
     /// BLAKE3 of its notes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<String>,
-    /// Whether it was taken over from the artifact that is to be replaced.
+    /// Whether it was taken over from the artifact that the run replaces.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
 }
 
 impl Line {
-    /// Whether this is the same file, of the same sources.
+    /// Whether this is the same file, made from the same sources.
     pub(super) fn is_same(&self, other: &Line) -> bool {
         (&self.entry, &self.sources) == (&other.entry, &other.sources)
     }
@@ -64,7 +64,7 @@ pub(super) fn is_journal(name: &str) -> bool {
     name.starts_with(".journal") && name.ends_with(".jsonl")
 }
 
-/// What a journal says of files whose size is still the one entered, as [`entered`].
+/// Like [`entered`], but returns only files that still have the size entered.
 pub(crate) fn read(path: &Path) -> Option<(String, Lines, u64)> {
     let folder = path.parent()?;
     let (fingerprint, mut entries, good) = entered(path)?;
@@ -75,8 +75,9 @@ pub(crate) fn read(path: &Path) -> Option<(String, Lines, u64)> {
     Some((fingerprint, entries, good))
 }
 
-/// What a journal says: the fingerprint of the run, the files, whether they are still
-/// there or not, and how much of it is whole.
+/// Reads a journal: the fingerprint of the run, all files entered (whether they still
+/// exist or not), and the length in bytes of its complete lines. `None` if the first line
+/// is incomplete.
 pub(crate) fn entered(path: &Path) -> Option<(String, Lines, u64)> {
     let mut text = Vec::new();
     File::open(path).ok()?.read_to_end(&mut text).ok()?;
@@ -85,7 +86,7 @@ pub(crate) fn entered(path: &Path) -> Option<(String, Lines, u64)> {
     let fingerprint = String::from_utf8(first.to_vec()).ok()?;
     let mut good = first.len() + 1;
     let mut entries = Lines::new();
-    // A line that a crash has cut is the last; one that is damaged loses its file.
+    // A line truncated by a crash is the last one; a damaged line loses its file.
     for line in lines.filter(|line| line.ends_with(b"\n")) {
         good += line.len();
         if let Ok(line) = serde_json::from_slice::<Line>(line) {
@@ -95,7 +96,7 @@ pub(crate) fn entered(path: &Path) -> Option<(String, Lines, u64)> {
     Some((fingerprint, entries, good as u64))
 }
 
-/// A journal that grows.
+/// A journal open for writing.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
@@ -103,8 +104,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal at `path` behind its last whole line, or begins it.
-    /// `lock` keeps others from the same journal until this one is dropped.
+    /// Opens the journal at `path` after its last complete line, or creates it. With `lock`,
+    /// other runs can't open it until this one is dropped.
     pub(super) fn open(path: PathBuf, fingerprint: &str, lock: bool) -> Result<Journal> {
         let mut file = OpenOptions::new()
             .write(true)
@@ -112,7 +113,7 @@ impl Journal {
             .truncate(false)
             .open(&path)
             .at(&path)?;
-        // A disk that knows no locks (then `Lock` has said so) gives none here either.
+        // Other errors mean that the file system has no locks; `Lock` has logged that.
         if lock && matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             tracing::info!("another run writes {}; waiting for it", path.display());
             file.lock().at(&path)?;

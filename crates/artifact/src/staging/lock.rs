@@ -1,4 +1,4 @@
-//! One run at a time for each artifact.
+//! The lock that lets only one run at a time write an artifact.
 
 use super::disk::sibling;
 use super::piece::Share;
@@ -7,15 +7,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-/// Keeps others from writing the same artifact until it is dropped.
+/// While it is held, no other run writes the same artifact.
 pub(crate) struct Lock {
     pub(super) destination: PathBuf,
     _file: File,
 }
 
 impl Lock {
-    /// Waits for the runs that write the artifact at `destination`. Tasks wait for
-    /// whole runs alone.
+    /// Waits for the runs that write the artifact at `destination`. Tasks wait only for
+    /// whole runs, not for each other.
     pub(crate) fn wait(destination: &Path, share: Share) -> Result<Lock> {
         let file = acquired(destination, matches!(share, Share::Task { .. }))?;
         Ok(Lock {
@@ -25,8 +25,8 @@ impl Lock {
     }
 }
 
-/// Waits until nobody else writes the artifact; says who does. `shared`: others
-/// may hold it, too, if they share it.
+/// Waits until no other run writes the artifact, and logs which one does. With `shared`,
+/// other runs may hold the lock at the same time if they share it, too.
 fn acquired(destination: &Path, shared: bool) -> Result<File> {
     if let Some(parent) = destination.parent().filter(|p| !p.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).at(parent)?;
@@ -66,13 +66,13 @@ fn acquired(destination: &Path, shared: bool) -> Result<File> {
         }
     }
     if !shared {
-        // For people: a disk that refuses this is found out soon enough.
+        // Informational; if the disk refuses, later writes will report it.
         let mut before = String::new();
         let read = file
             .rewind()
             .and_then(|()| (&file).take(200).read_to_string(&mut before));
         if read.is_err() || !(before.is_empty() || before.starts_with("process ")) {
-            return Ok(file); // a file of somebody else that has this name
+            return Ok(file); // somebody else's file of this name
         }
         let host = rustix::system::uname();
         let holder = format!(

@@ -1,20 +1,19 @@
 //! The folder in which an artifact grows until it is committed.
 //!
-//! `NAME.staging` stands beside the destination `NAME`. Every finished file is
-//! synced and entered in a journal; a run that is killed at any moment leaves
+//! `NAME.staging` is beside the destination `NAME`. Every finished file is
+//! synced and entered in a journal. A run that is killed at any moment leaves
 //! the old artifact or none at the destination, and a staging folder from which
-//! the next run of the same fingerprint (producer, parameters, inputs) goes on.
+//! the next run of the same fingerprint (producer, parameters, inputs) continues.
 //!
 //! An artifact of many shards is made in [`Piece`]s. Pieces of an older artifact
-//! of the same origin are taken over as they are; several runs, on several
+//! with the same fingerprint are taken over unchanged; several runs, on several
 //! machines, may each make their [`Share`] of them.
 //!
-//! - `folder`: the files that are finished, as `journal` has entered them.
-//! - `open`, `commit`: how it begins, or goes on, and becomes the artifact.
-//! - `piece`, `pieces`, `adopt`: shards, made or taken over; `notes`: what is known of
-//!   each.
+//! - `folder`: the finished files, as entered in the `journal`.
+//! - `open`, `commit`: begins or resumes a staging folder, and turns it into the artifact.
+//! - `piece`, `pieces`, `adopt`: shards, made or taken over; `notes`: facts about each.
 //! - `place`, `work`: what may be replaced and deleted.
-//! - `lock`, `disk`: one run at a time; files and folders as all of them need them.
+//! - `lock`, `disk`: one run at a time; file system operations.
 
 mod adopt;
 mod commit;

@@ -1,4 +1,4 @@
-//! Notes about a finished piece, kept beside the artifact for those who make it again.
+//! Notes about finished pieces, kept in the artifact for runs that make parts of it again.
 
 use super::journal::Line;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How a staging folder is begun, or gone on with.
+//! Begins or resumes a staging folder.
 
 use super::disk;
 use super::folder::{Staging, folder_of};
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Instant;
 
-/// What an earlier run has finished in `folder`, if this one goes on from it.
+/// The files that an earlier run finished in `folder`, if this run resumes it.
 fn begun(
     folder: &Path,
     draft: &Manifest,
@@ -27,7 +27,7 @@ fn begun(
     }
     let fingerprint = fingerprint(draft);
     let paths = journal::all(folder);
-    // One that was cut before its first line was whole says nothing.
+    // A journal without a complete first line is ignored.
     let journals: Vec<_> = (paths.iter())
         .filter_map(|path| journal::read(path))
         .collect();
@@ -42,7 +42,7 @@ fn begun(
     };
     if share != Share::All {
         return Err(Error::refused(format!(
-            "{}: was begun with other {}; finish that, or delete it (`cargo xtask clean --staging`)",
+            "{}: was begun with other {}; finish it, or delete it (`cargo xtask clean --staging`)",
             folder.display(),
             difference.unwrap_or_default()
         )));
@@ -52,9 +52,9 @@ fn begun(
             rules.may_delete(folder, Work::spent(folder), &difference)?;
             return Ok(None);
         }
-        tracing::info!("other {difference}: goes on all the same");
+        tracing::info!("other {difference}, which make no difference here: continuing");
     }
-    // What it has finished may become something else.
+    // This run may make other contents for the files that are entered as finished.
     for path in &paths {
         std::fs::remove_file(path).at(path)?;
     }
@@ -62,14 +62,14 @@ fn begun(
 }
 
 impl Staging {
-    /// Opens the staging folder of `destination`, keeping what an earlier run
-    /// with the same draft has finished. `draft` holds all but the files, counts
-    /// and digest. With `discard` what was made with another draft may be deleted,
-    /// however long it took.
+    /// Opens the staging folder of `destination`, keeping the files that an earlier run
+    /// with the same draft finished. `draft` is the manifest without files, counts
+    /// and digest. With `discard`, output of another draft may be deleted, however long
+    /// it took to make.
     ///
     /// # Errors
-    /// [`Error::Usage`] and [`Error::Refused`] where `destination` can't be replaced;
-    /// [`Error::Internal`] where the folder can't be made.
+    /// [`Error::Usage`] and [`Error::Refused`] if `destination` can't be replaced;
+    /// [`Error::Internal`] if the folder can't be made.
     pub fn open_with(destination: &Path, draft: Manifest, discard: bool) -> Result<Staging> {
         let destination = place::destination(destination)?;
         let lock = Lock::wait(&destination, Share::All)?;
@@ -82,15 +82,15 @@ impl Staging {
         Staging::share(draft, Share::All, lock, old.as_ref(), &rules)
     }
 
-    /// As [`Staging::open_with`], without leave to delete.
+    /// Like [`Staging::open_with`] without `discard`.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Staging::open_with`].
     pub fn open(destination: &Path, draft: Manifest) -> Result<Staging> {
         Staging::open_with(destination, draft, false)
     }
 
-    /// Begins, or goes on, to write what takes the place of `old`.
+    /// Begins or resumes the staging folder of the artifact that will replace `old`.
     pub(crate) fn share(
         draft: Manifest,
         share: Share,
@@ -104,7 +104,7 @@ impl Staging {
         let is_task = matches!(share, Share::Task { .. });
         let begun = begun(&folder, &draft, share, rules)?;
         let goes_on = begun.is_some();
-        // What an older artifact is replaced for, or gone on from.
+        // Why the old artifact is replaced or continued.
         let changed = old.and_then(|old| old.difference(&draft, rules.unrecorded));
         let mut before = None;
         if let (Some(old), Some(difference)) = (old, &changed) {
@@ -120,7 +120,7 @@ impl Staging {
             (false, None) => Some(0),
         };
         if goes_on && !is_task {
-            tracing::info!("going on from {}", folder.display());
+            tracing::info!("continuing from {}", folder.display());
         } else if !(goes_on || is_task) {
             disk::remove_staging(&folder)?;
         }

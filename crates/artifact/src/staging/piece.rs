@@ -1,34 +1,33 @@
-//! What of an artifact a run makes.
+//! The parts of an artifact, and which of them a run makes.
 
 /// A file of the artifact that can be made without the others: a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Name of the file in the artifact, with `/`.
     pub name: String,
-    /// Hash over the loose files (path, size, time) that it is made from; empty
-    /// where the digests of the inputs say all.
+    /// Hash of the loose files (path, size, time) that it is made from; empty
+    /// if the digests of the inputs cover everything.
     pub sources: String,
 }
 
 /// Which pieces a run makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
-    /// All, and commits.
+    /// All; then commits.
     All,
-    /// Each `count`th, and leaves them for the run that finalizes.
+    /// Every `count`th, from the `index`th; leaves them for the run that finalizes.
     Task {
         /// From 1 to `count`.
         index: usize,
-        /// How many tasks there are.
+        /// Number of tasks.
         count: usize,
     },
-    /// None: commits what the tasks have made.
+    /// None: commits the pieces that the tasks made.
     Finalize,
 }
 
 impl Share {
-    /// The pieces that this run makes, or takes over; those of all tasks, where it
-    /// finalizes.
+    /// The pieces that this run makes or takes over; those of all tasks if it finalizes.
     pub(crate) fn of(self, pieces: &[Piece]) -> impl Iterator<Item = &Piece> {
         let (first, step) = match self {
             Share::Task { index, count } => (index - 1, count),
@@ -38,14 +37,14 @@ impl Share {
     }
 }
 
-/// What of an output that is there a run makes again.
+/// Which parts of an existing output a run makes again.
 pub(crate) enum Again {
-    /// What is out of date, missing or too short.
+    /// Parts that are out of date, missing or of the wrong size.
     Stale,
-    /// That, and what is damaged.
+    /// The same, and damaged parts.
     Damaged,
-    /// These shards.
+    /// The named shards.
     Shards(Vec<String>),
-    /// All.
+    /// Everything.
     All,
 }

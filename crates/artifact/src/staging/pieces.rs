@@ -1,4 +1,4 @@
-//! Pieces of a staging folder: which are finished, and how they are entered.
+//! Finds the unfinished pieces of a staging folder, and enters finished ones.
 
 use super::disk::{fresh, write_synced};
 use super::folder::Staging;
@@ -10,11 +10,10 @@ use crate::shard::WrittenShard;
 use attend_program::{At, Error, Result, fault};
 
 impl Staging {
-    /// Of `pieces`, always the same list, those that this run still has to make.
+    /// Those of `pieces` (always the same list) that this run still has to make.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming what the tasks have not made, where this run is
-    /// to finalize.
+    /// [`Error::Refused`], naming what the tasks have not made, if this run finalizes.
     pub fn to_make<'a>(&self, pieces: &'a [Piece]) -> Result<Vec<&'a Piece>> {
         let missing: Vec<&Piece> = (self.share.of(pieces))
             .filter(|piece| !self.has(piece))
@@ -26,7 +25,7 @@ impl Staging {
                 missing.len(),
                 pieces.len(),
                 match self.line(&first.name) {
-                    Some(_) => "out of date: what they were made from has changed since",
+                    Some(_) => "out of date: their sources have changed since",
                     None => "not made yet",
                 },
                 first.name
@@ -40,13 +39,13 @@ impl Staging {
         matches!(self.share, Share::Task { .. })
     }
 
-    /// Whether what this run makes again must come out as it was.
+    /// Whether this run must reproduce what it makes exactly.
     pub fn must_equal(&self) -> bool {
         self.must_equal.is_some()
     }
 
-    /// Whether this run makes a part of an artifact again, and all but `pieces` is as
-    /// it was: they are all that has to be made before [`Staging::commit_as_before`].
+    /// Whether this run makes part of an artifact again and everything except `pieces` is
+    /// unchanged, so that only they have to be made before [`Staging::commit_as_before`].
     pub fn lacks_only(&self, pieces: &[&Piece]) -> bool {
         let Some(before) = &self.must_equal else {
             return false;
@@ -63,8 +62,8 @@ impl Staging {
                 .all(|entry| made(&entry.name) || known(entry))
     }
 
-    /// Whether a piece is finished. In a run that makes a part again it is what it was,
-    /// whatever has become of its sources: they are other shards' business.
+    /// Whether a piece is finished. In a run that makes part of an artifact again, a piece
+    /// with its old contents is finished even if its sources have changed.
     fn has(&self, piece: &Piece) -> bool {
         let expected = (self.must_equal.as_ref()).and_then(|old| old.entries.get(&piece.name));
         self.line(&piece.name).is_some_and(|line| match expected {
@@ -73,22 +72,22 @@ impl Staging {
         })
     }
 
-    /// What was noted about a finished piece; nothing where the notes are damaged.
+    /// The notes about a finished piece; `None` if there are none or they are damaged.
     pub fn notes(&self, name: &str) -> Option<Vec<u8>> {
         notes(&self.folder, &self.line(name)?)
     }
 
-    /// What was noted about a piece of the artifact that this run replaces.
+    /// The notes about a piece of the artifact that this run replaces.
     pub fn notes_before(&self, name: &str) -> Option<Vec<u8>> {
         let (_, lines, _) = journal::entered(&self.destination.join(JOURNAL))?;
         notes(&self.destination, lines.get(name)?)
     }
 
     /// Enters a piece that was written at [`Staging::path`] as finished, with notes
-    /// that are kept beside the artifact for those who make it again.
+    /// that are kept in the artifact for runs that make parts of it again.
     ///
     /// # Errors
-    /// [`Error::Internal`] where it can't be synced.
+    /// [`Error::Internal`] if it can't be synced.
     pub fn shard_done(
         &self,
         piece: &Piece,
@@ -107,10 +106,10 @@ impl Staging {
         self.enter_piece(piece, entry, notes)
     }
 
-    /// As [`Staging::shard_done`], of any file; it is read for its digest.
+    /// Like [`Staging::shard_done`], for any file; reads it for its digest.
     ///
     /// # Errors
-    /// As [`Staging::done`].
+    /// Those of [`Staging::done`].
     pub fn piece_done(&self, piece: &Piece, rows: u64, notes: Option<&[u8]>) -> Result<()> {
         let entry = self.entry((&piece.name, Some(rows)))?;
         self.enter_piece(piece, entry, notes)

@@ -1,4 +1,4 @@
-//! Where an artifact goes, and what it never takes the place of.
+//! Where an artifact goes, and what it never replaces.
 
 use super::disk;
 use super::journal::{self, JOURNAL};
@@ -10,11 +10,11 @@ use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The folder that `output` means. A link is followed: the artifact takes the place of
-/// what it leads to, and the link stays.
+/// The folder that `output` names. Follows a link: the artifact replaces its target, and
+/// the link stays.
 ///
 /// # Errors
-/// [`Error::Usage`] where `output` names no folder that can be replaced.
+/// [`Error::Usage`] if `output` is not the name of a folder that can be replaced.
 pub(crate) fn destination(output: &Path) -> Result<PathBuf> {
     let destination = whole::followed(output);
     let usage = |why: &str| {
@@ -39,7 +39,7 @@ pub(crate) fn destination(output: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Refuses an output that is one of the inputs, lies in one or holds one: it would be
+/// Refuses an output that is an input, is inside one or contains one: the input would be
 /// changed or lost.
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> R
         let from = real(input);
         if place.starts_with(&from) || from.starts_with(&place) {
             return Err(Error::usage(format!(
-                "--output {}: is, holds or lies in {}, which is read; name another place",
+                "--output {}: is, contains or is inside {}, which this run reads; name another place",
                 output.display(),
                 input.display()
             )));
@@ -59,7 +59,7 @@ pub fn apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a Path>) -> R
     Ok(())
 }
 
-/// The path without links, as far as it exists.
+/// The path with links resolved, as far as it exists.
 fn real(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let real = path.ancestors().find_map(|known| {
@@ -69,8 +69,8 @@ fn real(path: &Path) -> PathBuf {
     real.unwrap_or(path)
 }
 
-/// Refuses a place where there is something else than an artifact of the draft's kind.
-/// Answers whether there is one.
+/// Refuses a path that holds something other than an artifact of the draft's kind.
+/// Returns whether there is one.
 ///
 /// # Errors
 /// [`Error::Refused`] saying what is there.
@@ -90,30 +90,30 @@ pub(crate) fn check(destination: &Path, draft: &Manifest) -> Result<bool> {
     if is_empty(destination)? {
         return Ok(false);
     }
-    // Not by way of `Manifest::read`: one that is damaged is still ours.
+    // Without `Manifest::read`: a damaged artifact is still one of ours.
     let text = std::fs::read(destination.join(manifest::FILE));
     let value: Value = (text.ok())
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
-    let is_ours = value.get("digest").is_some() && value.get("files").is_some();
+    let is_manifest = value.get("digest").is_some() && value.get("files").is_some();
     match value.get("kind").and_then(Value::as_str) {
-        Some(kind) if is_ours && kind != draft.kind => refuse(format!(
+        Some(kind) if is_manifest && kind != draft.kind => refuse(format!(
             "there is an artifact of kind {kind:?}, which {} does not make",
             draft.producer.name
         )),
         Some(_) if value.get("schema").and_then(Value::as_u64) > Some(SCHEMA.into()) => {
             refuse("there is an artifact of a newer version of attend".into())
         }
-        Some(_) if is_ours => Ok(true),
+        Some(_) if is_manifest => Ok(true),
         _ if journal::read(&destination.join(JOURNAL)).is_some() => Ok(true),
-        _ => refuse("there is something that is no artifact".into()),
+        _ => refuse("it holds something that is not an artifact".into()),
     }
 }
 
-/// Refuses to replace an artifact in whose folder there are files that are not its own.
+/// Refuses to replace an artifact whose folder holds files that don't belong to it.
 ///
 /// # Errors
-/// As [`check`]; [`Error::Refused`] naming such a file.
+/// Those of [`check`]; [`Error::Refused`] naming such a file.
 pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
     if !check(destination, draft)? {
         return Ok(());
@@ -132,14 +132,14 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
     match strange(destination, Path::new(""), &own)? {
         None => Ok(()),
         Some(file) => Err(Error::refused(format!(
-            "--output {}: holds {}, which is no file of the artifact and would be lost with it; move it away",
+            "--output {}: holds {}, which is not a file of the artifact and would be lost with it; move it away",
             destination.display(),
             file.display()
         ))),
     }
 }
 
-/// A file below `root` that is not `own`; a folder that is own is not looked into.
+/// Finds a file below `root` that is not `own`; skips folders that are.
 fn strange(root: &Path, below: &Path, own: &dyn Fn(&Path) -> bool) -> Result<Option<PathBuf>> {
     let folder = root.join(below);
     for entry in folder.read_dir().at(&folder)? {
@@ -157,11 +157,10 @@ fn strange(root: &Path, below: &Path, own: &dyn Fn(&Path) -> bool) -> Result<Opt
     Ok(None)
 }
 
-/// Refuses a staging folder that is none, whatever its name: answers whether there is
-/// one.
+/// Returns whether there is a staging folder; refuses anything else of its name.
 ///
 /// # Errors
-/// [`Error::Refused`] saying that it is somebody else's.
+/// [`Error::Refused`] if no stage made it.
 pub(super) fn is_begun(folder: &Path) -> Result<bool> {
     if folder.symlink_metadata().is_err() {
         return Ok(false);
@@ -172,7 +171,7 @@ pub(super) fn is_begun(folder: &Path) -> Result<bool> {
     match ours {
         true => Ok(true),
         false => Err(Error::refused(format!(
-            "{}: is no unfinished artifact, but has the name of one; move it away",
+            "{}: is not an unfinished artifact, but has the name of one; move it away",
             folder.display()
         ))),
     }

@@ -1,5 +1,5 @@
-//! How long an artifact took to make, and what may be deleted of it. What took more
-//! than a minute is deleted only where somebody said so.
+//! Records how long an artifact took to make. Output that took more than a minute is
+//! deleted only with consent.
 
 use crate::difference::Difference;
 use crate::manifest::Manifest;
@@ -9,25 +9,25 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// A hidden file of each artifact and staging folder; no content, like the journal.
+/// A hidden file of each artifact and staging folder; like the journal, it is not content.
 pub(super) const WORK: &str = ".work.json";
 
-/// What is made again without a question.
+/// Seconds of work that may be deleted without a question.
 const SHORT: u64 = 60;
 
-/// Contents of [`WORK`]. In a staging folder the file's own time says when the last run
-/// began.
+/// Contents of [`WORK`]. In a staging folder, the last run began at the file's
+/// modification time.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Work {
-    /// Seconds that runs worked on it, those before the last one while it is unfinished;
-    /// unknown where it was begun by another program.
+    /// Seconds that runs worked on it, without the last run while it is unfinished;
+    /// `None` if another program began it.
     pub seconds: Option<u64>,
-    /// What it was begun with.
+    /// The manifest that it was begun with.
     pub draft: Manifest,
 }
 
 impl Work {
-    /// What is known of the artifact or staging folder.
+    /// Reads [`WORK`] of an artifact or staging folder.
     pub(crate) fn read(folder: &Path) -> Option<Work> {
         serde_json::from_slice(&std::fs::read(folder.join(WORK)).ok()?).ok()
     }
@@ -39,8 +39,8 @@ impl Work {
         })
     }
 
-    /// Seconds that runs worked on a staging folder: a run's last sign of life is the
-    /// newest file.
+    /// Seconds that runs worked on a staging folder. The last run is taken to have ended at
+    /// the time of the newest file.
     pub(super) fn spent(folder: &Path) -> Option<u64> {
         let Some(work) = Work::read(folder) else {
             let names = folder.read_dir().into_iter().flatten().flatten();
@@ -65,27 +65,27 @@ fn newest(folder: &Path) -> Option<SystemTime> {
     times.max()
 }
 
-/// What a run may do with an older one that was given something else.
+/// What a run may do with output of other parameters or inputs.
 pub(crate) struct Rules<'a> {
-    /// Whether what took long may be deleted.
+    /// Whether output may be deleted even if it took long.
     pub discard: bool,
-    /// Parameters that make no difference.
+    /// Parameters that don't shape the output.
     pub unrecorded: &'a [&'a str],
-    /// Whether this run comes to what is in that folder, though it has these parameters
-    /// otherwise.
+    /// Whether this run would reach the state in the given folder although the given
+    /// parameters differ.
     pub extends: &'a dyn Fn(&Path, &[&str]) -> bool,
 }
 
 impl Rules<'_> {
-    /// Whether a run goes on from what is in `folder`.
+    /// Whether a run continues from the state in `folder`.
     pub(super) fn goes_on(&self, folder: &Path, difference: &Difference) -> bool {
         (difference.only_parameters()).is_some_and(|keys| (self.extends)(folder, &keys))
     }
 
-    /// Asks, where it must, whether `folder`, `seconds` of work, may be deleted.
+    /// Asks, if necessary, whether `folder` with `seconds` of work may be deleted.
     ///
     /// # Errors
-    /// [`Error::Refused`] where nobody has allowed it.
+    /// [`Error::Refused`] without consent.
     pub(super) fn may_delete(
         &self,
         folder: &Path,
@@ -99,14 +99,14 @@ impl Rules<'_> {
         );
         let long = seconds.is_none_or(|seconds| seconds > SHORT);
         if !long || self.discard {
-            tracing::warn!("{what}; beginning anew");
+            tracing::warn!("{what}; starting over");
             return Ok(());
         }
         if ask(&format!("{what}. Delete it?"))? == Some(true) {
             return Ok(());
         }
         Err(Error::refused(format!(
-            "{what}; nothing was deleted. Use what it was made with, or another --output (run.name), or let this run delete it with --discard"
+            "{what}; nothing was deleted. Repeat its parameters and inputs, name another --output (run.name), or let this run delete it with --discard"
         )))
     }
 }

@@ -1,4 +1,4 @@
-//! A data set's tables and shards against each other.
+//! Checks that a data set's tables and shards agree.
 
 use super::faults::{Faults, twice};
 use crate::dataset::{CaptionRecord, Dataset};
@@ -51,7 +51,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
         .map(|image| (image.image_id, image.split.as_str()))
         .collect();
     let file = "captions.parquet";
-    let said = |caption: &CaptionRecord| {
+    let name = |caption: &CaptionRecord| {
         format!(
             "caption {} of image {}",
             caption.caption_id, caption.image_id
@@ -63,7 +63,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     faults.all(
         file,
         "captions are of images that are not there",
-        lost.map(said),
+        lost.map(name),
     );
     let other = captions.iter().filter(|caption| {
         let split = splits.get(&caption.image_id);
@@ -72,10 +72,10 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     faults.all(
         file,
         "captions are in another split than their images",
-        other.map(said),
+        other.map(name),
     );
     let blank = captions.iter().filter(|c| c.caption.trim().is_empty());
-    faults.all(file, "captions are empty", blank.map(said));
+    faults.all(file, "captions are empty", blank.map(name));
     let ids = captions.iter().map(|caption| caption.caption_id);
     faults.all(file, "caption ids come twice", twice(ids));
     faults.count(file, "captions", captions.len());
@@ -94,7 +94,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     let numbers = numbers.map(|o| format!("{} in image {}", o.name, o.image_id));
     faults.all(file, "boxes are no finite numbers", numbers);
     faults.count(file, "objects", objects.len());
-    // Images that are used although their files are damaged stand there, too.
+    // The ledger also lists images that are used although their files are damaged.
     let left_out = ledger::left_out(dataset.rejected()) as usize;
     faults.count("rejected.parquet", "rejected", left_out);
     Ok(())

@@ -1,4 +1,4 @@
-//! An evaluation: captions, rows and scores of each beam size against each other.
+//! Checks that captions, rows and scores of each beam size of an evaluation agree.
 
 use super::faults::{Faults, twice};
 use crate::Record;
@@ -11,7 +11,7 @@ const RESULTS: &str = "results.json";
 const ROWS: &str = "per_image.parquet";
 const SCORES: &str = "scores.json";
 
-/// What `per_image.parquet` has at least.
+/// The columns that `per_image.parquet` must have.
 struct PerImage {
     image_id: i64,
     beam: u32,
@@ -70,7 +70,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     Ok(())
 }
 
-/// The files of results.
+/// Names of the files of results.
 fn results(faults: &Faults) -> Vec<String> {
     let names = faults.artifact.manifest.files.iter().map(|file| &file.name);
     let results = names.filter(|name| name.starts_with("results") && name.ends_with(".json"));
@@ -105,11 +105,11 @@ fn captions(faults: &mut Faults, file: &str) -> Result<Option<Captions>> {
 fn scores(faults: &mut Faults, by_beam: &BTreeMap<u32, Captions>) {
     let scores = faults.object(SCORES);
     let beams = scores.get("beams").and_then(Value::as_object);
-    let said: Option<BTreeSet<String>> = beams.map(|beams| beams.keys().cloned().collect());
-    let there: BTreeSet<String> = by_beam.keys().map(u32::to_string).collect();
-    if said.is_some_and(|said| said != there) {
-        let there: Vec<&str> = there.iter().map(String::as_str).collect();
-        let why = format!("\"beams\" are not those of {ROWS}: {}", there.join(", "));
+    let stated: Option<BTreeSet<String>> = beams.map(|beams| beams.keys().cloned().collect());
+    let found: BTreeSet<String> = by_beam.keys().map(u32::to_string).collect();
+    if stated.is_some_and(|stated| stated != found) {
+        let found: Vec<&str> = found.iter().map(String::as_str).collect();
+        let why = format!("\"beams\" are not those of {ROWS}: {}", found.join(", "));
         faults.note(SCORES, why);
     }
     let images = scores.get("images").and_then(Value::as_u64);

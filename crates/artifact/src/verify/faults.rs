@@ -1,4 +1,4 @@
-//! What is found wrong with an artifact, file by file.
+//! Collects the faults of an artifact, file by file.
 
 use crate::Artifact;
 use attend_program::{At, Error, Result};
@@ -14,7 +14,8 @@ pub(super) struct Faults<'a> {
 }
 
 impl Faults<'_> {
-    /// `which` of a file are `what`.
+    /// Notes, if `which` is not empty, that these items of a file are `what`: their number
+    /// and the first few.
     pub(super) fn all<T: Display>(
         &mut self,
         file: &str,
@@ -36,12 +37,12 @@ impl Faults<'_> {
             .push(Error::refused(format!("{}: {what}", path.display())));
     }
 
-    /// Notes what a check finds.
+    /// Notes the error of a check, if it refused.
     pub(super) fn add(&mut self, checked: Result<()>) -> Result<()> {
         self.take(checked).map(drop)
     }
 
-    /// What was read; `None` if it was refused, which is noted.
+    /// Returns what was read; if it was refused, notes that and returns `None`.
     pub(super) fn take<T>(&mut self, read: Result<T>) -> Result<Option<T>> {
         match read {
             Err(Error::Refused(why)) => {
@@ -52,13 +53,13 @@ impl Faults<'_> {
         }
     }
 
-    /// A count of the manifest, where it has one of this name, against what is there.
-    pub(super) fn count(&mut self, file: &str, name: &str, there: usize) {
+    /// Compares the manifest's count of this name, if it has one, with the number found.
+    pub(super) fn count(&mut self, file: &str, name: &str, found: usize) {
         match self.artifact.manifest.counts.get(name) {
-            Some(said) if *said != there as u64 => {
+            Some(stated) if *stated != found as u64 => {
                 self.note(
                     file,
-                    format_args!("{there} {name}, the manifest says {said}"),
+                    format_args!("{found} {name}, the manifest says {stated}"),
                 );
             }
             _ => {}
@@ -72,7 +73,7 @@ impl Faults<'_> {
             .map_err(|e| Error::refused(format!("{}: not valid JSON ({e})", path.display())))
     }
 
-    /// A JSON file that must hold an object; else that is noted.
+    /// Reads a JSON file that must hold an object; notes a fault if it does not.
     pub(super) fn object(&mut self, file: &str) -> Map<String, Value> {
         match self.json(file) {
             Ok(Value::Object(object)) => return object,
@@ -83,7 +84,7 @@ impl Faults<'_> {
     }
 }
 
-/// What comes a second time.
+/// The items that occur again, once for each repetition.
 pub(super) fn twice<T: Copy + Eq + Hash>(ids: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = HashSet::new();
     ids.filter(|id| !seen.insert(*id)).collect()

@@ -1,5 +1,5 @@
-//! Whether an artifact, whoever made it, holds what the contract says: more than can be
-//! checked each time that it is opened.
+//! Checks an artifact's content against the contract, beyond what is checked each time it
+//! is opened. Any program may have made the artifact.
 
 mod dataset;
 mod evaluation;
@@ -14,11 +14,11 @@ use attend_program::{Error, Result};
 use faults::Faults;
 use std::collections::HashSet;
 
-/// All that is wrong with an artifact's content, file by file. Bytes are compared by
-/// [`Artifact::verify`].
+/// Returns everything that is wrong with an artifact's content, file by file.
+/// [`Artifact::verify`] compares the bytes.
 ///
 /// # Errors
-/// [`Error::Refused`] where a file can't be read as what it is.
+/// [`Error::Refused`] if a file has not the format that its name says.
 pub fn faults(artifact: &Artifact) -> Result<Vec<Error>> {
     let mut faults = Faults {
         artifact,
@@ -37,7 +37,7 @@ pub fn faults(artifact: &Artifact) -> Result<Vec<Error>> {
             faults.add(check_finite(&artifact.root.join(&file.name)))?;
         }
     }
-    // Two checks of one file may come upon the same damage.
+    // Two checks of one file may find the same damage.
     let mut seen = HashSet::new();
     faults.found.retain(|fault| seen.insert(fault.to_string()));
     Ok(faults.found)

@@ -1,4 +1,4 @@
-//! A model's checkpoints: the files of each against its card.
+//! Checks a model's checkpoints: the files of each against its card.
 
 use super::faults::Faults;
 use crate::model::weights::check_parameters;
@@ -25,7 +25,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
     metrics(faults)
 }
 
-/// The lines of the training's log, where there is one.
+/// Checks the lines of the training's log, if there is one.
 fn metrics(faults: &mut Faults) -> Result<()> {
     if faults.artifact.manifest.file(METRICS).is_none() {
         return Ok(());
@@ -41,7 +41,7 @@ fn metrics(faults: &mut Faults) -> Result<()> {
     Ok(())
 }
 
-/// The checkpoint in a folder of the artifact.
+/// Checks the checkpoint in a folder of the artifact.
 fn checkpoint(faults: &mut Faults, folder: &str) -> Result<()> {
     let artifact = faults.artifact;
     let digest = |name: &str| {
@@ -62,8 +62,8 @@ fn checkpoint(faults: &mut Faults, folder: &str) -> Result<()> {
     };
     faults.add(checkpoint.check())?;
     faults.add(checkpoint.vocabulary().map(drop))?;
-    let said = checkpoint.card.encoder_blake3.as_str();
-    if !said.is_empty() && Some(said) != digest(ENCODER) {
+    let stated = checkpoint.card.encoder_blake3.as_str();
+    if !stated.is_empty() && Some(stated) != digest(ENCODER) {
         let why = format!("encoder_blake3 is not that of the {ENCODER} beside it");
         faults.note(&format!("{folder}/{CARD}"), why);
     }

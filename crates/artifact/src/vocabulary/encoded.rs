@@ -27,7 +27,7 @@ pub struct EncodedRecord {
 }
 
 impl EncodedRecord {
-    /// Why this is no caption in the ids of `vocabulary`.
+    /// Checks that the ids are a valid caption of `vocabulary`; the error says why not.
     fn check(&self, vocabulary: &Vocabulary) -> Result<(), String> {
         let [start, words @ .., end] = self.tokens.as_slice() else {
             return Err(format!("{} tokens", self.tokens.len()));
@@ -40,14 +40,16 @@ impl EncodedRecord {
                 vocabulary.end()
             ));
         }
-        // Words, and after the last of them <unk>.
+        // The words, then <unk>.
         let is_word = |id: i64| (1..=vocabulary.unk()).contains(&id);
         if let Some(id) = words.iter().find(|id| !is_word(i64::from(**id))) {
-            return Err(format!("{id} is the id of no word and not that of <unk>"));
+            return Err(format!(
+                "{id} is neither the id of a word nor that of <unk>"
+            ));
         }
         if !(1..=vocabulary.max_length).contains(&words.len()) {
             return Err(format!(
-                "has {} words; leave captions without a word and of more than max_length = {} out",
+                "has {} words; leave out captions without words or with more than max_length = {}",
                 words.len(),
                 vocabulary.max_length
             ));
@@ -55,7 +57,7 @@ impl EncodedRecord {
         Ok(())
     }
 
-    /// Refuses captions of images that the data set lacks or has in another split.
+    /// Refuses captions whose images the data set lacks or has in another split.
     ///
     /// # Errors
     /// [`Error::Refused`] naming the file, the row and the image.
@@ -90,9 +92,8 @@ impl EncodedRecord {
 }
 
 impl Vocabulary {
-    /// Reads a vocabulary artifact whole: the words, and the captions as ids, each of
-    /// them checked. Whether the images are those of a data set,
-    /// [`EncodedRecord::check_images`] says.
+    /// Reads a whole vocabulary artifact: the words, and the captions as ids. Checks each
+    /// caption, but not its image: see [`EncodedRecord::check_images`].
     ///
     /// # Errors
     /// [`Error::Refused`] naming the file, and the row and the id in it.

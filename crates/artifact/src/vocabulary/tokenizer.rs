@@ -1,35 +1,35 @@
-//! How captions are split into words.
+//! Splits captions into words.
 
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// The tokens that are no words, in the order of their names in `vocab.json`.
+/// The tokens that are not words, in the order of their ids.
 pub(super) const SPECIALS: [&str; 4] = ["<pad>", UNK, "<start>", "<end>"];
-/// What stands for a word that is not in the vocabulary.
+/// The token for words that are not in the vocabulary.
 pub const UNK: &str = "<unk>";
 
-/// How captions are split into words; stands in `vocab.json` by name.
+/// How captions are split into words; `vocab.json` holds the name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tokenizer {
-    /// As the `tokens` of Karpathy's data sets: lower-case, the ASCII apostrophe
-    /// dropped, every other character that is neither letter nor digit separates.
+    /// As the `tokens` of Karpathy's data sets: lower-case; drops the ASCII apostrophe, and
+    /// splits at every other character that is neither letter nor digit.
     #[default]
     LowercaseAlphanumeric,
     /// For any language: lower-case, and split at Unicode's word boundaries (UAX 29).
     /// Words keep their marks and apostrophes; Han, Hiragana, Thai, Lao, Khmer and
-    /// Myanmar, which have no spaces between words, come as single characters.
+    /// Myanmar, which have no spaces between words, are split into single characters.
     UnicodeWords,
 }
 
 impl Tokenizer {
     /// Calls `take` with each word of a caption. A special token that is spelled out in
-    /// the caption is never taken for a word: `<unk>`, as captions out of the tutorial's
-    /// HDF5 files have it, comes as [`UNK`]; `<start>`, `<end>` and `<pad>` say nothing
+    /// the caption is not a word: `<unk>`, which captions from the tutorial's HDF5 files
+    /// contain, is passed on as [`UNK`]; `<start>`, `<end>` and `<pad>` say nothing
     /// about the image and are left out.
     pub fn each_word(self, caption: &str, mut take: impl FnMut(&str)) {
-        // As a whole: a sigma at a word's end is another than within.
+        // Lower-cases the whole text: a sigma at a word's end differs from one inside.
         let mut text = caption.to_lowercase();
         if self == Tokenizer::LowercaseAlphanumeric {
             text.retain(|c| c != '\'');
@@ -45,7 +45,7 @@ impl Tokenizer {
         self.plain_words(rest, take);
     }
 
-    /// The words of a text in lower case.
+    /// Calls `take` with each word of a lower-case text without special tokens.
     fn plain_words(self, text: &str, take: impl FnMut(&str)) {
         match self {
             Tokenizer::LowercaseAlphanumeric => {
@@ -56,9 +56,9 @@ impl Tokenizer {
         }
     }
 
-    /// A caption as scores read it. The official scorers tell words apart where English
-    /// does; what this tokeniser splits elsewhere is split by it first, as a model's own
-    /// captions come.
+    /// A caption as input for scores. The official scorers split words as in English; if
+    /// this tokeniser splits differently, the caption is split with it first and joined with
+    /// spaces, as a model's own captions are.
     pub fn for_scores(self, caption: &str) -> Cow<'_, str> {
         match self {
             Tokenizer::LowercaseAlphanumeric => caption.into(),
@@ -74,7 +74,7 @@ impl Tokenizer {
     }
 }
 
-/// The first special token that is spelled out in a text, and where.
+/// The first special token that is spelled out in a text, and its position in bytes.
 fn find_special(text: &str) -> Option<(usize, &'static str)> {
     let begins = |at: usize| SPECIALS.iter().find(|name| text[at..].starts_with(*name));
     let mut brackets = text.match_indices('<');

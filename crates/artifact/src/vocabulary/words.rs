@@ -1,4 +1,4 @@
-//! The words and their ids, and `vocab.json`.
+//! The words, their ids, and `vocab.json`.
 
 use super::tokenizer::{SPECIALS, Tokenizer};
 use crate::Artifact;
@@ -9,13 +9,14 @@ use std::path::Path;
 
 /// Name and version of the format of `vocab.json`.
 const FORMAT: &str = "attend.vocabulary/1";
+
 /// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
 /// `<start>` and `<end>`, as in the tutorial's word map.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vocabulary {
     /// The words, by ascending id from 1.
     pub words: Vec<Word>,
-    /// Captions of more tokens than this were left out.
+    /// Captions of more words than this were left out.
     pub max_length: usize,
     /// Words seen fewer times than this in the train split became `<unk>`.
     pub min_count: u64,
@@ -31,7 +32,7 @@ pub struct Word {
     pub word: String,
     /// Its id.
     pub id: i64,
-    /// How often it stands in the captions of the train split.
+    /// Number of its occurrences in the captions of the train split.
     pub count: u64,
 }
 
@@ -71,7 +72,7 @@ impl Vocabulary {
         }
     }
 
-    /// The same, for captions that are split in this way.
+    /// The same vocabulary with another tokenizer.
     pub fn with_tokenizer(self, tokenizer: Tokenizer) -> Vocabulary {
         Vocabulary { tokenizer, ..self }
     }
@@ -79,7 +80,7 @@ impl Vocabulary {
     /// Reads `vocab.json` of a vocabulary artifact.
     ///
     /// # Errors
-    /// As [`Vocabulary::read`].
+    /// Those of [`Vocabulary::read`].
     pub fn open(artifact: &Artifact) -> Result<Vocabulary> {
         Vocabulary::read(&artifact.file("vocab.json")?)
     }
@@ -87,8 +88,7 @@ impl Vocabulary {
     /// Reads a `vocab.json`.
     ///
     /// # Errors
-    /// [`Error::Refused`] where it is not one, naming the word whose id is not what it
-    /// must be.
+    /// [`Error::Refused`] if it is not a valid vocabulary, naming a word whose id is wrong.
     pub fn read(path: &Path) -> Result<Vocabulary> {
         let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
         let text = std::fs::read(path).at(path)?;
@@ -96,7 +96,7 @@ impl Vocabulary {
             .map_err(|e| refused(format!("not a vocabulary ({e})")))?;
         if file.format != FORMAT {
             return Err(refused(format!(
-                "format {:?}; this program knows {FORMAT:?}",
+                "has format {:?}, but this program knows only {FORMAT:?}",
                 file.format
             )));
         }
@@ -114,17 +114,18 @@ impl Vocabulary {
         Ok(vocabulary)
     }
 
-    /// Why the file is none of a vocabulary. The ids of `self` are as they must be.
+    /// Checks that the file is a valid vocabulary; the error says why not. `self` has the
+    /// expected ids.
     fn check(&self, file: &VocabFile) -> Result<(), String> {
         for (word, given) in self.words.iter().zip(&file.words) {
             if word.id != given.id {
                 return Err(format!("word {:?} has id {}", given.word, given.id));
             }
             if self.ids.get(&word.word) != Some(&word.id) {
-                return Err(format!("word {:?} stands there twice", word.word));
+                return Err(format!("word {:?} occurs twice", word.word));
             }
             if word.word.is_empty() || SPECIALS.contains(&word.word.as_str()) {
-                return Err(format!("id {}: {:?} is no word", word.id, word.word));
+                return Err(format!("id {}: {:?} is not a word", word.id, word.word));
             }
         }
         match self.specials() == file.specials {
@@ -136,7 +137,7 @@ impl Vocabulary {
     /// Writes `vocab.json`.
     ///
     /// # Errors
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Internal`] if the file can't be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let file = VocabFile {
             format: FORMAT.into(),
@@ -159,12 +160,12 @@ impl Vocabulary {
             .collect()
     }
 
-    /// Number of ids, the four specials included: the width of the logits.
+    /// Number of ids, including the four specials: the width of the logits.
     pub fn len(&self) -> usize {
         self.words.len() + SPECIALS.len()
     }
 
-    /// Whether there is no word.
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
@@ -189,7 +190,7 @@ impl Vocabulary {
         self.words.len() as i64 + 3
     }
 
-    /// Id of a word, that of `<unk>` where it is none.
+    /// The id of a word, or of `<unk>` if it is not in the vocabulary.
     pub fn id(&self, word: &str) -> i64 {
         self.ids.get(word).copied().unwrap_or_else(|| self.unk())
     }
@@ -208,7 +209,7 @@ impl Vocabulary {
         }
     }
 
-    /// Ids of a caption's words between `<start>` and `<end>`.
+    /// `<start>`, the ids of a caption's words, `<end>`.
     pub fn encode(&self, caption: &str) -> Vec<i64> {
         let mut ids = vec![self.start()];
         let push = |word: &str| ids.push(self.id(word));
@@ -220,7 +221,7 @@ impl Vocabulary {
     /// The caption of these ids: up to `<end>`, without `<start>` and `<pad>`.
     ///
     /// # Panics
-    /// If one of them is no id of this vocabulary.
+    /// If one of them is not an id of this vocabulary.
     #[expect(
         clippy::expect_used,
         reason = "a model's ids are those of its vocabulary"

@@ -1,9 +1,10 @@
-//! `${VAR}` in the values of a config.
+//! Expands `${VAR}` in the values of a config.
 
 use crate::Error;
 use toml::Value;
 
-/// Variables of the environment that are not set, and that no work has needed yet.
+/// Environment variables that are not set and have not been needed yet, each with the error
+/// that says so.
 #[derive(Default)]
 pub struct Unset(Vec<(String, Error)>);
 
@@ -13,7 +14,8 @@ impl Unset {
         self.0.push((variable, why));
     }
 
-    /// An error about a path that holds such a variable is about the variable.
+    /// If an error concerns a path with such a variable, returns the variable's error
+    /// instead.
     pub fn explain(self, error: Error) -> Error {
         let message = error.to_string();
         let mut unset = self.0.into_iter();
@@ -22,8 +24,8 @@ impl Unset {
     }
 }
 
-/// Puts the environment's values in the place of `${VAR}`; else the first `${VAR}` that
-/// is not set, and what to say of it.
+/// Replaces each `${VAR}` by the environment's value; the error is the first `${VAR}` that
+/// is not set, and a message about it.
 pub(super) fn expand(value: &mut Value) -> Result<(), (String, String)> {
     match value {
         Value::String(text) => *text = expand_text(text)?,
@@ -39,10 +41,13 @@ fn expand_text(text: &str) -> Result<String, (String, String)> {
     let mut rest = text;
     while let Some((before, from)) = rest.split_once("${") {
         let Some((variable, after)) = from.split_once('}') else {
-            return Err((text.to_owned(), format!("\"{text}\": ${{ without }}")));
+            return Err((
+                text.to_owned(),
+                format!("\"{text}\": ${{ without a closing }}"),
+            ));
         };
         let value = std::env::var(variable).map_err(|_| {
-            let why = format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path out");
+            let why = format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path literally");
             (format!("${{{variable}}}"), why)
         })?;
         out.push_str(before);

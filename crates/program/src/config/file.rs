@@ -1,14 +1,14 @@
-//! The text of a config.
+//! Reads the text of a config.
 
 use crate::{Error, Result};
 use std::io::ErrorKind;
 use std::path::Path;
 use toml::Table;
 
-/// Reads a TOML file: its text, and what it says.
+/// Reads a TOML file; returns its text and its content.
 ///
 /// # Errors
-/// [`Error::Usage`] with the file's name, the line and the way out.
+/// [`Error::Usage`] with the file's name, the line and what to do.
 pub fn read(path: &Path) -> Result<(String, Table)> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|e| {
@@ -31,14 +31,15 @@ pub fn read(path: &Path) -> Result<(String, Table)> {
     Ok((text, table))
 }
 
-/// The text of a file, without a byte order mark; else what is wrong, and in which line.
+/// The text of a file, without a byte order mark; the error is the line, if known, and what
+/// is wrong.
 fn text(bytes: &[u8]) -> Result<String, (Option<usize>, String)> {
     const SAVE: &str = "save the file as UTF-8";
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.trim_ascii().is_empty() {
         return Err((None, "the file is empty".into()));
     }
-    // ASCII in UTF-16 has a zero in every other byte, with a byte order mark or without.
+    // ASCII in UTF-16 has a zero in every other byte, with or without a byte order mark.
     let marked = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
     if marked || matches!(bytes, [0, _, ..] | [_, 0, ..]) {
         return Err((None, format!("this is UTF-16; {SAVE}")));
@@ -47,13 +48,13 @@ fn text(bytes: &[u8]) -> Result<String, (Option<usize>, String)> {
         let (good, bad) = bytes.split_at(e.valid_up_to());
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
         let bad = bad.first().copied().unwrap_or_default();
-        let why = format!("the byte 0x{bad:02x} is no UTF-8 (Latin-1?); {SAVE}");
+        let why = format!("the byte 0x{bad:02x} is not UTF-8 (Latin-1?); {SAVE}");
         (Some(line), why)
     })?;
     Ok(text.to_owned())
 }
 
-/// Why text that is no TOML is none, where it is of another well-known kind.
+/// For text that is not TOML: a message that names its format, if it is JSON or YAML.
 fn other_format(text: &str) -> Option<&'static str> {
     if serde_json::from_str::<serde_json::Value>(text).is_ok() {
         return Some("this is JSON; a config is TOML: [section] and, below it, key = value");
@@ -103,7 +104,7 @@ mod tests {
         refused(&big, ": this is UTF-16; save");
         refused(
             b"[run]\nname = \"caf\xe9\"\n",
-            ":2: the byte 0xe9 is no UTF-8 (Latin-1?); save the file as UTF-8",
+            ":2: the byte 0xe9 is not UTF-8 (Latin-1?); save the file as UTF-8",
         );
     }
 

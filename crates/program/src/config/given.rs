@@ -1,4 +1,4 @@
-//! What a config file and the command line say, and where.
+//! The values given in a config file and on the command line, and where each was given.
 
 use super::file::read;
 use super::schema::{self, Schema};
@@ -12,12 +12,12 @@ use toml::{Table, Value};
 pub struct Config {
     path: Option<PathBuf>,
     table: Table,
-    /// Line of each section (its key is empty) and key.
+    /// Line of each section (with an empty key) and key.
     lines: BTreeMap<(String, String), usize>,
     overrides: Vec<Override>,
 }
 
-/// `--set section.key=value`.
+/// An override, `--set section.key=value`.
 struct Override {
     section: String,
     key: String,
@@ -29,7 +29,7 @@ impl Config {
     /// (`section.key=value`).
     ///
     /// # Errors
-    /// [`Error::Usage`] where the file is no TOML or an override is none.
+    /// [`Error::Usage`] if the file is not TOML or an override has another form.
     pub fn read(path: Option<&Path>, overrides: &[String]) -> Result<Config> {
         let (text, table) = path.map(read).transpose()?.unwrap_or_default();
         let overrides = overrides.iter().map(|item| Override::parse(item));
@@ -41,10 +41,10 @@ impl Config {
         })
     }
 
-    /// A string of the config, whose type no schema says.
+    /// A string of the config that is read without a schema.
     ///
     /// # Errors
-    /// [`Error::Usage`] where it is no string.
+    /// [`Error::Usage`] if the value is not a string.
     pub fn string(&self, section: &str, key: &str) -> Result<Option<String>> {
         if let Some(set) = self.set(section, key) {
             return Ok(Some(set.value.clone()));
@@ -56,9 +56,9 @@ impl Config {
         }
     }
 
-    /// Checks every section and key against `schema`, and answers what they say: the
-    /// file's values, with the command line's in their place. Sections that the schema
-    /// doesn't have are left out, or refused where `foreign` says why.
+    /// Checks every section and key against `schema`. Returns the file's values, overridden
+    /// by those of the command line. Sections that the schema doesn't have are left out, or
+    /// refused if `foreign` returns a reason.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the line or the override that is wrong.
@@ -106,7 +106,7 @@ impl Config {
         Ok(given)
     }
 
-    /// What is wrong with a value, and where it was given.
+    /// An error about a value, which names the place where it was given.
     pub fn refuse(&self, section: &str, key: &str, why: impl Display) -> Error {
         match self.set(section, key) {
             Some(set) => Error::usage(format!("{set}: {why}")),

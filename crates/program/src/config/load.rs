@@ -1,4 +1,4 @@
-//! From a config to a program's parameters.
+//! Turns a config into a program's parameters.
 
 use super::environment::{Unset, expand};
 use super::given::Config;
@@ -11,8 +11,8 @@ use std::path::Path;
 use toml::Value;
 
 /// Reads the sections that `C` has from `path`, applies `overrides`
-/// (`section.key=value`), expands `${VAR}` and fills in defaults; other sections are
-/// those of other programs. Values of `lazy` keys (`section.key`) stay as they are where
+/// (`section.key=value`), expands `${VAR}` and fills in defaults; ignores the sections
+/// of other programs. Values of `lazy` keys (`section.key`) stay as they are if
 /// the variable is not set: the work may not need them.
 ///
 /// # Errors
@@ -26,7 +26,7 @@ pub fn load<C: Serialize + DeserializeOwned + Default>(
     let schema = sections(&defaults::<C>()?);
     let slip = |section: &str| {
         let near = nearest(section, schema.keys().map(String::as_str));
-        // One edit: at two, [decoder] would be a slip of [encoder].
+        // One edit only: with two, [decoder] would be taken for a typo of [encoder].
         match near.filter(|near| strsim::damerau_levenshtein(section, near) == 1) {
             Some(near) => Err(format!("no section [{section}]; did you mean [{near}]?")),
             None => Ok(()),
@@ -58,11 +58,11 @@ pub fn load<C: Serialize + DeserializeOwned + Default>(
 /// The default parameters: section -> key -> value.
 ///
 /// # Errors
-/// [`Error::Internal`] where `C` is no structure of sections.
+/// [`Error::Internal`] if `C` is not a structure of sections.
 pub fn defaults<C: Serialize + Default>() -> Result<Map<String, Json>> {
     match serde_json::to_value(C::default()) {
         Ok(Json::Object(sections)) => Ok(sections),
-        Ok(_) => Err(Error::internal("the default parameters are no sections")),
+        Ok(_) => Err(Error::internal("the default parameters are not sections")),
         Err(e) => Err(Error::internal(e)),
     }
 }

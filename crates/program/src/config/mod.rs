@@ -1,9 +1,9 @@
-//! Configs: TOML files, over which the command line lays `--set section.key=value`.
+//! Configs: TOML files, whose values `--set section.key=value` overrides.
 //!
-//! - [`Config`]: what was given, and where: a file and line, or a `--set`.
-//! - [`Schema`]: which keys there are, with their defaults, which say their types. A key
-//!   that it doesn't have is refused with the nearest that it has.
-//! - [`load()`]: from both to a program's parameters, with `${VAR}` expanded.
+//! - [`Config`]: the given values, and where each was given: a file and line, or a `--set`.
+//! - [`Schema`]: the known keys with their defaults, which determine the types. An unknown
+//!   key is refused, with the nearest known one.
+//! - [`load()`]: turns both into a program's parameters, with `${VAR}` expanded.
 
 mod environment;
 mod file;

@@ -1,4 +1,4 @@
-//! Which keys a config may have, and of which type.
+//! The keys that a config may have, and their types.
 
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use toml::{Table, Value};
 /// Section -> key -> default.
 pub type Schema = BTreeMap<String, BTreeMap<String, Json>>;
 
-/// The schema that default parameters are.
+/// The schema of these default parameters.
 pub fn sections(parameters: &Map<String, Json>) -> Schema {
     let section = |(name, keys): (&String, &Json)| {
         let keys = keys.as_object().into_iter().flatten();
@@ -17,7 +17,7 @@ pub fn sections(parameters: &Map<String, Json>) -> Schema {
     parameters.iter().map(section).collect()
 }
 
-/// The default of a key; else why the key is refused.
+/// The default of a key; the error says why the key is refused.
 pub(super) fn default_of<'a>(
     known: &'a BTreeMap<String, Json>,
     section: &str,
@@ -30,7 +30,8 @@ pub(super) fn default_of<'a>(
     })
 }
 
-/// The known name that is the fewest edits away, and fewer than the whole word.
+/// The known name with the fewest edits from `word`, if these are fewer than the letters of
+/// the longer one.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let known = known.into_iter();
     known
@@ -40,16 +41,16 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// Whether a value is of the default's type; else what it must be. `null` says nothing
-/// about it.
+/// Checks that a value has the default's type; the error says which it must have. A default
+/// of `null` allows any type.
 pub(super) fn fits(default: &Json, value: &Value, section: &str, key: &str) -> Result<(), String> {
     let (fits, expected) = match default {
         Json::Null => (true, ""),
         Json::Bool(_) => (value.is_bool(), "true or false"),
         Json::Number(n) if n.is_f64() => (value.is_float() || value.is_integer(), "a number"),
         Json::Number(_) => (value.is_integer(), "a whole number"),
-        // Some keys take one string or a list of them, some a list or a table; which
-        // these are, the program knows.
+        // Some keys take a string or a list of strings, some a list or a table; the program
+        // itself checks which.
         Json::String(_) => (value.is_str() || value.is_array(), "a string"),
         Json::Array(_) => (value.is_array() || value.is_table(), "a list"),
         Json::Object(_) => (value.is_table(), "a table"),
@@ -60,9 +61,9 @@ pub(super) fn fits(default: &Json, value: &Value, section: &str, key: &str) -> R
     }
 }
 
-/// The value that `text` is on the command line: a TOML value, or a string that needs no
-/// quotes (`--set train.schedule=cosine`). Where the default is a string, so is what
-/// looks like a number or a date (`--set dataset.year=2017`).
+/// The value of `text` on the command line. A value that is not valid TOML is a string
+/// (`--set train.schedule=cosine`); so is any bare value, such as a number or a date, if
+/// the default is a string (`--set dataset.year=2017`).
 pub(super) fn typed(default: &Json, text: &str) -> Value {
     let parsed = format!("v = {text}").parse::<Table>().ok();
     let parsed = parsed.and_then(|mut table| table.remove("v"));

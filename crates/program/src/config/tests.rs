@@ -223,7 +223,7 @@ mod load {
             &[],
             ":2: train.schedule = \"${ATTEND_NO_SUCH}\" needs the environment variable ATTEND_NO_SUCH",
         );
-        refused("", &["train.schedule=${x"], "${ without }");
+        refused("", &["train.schedule=${x"], "${ without a closing }");
     }
 
     #[test]
