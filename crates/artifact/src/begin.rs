@@ -3,7 +3,7 @@
 
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
-use crate::staging::{Again, Lock, Piece, Rules, Share};
+use crate::staging::{Again, Lock, Piece, Rules, Share, has_replaced};
 use crate::{Artifact, Input, Stage, Staging};
 use attend_program::{Error, Result};
 use std::collections::BTreeMap;
@@ -59,7 +59,10 @@ impl<C> Stage<C> {
     ) -> Result<Option<Staging>> {
         let draft = self.draft(extra);
         // Before waiting for other runs: usually there is nothing to do.
-        if matches!(self.again, Again::Stale) && self.look(&draft, pieces)?.is_none() {
+        if matches!(self.again, Again::Stale)
+            && !has_replaced(&self.output)
+            && self.look(&draft, pieces)?.is_none()
+        {
             return Ok(None);
         }
         let lock = Lock::wait(&self.output, self.share)?;

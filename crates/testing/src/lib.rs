@@ -19,6 +19,19 @@ pub use dataset::{DataSet, Split};
 pub use run::{Ended, Run};
 
 use attend_artifact::{Input, Manifest};
+use std::path::PathBuf;
+
+/// The folder of real photographs and weights, `$ATTEND_DATA`. Tests that need it are
+/// ignored unless they are asked for (`--include-ignored`), as `cargo xtask test` does if it
+/// is set.
+///
+/// # Panics
+/// If it is not set.
+pub fn data() -> PathBuf {
+    let data = std::env::var_os("ATTEND_DATA");
+    data.unwrap_or_else(|| panic!("ATTEND_DATA is not set"))
+        .into()
+}
 
 /// A manifest of that kind, made by nobody, from a data set of that digest.
 fn draft_from(kind: &str, dataset: &str) -> Manifest {

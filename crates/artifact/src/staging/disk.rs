@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Name of the replaced artifact while it is, for a moment, inside the new one.
+/// A folder of the artifact that replaces another one, until that one is removed.
 pub(super) const REPLACED: &str = ".replaced";
 
 /// The path `NAMEsuffix` beside `NAME`.
@@ -111,18 +111,16 @@ fn sync_folder(folder: &Path) -> Result<()> {
 /// else the old one is moved into the new one first.
 pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
     if destination.exists() {
+        let replaced = folder.join(REPLACED);
+        std::fs::create_dir(&replaced).at(&replaced)?;
         fault::point();
-        if exchange(folder, destination) {
-            fault::point();
-            remove_staging(folder)?;
-        } else {
-            let old = folder.join(REPLACED);
-            std::fs::rename(destination, &old).at(destination)?;
+        if !exchange(folder, destination) {
+            std::fs::rename(destination, &replaced).at(destination)?;
             fault::point();
             std::fs::rename(folder, destination).at(destination)?;
-            fault::point();
-            remove(&destination.join(REPLACED))?;
         }
+        fault::point();
+        remove_replaced(destination)?;
     } else {
         std::fs::rename(folder, destination).at(destination)?;
     }
@@ -131,6 +129,26 @@ pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
         Some(parent) => sync_folder(parent),
         None => Ok(()),
     }
+}
+
+/// Whether the artifact at `destination` has replaced another one, and the run that did so
+/// was killed before it removed that one.
+pub(crate) fn has_replaced(destination: &Path) -> bool {
+    destination.join(REPLACED).exists()
+}
+
+/// Removes the artifact that the one at `destination` has replaced. It is in the folder
+/// [`REPLACED`]; if that is empty, the names were exchanged, and it is the staging folder.
+pub(super) fn remove_replaced(destination: &Path) -> Result<()> {
+    let replaced = destination.join(REPLACED);
+    let Ok(mut entries) = replaced.read_dir() else {
+        return Ok(());
+    };
+    if entries.next().is_none() {
+        remove_staging(&sibling(destination, ".staging"))?;
+        fault::point();
+    }
+    remove(&replaced)
 }
 
 #[cfg(target_os = "linux")]

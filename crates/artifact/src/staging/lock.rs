@@ -1,6 +1,6 @@
 //! The lock that lets only one run at a time write an artifact.
 
-use super::disk::sibling;
+use super::disk::{has_replaced, remove_replaced, sibling};
 use super::piece::Share;
 use attend_program::{At, Result};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,6 +17,10 @@ impl Lock {
     /// Waits for the runs that write the artifact at `destination`. Tasks wait only for
     /// whole runs, not for each other.
     pub(crate) fn wait(destination: &Path, share: Share) -> Result<Lock> {
+        if has_replaced(destination) {
+            let _alone = acquired(destination, false)?;
+            remove_replaced(destination)?;
+        }
         let file = acquired(destination, matches!(share, Share::Task { .. }))?;
         Ok(Lock {
             destination: destination.to_owned(),

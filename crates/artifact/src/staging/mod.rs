@@ -28,6 +28,7 @@ mod pieces;
 pub(crate) mod place;
 pub(crate) mod work;
 
+pub(crate) use disk::has_replaced;
 pub use folder::{Staging, folder_of};
 pub(crate) use lock::Lock;
 pub(crate) use piece::Again;

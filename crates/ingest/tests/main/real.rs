@@ -2,16 +2,8 @@
 
 use crate::{open, write};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tempfile::TempDir;
-
-fn data() -> Option<PathBuf> {
-    let data = std::env::var_os("ATTEND_DATA").map(PathBuf::from);
-    if data.is_none() {
-        eprintln!("skipped: ATTEND_DATA is not set");
-    }
-    data
-}
 
 fn run(set: &[&str], folder: &TempDir, output: &str) {
     let mut command = assert_cmd::Command::cargo_bin("attend-ingest").unwrap();
@@ -24,10 +16,9 @@ fn run(set: &[&str], folder: &TempDir, output: &str) {
 
 /// The sizes that the sets' own documentation states; every photograph is usable.
 #[test]
+#[ignore = "needs ATTEND_DATA"]
 fn the_small_sets_come_in_whole() {
-    if data().is_none() {
-        return;
-    }
+    attend_testing::data();
     let sets: [(&[&str], [usize; 3]); 3] = [
         (&["dataset.root=${ATTEND_DATA}/coco-mini"], [448, 186, 177]),
         (
@@ -113,8 +104,9 @@ fn with_bad_files(data: &Path) -> TempDir {
 /// What a photograph's pixels are depends on no other, and so not on which thread had
 /// which before: the digest is one, and a lost shard comes back.
 #[test]
+#[ignore = "needs ATTEND_DATA"]
 fn bad_files_change_nothing_in_their_neighbours() {
-    let Some(data) = data() else { return };
+    let data = attend_testing::data();
     let folder = with_bad_files(&data);
     let stage = |output: &str, jobs: &str, more: &[&str]| {
         let mut command = assert_cmd::Command::cargo_bin("attend-ingest").unwrap();

@@ -3,19 +3,10 @@
 use crate::rebuilt::{assert_sample, expected};
 use attend_model::encoder::{ResNet, normalised};
 use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, weights};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tch::{Device, Tensor, nn};
 
 const SIDE: i64 = 224;
-
-/// The folder of real data, where there is one.
-fn data() -> Option<PathBuf> {
-    let data = std::env::var_os("ATTEND_DATA").map(PathBuf::from);
-    if data.is_none() {
-        eprintln!("skipped: ATTEND_DATA is not set");
-    }
-    data
-}
 
 /// The middle of the first photograph, u8 (1, 3, 224, 224).
 fn photograph(data: &Path) -> Tensor {
@@ -34,8 +25,9 @@ fn photograph(data: &Path) -> Tensor {
 /// `fixtures/encoder.py`'s `real` made the expected sample with torchvision,
 /// Pillow and the same crop.
 #[test]
+#[ignore = "needs ATTEND_DATA"]
 fn real_weights_on_a_photograph_agree_with_torchvision() {
-    let Some(data) = data() else { return };
+    let data = attend_testing::data();
     let expected = expected("real");
     let images = normalised(&photograph(&data));
     let dict = weights::read(&data.join("weights/resnet50-layer3-stride1x1.safetensors")).unwrap();
@@ -60,8 +52,9 @@ fn real_weights_on_a_photograph_agree_with_torchvision() {
 }
 
 #[test]
+#[ignore = "needs ATTEND_DATA"]
 fn real_weights_are_not_those_of_another_architecture() {
-    let Some(data) = data() else { return };
+    let data = attend_testing::data();
     let dict = weights::read(&data.join("weights/resnet50-layer3-stride1x1.safetensors")).unwrap();
     let message = |arch, last_stage| {
         let vars = nn::VarStore::new(Device::Cpu);
