@@ -101,7 +101,7 @@ fn install_handler() {
                     end::now(130);
                 }
             }
-            // Not a repetition of the last signal: that one has already been dealt with.
+            // Nothing to pass on if it repeats the last signal, or if the child got it, too.
             if !new || came_to_all() {
                 return;
             }

@@ -41,7 +41,7 @@ impl Programs {
             .filter_map(|name| Some((name, ours.get(name)?.as_str())))
             .collect();
         if !wanted.is_empty() {
-            setup::ensure(workspace, setup::Wish::default())?;
+            setup::ensure(workspace, setup::Request::default())?;
             let from_env = std::env::var("ATTEND_PROFILE").ok();
             programs.built = build(
                 workspace,

@@ -176,12 +176,12 @@ impl<C> Stage<C> {
             fresh && !bad.contains(&piece.name)
         };
         let tables = bad.is_empty() || matches!(self.share, Share::Task { .. });
-        if self.share.of(pieces).all(|piece| good(&piece)) && tables && old.manifest.is_some() {
+        if self.share.select(pieces).all(|piece| good(&piece)) && tables && old.manifest.is_some() {
             return Ok(None);
         }
         let mut keep: Vec<String> = match part {
             true => old.before().entries.into_keys().collect(),
-            false => (self.share.of(pieces).filter(good))
+            false => (self.share.select(pieces).filter(good))
                 .map(|piece| piece.name.clone())
                 .collect(),
         };

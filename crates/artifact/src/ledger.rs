@@ -162,10 +162,10 @@ pub fn report(rows: &[RejectedRecord]) {
         ("caption", "captions"),
         ("box", "boxes"),
     ] {
-        let told = |row: &&RejectedRecord| {
+        let reported = |row: &&RejectedRecord| {
             row.kind == kind && row.reason != Reason::ImageRejected && row.reason != Reason::Damaged
         };
-        let rows = || rows.iter().filter(told);
+        let rows = || rows.iter().filter(reported);
         let Some(first) = rows().next() else { continue };
         tracing::warn!(
             "left out {kinds}: {}; first: {}",

@@ -303,12 +303,11 @@ fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {
         batches: Vec::new(),
     };
     for block in blocks {
-        let bytes =
-            slice(&buffer, &block).ok_or_else(|| broken("a batch lies outside the file"))?;
+        let bytes = slice(&buffer, &block).ok_or_else(|| broken("a batch is outside the file"))?;
         shard.push(&bytes, block.metaDataLength())?;
-        // Each id is eight bytes of the file, unless batches lie over each other.
+        // Each id is eight bytes of the file, unless batches overlap.
         if shard.ids.len() > buffer.len() / 8 {
-            return Err(broken("batches lie over each other"));
+            return Err(broken("batches overlap"));
         }
     }
     Ok(shard)

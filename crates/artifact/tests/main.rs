@@ -277,7 +277,10 @@ mod stage {
     fn a_repeated_signal_is_the_same_wish_and_a_later_one_leaves_at_once() {
         let (code, time, said) = signalled("1", &[0, 50, 100]);
         assert_eq!(code, Some(130));
-        assert!(time >= Duration::from_secs(1), "what is begun is ended");
+        assert!(
+            time >= Duration::from_secs(1),
+            "the first number is finished"
+        );
         let end =
             "error: interrupted; finished parts are kept, and the same command makes the rest";
         assert!(said.contains("wrote 0") && said.ends_with(end), "{said}");

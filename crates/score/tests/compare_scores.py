@@ -1,15 +1,15 @@
-"""attend-score beside the COCO caption tool: every score of every image, time, memory.
+"""Compares attend-score with the COCO caption tool: every score of every image, time, memory.
 
     pip install pycocoevalcap==1.2 pyarrow    # and a Java
     cargo xtask setup --meteor
     cargo build --release -p attend-score
     python crates/score/tests/compare_scores.py captions_val2017.json [--rounds 5]
 
-References are all but the first caption of each image. Three sets of results: the
-first captions; the same, dealt to other images; and again with every fifth empty
-and every fifth twelve captions long. Both programs read the same files, whole
-processes, one after the other; medians are printed, and the peak of the memory. Exit code 1 where a score
-differs: by more than 1e-6 for METEOR, by more than 1e-9 for the others.
+References are all captions of each image except the first. There are three sets of results:
+the first captions; the same, dealt to other images; and the same again, with every fifth
+empty and every fifth twelve captions long. Both programs read the same files, each in a
+process of its own, one after the other; prints median times and peak memory. Exit code 1 if
+a score differs: by more than 1e-6 for METEOR, by more than 1e-9 for the others.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FAST, METEOR = "bleu,rouge,cider", "meteor"
 
 
 def peer(references, results, metrics):
-    """The real tool, in a process of its own: this file with `--peer`."""
+    """Runs the COCO caption tool (`--peer`), in a process of its own."""
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.meteor.meteor import Meteor
@@ -81,15 +81,15 @@ def result_sets(rows):
 
 
 def run(command):
-    """What a program prints, and its seconds."""
+    """Runs a program; returns its output and its time in seconds."""
     start = time.perf_counter()
     output = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.decode()
     return output, time.perf_counter() - start
 
 
 def memory(command):
-    """Peak memory in MB of a program and those that it starts (the tool starts a
-    JVM), all at once. What two of them share counts once."""
+    """Peak memory in MB of a program and those that it starts (the tool starts a JVM),
+    summed at each moment. Memory that several of them share counts once."""
     program = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0
     while program.poll() is None:

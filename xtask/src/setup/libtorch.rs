@@ -85,7 +85,7 @@ pub fn provide(workspace: &Workspace, cache: &Cache, keep: bool) -> Result<()> {
     } else if let Some(folder) = of_user(workspace) {
         std::path::absolute(&folder).at(&folder)?
     } else {
-        bring(cache, keep)?
+        download(cache, keep)?
     };
     workspace::link(&workspace.libtorch(), &folder)
 }
@@ -110,8 +110,8 @@ fn python_torch() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Downloads PyTorch's wheel and takes libtorch out of it.
-fn bring(cache: &Cache, keep: bool) -> Result<PathBuf> {
+/// Downloads PyTorch's wheel and unpacks libtorch.
+fn download(cache: &Cache, keep: bool) -> Result<PathBuf> {
     let platform = platform::current()?;
     let name = format!("libtorch-{LIBTORCH}-{}", platform.name);
     let tree = cache.root.join(&name);

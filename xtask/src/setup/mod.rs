@@ -14,7 +14,7 @@ use cache::Cache;
 
 /// What to install beyond the needs of a build.
 #[derive(Clone, Copy, Default)]
-pub struct Wish {
+pub struct Request {
     /// cargo-deny too.
     pub deny: bool,
     /// The data of METEOR too.
@@ -24,20 +24,20 @@ pub struct Wish {
 }
 
 /// Installs what is missing; returns whether anything was.
-pub fn ensure(workspace: &Workspace, wish: Wish) -> Result<bool> {
+pub fn ensure(workspace: &Workspace, request: Request) -> Result<bool> {
     let cache = Cache::locate()?;
-    if missing(workspace, &cache, wish)?.is_empty() {
+    if missing(workspace, &cache, request)?.is_empty() {
         return Ok(false);
     }
     let _lock = cache.lock()?;
     // Another set-up may have installed some of it while we waited.
-    for thing in missing(workspace, &cache, wish)? {
+    for thing in missing(workspace, &cache, request)? {
         match thing {
-            Thing::Libtorch => libtorch::provide(workspace, &cache, wish.keep)?,
-            Thing::Cmake => tools::provide_cmake(workspace, &cache, wish.keep)?,
+            Thing::Libtorch => libtorch::provide(workspace, &cache, request.keep)?,
+            Thing::Cmake => tools::provide_cmake(workspace, &cache, request.keep)?,
             Thing::Nasm => tools::provide_nasm(workspace, &cache)?,
             Thing::Deny => tools::provide_deny(&cache)?,
-            Thing::Meteor => meteor::provide(&cache, wish.keep)?,
+            Thing::Meteor => meteor::provide(&cache, request.keep)?,
         }
     }
     Ok(true)
@@ -52,7 +52,7 @@ enum Thing {
 }
 
 /// What is missing, small things first: their errors appear before the large download.
-fn missing(workspace: &Workspace, cache: &Cache, wish: Wish) -> Result<Vec<Thing>> {
+fn missing(workspace: &Workspace, cache: &Cache, request: Request) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
     if !tools::cmake(workspace).exists() {
         things.push(Thing::Cmake);
@@ -63,10 +63,10 @@ fn missing(workspace: &Workspace, cache: &Cache, wish: Wish) -> Result<Vec<Thing
     if !libtorch::is_ready(workspace)? {
         things.push(Thing::Libtorch);
     }
-    if wish.deny && tools::deny(cache).is_none() {
+    if request.deny && tools::deny(cache).is_none() {
         things.push(Thing::Deny);
     }
-    if wish.meteor && meteor::folder(cache).is_none() {
+    if request.meteor && meteor::folder(cache).is_none() {
         things.push(Thing::Meteor);
     }
     Ok(things)

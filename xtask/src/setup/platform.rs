@@ -164,7 +164,7 @@ static MACOS_ARM64: Platform = Platform {
 };
 
 /// The platform for an operating system, architecture and C library, if there is one.
-fn of(os: &str, arch: &str, musl: bool) -> Option<&'static Platform> {
+fn find(os: &str, arch: &str, musl: bool) -> Option<&'static Platform> {
     match (os, arch, musl) {
         ("linux", "x86_64", false) => Some(&LINUX_X86_64),
         ("linux", "aarch64", false) => Some(&LINUX_AARCH64),
@@ -180,7 +180,7 @@ pub fn current() -> Result<&'static Platform> {
         std::env::consts::ARCH,
         cfg!(target_env = "musl"),
     );
-    of(os, arch, musl).ok_or_else(|| {
+    find(os, arch, musl).ok_or_else(|| {
         let libc = if musl { " with musl" } else { "" };
         Error::internal(format!(
             "no ready libtorch is known for {os} on {arch}{libc} (only Linux with glibc on x86_64 and aarch64, and macOS on arm64): \
@@ -196,10 +196,10 @@ mod tests {
 
     #[test]
     fn only_three_platforms() {
-        assert_eq!(of("linux", "x86_64", false).unwrap().name, "linux-x86_64");
-        assert!(of("linux", "x86_64", true).is_none());
-        assert!(of("linux", "riscv64", false).is_none());
-        assert!(of("windows", "x86_64", false).is_none());
+        assert_eq!(find("linux", "x86_64", false).unwrap().name, "linux-x86_64");
+        assert!(find("linux", "x86_64", true).is_none());
+        assert!(find("linux", "riscv64", false).is_none());
+        assert!(find("windows", "x86_64", false).is_none());
     }
 
     #[test]

@@ -16,16 +16,16 @@ pub fn unpack(wheel: &Path, folder: &Path, place: impl Fn(&str) -> Option<PathBu
     };
     let file = File::open(wheel).at(wheel)?;
     let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(damaged)?;
-    let (mut wanted, mut bytes) = (Vec::new(), 0);
+    let (mut selected, mut bytes) = (Vec::new(), 0);
     for index in 0..zip.len() {
         let entry = zip.by_index_raw(index).map_err(damaged)?;
         if let Some(path) = place(&entry.name().map_err(damaged)?) {
             bytes += entry.size();
-            wanted.push((index, path));
+            selected.push((index, path));
         }
     }
     let bar = progress("unpacking", "bytes", bytes);
-    for (index, path) in wanted {
+    for (index, path) in selected {
         if path
             .components()
             .any(|part| !matches!(part, Component::Normal(_)))

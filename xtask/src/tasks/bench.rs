@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long, value_name = "PROGRAM")]
     python: Option<PathBuf>,
     /// Arguments of the script, such as `-- --rounds 9`
-    #[arg(last = true)]
+    #[arg(last = true, value_name = "ARGUMENTS")]
     more: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let python = args.python.as_deref();
     let mut python = Command::new(python.unwrap_or("python3".as_ref()));
     if let (None, Some(peers)) = (&args.python, &peers) {
-        python.env("PYTHONPATH", bring(peers)?);
+        python.env("PYTHONPATH", install(peers)?);
     }
     python
         .arg(workspace.root.join("benches").join(script))
@@ -157,7 +157,7 @@ fn example(workspace: &Workspace, package: &str, name: &str) -> Result<PathBuf> 
 }
 
 /// The folder of the Python packages; downloads them once per machine.
-fn bring(peers: &Peers) -> Result<PathBuf> {
+fn install(peers: &Peers) -> Result<PathBuf> {
     let cache = Cache::locate()?;
     let _lock = cache.lock()?;
     cache.tree(peers.folder, |folder| {

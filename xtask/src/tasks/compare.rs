@@ -223,11 +223,11 @@ fn flatten(prefix: &str, value: &Value, into: &mut Map<String, Value>) {
 /// A row for each name, in the order in which the runs have them.
 fn rows(
     columns: &[Column],
-    of: impl Fn(&Column) -> &Map<String, Value>,
+    part: impl Fn(&Column) -> &Map<String, Value>,
     only_different: bool,
 ) -> Vec<Vec<String>> {
     let mut names: Vec<&String> = Vec::new();
-    for name in columns.iter().flat_map(|column| of(column).keys()) {
+    for name in columns.iter().flat_map(|column| part(column).keys()) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -235,7 +235,7 @@ fn rows(
     let values = |name: &str| {
         columns
             .iter()
-            .map(|column| of(column).get(name))
+            .map(|column| part(column).get(name))
             .collect::<Vec<_>>()
     };
     names
@@ -312,12 +312,15 @@ mod tests {
     #[test]
     fn parameters_are_those_that_the_scores_come_from() {
         let folder = tempfile::tempdir().unwrap();
-        let of = |column: &Column| column.parameters.get("vocab.min_count").cloned();
-        assert_eq!(of(&example(folder.path(), 0.1, 0.75)), Some(json!(5)));
+        let min_count = |column: &Column| column.parameters.get("vocab.min_count").cloned();
+        assert_eq!(
+            min_count(&example(folder.path(), 0.1, 0.75)),
+            Some(json!(5))
+        );
         // The vocabulary is made again; the model still comes from the old one.
         vocabulary(folder.path(), "v2", 1);
         let old = column(folder.path());
-        assert_eq!(of(&old), None);
+        assert_eq!(min_count(&old), None);
         assert_eq!(old.parameters["train.batch"], 32);
         assert!(old.scores.contains_key("test, beam 3: bleu4"));
         // The same with a model that was trained again but not evaluated.
@@ -359,7 +362,9 @@ mod tests {
             ["test, beam 3: bleu4", "0.5000", "0.5000"],
         ];
         assert!(
-            expected.iter().all(|row| scores.iter().any(|is| is == row)),
+            expected
+                .iter()
+                .all(|row| scores.iter().any(|found| found == row)),
             "{scores:?}"
         );
     }

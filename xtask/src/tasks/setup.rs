@@ -1,6 +1,6 @@
 //! `cargo xtask setup`: installs what a build needs.
 
-use crate::setup::{Wish, ensure};
+use crate::setup::{Request, ensure};
 use crate::workspace::Workspace;
 use attend_program::{Result, say};
 
@@ -23,7 +23,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let started = std::time::Instant::now();
     if ensure(
         workspace,
-        Wish {
+        Request {
             deny: args.deny,
             meteor: args.meteor,
             keep: args.keep_downloads,

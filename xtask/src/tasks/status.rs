@@ -45,7 +45,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 /// The cells of a line: name, digest, size, and counts or state.
 fn row(entry: &Entry) -> [String; 4] {
     let name = name(&entry.path);
-    let (name, digest, said) = match &entry.state {
+    let (name, digest, text) = match &entry.state {
         State::Done(manifest) => {
             let counts = manifest.counts.iter();
             let counts: Vec<String> = counts
@@ -60,10 +60,10 @@ fn row(entry: &Entry) -> [String; 4] {
         }
         State::Staging { busy: true } => (name, String::new(), "being written".to_owned()),
         State::Staging { busy: false } => {
-            let said = "unfinished: its stage will continue it, `clean --staging RUN` deletes it";
-            (name, String::new(), said.to_owned())
+            let text = "unfinished: its stage will continue it, `clean --staging RUN` deletes it";
+            (name, String::new(), text.to_owned())
         }
         State::Damaged(why) => (name, "DAMAGED".to_owned(), format!("manifest.json: {why}")),
     };
-    [name, digest, human(entry.bytes), said]
+    [name, digest, human(entry.bytes), text]
 }

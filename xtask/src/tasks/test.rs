@@ -15,7 +15,7 @@ pub struct Args {
     #[arg(long)]
     quick: bool,
     /// Further arguments of `cargo test`, after --
-    #[arg(last = true)]
+    #[arg(last = true, value_name = "ARGUMENTS")]
     more: Vec<String>,
 }
 
@@ -24,9 +24,9 @@ pub struct Args {
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     setup::ensure(
         workspace,
-        setup::Wish {
+        setup::Request {
             deny: !args.quick,
-            ..setup::Wish::default()
+            ..setup::Request::default()
         },
     )?;
     let mut results = Vec::new();

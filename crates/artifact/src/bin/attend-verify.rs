@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         let mut worst = Ok(());
         for path in &args.paths {
             check_interrupt()?;
-            for error in judge(path).unwrap_or_else(|error| vec![error]) {
+            for error in check(path).unwrap_or_else(|error| vec![error]) {
                 if worst.is_err() {
                     tracing::error!("{error}");
                 } else {
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 /// Returns everything that is wrong with an artifact; prints a line if it is whole.
-fn judge(path: &Path) -> Result<Vec<Error>> {
+fn check(path: &Path) -> Result<Vec<Error>> {
     let artifact = Artifact::open(path)?;
     artifact.verify()?;
     let faults = verify::faults(&artifact)?;

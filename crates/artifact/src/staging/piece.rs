@@ -28,7 +28,7 @@ pub enum Share {
 
 impl Share {
     /// The pieces that this run makes or takes over; those of all tasks if it finalizes.
-    pub(crate) fn of(self, pieces: &[Piece]) -> impl Iterator<Item = &Piece> {
+    pub(crate) fn select(self, pieces: &[Piece]) -> impl Iterator<Item = &Piece> {
         let (first, step) = match self {
             Share::Task { index, count } => (index - 1, count),
             Share::All | Share::Finalize => (0, 1),

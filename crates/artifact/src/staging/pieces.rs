@@ -15,7 +15,7 @@ impl Staging {
     /// # Errors
     /// [`Error::Refused`], naming what the tasks have not made, if this run finalizes.
     pub fn to_make<'a>(&self, pieces: &'a [Piece]) -> Result<Vec<&'a Piece>> {
-        let missing: Vec<&Piece> = (self.share.of(pieces))
+        let missing: Vec<&Piece> = (self.share.select(pieces))
             .filter(|piece| !self.has(piece))
             .collect();
         match missing.first() {

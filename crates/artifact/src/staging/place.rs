@@ -32,7 +32,7 @@ pub(crate) fn destination(output: &Path) -> Result<PathBuf> {
             let place = real(&destination);
             let is_artifact = |folder: &&Path| folder.join(JOURNAL).exists();
             match place.ancestors().skip(1).find(is_artifact) {
-                Some(artifact) => usage(&format!("lies inside {}", artifact.display())),
+                Some(artifact) => usage(&format!("is inside {}", artifact.display())),
                 None => Ok(destination),
             }
         }

@@ -18,7 +18,7 @@ use std::collections::HashSet;
 /// [`Artifact::verify`] compares the bytes.
 ///
 /// # Errors
-/// [`Error::Refused`] if a file has not the format that its name says.
+/// [`Error::Refused`] if a file is not of the format that it should have.
 pub fn faults(artifact: &Artifact) -> Result<Vec<Error>> {
     let mut faults = Faults {
         artifact,
