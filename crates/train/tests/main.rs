@@ -754,7 +754,7 @@ fn a_loss_that_is_no_number_is_named_and_harms_nothing() {
     let set = [&set[..], &["train.not_finite=skip"]].concat();
     let result = trainer.command("skipped", &set).output().unwrap();
     let log = log_of(&result);
-    assert!(log.contains("left out"), "{log}");
+    assert!(log.contains("step skipped"), "{log}");
 }
 
 /// Words without spaces between them: references are split as the model's captions are.
