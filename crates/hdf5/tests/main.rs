@@ -291,9 +291,13 @@ fn wrong_files_are_named_with_the_way_out() {
     fails(
         &replace(&captions, "[[10], [10, 1, 11, 0]]"),
         3,
-        "caption 0: does not stand",
+        "caption 0: does not begin with <start>",
     );
-    fails(&replace(&captions, "[[10, 99, 11], []]"), 3, "99 is no id");
+    fails(
+        &replace(&captions, "[[10, 99, 11], []]"),
+        3,
+        "99 is not an id",
+    );
     fails(&replace(&images, "no HDF5"), 3, &images);
     let chunked = |root: &Path| {
         let from = fixture().with_file_name("chunked.hdf5");
@@ -354,7 +358,10 @@ fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
                     message.contains(&format!("{missing}: no such file")),
                     "{message}"
                 );
-                assert!(message.contains("take VAL_* away"), "{message}");
+                assert!(
+                    message.contains("remove VAL_* to leave that split out"),
+                    "{message}"
+                );
             }
         }
     }
