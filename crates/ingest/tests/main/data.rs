@@ -318,7 +318,7 @@ fn ids_that_begin_anew_in_each_split() {
     let log = ingest(&folder, "out", &set).success();
     let log = String::from_utf8_lossy(&log.get_output().stderr).into_owned();
     assert!(
-        log.contains("begin anew in split \"val\": 10 is added"),
+        log.contains("start over in split \"val\": 10 is added"),
         "{log}"
     );
     let (_, dataset) = open(&folder, "out");

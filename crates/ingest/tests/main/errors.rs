@@ -50,7 +50,7 @@ fn annotation_files() {
         &[(name, b"GIF89a")],
         &[],
         3,
-        &["dataset_coco.json:1:1: ", "no valid JSON"],
+        &["dataset_coco.json:1:1: ", "not valid JSON"],
     );
     refused(
         &[(name, br#"{"images": [{"filename": "\ud800"}]}"#)],
@@ -139,7 +139,7 @@ fn what_is_not_the_expected_file_is_named_as_what_it_is() {
         (&marked, "UTF-16"),
         (
             &latin,
-            "invalid unicode code point: not UTF-8 (Latin-1?), save it as UTF-8",
+            "invalid unicode code point: not UTF-8 (Latin-1?); save it as UTF-8",
         ),
         (b"\x1f\x8b\x08\0", "gzip; unpack it"),
         (b"<!DOCTYPE html><html>", "a web page"),

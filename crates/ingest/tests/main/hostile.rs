@@ -340,8 +340,8 @@ fn annotations() {
         ("a number", b"7".to_vec(), "invalid type"),
         ("null", b"null".to_vec(), "invalid type"),
         ("a list", b"[]".to_vec(), "dataset_coco.json"),
-        ("a picture", fixture("rgb420.jpg"), "no valid JSON"),
-        ("zeros", vec![0; 4096], "no valid JSON"),
+        ("a picture", fixture("rgb420.jpg"), "not valid JSON"),
+        ("zeros", vec![0; 4096], "not valid JSON"),
         ("deep", deep.clone(), "invalid type"),
         (
             "deep inside",
@@ -351,12 +351,12 @@ fn annotations() {
         (
             "NaN as id",
             caption(r#"{"raw": "y", "sentid": NaN}"#),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "infinity as id",
             caption(r#"{"raw": "y", "sentid": Infinity}"#),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "a fraction as id",
@@ -386,12 +386,12 @@ fn annotations() {
         (
             "a control character",
             caption("{\"raw\": \"\u{1}\", \"sentid\": 1}"),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "no escape",
             caption(r#"{"raw": "\x41", "sentid": 1}"#),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "Latin-1",
