@@ -83,7 +83,8 @@ impl Network {
         Network::new(card, config, images, device)
     }
 
-    /// A network for pixels; `weights` is the file of the encoder's initial weights, if any.
+    /// A network for pixels; `weights` is the file of the encoder's initial weights, if
+    /// any.
     ///
     /// # Errors
     /// [`Error::Input`] if the encoder's weights can't be read.
@@ -165,8 +166,8 @@ impl Network {
     }
 
     /// Runs forward and backward over a batch, with dropout, and adds the gradient of
-    /// `scale` times its loss to those that [`Network::step`] uses. Adds none if the loss is
-    /// NaN or infinite.
+    /// `scale` times its loss to those that [`Network::step`] uses. Adds none if the loss
+    /// is NaN or infinite.
     pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
         let Cells { cells, grid } = self
             .images
