@@ -16,8 +16,8 @@
 //! width, E embedding, H hidden, B captions, T steps, V vocabulary, N tokens without
 //! padding.
 
-//! For images, the decoder keeps the cells (n, p, C), `W_e f` of the attention cells
-//! (n, P, A), and the mean of the attention cells (n, C). The state is h (B, H) and c (B, H).
+//! For images, the decoder keeps the cells (n, p, C), `W_e f` of the attention cells (n,
+//! P, A), and the mean of the attention cells (n, C). The state is h (B, H) and c (B, H).
 
 mod attention;
 mod backward;
@@ -236,8 +236,8 @@ impl Decoder for AttentionLstm {
     fn parameters(&self) -> Vec<(&'static str, Tensor)> {
         let weight = |linear: &nn::Linear| linear.ws.shallow_clone();
         let copy = Tensor::shallow_clone;
-        // Parameters whose gradients are one product are adjacent. Those with an odd number of
-        // numbers come last, so that the others are aligned for vector instructions.
+        // Parameters whose gradients are one product are adjacent. Those with an odd number
+        // of elements come last, so that the others are aligned for vector instructions.
         let [query, gate, hidden] = HEADS;
         let [query_bias, gate_bias, hidden_bias] = HEADS_BIAS;
         let ([init_h, init_c], [init_h_bias, init_c_bias]) = (INIT, INIT_BIAS);
