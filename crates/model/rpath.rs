@@ -1,6 +1,6 @@
-//! Build script of every package that links libtorch: its programs find the
-//! library where it was linked from, so that they run without
-//! `LD_LIBRARY_PATH`, under cargo and alone.
+//! Build script of every package that links libtorch: it sets the programs' search path to
+//! the library that they were linked with, so that they run without `LD_LIBRARY_PATH`, both
+//! under cargo and directly.
 
 // Cargo reads a build script's standard output.
 #![allow(clippy::print_stdout)]
@@ -11,8 +11,8 @@ fn main() {
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB") else {
         return;
     };
-    // The link `.libtorch` is resolved, so that a program that was copied out
-    // of the checkout still finds the library in the cache.
+    // Resolves the link `.libtorch`, so that a program that was copied out of the checkout
+    // still finds the library in the cache.
     let lib = std::fs::canonicalize(&lib).unwrap_or_else(|_| lib.into());
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("linux") {

@@ -1,4 +1,4 @@
-//! Which images are meant: files, folders, and lists on standard input.
+//! Expands the arguments to image files: files, folders, and lists on standard input.
 
 use crate::read::reason;
 use attend_program::{Error, Result};
@@ -7,29 +7,28 @@ use std::io::{BufRead, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Endings of the image files that are looked for in a folder. A file that is
-/// named itself may have any.
+/// Extensions of image files in a folder. A file that is named itself may have any.
 const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
-/// No system has longer paths, in bytes.
+/// Maximum length of a path in bytes; no system has longer ones.
 const LONGEST: u64 = 64 << 10;
 
-/// The images' paths, in the order in which they were named.
+/// The image files, in the order of the arguments.
 pub struct Inputs {
     /// Files to read.
     pub files: Vec<PathBuf>,
-    /// What was named but can't be had: path and reason.
+    /// Arguments without images: path and reason.
     pub missing: Vec<(PathBuf, String)>,
 }
 
 impl Inputs {
-    /// Expands what was named: a file is itself, a folder its images by name
-    /// (with `recursive` those of its folders too), `-` one path per line of
-    /// `stdin`. Hidden files and folders in a folder are no images: a Mac leaves
-    /// `._dog.jpg` beside `dog.jpg`.
+    /// Expands the arguments `named`: a file stands for itself, a folder for its images by
+    /// name (with `recursive` also those in subfolders), `-` for one path per line of
+    /// `stdin`. Skips hidden files and folders in a folder: a Mac leaves `._dog.jpg` beside
+    /// `dog.jpg`.
     ///
     /// # Errors
-    /// [`Error::Input`] where standard input can't be read, or is no list.
+    /// [`Error::Input`] if standard input can't be read or is not a list of paths.
     pub fn expand(named: &[PathBuf], recursive: bool, mut stdin: impl BufRead) -> Result<Inputs> {
         let mut inputs = Inputs {
             files: Vec::new(),
@@ -55,7 +54,7 @@ impl Inputs {
             }
             if line.contains(&0) || read as u64 == LONGEST {
                 return Err(Error::input(format!(
-                    "standard input: line {number} is no path; - takes a list, one path per line, and an image itself is given by its path"
+                    "standard input: line {number} is not a path; - takes a list with one path per line, not an image itself"
                 )));
             }
             let path = line.strip_suffix(b"\n").unwrap_or(&line);
@@ -76,7 +75,7 @@ impl Inputs {
                 let more = if recursive {
                     ""
                 } else {
-                    "; --recursive looks into its folders, too"
+                    "; --recursive also looks into its subfolders"
                 };
                 self.lacks(path, format!("a folder without images ({kinds}){more}"));
             }
@@ -102,7 +101,7 @@ impl Inputs {
                 continue;
             }
             if path.is_dir() {
-                // a link to a folder above would lead round in circles
+                // a link to a parent folder would lead round in circles
                 if recursive && !path.is_symlink() {
                     self.add_folder(&path, recursive);
                 }
@@ -201,7 +200,7 @@ mod tests {
         }
         let found = Inputs::expand(&[root.to_owned()], true, &b""[..]).unwrap();
         assert_eq!(names(&found, root), ["a.jpg"]);
-        // named itself, it is meant
+        // a hidden file that is named itself is taken
         let named = Inputs::expand(&[root.join("._a.jpg")], true, &b""[..]).unwrap();
         assert_eq!(names(&named, root), ["._a.jpg"]);
     }
@@ -211,11 +210,14 @@ mod tests {
         let refused = |stdin: &[u8]| {
             let error = Inputs::expand(&["-".into()], false, stdin).err().unwrap();
             assert_eq!(error.exit_code(), 3);
-            assert!(error.to_string().contains("line 2 is no path"), "{error}");
+            assert!(
+                error.to_string().contains("line 2 is not a path"),
+                "{error}"
+            );
         };
         refused(b"\n\xff\xd8\xff\xe0\0\x10JFIF");
         refused(&[b"\n", &[b'a'; 100_000][..]].concat());
-        // which ends only where it is stopped
+        // which never ends by itself
         let zero = std::io::BufReader::new(fs::File::open("/dev/zero").unwrap());
         assert!(Inputs::expand(&["-".into()], false, zero).is_err());
     }

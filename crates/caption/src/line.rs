@@ -1,4 +1,4 @@
-//! What is printed of one image: a line for people and for `cut`, or a JSON object.
+//! The output for one image: a line for people and for `cut`, or a JSON object.
 
 use attend_describe::Description;
 use attend_program::text::escaped;
@@ -6,15 +6,14 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
-/// `path<TAB>caption`. Neither holds a tab, a line break or another control
-/// character: see [`exact`] for the path, [`escaped`] for the caption.
+/// `path<TAB>caption`. Tabs, line breaks and other control characters are escaped: see
+/// [`exact`] for the path, [`escaped`] for the caption.
 pub fn line(image: &Path, description: &Description) -> String {
     format!("{}\t{}", exact(image), escaped(&description.caption()))
 }
 
-/// A path in characters that can be printed, from which the path can be had again:
-/// `\\` for a backslash, `\t`, `\n`, `\u{1b}` for control characters, `\xff` for a
-/// byte that is no UTF-8.
+/// A path in printable characters, reversibly: `\\` for a backslash, `\t`, `\n`, `\u{1b}`
+/// for control characters, `\xff` for a byte that is not UTF-8.
 pub fn exact(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
@@ -41,8 +40,8 @@ pub fn object(image: &Path, description: &Description, figure: Option<&Path>) ->
     object.into()
 }
 
-/// JSON holds Unicode alone: what a path has besides is replaced (U+FFFD), and then
-/// `KEY_bytes` holds all of the path's bytes.
+/// Adds a path as `KEY`. JSON is Unicode only: bytes that are not UTF-8 are replaced
+/// (U+FFFD), and then `KEY_bytes` has all bytes of the path.
 fn put_path(object: &mut Map<String, Value>, key: &str, path: &Path) {
     object.insert(key.into(), path.to_string_lossy().into());
     if path.to_str().is_none() {

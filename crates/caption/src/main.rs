@@ -1,9 +1,8 @@
-//! `attend-caption`: describes photographs that no data set knows, and draws
-//! where the model looked.
+//! `attend-caption`: captions any photographs, and draws the model's attention.
 //!
-//! One line per image on standard output, `path<TAB>caption`, or one JSON
-//! object. An image that can't be read is named on standard error; the others
-//! go on, and the program ends with exit code 3.
+//! It prints a line per image on standard output, `path<TAB>caption`, or a JSON object. An
+//! image that can't be read is named on standard error; the others are still captioned, and
+//! the program ends with exit code 3.
 
 mod inputs;
 mod line;
@@ -26,57 +25,56 @@ use std::process::ExitCode;
 ///
 /// Prints a line per image, in the order given: its path, a tab, the caption. Tabs,
 /// line breaks and other control characters in them are written \t, \n, \u{1b}; in
-/// the path a backslash is \\ and a byte that is no UTF-8 \xff. --json gives exact
-/// values; where a path is no UTF-8, path_bytes (attention_bytes) lists its bytes.
+/// the path a backslash is \\ and a byte that is not UTF-8 \xff. --json gives exact
+/// values; if a path is not UTF-8, path_bytes (attention_bytes) lists its bytes.
 ///
-/// An image that can't be described is named on standard error with the reason.
-/// Of a folder, the files that end as images do are taken, without hidden ones
-/// (.name). Only regular files are read.
+/// Names an image that can't be described on standard error with the reason. Of a
+/// folder, takes the files with image extensions, except hidden ones (.name). Reads
+/// regular files only.
 ///
-/// Figures go to DIR/NAME.png, or, where that is another image's figure or any other
-/// file, to DIR/NAME-NUMBER.png. An earlier figure of the same image is replaced,
-/// nothing else is.
+/// Figures go to DIR/NAME.png or, if that is another image's figure or any other file,
+/// to DIR/NAME-NUMBER.png. Only an earlier figure of the same image is replaced.
 ///
 /// Exit codes: 0 all described, 1 internal error, 2 wrong command line, 3 some
 /// images could not be read (the others are described), 4 no usable model,
-/// 130 interrupted (what is printed is complete; the same command begins anew).
+/// 130 interrupted (printed lines are complete; the same command starts over).
 #[derive(Parser)]
 #[command(name = "attend-caption", version)]
 struct Args {
     /// Folder of a model artifact, or of a checkpoint
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Which checkpoint of the model
+    /// Checkpoint of the model artifact
     #[arg(long, default_value = "best", value_parser = ["best", "last"])]
     checkpoint: String,
     /// Beam size of the search; 1 is greedy
     #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     beam: usize,
-    /// Most words of a caption
+    /// Maximum number of words in a caption
     #[arg(long, default_value_t = 50, value_parser = at_least_one)]
     max_length: usize,
-    /// Draw one figure per image into this folder: what the model looked at, word by word
+    /// Draw a figure per image into this folder: the model's attention, word by word
     #[arg(long, value_name = "DIR")]
     attention: Option<PathBuf>,
     /// Print one JSON object per image
     #[arg(long)]
     json: bool,
-    /// Take the images of the folders in a folder too
+    /// Also take the images in subfolders of a folder
     #[arg(long)]
     recursive: bool,
-    /// Turn photographs as their EXIF orientation says
+    /// Rotate photographs by their EXIF orientation
     #[arg(long)]
     exif_orientation: bool,
-    /// Refuse images of more pixels
+    /// Refuse images with more pixels than this
     #[arg(long, value_name = "N", default_value_t = DecodeOptions::default().max_pixels, value_parser = clap::value_parser!(u64).range(1..))]
     max_pixels: u64,
-    /// Images at a time
+    /// Images per batch
     #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     batch: usize,
-    /// auto, cpu, cuda or cuda:N
+    /// Device to run on: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
-    /// Threads [default: all cores]
+    /// Number of threads [default: all cores]
     #[arg(long, value_parser = at_least_one)]
     jobs: Option<usize>,
     /// Image files, folders of images, or - for a list of paths on standard input
@@ -123,14 +121,14 @@ fn caption(args: &Args) -> Result<()> {
     for (path, reason) in &inputs.missing {
         run.cannot_read(path, reason);
     }
-    // A bar among the captions on a terminal would only be in their way.
+    // On a terminal, a bar would get mixed up with the captions.
     let bar = (!std::io::stdout().is_terminal())
         .then(|| progress("caption", "images", inputs.files.len() as u64));
     for batch in inputs.files.chunks(args.batch) {
         let read_on = run.batch(batch);
         if matches!(read_on, Err(Error::Interrupted)) {
             tracing::warn!(
-                "{} of {} images are described; the same command begins at the first again",
+                "{} of {} images are described; the same command starts over",
                 run.described,
                 inputs.files.len()
             );
@@ -154,7 +152,7 @@ fn caption(args: &Args) -> Result<()> {
     }
 }
 
-/// Loads the checkpoint that is meant.
+/// Loads the checkpoint that the arguments name.
 fn load(args: &Args) -> Result<Captioner> {
     let device = attend_model::device(&args.device).map_err(Error::usage)?;
     let (path, name) = (&args.model, &args.checkpoint);
@@ -182,8 +180,8 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Describes some images, prints and draws. False where standard output
-    /// was closed.
+    /// Describes some images, prints the captions and draws figures. Returns false if
+    /// standard output was closed.
     fn batch(&mut self, paths: &[PathBuf]) -> Result<bool> {
         let (mut images, mut prepared) = (Vec::new(), Vec::new());
         for path in paths {
@@ -191,7 +189,7 @@ impl Run<'_> {
             match read::photograph(path, &self.options) {
                 Ok(photograph) => {
                     prepared.push(self.captioner.prepare(&photograph));
-                    // Only a figure needs it at its full size from here on.
+                    // From here on, only a figure needs the photograph at full size.
                     images.push((path, self.pictures.is_some().then_some(photograph)));
                 }
                 Err(reason) => self.cannot_read(path, &reason),

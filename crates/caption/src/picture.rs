@@ -1,4 +1,4 @@
-//! The files of attention figures: their names, and writing them whole.
+//! The files of attention figures: their names, and writing them atomically.
 
 use attend_program::{At, Error, Result, whole};
 use image::RgbImage;
@@ -6,19 +6,19 @@ use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::{Path, PathBuf};
 
-/// Text chunk that says which image a figure was made of.
+/// Keyword of the PNG text chunk that identifies a figure's image.
 const SOURCE: &str = "attend:source";
 
-/// The folder that figures are put in.
+/// The folder for figures.
 pub struct Pictures {
     folder: PathBuf,
 }
 
 impl Pictures {
-    /// Makes the folder if there is none.
+    /// Creates the folder if it does not exist.
     ///
     /// # Errors
-    /// [`Error::Usage`] where no file can be put there.
+    /// [`Error::Usage`] if files can't be written there.
     pub fn into(folder: &Path) -> Result<Pictures> {
         if folder.metadata().is_ok_and(|meta| !meta.is_dir()) {
             let at = folder.display();
@@ -39,16 +39,15 @@ impl Pictures {
         })
     }
 
-    /// Writes the figure of `image`, whole or not at all, and says where. It is
-    /// named after the image, `dog.jpg` becoming `dog.png`; where that name is
-    /// taken by another image's figure, or by any other file,
-    /// `dog-` and a number made from the image's path. An earlier figure of
-    /// the same image is replaced, and nothing else, whoever else writes figures
-    /// into the folder meanwhile.
+    /// Writes the figure of `image` atomically and returns its path. It is named after the
+    /// image, `dog.png` for `dog.jpg`; if that name is taken by another image's figure or
+    /// by any other file, `dog-` and a number made from the image's path. Replaces an
+    /// earlier figure of the same image and nothing else, even if other processes write
+    /// figures into the folder at the same time.
     ///
     /// # Errors
-    /// [`Error::Usage`] where both names are taken by files of others,
-    /// [`Error::Internal`] where the file can't be written.
+    /// [`Error::Usage`] if both names are taken by other files, [`Error::Internal`] if the
+    /// file can't be written.
     pub fn write(&self, image: &Path, caption: &str, figure: &RgbImage) -> Result<PathBuf> {
         let absolute = std::path::absolute(image).at(image)?;
         let source = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex();
@@ -89,7 +88,7 @@ fn encode(figure: &RgbImage, source: &str, caption: &str) -> Result<Vec<u8>, png
     Ok(bytes)
 }
 
-/// The image that a figure was made of, if the file is a figure of ours.
+/// The image that a figure was made from, if the file is such a figure.
 fn source_of(path: &Path) -> Option<String> {
     if !path.metadata().ok()?.is_file() {
         return None; // opening a pipe would wait for its writer

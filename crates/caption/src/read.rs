@@ -1,18 +1,18 @@
-//! From an image's path to its pixels, or to the reason why there are none.
+//! Reads an image file into pixels, or returns the reason why it can't.
 
 use attend_image::{DecodeError, DecodeOptions, Photograph};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-/// A file of more bytes is no photograph, as in a data set. Where more pixels are
-/// allowed, so are files of four bytes for each.
+/// Maximum size of a file in bytes, as in ingest. If more pixels are allowed, so are files
+/// of four bytes per pixel.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// Reads and decodes the image at `path`.
 ///
 /// # Errors
-/// The reason, without the path.
+/// The reason for the user, without the path.
 pub fn photograph(path: &Path, options: &DecodeOptions) -> Result<Photograph, String> {
     let bytes = bytes(path, MAX_BYTES.max(options.max_pixels.saturating_mul(4)))?;
     attend_image::decode(&bytes, options).map_err(|e| match e {
@@ -26,24 +26,24 @@ pub fn photograph(path: &Path, options: &DecodeOptions) -> Result<Photograph, St
 fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
     let meta = path.metadata().map_err(|e| reason(path, &e))?;
     if !meta.is_file() {
-        // Whoever writes into a pipe may never come, and a device never ends.
+        // A pipe may never get a writer, and a device may never end.
         return Err("a pipe or device, not a file; save the image in a file first".into());
     }
     if meta.len() > limit {
         return Err(format!(
-            "too-large: {} bytes, more than {limit}; no photograph is so large, make it smaller or raise --max-pixels",
+            "too-large: {} bytes, more than {limit}; make it smaller or raise --max-pixels",
             meta.len()
         ));
     }
     let mut bytes = Vec::with_capacity(meta.len() as usize);
     let file = File::open(path).map_err(|e| reason(path, &e))?;
-    // Somebody may be writing to it.
+    // The file may be growing.
     let read = file.take(limit).read_to_end(&mut bytes);
     read.map_err(|e| e.to_string())?;
     Ok(bytes)
 }
 
-/// What a person is told of a path that can't be opened.
+/// The reason, for the user, why a path can't be opened.
 pub fn reason(path: &Path, error: &std::io::Error) -> String {
     match path.read_link() {
         Ok(target) if error.kind() == ErrorKind::NotFound => {
@@ -67,7 +67,7 @@ mod tests {
     fn a_file_without_end_is_not_read() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("huge.jpg");
-        // 50 GB, none of them on the disk
+        // a sparse file of 50 GB
         File::create(&path).unwrap().set_len(50 << 30).unwrap();
         let error = photograph(&path, &DecodeOptions::default()).unwrap_err();
         assert!(error.starts_with("too-large: 53687091200 bytes"), "{error}");

@@ -1,4 +1,4 @@
-//! The program from outside: a model of random weights looks at small pictures.
+//! The program from outside: it captions small pictures with a model with random weights.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::manifest::Manifest;
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-/// A checkpoint of random weights, with a word that is not ASCII.
+/// A checkpoint with random weights and a word that is not ASCII.
 fn write_checkpoint(folder: &Path) {
     let words = ["a", "hündchen", "собака", "犬", "runs"].map(|word| (word.to_owned(), 9));
     let vocabulary = Vocabulary::new(words, 5, 50);
@@ -202,13 +202,13 @@ fn one_flipped_bit_of_a_model_is_no_other_caption() {
     let root = root.path();
     let artifact = model(root);
     picture(&root.join("a.png"), 40, 30);
-    // As the trainer writes one now: alone, and while the training is still running.
+    // A checkpoint as the trainer writes it now: by itself, and during training.
     let sealed = root.join("sealed");
     let growing = staging::folder_of(&root.join("run")).join("checkpoints/best");
     for folder in [&sealed, &growing] {
         write_checkpoint(folder);
     }
-    // In the artifact there is one of an earlier version: its manifest has the digests.
+    // In an artifact, one of an earlier version: the manifest has the digests.
     let best = artifact.join("checkpoints/best");
     for (given, folder) in [
         (&artifact, &best),
@@ -249,7 +249,7 @@ fn text_at(bytes: &[u8], text: &str) -> usize {
     bytes.windows(text.len()).position(found).unwrap()
 }
 
-/// JPEGs, good ones and such as have upset decoders.
+/// JPEGs: good ones, and ones that have left a decoder in a bad state.
 fn jpegs(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     std::fs::create_dir_all(folder).unwrap();
     let put = |name: &str, bytes: &[u8]| {
@@ -339,7 +339,7 @@ fn what_a_folder_holds_besides_photographs_stops_nothing() {
     );
     assert!(error.contains("c.jpg: a pipe or device"), "{error}");
     assert!(error.contains("2 of 3 images"), "{error}");
-    // named themselves, they are named
+    // files that are arguments themselves are reported
     let resource = folder.join("._a.jpg");
     let (lines, error) = ended(
         &run(&[&resource, Path::new("/dev/zero"), &folder.join("d.jpg")]),
@@ -415,7 +415,7 @@ fn photographs_of_many_pixels_are_described_when_allowed() {
     ended(&run("0"), 2);
 }
 
-/// Begins to describe one image very often; answers when the first line is there.
+/// Starts to describe one image very often; returns after the first line of output.
 fn begun(root: &Path) -> (Child, BufReader<ChildStdout>, String) {
     let model = model(root);
     picture(&root.join("a.png"), 40, 30);

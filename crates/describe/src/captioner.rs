@@ -1,4 +1,4 @@
-//! A checkpoint, loaded: encoder, decoder and words.
+//! A loaded checkpoint: encoder, decoder and words.
 
 use crate::search::{Description, Search};
 use attend_artifact::model::{Checkpoint, ModelCard};
@@ -11,13 +11,13 @@ use attend_program::{Error, Result};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
-/// A model that describes images.
+/// A model that captions images.
 pub struct Captioner {
-    /// What it is.
+    /// The model's description, from `model.json`.
     pub card: ModelCard,
-    /// The words of its decoder's ids.
+    /// The words for the decoder's ids.
     pub vocabulary: Vocabulary,
-    /// Its decoder.
+    /// The decoder.
     pub decoder: Box<dyn Decoder>,
     encoder: Box<dyn Encoder>,
     device: Device,
@@ -55,18 +55,19 @@ impl Captioner {
         })
     }
 
-    /// A photograph's pixels u8 [3, H, W], row-major, of the size that the encoder sees,
-    /// resized as ingest resizes.
+    /// A photograph's pixels u8 [3, H, W], row-major, resized to the encoder's image size in
+    /// the same way as by ingest.
     pub fn prepare(&self, photograph: &Photograph) -> Vec<u8> {
         let [height, width] = self.card.image_size.map(|n| n as u32);
         let pixels = attend_image::resize(photograph, height, width);
         attend_image::to_planar(&pixels, height, width)
     }
 
-    /// The best caption of each of these photographs, prepared, with one beam size.
+    /// The best caption of each photograph, with one beam size. The photographs come from
+    /// [`Captioner::prepare`].
     ///
     /// # Errors
-    /// [`Error::Internal`] if one has another size.
+    /// [`Error::Internal`] if a photograph has another size.
     pub fn describe(
         &self,
         prepared: &[Vec<u8>],
@@ -80,7 +81,7 @@ impl Captioner {
         Ok(search.describe(&[(self.decoder.as_ref(), &images)], &self.vocabulary, beam))
     }
 
-    /// What the decoder looks at in images of `pixels` u8 (n, 3, H, W).
+    /// The decoder's input for images with `pixels` u8 (n, 3, H, W).
     pub fn look(&self, pixels: &Tensor) -> Images {
         no_grad(|| {
             let pixels = pixels.to_device(self.device);
@@ -89,8 +90,8 @@ impl Captioner {
         })
     }
 
-    /// What the decoder looks at in images of which the same encoder has made `features`
-    /// f16 or f32 (n, cells, C), on a grid of [height, width] cells.
+    /// The decoder's input for images with `features` f16 or f32 (n, cells, C) of the same
+    /// encoder, on a grid of [height, width] cells.
     pub fn project(&self, features: &Tensor, grid: [i64; 2]) -> Images {
         let features = features.to_device(self.device).to_kind(Kind::Float);
         no_grad(|| self.decoder.project(&features, grid))

@@ -1,10 +1,10 @@
-//! Describing images: pixels or an encoder's features go in, captions with the attention
-//! of each word come out. The one place that loads a checkpoint to describe with it.
+//! Captions images: turns pixels or an encoder's features into captions with the
+//! attention of each word. Only this crate loads checkpoints for captioning.
 //!
-//! - [`captioner`]: a checkpoint, loaded: from photographs to captions, or only to what its
-//!   decoder looks at.
-//! - [`search`]: from there to captions, whoever holds the decoders: a loaded checkpoint,
-//!   several models together, or a network in training.
+//! - [`captioner`]: a loaded checkpoint, which turns photographs into captions, or only
+//!   into its decoder's input.
+//! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
+//!   ensemble or a network in training.
 #![deny(missing_docs)]
 
 pub mod captioner;

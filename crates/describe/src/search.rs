@@ -1,19 +1,19 @@
-//! From what decoders look at to captions.
+//! Searches captions for encoded images.
 
 use attend_artifact::vocabulary::Vocabulary;
 use attend_model::{Decoder, Hypothesis, Images, SearchOptions, ensemble_search};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// `[search]`: how captions are searched for.
+/// `[search]`: the search for captions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Search {
-    /// Beam sizes, each searched with by itself; 1 is greedy search.
+    /// Beam sizes; each is a search of its own, 1 a greedy one.
     pub beams: Vec<u32>,
-    /// Most words of a caption.
+    /// Maximum number of words in a caption.
     pub max_length: usize,
-    /// Never say `<unk>`.
+    /// Whether to exclude `<unk>` from captions.
     pub forbid_unk: bool,
 }
 
@@ -27,30 +27,30 @@ impl Default for Search {
     }
 }
 
-/// What is said of one image.
+/// The caption of one image, with its attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     /// The caption's words, in order.
     pub words: Vec<String>,
-    /// Log-probability of the caption, that of `<end>` included where it is finished.
+    /// Log-probability of the caption, including `<end>` if it is finished.
     pub log_prob: f64,
-    /// Whether the model ended it, rather than the limit of words.
+    /// Whether the model ended it with `<end>`, before the limit of words.
     pub finished: bool,
-    /// Per word, its attention over the grid's cells, row by row.
+    /// For each word, its attention over the grid's cells, row by row.
     pub alphas: Vec<Vec<f32>>,
     /// Height and width of the grid, in cells.
     pub grid: [usize; 2],
 }
 
 impl Description {
-    /// The caption.
+    /// The caption as text.
     pub fn caption(&self) -> String {
         self.words.join(" ")
     }
 }
 
 impl Search {
-    /// Refuses values that can't be meant.
+    /// Refuses invalid values.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the key.
@@ -65,7 +65,7 @@ impl Search {
         Ok(())
     }
 
-    /// The beam sizes, ascending, each once.
+    /// The beam sizes in ascending order, without duplicates.
     pub fn sizes(&self) -> Vec<u32> {
         let mut beams = self.beams.clone();
         beams.sort_unstable();
@@ -73,12 +73,12 @@ impl Search {
         beams
     }
 
-    /// The best caption of each image with one beam size. `models` are one or more of the
-    /// same `vocabulary`, each with what its decoder looks at in the same images; each
-    /// word's probability is the mean of theirs.
+    /// The best caption of each image with one beam size. `models` are one or more decoders
+    /// of the same `vocabulary`, each with its input for the same images. The probability of
+    /// a word is the mean of the models' probabilities.
     ///
     /// # Panics
-    /// If there is no model, or the decoders have other ids than the vocabulary.
+    /// If `models` is empty, or the ids of a decoder are not those of the vocabulary.
     pub fn describe(
         &self,
         models: &[(&dyn Decoder, &Images)],

@@ -1,4 +1,4 @@
-//! Loading checkpoints and describing with them.
+//! Loads checkpoints and captions images with them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::model::{CARD, Checkpoint};
@@ -56,7 +56,7 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
             assert!(alpha.len() == 9 && (alpha.iter().sum::<f32>() - 1.0).abs() < 1e-4);
         }
     }
-    // The weights in the file, in an encoder whose BatchNorm is not folded.
+    // The same weights in an encoder with BatchNorm not folded.
     let vars = nn::VarStore::new(Device::Cpu);
     let encoder = encoders::new(&vars.root(), &captioner.card.encoder);
     let dict = weights::read(&folder.join("encoder.safetensors")).unwrap();
@@ -75,7 +75,7 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
         assert_eq!(a.words, b.words);
         assert!((a.log_prob - b.log_prob).abs() < 1e-3);
     }
-    // A model agrees with itself.
+    // An ensemble of a model with itself is that model.
     let pair = [(captioner.decoder.as_ref(), &seen); 2];
     let together = search.describe(&pair, &captioner.vocabulary, 3);
     let words = |all: &[attend_describe::Description]| -> Vec<String> {
@@ -96,8 +96,8 @@ fn images_of_another_size_are_an_error() {
     assert!(error.unwrap_err().to_string().contains("5 bytes"));
 }
 
-/// The one line about a checkpoint of an earlier version, which has no digests, that
-/// `spoil` spoilt.
+/// The one-line error for a checkpoint of an earlier version (without digests) that `spoil`
+/// has damaged.
 fn refusal(spoil: impl Fn(&Path)) -> String {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("checkpoint");

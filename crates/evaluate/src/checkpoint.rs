@@ -1,4 +1,4 @@
-//! The checkpoints that describe: the one that is evaluated, and those beside it.
+//! Opens the checkpoint that is evaluated, and those of its ensemble.
 
 use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::vocabulary::Vocabulary;
@@ -6,11 +6,11 @@ use attend_artifact::{Artifact, digest_file};
 use attend_program::{Error, Result};
 use std::path::Path;
 
-/// Opens checkpoint `name` of a model artifact, and its words, which must be those of
-/// `vocabulary`, if that is given.
+/// Opens checkpoint `name` of a model artifact. Its words must be those of `vocabulary`, if
+/// that is given.
 ///
 /// # Errors
-/// [`Error::Refused`] where something is missing or doesn't fit.
+/// [`Error::Refused`] if a file is missing or the words differ.
 pub fn open(
     model: &Artifact,
     name: &str,
@@ -33,17 +33,17 @@ pub fn open(
     Ok((checkpoint, words))
 }
 
-/// Opens another checkpoint, which describes images together with `first`: the best one
-/// of the model at `path`, or the folder itself.
+/// Opens another checkpoint for an ensemble with `first`: the best one of the model
+/// artifact at `path`, or the checkpoint folder `path`.
 ///
 /// # Errors
-/// [`Error::Input`] where there is none, [`Error::Refused`] where it has other words or
-/// sees other images.
+/// [`Error::Input`] if there is none, [`Error::Refused`] if it was trained with other
+/// words or with images of another size.
 pub fn companion(first: &Checkpoint, path: &str) -> Result<Checkpoint> {
     let found = Checkpoint::find(Path::new(path), "best")?;
     let checkpoint = found.ok_or_else(|| {
         Error::input(format!(
-            "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint's folder"
+            "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint folder"
         ))
     })?;
     let (card, other) = (&first.card, &checkpoint.card);

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// How captions are searched for.
+    /// The search for captions.
     pub search: Search,
-    /// What is evaluated.
+    /// The evaluation.
     pub evaluate: Evaluate,
 }
 
@@ -19,21 +19,21 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evaluate {
-    /// The split whose images are described.
+    /// Split whose images are captioned.
     pub split: String,
-    /// `best`, `last` or an epoch that is kept (`epoch-00007`).
+    /// Checkpoint of the model: `best`, `last` or an epoch that is kept (`epoch-00007`).
     pub checkpoint: String,
-    /// More models, which describe the images together with the first: artifacts or
-    /// checkpoints' folders. Each word's probability is the mean of theirs.
+    /// Further models for an ensemble with the input: model artifacts or checkpoint
+    /// folders. The probability of a word is the mean of the models' probabilities.
     pub ensemble: Vec<String>,
-    /// The scores; METEOR is left out, with a warning, where its data is absent and
-    /// other scores are asked for.
+    /// Scores to compute. METEOR is skipped with a warning if its data is missing and
+    /// there are other scores in the list.
     pub metrics: Vec<Metric>,
-    /// The beam size of `results.json` and of the grounding.
+    /// Beam size of `results.json` and of the grounding; one of `search.beams`.
     pub primary_beam: u32,
-    /// Images at a time.
+    /// Images per batch.
     pub batch: usize,
-    /// `auto`, `cpu`, `cuda` or `cuda:N`.
+    /// Device to run on: `auto`, `cpu`, `cuda` or `cuda:N`.
     pub device: String,
 }
 
@@ -52,7 +52,7 @@ impl Default for Evaluate {
 }
 
 impl Config {
-    /// Refuses values that can't be meant.
+    /// Refuses invalid values.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the key.

@@ -1,4 +1,4 @@
-//! Captions for images, at several beam sizes at once.
+//! Captions images at several beam sizes.
 
 use crate::config::Config;
 use crate::grounding::Tally;
@@ -12,13 +12,13 @@ use attend_model::Images;
 use attend_program::{Error, Result, check_interrupt, progress};
 use std::collections::HashMap;
 
-/// Batches between two points from which an interrupted run goes on.
+/// Number of batches after which results are saved, for resuming.
 const PART: usize = 16;
 
-/// All that captions are made of.
+/// The models and parameters of an evaluation.
 pub struct Describer<'a> {
     config: &'a Config,
-    /// The model, and those that describe together with it.
+    /// The evaluated model first, then the rest of its ensemble.
     captioners: Vec<Captioner>,
     source: Source,
     dataset: &'a Dataset,
@@ -26,10 +26,10 @@ pub struct Describer<'a> {
 }
 
 impl<'a> Describer<'a> {
-    /// Loads checkpoints of one vocabulary, at least one, which describe together.
+    /// Loads the checkpoints of an ensemble, at least one, all of one vocabulary.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they are damaged or don't fit their `model.json`.
+    /// [`Error::Refused`] if one is damaged or doesn't fit its `model.json`.
     pub fn load(
         config: &'a Config,
         checkpoints: &[Checkpoint],
@@ -53,12 +53,12 @@ impl<'a> Describer<'a> {
         })
     }
 
-    /// Describes every image at every beam size: (beam size, rows in the order
-    /// of the images), by beam size. What an interrupted run has done is kept
-    /// in the staging folder, and not done again.
+    /// Captions every image at every beam size. Returns (beam size, rows in the order of
+    /// the images), by beam size. Results of an interrupted run are read from the staging
+    /// folder.
     ///
     /// # Errors
-    /// [`Error::Interrupted`], and those of the disk.
+    /// [`Error::Interrupted`], and those of the file system.
     pub fn all(
         &self,
         images: &[&ImageRecord],
@@ -88,7 +88,7 @@ impl<'a> Describer<'a> {
         Ok(beams.map(|beam| (beam, of_beam(beam).collect())).collect())
     }
 
-    /// The images are encoded once, and searched once per beam size.
+    /// Encodes the images once, and searches once per beam size.
     fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
         let gathered = self.source.gather(self.dataset, images)?;
         let projected: Vec<Images> = (self.captioners.iter())

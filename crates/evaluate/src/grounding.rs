@@ -2,7 +2,7 @@
 //!
 //! Whenever a generated word names an object of the image, the attention of the
 //! step that produced the word is compared with the object's box: how much of
-//! it falls inside, beside how much would if it lay evenly over the image (the
+//! it falls inside, and how much would if it were uniform over the image (the
 //! box's share of the image's area, "chance").
 
 use attend_artifact::dataset::ObjectRecord;
@@ -11,7 +11,7 @@ use serde::Serialize;
 /// Sums over words that name an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
-    /// How many such words there were.
+    /// Number of such words.
     pub words: u64,
     /// Attention inside the boxes, summed over the words.
     pub inside: f64,
@@ -26,17 +26,16 @@ pub struct Grounding {
     pub inside: f64,
     /// The box's share of the image, 0 to 1.
     pub chance: f64,
-    /// `inside / chance`: 1 for a model that looks anywhere.
+    /// `inside / chance`: 1 for a model whose attention ignores the objects.
     pub ratio: f64,
-    /// How many words there were.
+    /// Number of words.
     pub words: u64,
 }
 
 impl Tally {
-    /// Compares one caption with its image. `words` and `alphas` run in step,
-    /// each alpha over `grid` (height, width) cells row by row, which tile the
-    /// whole image. Where several objects bear the name, a word means all of
-    /// them: the union of their boxes.
+    /// Adds one caption. Each word has its attention in `alphas`, over `grid` (height,
+    /// width) cells row by row, which tile the whole image. If several objects have the
+    /// name, a word means all of them: the union of their boxes.
     pub fn of_caption(
         words: &[impl AsRef<str>],
         alphas: &[Vec<f32>],
@@ -61,7 +60,7 @@ impl Tally {
         tally
     }
 
-    /// The means; `None` without any word.
+    /// The means; `None` without words.
     pub fn mean(&self) -> Option<Grounding> {
         let n = self.words as f64;
         (self.words > 0).then(|| Grounding {
@@ -81,7 +80,7 @@ impl std::ops::AddAssign for Tally {
     }
 }
 
-/// Whether the words are equal but for one being the other's plural.
+/// Whether the words are equal, or one is the other's plural.
 fn same_noun(a: &str, b: &str) -> bool {
     let is_plural_of = |plural: &str, noun: &str| {
         let ending = plural.strip_prefix(noun);
@@ -91,8 +90,8 @@ fn same_noun(a: &str, b: &str) -> bool {
     a == b || is_plural_of(a, b) || is_plural_of(b, a)
 }
 
-/// Share of the attention that falls on covered cells; a cell counts by the
-/// part of it that is covered.
+/// Attention that falls on covered cells; each cell counts in proportion to its covered
+/// part.
 fn inside(alpha: &[f32], cover: &[f64]) -> f64 {
     let all: f64 = alpha.iter().map(|a| f64::from(*a)).sum();
     let covered: f64 = alpha
@@ -142,7 +141,7 @@ impl Rect {
         }
     }
 
-    /// What two rectangles share, if anything.
+    /// The intersection of two rectangles, if they overlap.
     fn cut(&self, other: &Rect) -> Option<Rect> {
         let cut = Rect {
             left: self.left.max(other.left),
@@ -154,8 +153,8 @@ impl Rect {
     }
 }
 
-/// Area of the union: between two neighbouring vertical edges, the rectangles
-/// there are intervals of y.
+/// Area of the union, strip by strip: between two neighbouring vertical edges, the
+/// rectangles are intervals of y.
 fn union_area(boxes: &[Rect]) -> f64 {
     let mut edges: Vec<f64> = boxes.iter().flat_map(|b| [b.left, b.right]).collect();
     edges.sort_by(f64::total_cmp);

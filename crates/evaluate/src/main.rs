@@ -1,5 +1,5 @@
-//! `attend-evaluate`: a checkpoint describes every image of a split, at several
-//! beam sizes, and the captions are compared with those that people wrote.
+//! `attend-evaluate`: captions every image of a split with a checkpoint, at several beam
+//! sizes, and scores the captions against the human ones.
 //!
 //! The `evaluation` artifact:
 //!
@@ -33,7 +33,7 @@ use std::process::ExitCode;
 const SPEC: StageSpec = StageSpec {
     name: "attend-evaluate",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Describes every image of a split and scores the captions",
+    about: "Captions every image of a split and scores the captions",
     inputs: &[
         InputSpec {
             kind: "model",
@@ -61,8 +61,8 @@ fn main() -> ExitCode {
     stage::main(&SPEC, evaluate)
 }
 
-/// METEOR's data, where that score is wanted and the data is there, goes into the
-/// manifest: an evaluation without it is not up to date any more once it is.
+/// The scorer, and METEOR's data if it is used. The data goes into the manifest, so that an
+/// evaluation without METEOR is out of date once the data is installed.
 fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
     let mut scorer = Scorer::default();
     if config.metrics.contains(&Metric::Meteor) {
@@ -70,7 +70,7 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
         scorer.meteor = Data::of_folder(&folder).map_err(Error::input)?;
         if scorer.meteor.is_none() {
             let absent = format!(
-                "no METEOR: its data is not in {}; `cargo xtask setup --meteor` brings it",
+                "no METEOR: its data is not in {}; `cargo xtask setup --meteor` installs it",
                 folder.display()
             );
             if config.metrics == [Metric::Meteor] {
@@ -89,7 +89,7 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
 fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let config = &stage.config;
     config.check()?;
-    // Before all that takes time.
+    // Checked before anything slow.
     let (scorer, meteor) = scorer(&config.evaluate)?;
     attend_model::set_threads(stage.jobs);
     let (model, data) = (stage.input("model")?, stage.input("dataset")?);
@@ -123,7 +123,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
         .count();
     if silent > 0 {
         tracing::warn!(
-            "{silent} of {} images have no captions to compare with: described, not scored",
+            "{silent} of {} images have no human captions: they are captioned, but not scored",
             images.len()
         );
     }

@@ -1,4 +1,4 @@
-//! Scores, result files, and what a person reads.
+//! Scores, result files, and the summary that is printed.
 
 use crate::config::Evaluate;
 use crate::grounding::{Grounding, Tally};
@@ -16,11 +16,11 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
-/// The captions that people wrote, by image.
+/// The human captions, by image.
 pub struct References<'a>(HashMap<i64, Vec<Cow<'a, str>>>);
 
 impl<'a> References<'a> {
-    /// All captions of a data set, as scores read them.
+    /// All captions of a data set, tokenized for scoring.
     pub fn of(dataset: &'a Dataset, tokenizer: Tokenizer) -> References<'a> {
         let mut captions: HashMap<i64, Vec<Cow<str>>> = HashMap::new();
         for caption in dataset.captions() {
@@ -30,7 +30,7 @@ impl<'a> References<'a> {
         References(captions)
     }
 
-    /// An image's captions.
+    /// The human captions of an image.
     pub fn get(&self, image_id: i64) -> &[Cow<'a, str>] {
         self.0.get(&image_id).map_or(&[], Vec::as_slice)
     }
@@ -41,17 +41,17 @@ impl<'a> References<'a> {
 struct Scores {
     split: String,
     images: u64,
-    /// By beam size; null where no image has a caption to compare with.
+    /// Scores by beam size; null if no image has a human caption.
     beams: Map<String, Value>,
-    /// At the primary beam size; null where no word names an object with a box.
+    /// Grounding at the primary beam size; null if no word names an object with a box.
     grounding: Option<Grounding>,
-    /// What scores say nothing of these captions, and why.
+    /// Notes on scores that say nothing about these captions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<&'static str>,
 }
 
-/// Compares captions of one beam size with the images' own, and puts each image's
-/// scores into its row. Null where no image has a caption to compare with.
+/// Scores the captions of one beam size and puts each image's scores into its row. Returns
+/// null if no image has a human caption.
 fn score(
     rows: &mut [ImageScore],
     references: &References,
@@ -89,11 +89,10 @@ fn score(
     Value::Object(corpus)
 }
 
-/// Writes `results*.json`, `scores.json` and `per_image.parquet` of the
-/// captions, given by beam size.
+/// Writes `results*.json`, `scores.json` and `per_image.parquet` for captions by beam size.
 ///
 /// # Errors
-/// [`Error::Internal`] where a file can't be written.
+/// [`Error::Internal`] of the file system.
 pub fn write(
     staging: &Staging,
     by_beam: &mut [(u32, Vec<ImageScore>)],
@@ -127,7 +126,7 @@ pub fn write(
             put("results.json", &results)?;
         }
     }
-    // All beams have the same references.
+    // The references are the same for all beams, and so are the notes.
     scores.notes.dedup();
     put(
         "scores.json",
@@ -153,7 +152,7 @@ fn grounding(rows: &[ImageScore]) -> Option<Grounding> {
 /// Prints the table of `scores.json`.
 ///
 /// # Errors
-/// [`Error::Internal`] where it can't be read or printed.
+/// [`Error::Internal`] if it can't be read or printed.
 pub fn print_table(path: &Path) -> Result<()> {
     let text = std::fs::read(path).at(path)?;
     let scores: Value = serde_json::from_slice(&text).at(path)?;
@@ -205,11 +204,10 @@ fn table(scores: &Value, out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Prints a few captions beside those that people wrote: of images evenly
-/// spaced over the split.
+/// Prints captions and human ones of a few images, evenly spaced over the split.
 ///
 /// # Errors
-/// [`Error::Internal`] where they can't be printed.
+/// [`Error::Internal`] if they can't be printed.
 pub fn print_samples(
     rows: &[ImageScore],
     images: &[&ImageRecord],

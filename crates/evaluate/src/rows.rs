@@ -1,4 +1,4 @@
-//! One row per image and beam size: what was said, and how good it is.
+//! One row per image and beam size: the caption and its scores.
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
@@ -17,20 +17,20 @@ pub struct ImageScore {
     pub beam: u32,
     /// The caption.
     pub caption: String,
-    /// Its log-probability under the model, `<end>` included where finished.
+    /// Its log-probability under the model, including `<end>` if finished.
     pub log_prob: f64,
-    /// BLEU-4 of this caption alone; this and the other scores are NaN for an
-    /// image without captions to compare with, and where they were not asked for.
+    /// BLEU-4 of this caption alone. This and the other scores are NaN if they were not
+    /// asked for, or if the image has no human captions.
     pub bleu4: f64,
     /// METEOR of this caption alone.
     pub meteor: f64,
     /// ROUGE-L.
     pub rouge_l: f64,
-    /// CIDEr-D, with document frequencies over the images scored.
+    /// CIDEr-D, with document frequencies over the scored images.
     pub cider: f64,
-    /// Whether the model ended it, rather than the limit of words.
+    /// Whether the model ended it with `<end>`, before the limit of words.
     pub finished: bool,
-    /// How many of its words name an object of the image.
+    /// Number of its words that name an object of the image.
     pub named: u32,
     /// Attention inside the boxes of these objects, summed over the words.
     pub inside: f64,
@@ -39,7 +39,7 @@ pub struct ImageScore {
 }
 
 impl ImageScore {
-    /// Puts a score into its column; those without one stay with the corpus.
+    /// Sets the score with this key; ignores scores that are only for the corpus.
     pub fn set(&mut self, key: &str, value: f64) {
         match key {
             "bleu4" => self.bleu4 = value,

@@ -1,4 +1,4 @@
-//! What the decoder looks at.
+//! The decoder's input: features or pixels.
 
 use attend_artifact::Artifact;
 use attend_artifact::dataset::{Dataset, ImageRecord};
@@ -10,20 +10,20 @@ use attend_model::{Images, gather};
 use attend_program::{Error, Result};
 use tch::Tensor;
 
-/// Where the encoder's view of an image comes from.
+/// The source of the decoder's input.
 pub enum Source {
-    /// The features artifact.
+    /// A features artifact.
     Features(Features),
-    /// The encoder, from the data set's pixels.
+    /// The data set's pixels, which the checkpoint's encoder turns into features.
     Pixels,
 }
 
 impl Source {
-    /// The features, if they were made by the checkpoint's encoder from this
-    /// data set, or the pixels, if they are of the size that it was trained on.
+    /// Opens the features, which must have been made from this data set by the checkpoint's
+    /// encoder, or else the pixels, which must have the size that it was trained on.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they were not.
+    /// [`Error::Refused`] if they don't fit.
     pub fn open(
         card: &ModelCard,
         dataset: &Artifact,
@@ -73,11 +73,11 @@ impl Source {
         Ok(Source::Features(features))
     }
 
-    /// The numbers of these images: features f16 or f32 (n, cells, C) or pixels u8
+    /// The tensor of these images: features f16 or f32 (n, cells, C) or pixels u8
     /// (n, 3, H, W).
     ///
     /// # Errors
-    /// [`Error::Refused`] if an image's are missing or no finite numbers.
+    /// [`Error::Refused`] if an image's numbers are missing, NaN or infinite.
     pub fn gather(&self, dataset: &Dataset, images: &[&ImageRecord]) -> Result<Tensor> {
         let rows: Vec<&[u8]> = (images.iter())
             .map(|image| match self {
@@ -100,7 +100,7 @@ impl Source {
         gather(&rows, &shape, dtype).map_err(Error::internal)
     }
 
-    /// What a captioner's decoder looks at in images that were gathered here.
+    /// The input of a captioner's decoder, from images that [`Source::gather`] returned.
     pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Images {
         match self {
             Source::Features(features) => {

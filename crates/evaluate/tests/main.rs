@@ -1,5 +1,4 @@
-//! The program from outside: a small data set, a model of random weights, and
-//! what it says of them.
+//! The program from outside: it evaluates a model with random weights on a small data set.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::manifest::Manifest;
@@ -55,7 +54,7 @@ fn vocabulary(root: &Path, name: &str, swapped: bool) -> PathBuf {
     path
 }
 
-/// A model of random weights. Of its checkpoints there is `best` alone.
+/// A model with random weights and only the checkpoint `best`.
 fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
     let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
@@ -125,7 +124,7 @@ fn succeeded(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// That the run failed with this exit code; its message.
+/// Asserts that the run failed with this exit code; returns its message.
 #[track_caller]
 fn failed(output: &Output, code: i32) -> String {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -280,7 +279,7 @@ fn an_interrupted_evaluation_goes_on_to_the_same_artifact() {
         .arg(child.id().to_string())
         .status()
         .unwrap();
-    // 130, unless the machine was so quick that the signal came too late
+    // 130, unless the run was so fast that the signal came too late
     let code = child.wait().unwrap().code();
     assert!(
         code == Some(130) && !root.join("cut").exists() || code == Some(0),
@@ -357,7 +356,7 @@ fn damaged_models_and_features_of_another_shape_are_refused() {
     }
     succeeded(&evaluate());
 
-    // The features say that the model's encoder made them, and have another grid.
+    // The features claim to be by the model's encoder, but have another grid.
     let path = features(root, None);
     let mut manifest = Artifact::open(&path).unwrap().manifest;
     manifest.counts.insert("grid_height".into(), 4);

@@ -1,4 +1,4 @@
-//! A data set and its vocabulary as the tutorial's files.
+//! Exports a data set and its vocabulary as the tutorial's files.
 
 use crate::files::Files;
 use crate::images::ImagesWriter;
@@ -16,27 +16,26 @@ use std::path::{Path, PathBuf};
 /// Writes a data set and its vocabulary as the files that the PyTorch tutorial's
 /// scripts read
 ///
-/// Images without a caption in the vocabulary artifact are left out. Of an image's
-/// captions the first N are taken; if it has fewer, they are repeated in turn.
-/// What is left out stands in REJECTED_….parquet. The split restval goes into TRAIN;
-/// splits of other names get files of their own names, such as DEV_IMAGES_….hdf5.
-/// Words have the ids that they have in the vocabulary. DIR gets all of the files
-/// or none.
+/// Leaves out images without a caption in the vocabulary artifact. Takes the first N
+/// captions of an image; repeats them in turn if there are fewer. REJECTED_….parquet
+/// lists what is left out. The split restval goes into TRAIN; splits with other names
+/// get files of their own, such as DEV_IMAGES_….hdf5. Words keep their ids in the
+/// vocabulary. Writes all of the files to DIR or none.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder to write to
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// The data set and its vocabulary: dataset=PATH and vocabulary=PATH
+    /// The artifacts to export: dataset=PATH and vocabulary=PATH
     #[arg(long, value_name = "KIND=PATH", required = true)]
     input: Vec<String>,
-    /// What the data set is called in the files' names
+    /// Name of the data set in the file names
     #[arg(long, default_value = "coco")]
     name: String,
-    /// Captions of each image
+    /// Number of captions per image
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     captions_per_image: u16,
-    /// Replace files that are there already
+    /// Replace existing files
     #[arg(long)]
     force: bool,
 }
@@ -44,11 +43,13 @@ pub struct Args {
 /// Writes the files.
 ///
 /// # Errors
-/// [`Error::Refused`] if the vocabulary is another data set's; others by who
-/// can mend it.
+/// [`Error::Refused`] if the vocabulary is another data set's, and those of reading the
+/// artifacts and writing the files.
 pub fn export(args: &Args) -> Result<()> {
     if args.name.contains(['/', '\0']) {
-        return Err(Error::usage("--name: is a part of file names, without /"));
+        return Err(Error::usage(
+            "--name: must not contain /, because it is part of file names",
+        ));
     }
     let dataset = input(args, "dataset")?;
     let vocabulary = input(args, "vocabulary")?;
@@ -105,7 +106,7 @@ fn input(args: &Args, kind: &str) -> Result<Artifact> {
     }
 }
 
-/// Of each image that has captions, `count` of them; and rows of those that are more.
+/// For each image with captions, `count` of them; and ledger rows for the rest.
 fn choose(
     encoded: &[EncodedRecord],
     count: usize,
@@ -135,7 +136,7 @@ fn choose(
     (captions, rejected)
 }
 
-/// The images by the tutorial's name of their split: its own three, then others.
+/// The images by split: the tutorial's three by its names, then the others.
 fn splits(dataset: &Dataset) -> Vec<(String, Vec<&ImageRecord>)> {
     let mut splits: Vec<(String, Vec<&ImageRecord>)> =
         SPLITS.map(|name| (name.to_owned(), Vec::new())).into();
@@ -221,7 +222,7 @@ impl Writer<'_> {
     }
 }
 
-/// A JSON array, an element at a time.
+/// Writes a JSON array, one element at a time.
 fn write_list<'a, T: serde::Serialize>(
     out: &mut dyn Write,
     captions: impl Iterator<Item = &'a [i32]>,
@@ -236,7 +237,8 @@ fn write_list<'a, T: serde::Serialize>(
     out.write_all(b"]")
 }
 
-/// The words in the order of their ids, then the specials, as the tutorial has them.
+/// Writes the words in the order of their ids, then the special tokens, as the tutorial
+/// does.
 fn write_wordmap(words: &Vocabulary, out: &mut dyn Write) -> std::io::Result<()> {
     let specials = [words.unk(), words.start(), words.end(), words.pad()];
     let names = specials.iter().filter_map(|id| words.word(*id));

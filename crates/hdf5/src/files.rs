@@ -4,7 +4,8 @@ use attend_program::{At, Error, Result};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The files, which grow in a folder of their own until all are whole.
+/// The files of an export, which are written in a folder of their own until all are
+/// complete.
 pub(crate) struct Files {
     folder: PathBuf,
     staging: PathBuf,
@@ -18,7 +19,7 @@ impl Files {
         let staging = folder.join(".export");
         let foreign = |path: PathBuf| {
             Err(Error::refused(format!(
-                "{}: is there, and no export has made it; name another folder",
+                "{}: already exists and is not from an export; name another folder",
                 path.display()
             )))
         };
@@ -37,12 +38,12 @@ impl Files {
         let lock = File::open(&staging).at(&staging)?;
         if matches!(lock.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(Error::usage(format!(
-                "{}: another export writes to it; wait for its end",
+                "{}: another export is writing to it; wait for it to end",
                 folder.display()
             )));
         }
         for entry in staging.read_dir().at(&staging)?.flatten() {
-            // Left by an export that was killed.
+            // Left over from an export that was killed.
             std::fs::remove_file(entry.path()).at(&entry.path())?;
         }
         let files = Files {
@@ -56,19 +57,19 @@ impl Files {
         let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
         match names.find(|name| name.contains(&end)) {
             Some(name) if !force => Err(Error::usage(format!(
-                "{}: is there already; name another folder, or replace the files with --force",
+                "{}: already exists; name another folder, or replace the files with --force",
                 folder.join(name).display()
             ))),
             _ => Ok(files),
         }
     }
 
-    /// Where to write a file.
+    /// The path to write a file to, until [`Files::commit`].
     pub(crate) fn path(&self, what: &str, end: &str) -> PathBuf {
         self.staging.join(format!("{what}_{}.{end}", self.base))
     }
 
-    /// Puts the files in their place.
+    /// Moves the files to their final place.
     pub(crate) fn commit(self) -> Result<()> {
         for entry in self.staging.read_dir().at(&self.staging)?.flatten() {
             let place = self.folder.join(entry.file_name());

@@ -1,4 +1,4 @@
-//! `{SPLIT}_IMAGES_{base}.hdf5`, image by image.
+//! Reads and writes `{SPLIT}_IMAGES_{base}.hdf5`, image by image.
 
 use attend_program::{At, Error, Result};
 use rust_hdf5::{H5Dataset, H5File, StorageLayout};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 const DATASET: &str = "images";
 const ATTRIBUTE: &str = "captions_per_image";
-/// Most pixels that an image may be high or wide, as in the data sets of attend-ingest.
+/// Maximum height and width of an image in pixels, as in attend-ingest.
 const MAX_SIDE: usize = 4096;
 
-/// Images that are being written.
+/// A file of images that is being written.
 pub struct ImagesWriter {
     path: PathBuf,
     file: H5File,
@@ -21,11 +21,11 @@ pub struct ImagesWriter {
 }
 
 impl ImagesWriter {
-    /// Creates a file for `rows` images of `size` (height, width), in one piece as
-    /// the tutorial's are.
+    /// Creates a file for `rows` images of `size` (height, width), contiguous like the
+    /// tutorial's.
     ///
     /// # Errors
-    /// [`Error::Internal`] if it can't be written.
+    /// [`Error::Internal`] of the file system.
     pub fn create(
         path: &Path,
         rows: usize,
@@ -49,7 +49,7 @@ impl ImagesWriter {
     /// Writes the next image, uint8 [3, H, W].
     ///
     /// # Errors
-    /// [`Error::Internal`] if the disk refuses.
+    /// [`Error::Internal`] of the file system.
     pub fn push(&mut self, pixels: &[u8]) -> Result<()> {
         let counts = [1, 3, self.size[0], self.size[1]];
         let written = (self.images).write_slice(&[self.rows, 0, 0, 0], &counts, pixels);
@@ -57,10 +57,10 @@ impl ImagesWriter {
         written.at(&self.path)
     }
 
-    /// Closes the file; it is on the disk then.
+    /// Closes the file and syncs it to disk.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the disk refuses.
+    /// [`Error::Internal`] of the file system.
     pub fn finish(self) -> Result<()> {
         drop(self.images);
         self.file.close().at(&self.path)?;
@@ -69,7 +69,7 @@ impl ImagesWriter {
     }
 }
 
-/// A file of images, opened. Threads may share it.
+/// An open file of images. Threads may share it.
 pub struct Images {
     path: PathBuf,
     images: H5Dataset,
@@ -77,7 +77,7 @@ pub struct Images {
     pub rows: usize,
     /// Their height and width.
     pub size: [usize; 2],
-    /// Length and time of the file: whether it has changed since.
+    /// Length and modification time of the file, to notice changes.
     pub state: [i64; 3],
 }
 
@@ -85,7 +85,7 @@ impl Images {
     /// Opens a file of images.
     ///
     /// # Errors
-    /// [`Error::Input`] if it is none.
+    /// [`Error::Input`] if it is not such a file.
     pub fn open(path: &Path) -> Result<Images> {
         let wrong = |why: &dyn std::fmt::Display| {
             Error::input(format!(
@@ -103,7 +103,7 @@ impl Images {
         let outside = images.external_files().map_err(|e| wrong(&e))?;
         if layout != StorageLayout::Contiguous || !outside.is_empty() {
             let how = "h5repack --layout=CONTI --filter=NONE OLD NEW";
-            return Err(wrong(&format!("its images are not in one piece ({how})")));
+            return Err(wrong(&format!("its images are not contiguous ({how})")));
         }
         if height.max(width) > MAX_SIDE {
             return Err(wrong(&format!("images of {height} x {width}")));
@@ -126,7 +126,7 @@ impl Images {
     /// The pixels of an image: uint8 [3, H, W].
     ///
     /// # Errors
-    /// [`Error::Input`] if the file is damaged there.
+    /// [`Error::Input`] if this part of the file is damaged.
     pub fn read(&self, row: usize) -> Result<Vec<u8>> {
         let counts = [1, 3, self.size[0], self.size[1]];
         let pixels = self.images.read_slice(&[row, 0, 0, 0], &counts);

@@ -1,4 +1,4 @@
-//! The stage `attend-hdf5 import`: the tutorial's files as a data set.
+//! The stage `attend-hdf5 import`: makes a data set from the tutorial's files.
 
 use crate::tutorial::{Split, Tutorial};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, RejectedRecord};
@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What the stage is.
+/// The stage's name, inputs and output.
 pub const SPEC: StageSpec = StageSpec {
     name: "attend-hdf5",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Makes a dataset artifact of the PyTorch tutorial's HDF5 and JSON files",
+    about: "Makes a dataset artifact from the PyTorch tutorial's HDF5 and JSON files",
     inputs: &[],
     output: "dataset",
     parts: Parts::Shards,
-    // Where the files are; what is in them is recorded by digest.
+    // Paths of the files; their contents are recorded by digest.
     unrecorded: &["dataset.root", "dataset.annotations"],
 };
 
@@ -36,12 +36,12 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// The folder that `create_input_files.py` wrote to. Not recorded.
+    /// Folder that `create_input_files.py` wrote to. Not recorded in the manifest.
     pub root: String,
-    /// The `WORDMAP_*.json`, if the folder has several. Not recorded, its content is.
+    /// Name of the `WORDMAP_*.json`, needed if the folder has several. Not recorded, but
+    /// its content is.
     pub annotations: String,
-    /// What to call splits that have other names than `train`, `val` and `test`, such as
-    /// `{ dev = "val" }`.
+    /// New names for splits, such as `{ dev = "val" }`.
     pub splits: BTreeMap<String, String>,
     /// Images per shard.
     pub shard_size: usize,
@@ -63,9 +63,9 @@ struct Image<'a> {
     id: i64,
     split: &'a str,
     source: &'a Split,
-    /// Its row in the file of images.
+    /// The row in the file of images.
     row: usize,
-    /// With their ids.
+    /// The captions, with their ids.
     captions: Vec<(i64, &'a str)>,
 }
 
@@ -78,7 +78,7 @@ impl Image<'_> {
 /// Runs the stage.
 ///
 /// # Errors
-/// One message, by who can mend it.
+/// A message for the user, classified by who can fix the cause.
 pub fn import(stage: &Stage<Config>) -> Result<()> {
     let section = &stage.config.dataset;
     if section.root.is_empty() {
@@ -116,7 +116,7 @@ pub fn import(stage: &Stage<Config>) -> Result<()> {
     progress.finish();
     if staging.is_task() {
         let count = to_make.len();
-        tracing::info!("{count} shards are done; --finalize makes the data set of all");
+        tracing::info!("{count} shards are done; --finalize combines them into the data set");
         return Ok(());
     }
     for (piece, images) in &shards {
@@ -127,8 +127,8 @@ pub fn import(stage: &Stage<Config>) -> Result<()> {
     tables.commit(staging, tutorial.side as u32)
 }
 
-/// The images that have a caption, by split. Images are numbered through the splits and
-/// captions through the images, from 0, in the tutorial's order.
+/// The images that have a caption, by split. Images and captions are numbered from 0
+/// across all splits, in the tutorial's order.
 fn images<'a>(
     tutorial: &'a Tutorial,
     section: &'a Section,

@@ -6,17 +6,17 @@
 //! |---|---|
 //! | `{TRAIN,VAL,TEST}_IMAGES_{base}.hdf5` | dataset `images`, uint8 [N, 3, H, W]; attribute `captions_per_image` |
 //! | `{TRAIN,VAL,TEST}_CAPTIONS_{base}.json` | N x `captions_per_image` lists: `<start>`, words, `<end>`, `<pad>`…, all of one length |
-//! | `{TRAIN,VAL,TEST}_CAPLENS_{base}.json` | of each, how many there are before the first `<pad>` |
+//! | `{TRAIN,VAL,TEST}_CAPLENS_{base}.json` | the length of each caption before the first `<pad>` |
 //! | `WORDMAP_{base}.json` | word -> id |
-//! | `REJECTED_{base}.parquet` | only of an export, and only if it leaves something out: the ledger |
+//! | `REJECTED_{base}.parquet` | the ledger; only of an export, and only if it leaves something out |
 //!
 //! `base` is `{name}_{captions per image}_cap_per_img_{min_word_freq}_min_word_freq`;
 //! words seen more than `min_word_freq` times are in the word map. Splits of other names
 //! have files of the same kind: `DEV_IMAGES_…` holds `dev`.
 //!
-//! - [`mod@export`]: a data set and its vocabulary as these files; `files` puts all of them
-//!   in their place, or none.
-//! - [`mod@import`]: these files as a data set; `tutorial` reads them.
+//! - [`mod@export`]: writes a data set and its vocabulary as these files; `files` writes all
+//!   of them or none.
+//! - [`mod@import`]: makes a data set from these files; `tutorial` reads them.
 //! - [`images`]: one HDF5 file, image by image; `splits`: the order of the splits.
 
 pub mod export;

@@ -1,4 +1,4 @@
-//! `attend-hdf5`: the PyTorch tutorial's files, in and out.
+//! `attend-hdf5`: exports and imports the PyTorch tutorial's files.
 
 use attend_artifact::stage;
 use attend_hdf5::{ExportArgs, SPEC, export, import};
@@ -17,8 +17,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Export(ExportArgs),
-    /// Makes a dataset artifact of the tutorial's files; a stage, with the command line
-    /// that all stages have
+    /// Makes a dataset artifact from the tutorial's files; a stage, with the command line
+    /// of all stages
     #[command(disable_help_flag = true)]
     Import {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

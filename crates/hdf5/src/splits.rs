@@ -1,8 +1,8 @@
-//! The tutorial's names of splits.
+//! The order of the splits.
 
 pub(crate) const SPLITS: [&str; 3] = ["TRAIN", "VAL", "TEST"];
 
-/// Place of a name among the tutorial's, and after them the others'.
+/// Sort key of a split's name: the tutorial's three in its order, then all others.
 pub(crate) fn order(name: &str) -> usize {
     let known = SPLITS.iter().position(|known| *known == name);
     known.unwrap_or(SPLITS.len())

@@ -1,6 +1,5 @@
-//! The tutorial's files, read. File names, sizes and ids of the images are lost in them,
-//! and so are the words that are not in the word map: they stand in the captions as
-//! `<unk>`.
+//! Reads the tutorial's files. They lack file names, original sizes and ids of the images,
+//! and words that are not in the word map: these are `<unk>` in the captions.
 
 use crate::images::Images;
 use crate::splits::order;
@@ -16,14 +15,14 @@ const WORDMAP: &str =
     "word -> id, as create_input_files.py of the PyTorch tutorial writes it (dataset.root)";
 const CAPTIONS: &str = "a list of captions as ids, as create_input_files.py of the PyTorch tutorial writes it (dataset.root)";
 
-/// What stands between a split's name and the base in the names of its files.
+/// The part between a split's name and the base in the names of its files.
 const KINDS: [&str; 3] = ["_IMAGES_", "_CAPTIONS_", "_CAPLENS_"];
 
-/// What the files say.
+/// Contents of the files.
 pub(crate) struct Tutorial {
     /// At least one image.
     pub(crate) splits: Vec<Split>,
-    /// The JSON files, by their role in the manifest.
+    /// The JSON files, with their role in the manifest.
     pub(crate) inputs: Vec<(String, Input)>,
     /// Height and width of all images.
     pub(crate) side: usize,
@@ -31,12 +30,12 @@ pub(crate) struct Tutorial {
 
 /// The images and captions of a split.
 pub(crate) struct Split {
-    /// In lower case.
+    /// The split's name, in lower case.
     pub(crate) name: String,
     /// Name of the file of images.
     pub(crate) file: String,
     pub(crate) images: Images,
-    /// Those of the first image, of the second, …
+    /// The captions of the first image, of the second, …
     pub(crate) captions: Vec<String>,
     pub(crate) captions_per_image: usize,
 }
@@ -71,7 +70,7 @@ impl Tutorial {
                 .find(|it| !it.exists())
             {
                 return Err(Error::input(format!(
-                    "{}: no such file, but others of {name} are there; copy it, too, or to leave that split out take {name}_* away",
+                    "{}: no such file, but other files of {name} exist; copy it as well, or remove {name}_* to leave that split out",
                     missing.display()
                 )));
             }
@@ -114,7 +113,7 @@ fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {
     serde_json::from_reader(BufReader::with_capacity(1 << 20, file)).map_err(|e| wrong(&e))
 }
 
-/// The splits of which any file is there, by the tutorial's names and order, then others.
+/// The splits with any file in the folder: the tutorial's in its order, then others.
 fn split_names(root: &Path, base: &str) -> Result<Vec<String>> {
     let names = names(root)?;
     let of_splits = names
@@ -126,7 +125,7 @@ fn split_names(root: &Path, base: &str) -> Result<Vec<String>> {
     });
     if let Some((split, _)) = others.first() {
         tracing::warn!(
-            "{}: {} files are not read, for their names don't end as the word map's; among them {split}_*",
+            "{}: {} files are not read, because their names don't end like the word map's; among them {split}_*",
             root.display(),
             others.len()
         );
@@ -143,7 +142,7 @@ fn names(root: &Path) -> Result<Vec<String>> {
     Ok(names.collect())
 }
 
-/// Name of the word map.
+/// Finds the name of the word map.
 fn find_wordmap(root: &Path, named: &str) -> Result<String> {
     if !named.is_empty() {
         return Ok(named.to_owned());
@@ -188,11 +187,11 @@ impl Split {
         words: &Words,
     ) -> Result<Split> {
         let captions: Vec<Vec<i64>> = read_json(path, CAPTIONS)?;
-        // Equally many of each image; the library doesn't read the attribute that says it.
+        // All images have the same number; the library doesn't read the attribute for it.
         let each = captions.len() / images.rows.max(1);
         if each == 0 || each * images.rows != captions.len() {
             return Err(Error::input(format!(
-                "{}: {} captions, which is no multiple of the {} images in {file}",
+                "{}: {} captions, which is not a multiple of the {} images in {file}",
                 path.display(),
                 captions.len(),
                 images.rows
@@ -212,7 +211,7 @@ impl Split {
     }
 }
 
-/// The word map, turned round.
+/// The inverse word map, from ids to words.
 struct Words {
     by_id: HashMap<i64, String>,
     start: i64,
@@ -247,11 +246,11 @@ impl Words {
         };
         let end = ids.iter().position(|id| *id == self.end);
         let (Some(end), true) = (end, *start == self.start) else {
-            return Err("does not stand between <start> and <end>".into());
+            return Err("does not begin with <start> and end with <end>".into());
         };
         let word = |id: &i64| {
             let word = self.by_id.get(id).map(String::as_str);
-            word.ok_or_else(|| format!("{id} is no id of the word map"))
+            word.ok_or_else(|| format!("{id} is not an id of the word map"))
         };
         let words: Result<Vec<&str>, String> = ids[..end].iter().map(word).collect();
         Ok(words?.join(" "))

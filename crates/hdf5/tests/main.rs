@@ -1,5 +1,4 @@
-//! The PyTorch tutorial's files: read as h5py wrote them, and written so that they
-//! come out as they were.
+//! The PyTorch tutorial's files: imported as written by h5py, and exported unchanged.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
 
@@ -21,7 +20,7 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tutorial")
 }
 
-/// The fixture's files in a folder `root` of their own.
+/// Copies the fixture's files into a folder `root`.
 fn copied() -> TempDir {
     let folder = TempDir::new().unwrap();
     let root = folder.path().join("root");
@@ -40,7 +39,7 @@ fn import_from(root: &Path, folder: &TempDir, output: &str, arguments: &[&str]) 
     command.args(arguments).assert()
 }
 
-/// As [`import_from`], of `folder/root`.
+/// [`import_from`] for `folder/root`.
 fn import(folder: &TempDir, output: &str, arguments: &[&str]) -> Assert {
     import_from(&folder.path().join("root"), folder, output, arguments)
 }
@@ -52,7 +51,7 @@ fn imported() -> TempDir {
     folder
 }
 
-/// Opens the artifact, its files compared with the manifest.
+/// Opens the artifact and compares its files with the manifest.
 fn open(folder: &TempDir, output: &str) -> (Artifact, Dataset) {
     let artifact = Artifact::open_kind(&folder.path().join(output), "dataset").unwrap();
     artifact.verify().unwrap();
@@ -60,7 +59,7 @@ fn open(folder: &TempDir, output: &str) -> (Artifact, Dataset) {
     (artifact, dataset)
 }
 
-/// A vocabulary artifact of the word map, made from `dataset`.
+/// A vocabulary artifact with the word map's words, for `dataset`.
 fn vocabulary(folder: &TempDir) -> PathBuf {
     let (artifact, dataset) = open(folder, "dataset");
     let words = WORDS.map(|word| (word.to_owned(), 1));
@@ -211,7 +210,7 @@ fn an_export_is_whole_or_not_there() {
     assert!(message.contains("--force"), "{message}");
     export(&folder, &["--captions-per-image", "2", "--force"]).success();
 
-    // What a killed one has left is cleared away.
+    // The remains of a killed export are removed.
     let out = folder.path().join("out");
     std::fs::create_dir(out.join(".export")).unwrap();
     std::fs::write(out.join(".export/TRAIN_IMAGES_half.hdf5"), "half").unwrap();
@@ -291,9 +290,13 @@ fn wrong_files_are_named_with_the_way_out() {
     fails(
         &replace(&captions, "[[10], [10, 1, 11, 0]]"),
         3,
-        "caption 0: does not stand",
+        "caption 0: does not begin with <start>",
     );
-    fails(&replace(&captions, "[[10, 99, 11], []]"), 3, "99 is no id");
+    fails(
+        &replace(&captions, "[[10, 99, 11], []]"),
+        3,
+        "99 is not an id",
+    );
     fails(&replace(&images, "no HDF5"), 3, &images);
     let chunked = |root: &Path| {
         let from = fixture().with_file_name("chunked.hdf5");
@@ -329,7 +332,7 @@ fn a_lost_shard_comes_back_and_tasks_make_what_one_run_makes() {
     assert_eq!(digest("tasks"), whole);
 }
 
-/// With VAL_IMAGES gone, all of val went without a word.
+/// Regression: without VAL_IMAGES, all of val was left out silently.
 #[test]
 fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
     let files = [
@@ -345,7 +348,7 @@ fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
         (files.iter().zip(&gone)).for_each(|(file, gone)| gone.then(|| take(file)).unwrap_or(()));
         let run = import(&folder, "out", &[]);
         match gone[..] {
-            // Lengths are not needed; of a split of which nothing is there, nothing is lost.
+            // Lengths are not needed, and a split without any file is not an error.
             [false, false, _] | [true, true, true] => drop(run.success()),
             _ => {
                 let message = stderr(run.code(3));
@@ -354,13 +357,17 @@ fn a_split_that_is_half_there_is_no_split_that_is_not_there() {
                     message.contains(&format!("{missing}: no such file")),
                     "{message}"
                 );
-                assert!(message.contains("take VAL_* away"), "{message}");
+                assert!(
+                    message.contains("remove VAL_* to leave that split out"),
+                    "{message}"
+                );
             }
         }
     }
 }
 
-/// They were neither exported nor named; and an import took TRAIN, VAL and TEST alone.
+/// Regression: other splits were neither exported nor named, and an import took TRAIN, VAL
+/// and TEST only.
 #[test]
 fn splits_of_other_names_go_out_and_come_in() {
     let folder = copied();
@@ -374,7 +381,7 @@ fn splits_of_other_names_go_out_and_come_in() {
     let hint = "dataset.splits = { train = \"train\", dev = \"val\", extra = \"extra\" }";
     assert!(log.contains(hint), "{log}");
     let root = vocabulary(&folder);
-    // As if the vocabulary had left the captions of image 5 out.
+    // As if the vocabulary had left out the captions of image 5.
     let encoded = EncodedRecord::read(&root.join("encoded.parquet")).unwrap();
     let encoded: Vec<_> = encoded.into_iter().filter(|it| it.image_id != 5).collect();
     EncodedRecord::write(&root.join("encoded.parquet"), &encoded).unwrap();
@@ -412,7 +419,7 @@ fn splits_of_other_names_go_out_and_come_in() {
     assert_eq!(texts, expected);
 }
 
-/// A damaged file is refused or read, and nothing else.
+/// A damaged file is either refused or read; the program never crashes.
 #[test]
 fn no_flipped_byte_is_a_panic() {
     let bytes = std::fs::read(fixture().join(format!("VAL_IMAGES_{BASE}.hdf5"))).unwrap();

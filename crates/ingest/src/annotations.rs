@@ -1,11 +1,11 @@
-//! What the annotations of every layout come down to.
+//! The common form of all layouts' annotations.
 
 use crate::config::Restval;
 use crate::ids::Id;
 use crate::reference::Reference;
 use attend_artifact::Input;
 
-/// All that the annotation files of a data set say, in their order, unchecked.
+/// Contents of a data set's annotation files, in their order, unchecked.
 #[derive(Debug, Default)]
 pub struct Annotations {
     /// The images.
@@ -17,14 +17,14 @@ pub struct Annotations {
     /// The folders of the photographs under the root, which must exist. They come from the
     /// config or the layout and are trusted. Empty is the root itself.
     pub folders: Vec<String>,
-    /// Whether captions stand with their image, and don't name it by its id.
+    /// Whether captions are nested in their image instead of naming it by id.
     pub nested: bool,
-    /// What a split called `restval` counts as.
+    /// What to do with a split called `restval`.
     pub restval: Restval,
 }
 
 impl Annotations {
-    /// The place of a folder in [`Annotations::folders`], which it joins if it is new.
+    /// The index of a folder in [`Annotations::folders`], to which it is added if new.
     pub fn folder(&mut self, folder: String) -> usize {
         let known = self.folders.iter().position(|known| *known == folder);
         known.unwrap_or_else(|| {
@@ -39,7 +39,7 @@ impl Annotations {
 pub struct ListedImage {
     /// Identity in the source.
     pub image_id: Id,
-    /// Its split, as the source calls it; `None` if it is in no split's list.
+    /// Its split, as named in the source; `None` if no split lists it.
     pub split: Option<String>,
     /// Its photograph.
     pub photograph: Reference,
@@ -50,7 +50,7 @@ pub struct ListedImage {
 pub struct ListedCaption {
     /// Identity in the source.
     pub caption_id: Id,
-    /// The id of the image that it is said to describe.
+    /// The id of the image that it describes, according to the file.
     pub image_id: Id,
     /// That image, by its index among the listed ones; `None` if it is not listed.
     pub image: Option<usize>,

@@ -17,59 +17,60 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// The layout of the data set, one of [`crate::formats::LAYOUTS`].
+    /// Layout of the data set, one of [`crate::formats::LAYOUTS`].
     pub format: String,
-    /// The folder that all other paths are relative to; empty if an input artifact
-    /// `scenes` stands in for it. May be a zip or tar archive of the photographs if
-    /// `annotations` is an absolute path. Not recorded.
+    /// Folder that all other paths are relative to; empty if an input artifact `scenes`
+    /// takes its place. May be a zip or tar archive of the photographs if `annotations` is
+    /// an absolute path. Not recorded in the manifest.
     pub root: String,
-    /// The annotation file of format `karpathy`. Not recorded, its content is.
+    /// Annotation file of format `karpathy`. Not recorded, but its content is.
     pub annotations: String,
-    /// Folder of the photographs under `root`. For `karpathy`, the images' `filepath`
-    /// comes below it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
-    /// means `{split}{year}`; in another folder it is `{split}{year}` below it if that is
-    /// there (`images/train2017/`), else the folder itself. Any of these may be a zip or
-    /// tar archive, named here or standing in the folder's place, or a folder in one
-    /// (`photos.zip/inner`).
+    /// Folder of the photographs under `root`. For `karpathy`, the images' `filepath` is
+    /// relative to it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
+    /// means `{split}{year}`; otherwise photographs are in `{split}{year}` below this
+    /// folder if that exists (`images/train2017/`), or else in the folder itself. Instead
+    /// of a folder there may be a zip or tar archive, named here or in the folder's place,
+    /// or a folder in one (`photos.zip/inner`).
     pub image_dir: String,
-    /// Whether links may lead to photographs outside of these folders: data sets in a
-    /// hub's cache or on shared storage may be one link per photograph. Not recorded.
+    /// Whether to follow links to photographs outside of these folders: in a hub's cache
+    /// or on shared storage, each photograph may be a link. Not recorded.
     pub follow_links: bool,
-    /// The year in the file and folder names of format `coco`.
+    /// Year in the file and folder names of format `coco`.
     pub year: String,
-    /// The splits of format `coco` to read; the official set has captions for `train` and
+    /// Splits of format `coco` to read; the official data set has captions for `train` and
     /// `val` only. For any format it can be a table that renames splits, such as
     /// `{ Train = "train", dev = "val" }`; `coco` then reads only those.
     pub splits: Splits,
-    /// What Karpathy's `restval` (the part of COCO's validation images that he
-    /// left over) counts as.
+    /// What to do with Karpathy's `restval`, those of COCO's validation images that are in
+    /// neither his val nor his test split: `train` adds them to that split, `restval` keeps
+    /// them as a split of their own, `drop` leaves them out.
     pub restval: Restval,
-    /// The Unicode form of captions: `é` can be one character or two.
+    /// Unicode normalisation of captions: `é` can be one character or two.
     pub normalise: Normalise,
-    /// COCO instance files with the boxes of objects, or empty. Not recorded,
-    /// their content is.
+    /// COCO instance files with the boxes of objects, or empty. Not recorded, but their
+    /// content is.
     pub objects: Files,
-    /// Height and width of all images in the artifact, in pixels. The
-    /// photographs are resized to it without keeping their aspect ratio.
+    /// Height and width of all images in the artifact, in pixels. Photographs are resized
+    /// to it without keeping their aspect ratio.
     pub image_size: u32,
-    /// Whether photographs are turned as their EXIF orientation says, or else their XMP.
-    /// TIFFs are always turned, as in Pillow. Boxes of `objects` are not turned.
+    /// Whether to rotate photographs by their EXIF orientation, or by that in their XMP if
+    /// there is none. TIFFs are always rotated, as in Pillow. Boxes of `objects` are not.
     pub exif_orientation: bool,
-    /// Whether JPEGs are decoded fast instead of exactly: to a half, a quarter or an
-    /// eighth of their size if that still covers `image_size`, and with plain upsampling
-    /// of colours. The pixels then differ from Pillow's.
+    /// Whether to decode JPEGs fast instead of exactly: at a half, a quarter or an eighth
+    /// of their size if that still covers `image_size`, and with simple upsampling of
+    /// colours. The pixels then differ from Pillow's.
     pub fast: bool,
-    /// Images per shard (before rejected ones are taken out).
+    /// Images per shard, including those that are then rejected.
     pub shard_size: usize,
-    /// The fraction of all listed images that may be rejected before the run
-    /// fails. Not recorded.
+    /// Maximum fraction of the listed images that may be rejected; beyond it the run fails.
+    /// Not recorded.
     pub max_rejected_fraction: f64,
-    /// Photographs of more pixels are rejected as `too-large`.
+    /// Maximum number of pixels of a photograph; larger ones are rejected as `too-large`.
     pub max_pixels: u64,
-    /// Whether to reject, as `corrupt`, photographs that break their format's rules
-    /// although every pixel is there: a PNG without its end or with a wrong checksum, a
-    /// JPEG without its end marker or with wrong restart markers. Otherwise they are used,
-    /// and the ledger lists them as `damaged`. Recorded only if true.
+    /// Whether to reject, as `corrupt`, photographs that have all pixels but violate their
+    /// format: a PNG without its end or with a wrong checksum, a JPEG without its end
+    /// marker or with wrong restart markers. If false, they are used, and the ledger lists
+    /// them as `damaged`. Recorded only if true.
     pub refuse_damaged: bool,
 }
 
@@ -97,16 +98,16 @@ impl Default for Section {
     }
 }
 
-/// What Karpathy's `restval` images count as.
+/// What to do with Karpathy's `restval` images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Restval {
-    /// They join `train`, as in all published results.
+    /// Add them to `train`, as in all published results.
     Train,
-    /// They stay a split of their own.
+    /// Keep them as a split of their own.
     #[default]
     Restval,
-    /// They are not part of the data set.
+    /// Leave them out.
     Drop,
 }
 
@@ -114,16 +115,16 @@ pub enum Restval {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Normalise {
-    /// Captions stay as they are.
+    /// No normalisation.
     None,
-    /// Composed if possible.
+    /// Composed characters where they exist.
     Nfc,
     /// Composed, with compatible characters unified: `ﬁ` is `fi`, `２` is `2`.
     Nfkc,
 }
 
 impl Normalise {
-    /// A caption in this form.
+    /// Converts a caption to this form.
     pub fn apply(self, caption: String) -> String {
         match self {
             _ if caption.is_ascii() => caption,
@@ -134,18 +135,18 @@ impl Normalise {
     }
 }
 
-/// The splits to read, and what to call them.
+/// The splits to read, and their names in the artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Splits {
-    /// By their own names.
+    /// Splits that keep their names.
     Names(Vec<String>),
-    /// The source's name to the artifact's.
+    /// The source's names, each with the artifact's.
     Renamed(BTreeMap<String, String>),
 }
 
 impl Splits {
-    /// The source's names.
+    /// The names in the source.
     pub fn names(&self) -> Vec<&str> {
         match self {
             Splits::Names(names) => names.iter().map(String::as_str).collect(),
@@ -166,14 +167,14 @@ impl Splits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Files {
-    /// One; empty for none.
+    /// One file; empty for none.
     One(String),
-    /// Several.
+    /// Several files.
     Many(Vec<String>),
 }
 
 impl Files {
-    /// The names that are not empty.
+    /// The names, without empty ones.
     pub fn names(&self) -> Vec<&str> {
         let names: Vec<&str> = match self {
             Files::One(name) => vec![name],
@@ -184,7 +185,7 @@ impl Files {
 }
 
 impl Section {
-    /// Refuses values that make no sense.
+    /// Refuses invalid values.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the key.

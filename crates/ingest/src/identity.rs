@@ -1,23 +1,23 @@
-//! Finds listed images that are one and the same, and numbers all others.
+//! Finds images that are listed more than once, and numbers the distinct ones.
 
 use crate::annotations::ListedImage;
 use crate::ids::{Id, Numbers, after};
 use std::collections::HashMap;
 
-/// What an image's id says about it.
+/// The identity of a listed image, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// An image of its own, with this number.
+    /// A new image, with this number.
     New(i64),
-    /// An earlier one, by index, has the same id.
+    /// The same id as an earlier image, which has this index.
     Again(usize),
 }
 
-/// Numbers the images. If another file has the same id in another split, ids begin anew
-/// with each split: all of the later split's ids are shifted by a power of ten (or a
-/// multiple), so that 17 becomes, say, 1000017. If another file has the same id in the same
-/// split, it counts as an image of its own only with `nested`, when captions don't name
-/// their image by its id.
+/// Numbers the images. If another file has the same id in another split, ids start over in
+/// each split: all of the later split's ids are shifted by a power of ten (or a multiple),
+/// so that 17 becomes, say, 1000017. If another file has the same id in the same split, it
+/// counts as a distinct image only with `nested`, where captions don't name their image by
+/// its id.
 pub fn number(images: &[ListedImage], nested: bool) -> Vec<Identity> {
     let mut first: HashMap<&Id, usize> = HashMap::new();
     let mut in_split: HashMap<(&Option<String>, &Id), usize> = HashMap::new();
@@ -59,7 +59,7 @@ pub fn number(images: &[ListedImage], nested: bool) -> Vec<Identity> {
     for (place, split) in anew.iter().enumerate() {
         let split = split.as_deref().unwrap_or_default();
         let shift = step * (place as i128 + 1);
-        tracing::warn!("image ids begin anew in split {split:?}: {shift} is added to them");
+        tracing::warn!("image ids start over in split {split:?}: {shift} is added to them");
     }
     let ids: Vec<Id> = images.iter().map(shifted).collect();
     let mut numbers = Numbers::new(after(ids.iter()));
@@ -70,7 +70,7 @@ pub fn number(images: &[ListedImage], nested: bool) -> Vec<Identity> {
     }
     if numbers.changed > 0 {
         tracing::warn!(
-            "{} images get a new id: theirs is no number or another image's",
+            "{} images get a new id, because theirs is not a number or not unique",
             numbers.changed
         );
     }

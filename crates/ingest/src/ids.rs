@@ -1,8 +1,8 @@
-//! Ids as annotation files have them, and the numbers that they become.
+//! Ids in annotation files, and the numbers that they get in the artifact.
 //!
 //! An artifact's ids are unique numbers. Ids in annotation files are numbers, numbers as
-//! text, other text, or missing, and may begin anew with each split (images) or each image
-//! (captions). An id that is a unique number stays as it is.
+//! text, other text, or missing, and may start over in each split (images) or each image
+//! (captions). An id that is a unique number is kept.
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use std::fmt;
 /// An id in an annotation file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Id {
-    /// None is given.
+    /// There is none.
     #[default]
     None,
     /// A number, or text that is one: `42`, `42.0`, `"000042"`.
@@ -21,7 +21,7 @@ pub enum Id {
 }
 
 impl Id {
-    /// The number; -1 if it is none.
+    /// The number; -1 if the id is not a number.
     pub fn number(&self) -> i64 {
         match self {
             Id::Number(number) => *number,
@@ -54,7 +54,7 @@ impl Visitor<'_> for IdVisitor {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Id, E> {
-        // Up to 2^53 each whole number is one.
+        // Up to 2^53, floats represent each whole number exactly.
         match number.fract() == 0.0 && number.abs() <= 9e15 {
             true => Ok(Id::Number(number as i64)),
             false => Err(E::invalid_value(
@@ -75,16 +75,16 @@ impl Visitor<'_> for IdVisitor {
     }
 }
 
-/// Gives out numbers, each once.
+/// Assigns unique numbers.
 pub struct Numbers {
     given: HashSet<i64>,
     next: i64,
-    /// How many ids got another number.
+    /// Number of ids that got another number.
     pub changed: usize,
 }
 
 impl Numbers {
-    /// Ids that can't keep their number will get one from `next` on.
+    /// Ids that can't keep their number get one from `next` on.
     pub fn new(next: i64) -> Numbers {
         Numbers {
             given: HashSet::new(),
@@ -93,7 +93,7 @@ impl Numbers {
         }
     }
 
-    /// The number for an id: its own if that is free.
+    /// The number for an id: its own if that is not taken.
     pub fn give(&mut self, id: &Id) -> i64 {
         if let Id::Number(number) = id
             && self.given.insert(*number)

@@ -1,17 +1,17 @@
-//! The stage `attend-ingest`: makes a `dataset` artifact from captions and photographs as
-//! data sets ship them.
+//! The stage `attend-ingest`: makes a `dataset` artifact from a data set's captions and
+//! photographs.
 //!
 //! - [`config`]: the section `[dataset]`.
 //! - [`formats`]: the layouts of data sets, one file each, and their list. They read
-//!   annotation files to one common form, [`annotations::Annotations`], in which a
+//!   annotation files into one common form, [`annotations::Annotations`], in which a
 //!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances.
-//! - [`select`]: which images and captions can be used, by their annotations;
-//!   [`ids`], [`identity`]: the numbers that they get.
-//! - [`source`]: a reference to bytes, out of a folder or an [`archive`]; [`name`]: file
-//!   names that come from outside; [`sniff`]: what a file is that is none of these.
-//! - [`photograph`]: bytes to pixels or to a reason why not; [`pipeline`] does it in
-//!   threads, [`shards`] writes what comes out, [`rows`] enters it in the tables.
-//! - [`limit`]: how many images may be left out.
+//! - [`select`]: decides by the annotations which images and captions can be used;
+//!   [`ids`], [`identity`]: assign their numbers.
+//! - [`source`]: reads a reference's bytes from a folder or an [`archive`]; [`name`]:
+//!   untrusted file names; [`sniff`]: recognises unsuitable files.
+//! - [`photograph`]: turns bytes into pixels or into a reason why not; [`pipeline`] does
+//!   this in threads, [`shards`] writes the pixels, [`rows`] the tables.
+//! - [`limit`]: the limit of rejected images.
 //! - [`stage`]: all of it, from parameters to commit.
 //!
 //! A shard's bytes depend on its stretch of the annotation list and on its own photographs

@@ -1,4 +1,4 @@
-//! How many images may be left out before a run fails.
+//! The limit of rejected images, beyond which a run fails.
 
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::ledger::{Reason, sums};
@@ -9,7 +9,7 @@ use std::path::Path;
 /// were rejected.
 ///
 /// # Errors
-/// [`Error::Input`] with the sums and the first few; `table` is where all are.
+/// [`Error::Input`] with the counts and the first few images; `table` has all of them.
 pub fn check(
     rejected: &[RejectedRecord],
     listed: usize,

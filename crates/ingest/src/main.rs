@@ -1,4 +1,4 @@
-//! `attend-ingest`: photographs and captions in, a `dataset` artifact out.
+//! `attend-ingest`: makes a `dataset` artifact from photographs and captions.
 
 use attend_artifact::stage;
 use std::process::ExitCode;

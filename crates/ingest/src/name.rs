@@ -1,4 +1,4 @@
-//! Names of files as they come from outside.
+//! Untrusted file names.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -13,7 +13,7 @@ pub fn plain(name: &str) -> Option<String> {
     (!leads_out).then(|| parts.join("/"))
 }
 
-/// A name as people take it: without differences of case, and of the ways to write é.
+/// A name folded for comparison: without differences of case and of Unicode form.
 pub fn folded(name: &str) -> String {
     name.nfc().collect::<String>().to_lowercase()
 }

@@ -43,7 +43,8 @@ struct Instance {
     bbox: Bbox,
 }
 
-/// A box that is no list of four numbers must not keep the others from being read.
+/// A box as a file has it. One that is not a list of four numbers does not stop the others
+/// from being read.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Bbox {
@@ -66,9 +67,9 @@ struct Category {
 
 const WHAT: &str = "COCO's instances (dataset.root, dataset.objects)";
 
-/// A box that was read, and the id of its annotation.
+/// A box and the id of its annotation.
 pub struct Found {
-    /// The annotation's id, or its place in the file if that is no number.
+    /// The annotation's id, or its index in the file if the id is not a number.
     pub id: i64,
     /// The box.
     pub object: ObjectRecord,
@@ -87,7 +88,7 @@ pub struct BoxFile {
 /// The files that `dataset.objects` names.
 ///
 /// # Errors
-/// `Error::Input` if one is not there.
+/// `Error::Input` if one does not exist.
 pub fn files(root: &Path, section: &Section) -> Result<Vec<BoxFile>> {
     let names = section.objects.names().into_iter().enumerate();
     names
@@ -105,8 +106,8 @@ pub fn files(root: &Path, section: &Section) -> Result<Vec<BoxFile>> {
         .collect()
 }
 
-/// Reads the boxes of the candidates, in the candidates' order and then the files', cut to
-/// the image. `rejected` has the rejected images, and gets the boxes that can't be used.
+/// Reads the boxes of the candidates, in the candidates' order and then the files', clipped
+/// to the image. `rejected` has the rejected images; boxes that can't be used are added.
 ///
 /// # Errors
 /// `Error::Input` naming the file and the place in it.
@@ -195,7 +196,7 @@ fn rejected_images(rejected: &[RejectedRecord]) -> HashMap<i64, &RejectedRecord>
     images.map(|row| (row.image_id, row)).collect()
 }
 
-/// Row of a box whose image was rejected.
+/// The ledger row of a box whose image was rejected.
 fn of_rejected(id: i64, image: &RejectedRecord) -> RejectedRecord {
     let (reason, detail) = (Reason::ImageRejected, &*image.reason);
     RejectedRecord::object(id, image.image_id, &image.file_name, reason, detail)
@@ -216,7 +217,7 @@ pub fn keep(found: Vec<Found>, rejected: &mut Vec<RejectedRecord>) -> Vec<Object
     objects
 }
 
-/// The box in fractions of its image; or the reason and what exactly is wrong.
+/// The box in fractions of its image, or the reason and details why it can't be used.
 fn object(
     image_id: i64,
     bbox: &Bbox,

@@ -1,4 +1,5 @@
-//! Turns an image file into pixels of the data set's size, or into the reason why not.
+//! Turns an image file into pixels of the data set's size, or returns the reason why it
+//! can't.
 
 use crate::config::Section;
 use crate::reference::{Reference, Refusal, refuse};
@@ -15,9 +16,9 @@ pub struct Loaded {
     pub height: u32,
     /// uint8 [3, size, size].
     pub pixels: Vec<u8>,
-    /// CRC-32C and length of the file: whether it has changed since.
+    /// CRC-32C and length of the file, to notice changes.
     pub source: String,
-    /// What is damaged in the file although every pixel is there.
+    /// Damage of the file that affects no pixel.
     pub damage: Option<String>,
 }
 

@@ -1,17 +1,17 @@
-//! Processes a list in threads: results come in the list's order, and only so many wait in
-//! memory.
+//! Processes a list in threads. Results come in the list's order, and their number in
+//! memory is limited.
 
 use attend_program::{Error, Result};
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-/// How many results per thread may wait for an earlier one.
+/// Number of results per thread that may wait for an earlier one.
 const AHEAD: usize = 8;
 
-/// Does `work` on each of `items` in `jobs` threads; `consume` takes the results
-/// one by one, in the order of the items, and may stop early.
+/// Calls `work` with each of `items` in `jobs` threads. `consume` takes the results one by
+/// one, in the order of the items, and may stop early.
 ///
 /// # Errors
-/// Those of `consume`; a result is an error only if its thread broke off.
+/// Those of `consume`. A result is an error only if its thread panicked.
 pub fn ordered<I: Send, R: Send, T>(
     jobs: usize,
     items: impl Iterator<Item = I> + Send,
@@ -27,7 +27,7 @@ pub fn ordered<I: Send, R: Send, T>(
             let (queue, work) = (from_feeder.clone(), &work);
             scope.spawn(move || {
                 for (item, result) in queue {
-                    // Nobody listens any more when the consumer stopped early.
+                    // The receiver is gone if the consumer stopped early.
                     let _ = result.send(work(item));
                 }
             });
@@ -44,7 +44,7 @@ pub fn ordered<I: Send, R: Send, T>(
         let mut results = in_order.into_iter().map(|result| {
             result
                 .recv()
-                .map_err(|_| Error::internal("a worker thread broke off"))
+                .map_err(|_| Error::internal("a worker thread panicked"))
         });
         consume(&mut results)
     })

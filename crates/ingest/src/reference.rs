@@ -1,23 +1,22 @@
-//! A photograph as a reference, and what it answers: the bytes of its file, or why there
-//! are none.
+//! References to photographs, and refusals: the reasons why one can't be read.
 
 use attend_artifact::ledger::Reason;
 use serde::{Deserialize, Serialize};
 
-/// A file of more bytes is no photograph.
+/// Maximum size of a photograph's file in bytes.
 pub const MAX_BYTES: u64 = 256 << 20;
 
 /// A photograph's file: its name below a folder. [`crate::source::Source`] finds it in the
-/// folder, or in the archive that stands for the folder.
+/// folder, or in the archive in the folder's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// The folder: its place in [`crate::annotations::Annotations::folders`].
+    /// The folder: its index in [`crate::annotations::Annotations::folders`].
     pub folder: usize,
     /// The name below it, with `/`. It comes from the annotations and is not trusted.
     pub name: String,
 }
 
-/// What tells one state of a photograph's file from another.
+/// A fingerprint of a photograph's file: it changes with the file.
 pub type State = [i64; 3];
 
 /// Why a photograph can't be used.
@@ -25,11 +24,11 @@ pub type State = [i64; 3];
 pub struct Refusal {
     /// The reason in the ledger.
     pub reason: Reason,
-    /// What exactly was wrong; without paths, which differ between machines.
+    /// Details, without paths, which differ between machines.
     pub detail: String,
 }
 
-/// A refusal.
+/// Makes a refusal.
 pub fn refuse(reason: Reason, detail: impl ToString) -> Refusal {
     Refusal {
         reason,
@@ -37,7 +36,7 @@ pub fn refuse(reason: Reason, detail: impl ToString) -> Refusal {
     }
 }
 
-/// Refuses what is no regular file, or has more bytes than `limit`.
+/// Refuses anything but a regular file of at most `limit` bytes.
 ///
 /// # Errors
 /// The refusal.

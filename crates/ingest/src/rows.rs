@@ -1,4 +1,4 @@
-//! Enters each candidate in the data set's tables, by what came of it.
+//! Makes the data set's tables from the candidates and their outcomes.
 
 use crate::reference::Refusal;
 use crate::select::Candidate;
@@ -7,7 +7,7 @@ use attend_artifact::dataset::{CaptionRecord, ImageRecord, RejectedRecord};
 use attend_artifact::ledger::Reason;
 use attend_artifact::tables::Tables;
 
-/// The tables of all shards; `rejected` are the rows of what the annotations ruled out.
+/// The tables of all shards; `rejected` are the ledger rows from the selection.
 pub fn tables<'a>(
     shards: impl Iterator<Item = (&'a Run<'a>, Vec<Outcome>)>,
     rejected: Vec<RejectedRecord>,

@@ -1,4 +1,4 @@
-//! Selects the images and captions that can be used, as far as the annotations tell.
+//! Selects the images and captions that can be used, judging by the annotations only.
 
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::{Restval, Splits};
@@ -11,10 +11,10 @@ use attend_artifact::ledger::Reason;
 use attend_artifact::tables::{is_split_name, split_order};
 use std::collections::HashSet;
 
-/// An image whose annotations are in order; its file has not been looked at.
+/// An image with valid annotations, whose file has not been read yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// Identity in the artifact: that in the source, if that is a number and unique.
+    /// Identity in the artifact: that of the source if it is a unique number.
     pub image_id: i64,
     /// Identity in the source.
     pub source_id: Id,
@@ -28,13 +28,13 @@ pub struct Candidate {
     pub captions: Vec<(i64, String)>,
 }
 
-/// Divides the annotations into images that can be tried, by split (train, val, test, then
-/// by name) and then as in the source, and rows of the ledger.
+/// Divides the annotations into candidates and rows of the ledger. Candidates are sorted by
+/// split (train, val, test, then by name), and then as in the source.
 pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec<RejectedRecord>) {
     let mut rejected = Vec::new();
     let identities = identity::number(&annotations.images, annotations.nested);
     let mut candidates = Vec::with_capacity(annotations.images.len());
-    // For each listed image: its id, and its place among the candidates.
+    // For each listed image: its id, and its index among the candidates.
     let mut places: Vec<(i64, Option<usize>)> = Vec::with_capacity(annotations.images.len());
     for (index, image) in annotations.images.iter().enumerate() {
         match usable(image, identities[index], &annotations, splits) {
@@ -71,7 +71,7 @@ pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec
     (candidates, rejected)
 }
 
-/// The image as a candidate, or the row of the ledger.
+/// The image as a candidate, or its row in the ledger.
 fn usable(
     image: &ListedImage,
     identity: Identity,
@@ -124,7 +124,7 @@ fn usable(
     })
 }
 
-/// What the artifact calls a split of the source, or why the split's images are left out.
+/// The artifact's name for a split of the source, or why the split's images are left out.
 fn split_name(listed: &str, splits: &Splits, restval: Restval) -> Result<String, &'static str> {
     match (splits.renamed(listed), listed, restval) {
         (Some(name), ..) => Ok(name.clone()),
@@ -134,7 +134,7 @@ fn split_name(listed: &str, splits: &Splits, restval: Restval) -> Result<String,
     }
 }
 
-/// The earlier image that this one lists again, if in the same split: it takes this one's
+/// The earlier image in the same split that this one repeats, if any. It gets this one's
 /// captions.
 fn again(identities: &[Identity], index: usize, images: &[ListedImage]) -> Option<usize> {
     match identities[index] {
@@ -143,7 +143,7 @@ fn again(identities: &[Identity], index: usize, images: &[ListedImage]) -> Optio
     }
 }
 
-/// Gives the captions to their images.
+/// Assigns the captions to their images.
 fn distribute(
     captions: Vec<ListedCaption>,
     places: &[(i64, Option<usize>)],
@@ -186,13 +186,13 @@ fn distribute(
     }
     if numbers.changed > 0 {
         tracing::warn!(
-            "{} captions get a new id: theirs is no number or another caption's",
+            "{} captions get a new id, because theirs is not a number or not unique",
             numbers.changed
         );
     }
 }
 
-/// Whether a character shows: it is neither white space, nor a control character, nor one
+/// Whether a character is visible: neither white space, nor a control character, nor one
 /// that only orders or joins others.
 fn shows(c: char) -> bool {
     let joins = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');

@@ -1,9 +1,9 @@
 //! Writes decoded photographs into shards: `shards/{split}-{00000}.arrow`.
 //!
-//! A shard is a run of `shard_size` candidates of one split, in order; those whose file
-//! can't be used leave no row. A note beside the shard says what came of each candidate. A
-//! run that finds the shard finished need not read its photographs again, and a run that
-//! makes it again can name those that have changed.
+//! A shard has `shard_size` successive candidates of one split, except those whose file
+//! can't be used. A note beside the shard has the outcome of each candidate: a run that
+//! finds the shard finished need not read its photographs again, and a run that makes it
+//! again can name those that have changed.
 
 use crate::config::Section;
 use crate::photograph::{Loaded, load};
@@ -19,22 +19,22 @@ use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 
-/// What came of a candidate.
+/// The outcome of a candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    /// It is in its shard.
+    /// Kept, in its shard.
     Kept {
         /// Original width in pixels.
         width: u32,
         /// Original height in pixels.
         height: u32,
-        /// Which file it was, [`Loaded::source`].
+        /// Fingerprint of its file, [`Loaded::source`].
         source: String,
         /// [`Loaded::damage`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         damage: Option<String>,
     },
-    /// It is not.
+    /// Rejected.
     Rejected(Refusal),
 }
 
@@ -43,9 +43,9 @@ pub enum Outcome {
 pub struct Run<'a> {
     /// The split.
     pub split: &'a str,
-    /// Number within the split.
+    /// Number of the shard within the split.
     pub number: usize,
-    /// The images to try, in order.
+    /// The candidates, in order.
     pub candidates: &'a [Candidate],
 }
 
@@ -55,8 +55,8 @@ impl Run<'_> {
         shard_file(self.split, self.number)
     }
 
-    /// The shard as a part of the artifact. `source` is where its photographs are; `None` if
-    /// they are an artifact's, whose digest covers them.
+    /// The shard as a part of the artifact. `source` has its photographs; `None` if they
+    /// are in an artifact, whose digest covers them.
     pub fn piece(&self, source: Option<&Source>) -> Piece {
         let sources = source.map(|source| sources(source, self.candidates));
         Piece {
@@ -66,7 +66,7 @@ impl Run<'_> {
     }
 }
 
-/// Cuts the candidates, which stand together by split, into shards.
+/// Divides the candidates, which are sorted by split, into shards.
 pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
     candidates
         .chunk_by(|a, b| a.split == b.split)
@@ -79,7 +79,7 @@ pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
         .collect()
 }
 
-/// Hash over path, size and time of the photographs; it differs once one of them changed.
+/// Hash of paths, sizes and times of the photographs; it changes with any of them.
 fn sources(source: &Source, candidates: &[Candidate]) -> String {
     let mut hasher = blake3::Hasher::new();
     for candidate in candidates {
@@ -92,13 +92,13 @@ fn sources(source: &Source, candidates: &[Candidate]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// Writes the shards that this run has to make. Returns what came of the candidates of
-/// every shard, those that were finished before included; or `None` if no tables are to be
-/// written, by a task or because they stay as they are.
+/// Writes the shards that this run has to make. Returns the outcomes of every shard,
+/// including those that were finished before; `None` if this run writes no tables, because
+/// it is a task or the tables are up to date.
 ///
 /// # Errors
-/// From the disk, or [`Error::Interrupted`]; finished shards are kept. [`Error::Input`] if
-/// a shard must come out as it was but photographs have changed.
+/// Those of the file system, or [`Error::Interrupted`]; finished shards are kept.
+/// [`Error::Input`] if a shard must be reproduced exactly but photographs have changed.
 pub fn write(
     staging: &Staging,
     source: &Source,
@@ -117,7 +117,7 @@ pub fn write(
     let tables = !staging.is_task() && !staging.lacks_only(pieces);
     let mut todo = Vec::new();
     for ((run, piece), outcomes) in runs.iter().zip(&finished) {
-        // Other shards are read only for the tables.
+        // Other shards are needed for the tables only.
         if mine.contains(piece.name.as_str()) || (outcomes.is_none() && tables) {
             todo.push((run, piece));
         }
@@ -200,13 +200,13 @@ fn write_shard(
     Ok(outcomes)
 }
 
-/// What the notes of a finished shard say.
+/// The outcomes in the notes of a finished shard; `None` if they are damaged.
 fn noted(notes: Option<Vec<u8>>, run: &Run<'_>) -> Option<Vec<Outcome>> {
     let outcomes: Vec<Outcome> = serde_json::from_slice(&notes?).ok()?;
     (outcomes.len() == run.candidates.len()).then_some(outcomes)
 }
 
-/// Fails if photographs have changed since a shard was first made, naming them.
+/// Fails and names a photograph if any have changed since a shard was first made.
 fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &Run<'_>) -> Result<()> {
     let Some(before) = before else { return Ok(()) };
     let pairs = run.candidates.iter().zip(before.iter().zip(now));

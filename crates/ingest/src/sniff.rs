@@ -1,9 +1,9 @@
-//! What a file is that can't be read here, by its first bytes.
+//! Recognises files that can't be read here by their first bytes.
 
-/// So many bytes of a file say what it is.
+/// Number of first bytes by which a file is recognised.
 pub const BEGIN: u64 = 512;
 
-/// How files begin, what they are, and the way out.
+/// First bytes of a file, what it is, and what to do with it.
 const KINDS: [(&[u8], &str, &str); 11] = [
     (b"\x1f\x8b", "packed by gzip", "unpack it (`gunzip`)"),
     (b"BZh", "packed by bzip2", "unpack it (`bunzip2`)"),
@@ -30,8 +30,8 @@ const KINDS: [(&[u8], &str, &str); 11] = [
     ),
 ];
 
-/// What a file is that begins so, with the way out; `None` for all that may be text, a zip
-/// or a tar.
+/// Says what a file with these first bytes is, and what to do with it; `None` if it may be
+/// text, a zip or a tar.
 pub fn kind(begin: &[u8]) -> Option<String> {
     let text = begin.trim_ascii_start();
     let mut kinds = KINDS.iter();

@@ -1,4 +1,4 @@
-//! The stage itself.
+//! The stage, from parameters to commit.
 
 use crate::archive::{self, is_archive};
 use crate::config::{Config, Section};
@@ -16,7 +16,7 @@ use attend_program::describe::Parts;
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// What the stage is.
+/// The stage's name, inputs and output.
 pub const SPEC: StageSpec = StageSpec {
     name: "attend-ingest",
     version: env!("CARGO_PKG_VERSION"),
@@ -27,7 +27,7 @@ pub const SPEC: StageSpec = StageSpec {
     }],
     output: "dataset",
     parts: Parts::Shards,
-    // Where the files are; what is in them is recorded by digest.
+    // Paths of files, whose contents are recorded by digest, and what changes no output.
     unrecorded: &[
         "dataset.root",
         "dataset.annotations",
@@ -41,7 +41,7 @@ pub const SPEC: StageSpec = StageSpec {
 /// Runs the stage.
 ///
 /// # Errors
-/// One message, by who can mend it.
+/// A message for the user, classified by who can fix the cause.
 pub fn run(stage: &Stage<Config>) -> Result<()> {
     let section = &stage.config.dataset;
     section.check()?;
@@ -53,7 +53,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     if !stage.is_part() {
         source.check(photographs(&listing.candidates))?;
     }
-    // An artifact's digest says all about the photographs in it.
+    // The digest of a scenes artifact covers its photographs.
     let loose = scenes.is_none().then_some(source);
     let runs: Vec<(Run<'_>, Piece)> = shards::plan(&listing.candidates, section.shard_size)
         .into_iter()
@@ -71,7 +71,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let Some(outcomes) = outcomes else {
         let count = to_make.len();
         if staging.is_task() {
-            tracing::info!("{count} shards are done; --finalize makes the data set of all");
+            tracing::info!("{count} shards are done; --finalize combines them into the data set");
         } else {
             let digest = staging.commit_as_before()?.digest;
             let digest = attend_artifact::manifest::short(&digest);
@@ -91,9 +91,9 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     tables.commit(staging, section.image_size)
 }
 
-/// What the annotations say, and where the photographs are.
+/// The annotations, selected, and the photographs' source.
 struct Listing {
-    /// How many images are listed.
+    /// Number of listed images.
     listed: usize,
     candidates: Vec<Candidate>,
     rejected: Vec<RejectedRecord>,

@@ -1,19 +1,19 @@
-//! Tensors of many names in one buffer.
+//! Named tensors in one buffer.
 
 use tch::{Device, Kind, Tensor};
 
-/// Tensors that lie one after the other in one buffer, each known by its name: the
-/// gradients of a model, or an optimizer's moments.
+/// Named tensors that are contiguous in one buffer: the gradients of a model, or an
+/// optimizer's moments.
 ///
-/// What concerns all of them is one operation on [`Arena::numbers`].
+/// An operation on all of them is one operation on [`Arena::numbers`].
 pub struct Arena {
     numbers: Tensor,
     views: Vec<(String, Tensor)>,
 }
 
 impl Arena {
-    /// Zeros, one for each number of these tensors: in their order, of the first one's kind
-    /// and on its device.
+    /// Zeros with the names, shapes and order of these tensors, of the first one's kind and
+    /// on its device.
     pub fn like<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Tensor)>) -> Arena {
         let tensors: Vec<(String, Tensor)> = (tensors.into_iter())
             .map(|(name, tensor)| (name.into(), tensor))
@@ -35,7 +35,7 @@ impl Arena {
         }
     }
 
-    /// All numbers, one after the other.
+    /// All numbers as one vector.
     pub fn numbers(&self) -> &Tensor {
         &self.numbers
     }
@@ -45,17 +45,16 @@ impl Arena {
         &self.views
     }
 
-    /// The tensor of that name.
+    /// The tensor with this name.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         let named = self.views.iter().find(|(other, _)| other == name);
         named.map(|(_, view)| view)
     }
 
-    /// Tensors that follow each other as one: the rows of each below those of the one
-    /// before.
+    /// Successive tensors as one: the rows of each below those of the previous one.
     ///
     /// # Panics
-    /// Where they do not follow each other, or their rows are not equally long.
+    /// If they are not successive, or their rows differ in length.
     pub fn joined(&self, names: &[&str]) -> Tensor {
         let place = |name: &str| self.views.iter().position(|(other, _)| other == name);
         let first = names.first().and_then(|name| place(name)).unwrap_or(0);
@@ -69,10 +68,10 @@ impl Arena {
         all.view(size.as_slice())
     }
 
-    /// The first `count` tensors and the others, both as views of the same buffer.
+    /// The first `count` tensors and the rest, both as views of the same buffer.
     ///
     /// # Panics
-    /// Where there are fewer.
+    /// If there are fewer than `count`.
     pub fn split(&self, count: usize) -> (Arena, Arena) {
         let (head, tail) = self.views.split_at(count);
         let part = |views: &[(String, Tensor)], first: i64| Arena {

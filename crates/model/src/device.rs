@@ -1,14 +1,14 @@
-//! Where tensors are computed.
+//! Devices for tensors.
 
 use crate::{Error, Result};
 use std::sync::OnceLock;
 use tch::{Cuda, Device};
 
-/// The device of a name: `cpu`, `cuda`, `cuda:N`, or `auto` for a CUDA device
-/// where there is one.
+/// The device with a name: `cpu`, `cuda`, `cuda:N`, or `auto` for a CUDA device if there is
+/// one and else the CPU.
 ///
 /// # Errors
-/// [`Error::Device`] where there is none such.
+/// [`Error::Device`] if there is no such device.
 pub fn device(name: &str) -> Result<Device> {
     let number: Option<usize> = match name {
         "cpu" => return Ok(Device::Cpu),
@@ -33,9 +33,9 @@ pub fn device(name: &str) -> Result<Device> {
     }
 }
 
-/// libtorch's part for CUDA registers itself when it is loaded. A program that was
-/// linked with a libtorch for CPUs loads it here, where the libtorch that it runs with
-/// has one; else this says why not.
+/// Loads libtorch's CUDA library, which registers itself. A program that was linked with a
+/// libtorch for CPUs needs this to use CUDA, if the libtorch that it runs with has that
+/// library. Returns the reason if loading fails.
 fn load_cuda() -> std::result::Result<(), String> {
     static LOADED: OnceLock<std::result::Result<(), String>> = OnceLock::new();
     LOADED.get_or_init(load).clone()
@@ -44,13 +44,14 @@ fn load_cuda() -> std::result::Result<(), String> {
 #[cfg(target_os = "linux")]
 fn load() -> std::result::Result<(), String> {
     let flags = libc::RTLD_NOW | libc::RTLD_GLOBAL;
-    // SAFETY: it is found where libtorch itself was found, and its initialisers are
-    // those that run in any program that is linked with it.
+    // SAFETY: the library is found where libtorch itself was found, and its initialisers
+    // are those that run in any program that is linked with it.
     let library = unsafe { libc::dlopen(c"libtorch_cuda.so".as_ptr(), flags) };
     if !library.is_null() {
         return Ok(());
     }
-    // SAFETY: after a failure it is a string, until the next call of this family.
+    // SAFETY: after a failure, `dlerror` returns a string that is valid until the next
+    // call.
     let why = unsafe { std::ffi::CStr::from_ptr(libc::dlerror()) };
     Err(why.to_string_lossy().into_owned())
 }

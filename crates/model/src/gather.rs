@@ -1,15 +1,15 @@
-//! The rows of a batch, wherever they lie in memory, in one tensor.
+//! Copies the rows of a batch, which may be anywhere in memory, into one tensor.
 
 use crate::slices::bytes_mut;
 use crate::{Error, Result};
 use attend_artifact::shard::Dtype;
 use tch::{Device, Kind, Tensor};
 
-/// A tensor (n, shape…) of n rows, each the numbers of one image, native-endian. Its
-/// memory is allocated once, and each row is copied into it once.
+/// Makes a tensor (n, shape…) from n rows, each the native-endian numbers of one image.
+/// Allocates its memory once and copies each row once.
 ///
 /// # Errors
-/// [`Error::Mismatch`] if a row has another number of bytes than the shape says.
+/// [`Error::Mismatch`] if a row's number of bytes does not fit the shape.
 pub fn gather(rows: &[&[u8]], shape: &[i64], dtype: Dtype) -> Result<Tensor> {
     let kind = match dtype {
         Dtype::U8 => Kind::Uint8,

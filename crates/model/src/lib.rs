@@ -1,18 +1,17 @@
-//! The model: encoders, decoders, search, objectives, and the files that weights come from
-//! and go to.
+//! The model: encoders, decoders, search, objectives, and files of weights.
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`encoder`] | pixels -> cells; a file for each architecture |
 //! | [`decoder`] | cells -> words; a folder for each architecture |
-//! | [`objective`] | what is minimised, with its gradients; a file for each |
+//! | [`objective`] | training objectives and their gradients; a file for each |
 //! | [`search`] | beam search over any decoder, or several |
 //! | [`mod@gather`] | the rows of a batch as one tensor |
 //! | [`weights`] | safetensors and `.pth` files |
 //! | [`arena`] | tensors in one buffer: gradients, moments |
 //! | `product` | products of few rows with a large matrix |
 //! | [`slices`] | the numbers of tensors as slices |
-//! | [`mod@parallel`], [`mod@threads`], [`mod@device`] | where and on how many threads it is computed |
+//! | [`mod@parallel`], [`mod@threads`], [`mod@device`] | the device, and threads on CPUs |
 #![deny(missing_docs)]
 
 pub mod arena;
@@ -39,16 +38,16 @@ pub use parallel::parallel;
 pub use search::{Hypothesis, SearchOptions, beam_search, ensemble_search};
 pub use threads::{set_threads, threads};
 
-/// What is wrong with a file of weights.
+/// Errors of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file can't be read as what it should be; the message names it.
+    /// The file can't be read or written; the message names it.
     #[error("{0}")]
     File(String),
     /// The file's tensors are not those of the model.
     #[error("{0}")]
     Mismatch(String),
-    /// There is no such device.
+    /// The device does not exist.
     #[error("{0}")]
     Device(String),
 }

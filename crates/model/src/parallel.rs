@@ -1,15 +1,15 @@
-//! Loops over several threads: libtorch's own, so that nobody waits for a core.
+//! Parallel loops on libtorch's own threads, so that no thread waits for a core.
 //!
-//! libtorch runs its loops on OpenMP's threads, which keep their cores busy for a
-//! while after each loop. Threads beside them would take turns with them. So a loop
-//! here goes through the same OpenMP library, which is there wherever libtorch is
-//! (GNU's: on Linux); elsewhere it has threads of its own.
+//! libtorch runs its loops on OpenMP's threads, which keep their cores busy for a while
+//! after each loop. Other threads would compete with them for the cores. So a loop here
+//! uses the same OpenMP library, which libtorch brings with it on Linux (GNU's); on other
+//! systems it starts its own threads.
 
 use std::ffi::{c_uint, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-/// `GOMP_parallel`: runs a function on a team of threads, the caller's among them.
+/// `GOMP_parallel`: runs a function on a team of threads, including the caller's.
 type Team = unsafe extern "C" fn(extern "C" fn(*mut c_void), *mut c_void, c_uint, c_uint);
 
 struct Loop<'a> {
@@ -18,10 +18,10 @@ struct Loop<'a> {
     parts: usize,
 }
 
-/// Calls `work` with each part and its place, each on a thread of its own.
+/// Calls `work` with each part and its index, each on its own thread.
 ///
 /// # Panics
-/// Ends the process where `work` panics.
+/// If `work` panics, the process ends.
 pub fn parallel<T: Send>(parts: Vec<T>, work: impl Fn(usize, T) + Sync) {
     if parts.len() <= 1 {
         parts.into_iter().for_each(|part| work(0, part));
@@ -45,8 +45,8 @@ fn run_all(parts: usize, work: &(dyn Fn(usize) + Sync)) {
     match (team(), c_uint::try_from(parts)) {
         (Some(team), Ok(threads)) => {
             let data = std::ptr::from_ref(&task).cast_mut().cast();
-            // SAFETY: the function and its arguments are as libgomp's ABI says; it
-            // comes back when all threads are done with `task`, which is only read.
+            // SAFETY: the function and its arguments follow libgomp's ABI; it returns
+            // when all threads are done with `task`, which is only read.
             unsafe { team(run, data, threads, 0) };
         }
         _ => std::thread::scope(|scope| {
@@ -57,7 +57,7 @@ fn run_all(parts: usize, work: &(dyn Fn(usize) + Sync)) {
 }
 
 impl Loop<'_> {
-    /// However many threads there are, each part is done once.
+    /// Works on parts until all are taken: with any number of threads, each is done once.
     fn run(&self) {
         loop {
             let part = self.next.fetch_add(1, Ordering::Relaxed);
@@ -71,7 +71,7 @@ impl Loop<'_> {
 
 /// An `extern "C"` function that panics ends the process.
 extern "C" fn run(task: *mut c_void) {
-    // SAFETY: `run_all` gives a `Loop` that lives until all threads are done.
+    // SAFETY: `run_all` passes a `Loop` that lives until all threads are done.
     let task = unsafe { &*task.cast::<Loop>() };
     task.run();
 }
@@ -80,7 +80,7 @@ fn team() -> Option<Team> {
     static TEAM: OnceLock<Option<Team>> = OnceLock::new();
     #[cfg(target_os = "linux")]
     let find = || {
-        // SAFETY: a look-up by name; where the library has it, it has this type.
+        // SAFETY: a look-up by name; the library's function has this type.
         unsafe {
             let found = libc::dlsym(libc::RTLD_DEFAULT, c"GOMP_parallel".as_ptr());
             std::mem::transmute::<*mut c_void, Option<Team>>(found)

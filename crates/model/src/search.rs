@@ -5,12 +5,12 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor, no_grad};
 
-/// What to search for.
+/// Parameters of a search.
 #[derive(Clone, Copy, Debug)]
 pub struct SearchOptions {
-    /// Hypotheses that are kept at each step; 1 is greedy search.
+    /// Number of hypotheses that are kept at each step; 1 is greedy search.
     pub beam: usize,
-    /// Longest caption, in tokens without `<start>` and `<end>`.
+    /// Maximum length of a caption, in tokens without `<start>` and `<end>`.
     pub max_length: usize,
     /// Id of `<start>`.
     pub start: i64,
@@ -18,17 +18,17 @@ pub struct SearchOptions {
     pub end: i64,
     /// Id of `<pad>`, which is never produced.
     pub pad: i64,
-    /// Id of `<unk>`, where it shall never be produced.
+    /// Id of `<unk>` if it must not be produced.
     pub unk: Option<i64>,
 }
 
-/// A caption and how the model came to it.
+/// A caption with its probability and attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hypothesis {
-    /// Its tokens, without `<start>` and `<end>`.
+    /// The tokens, without `<start>` and `<end>`.
     pub tokens: Vec<i64>,
-    /// Sum of the tokens' log-probabilities; that of `<end>` is included where
-    /// the caption is finished.
+    /// Sum of the tokens' log-probabilities, including that of `<end>` if the caption is
+    /// finished.
     pub log_prob: f64,
     /// Whether it ended with `<end>`.
     pub finished: bool,
@@ -36,7 +36,7 @@ pub struct Hypothesis {
     pub alphas: Vec<Vec<f32>>,
 }
 
-/// A token, how it was looked for, and what came before.
+/// A token, its attention, and its predecessor.
 struct Node {
     token: i64,
     alpha: Vec<f32>,
@@ -60,14 +60,13 @@ struct Beam {
     found: Vec<Hypothesis>,
 }
 
-/// Captions every image: its hypotheses, best first, at most `beam` and never
-/// none. Finished ones rank before those that reached `max_length` without
-/// `<end>`, both by the plain sum of log-probabilities, as in the tutorial;
-/// equals keep the order in which they were found. As in the tutorial, a
-/// finished hypothesis takes one place of the beam with it. Among equally
-/// probable continuations those of the better hypothesis come first, then the
-/// smaller ids. The probabilities of tokens that are never produced are not
-/// shared out among the others.
+/// Captions every image. Returns each image's hypotheses, best first, at least one and at
+/// most `beam`. Finished ones rank before those that reached `max_length` without
+/// `<end>`, both by the plain sum of log-probabilities, as in the tutorial; ties keep the
+/// order in which they were found. As in the tutorial, a finished hypothesis permanently
+/// takes up one place of the beam. Among equally probable continuations, those of the
+/// better hypothesis come first, then the smaller ids. Excluding tokens does not
+/// renormalise the probabilities of the others.
 pub fn beam_search(
     decoder: &dyn Decoder,
     images: &Images,
@@ -76,12 +75,13 @@ pub fn beam_search(
     ensemble_search(&[(decoder, images)], options)
 }
 
-/// [`beam_search`] with several models of one vocabulary, at least one: each step's
-/// probabilities are the mean of theirs. Each has its own projection of the same
-/// images; the attention is the mean of those whose grid is the first one's.
+/// [`beam_search`] with an ensemble of models of one vocabulary, at least one. The
+/// probabilities of a step are the mean of the models' probabilities. Each model has its
+/// own projection of the same images. The attention is the mean over the models that have
+/// the first one's grid.
 ///
 /// # Panics
-/// Where there is no model.
+/// If there are no models.
 pub fn ensemble_search(
     models: &[(&dyn Decoder, &Images)],
     options: &SearchOptions,
@@ -94,7 +94,7 @@ pub fn ensemble_search(
     no_grad(|| search(Ensemble(members.collect()), options))
 }
 
-/// A model in the middle of a search.
+/// A model and its state during a search.
 struct Member<'a> {
     decoder: &'a dyn Decoder,
     images: Images,
@@ -170,7 +170,7 @@ fn search(mut models: Ensemble, options: &SearchOptions) -> Vec<Vec<Hypothesis>>
             models.select(&indices(parents.into_iter()));
             continue;
         }
-        // Images that are done leave the batch.
+        // Finished images leave the batch.
         let rows = (0..parents.len()).filter(|row| alive[row / k]);
         models.select(&indices(rows.clone().map(|row| parents[row])));
         tokens = rows.map(|row| tokens[row]).collect();
@@ -204,7 +204,7 @@ impl Beam {
             };
             k
         ];
-        // All rows are alike before the first word: one of them counts.
+        // All rows are the same before the first word, so only one counts.
         rows[0].log_prob = 0.0;
         Beam {
             image,
@@ -217,7 +217,7 @@ impl Beam {
         self.rows.iter().any(|row| row.log_prob > f64::NEG_INFINITY)
     }
 
-    /// Goes on with the best continuations; says each row's parent and token.
+    /// Extends the beam by the best continuations; returns each row's parent and token.
     fn advance(
         &mut self,
         candidates: &[Vec<(f64, i64)>],
@@ -239,7 +239,7 @@ impl Beam {
         }
         best.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
         best.truncate(places);
-        // Nothing may follow: rows that do not end now are answers as they stand.
+        // No tokens may follow: rows that don't end now are results as they are.
         let last = length == options.max_length || best.is_empty();
         let mut rows = Vec::new();
         let mut came_from = Vec::new();
@@ -304,8 +304,8 @@ impl Hypothesis {
 }
 
 /// The best `k` next tokens of each row of `log_probs` (B, V), with their
-/// log-probabilities, best first. Equals keep the order of their ids, which
-/// libtorch's `topk` does not promise.
+/// log-probabilities, best first. Ties are in the order of their ids, which libtorch's
+/// `topk` does not guarantee.
 fn candidates(log_probs: &Tensor, options: &SearchOptions, k: usize) -> Vec<Vec<(f64, i64)>> {
     let never = [Some(options.pad), Some(options.start), options.unk];
     let log_probs = rows(log_probs);
@@ -316,7 +316,7 @@ fn candidates(log_probs: &Tensor, options: &SearchOptions, k: usize) -> Vec<Vec<
                 Some(worst) if best.len() == k => worst.0,
                 _ => f64::NEG_INFINITY,
             };
-            // NaN is never above.
+            // False for NaN.
             if log_prob > floor && !never.contains(&Some(token)) {
                 let place = best.partition_point(|other| other.0 >= log_prob);
                 best.insert(place, (log_prob, token));
@@ -332,7 +332,7 @@ fn indices(rows: impl Iterator<Item = i64>) -> Tensor {
     Tensor::from_slice(&rows.collect::<Vec<i64>>())
 }
 
-/// Rows of a matrix, copied out at once.
+/// The rows of a matrix, copied to the CPU at once.
 fn rows(matrix: &Tensor) -> Vec<Vec<f32>> {
     let width = matrix.size()[1].max(1) as usize;
     let flat = matrix.to_device(Device::Cpu).to_kind(Kind::Float);

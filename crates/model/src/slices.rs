@@ -1,11 +1,11 @@
-//! The numbers of tensors as slices: the one room where raw pointers of tensors are read.
+//! The numbers of tensors as slices: the only module that reads raw pointers of tensors.
 //!
-//! Every function asserts what makes its slice valid: memory of this process, f32, rows
-//! without gaps. A tensor without numbers has an empty slice.
+//! Every function asserts the conditions for a valid slice: CPU memory, f32, contiguous
+//! rows. An empty tensor has an empty slice.
 
 use tch::{Device, Kind, Tensor};
 
-/// Whether the numbers of `tensor` are f32 in the memory of this process.
+/// Whether `tensor` is f32 and on the CPU.
 pub fn is_readable(tensor: &Tensor) -> bool {
     tensor.device() == Device::Cpu && tensor.kind() == Kind::Float
 }
@@ -13,22 +13,23 @@ pub fn is_readable(tensor: &Tensor) -> bool {
 /// The numbers of a contiguous f32 tensor on the CPU.
 ///
 /// # Panics
-/// Where the tensor is of another kind, on another device, or not contiguous.
+/// If the tensor is of another kind, on another device, or not contiguous.
 pub fn numbers(tensor: &Tensor) -> &[f32] {
     assert!(is_readable(tensor) && tensor.is_contiguous());
     if tensor.numel() == 0 {
         return &[];
     }
-    // SAFETY: f32 numbers without gaps in this process's memory, alive as long as the tensor.
+    // SAFETY: f32 numbers without gaps in this process's memory, alive as long as the
+    // tensor.
     unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
-/// As [`numbers`], to write to. Other handles of the same memory must not be used as long
-/// as the slice lives: the compiler can't see them. Callers write to tensors that they have
-/// made or hold alone.
+/// Like [`numbers`], but mutable. Other handles of the same memory must not be used as long
+/// as the slice lives, which the compiler can't check. Callers write only to tensors that
+/// they have made or to which they have the only handle.
 ///
 /// # Panics
-/// As [`numbers`].
+/// In the same cases as [`numbers`].
 pub fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
     assert!(is_readable(tensor) && tensor.is_contiguous());
     if tensor.numel() == 0 {
@@ -38,25 +39,26 @@ pub fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
-/// The bytes of a contiguous tensor of any kind on the CPU, to write to, as [`numbers_mut`].
+/// The mutable bytes of a contiguous tensor of any kind on the CPU; see [`numbers_mut`].
 ///
 /// # Panics
-/// Where the tensor is on another device or not contiguous.
+/// If the tensor is on another device or not contiguous.
 pub fn bytes_mut(tensor: &mut Tensor) -> &mut [u8] {
     assert!(tensor.device() == Device::Cpu && tensor.is_contiguous());
     let bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
     if bytes == 0 {
         return &mut [];
     }
-    // SAFETY: bytes without gaps in this process's memory, and no other slice of it is alive.
+    // SAFETY: bytes without gaps in this process's memory, and no other slice of it is
+    // alive.
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), bytes) }
 }
 
-/// Rows of a matrix, each contiguous, with or without gaps between them.
+/// The rows of a matrix, each contiguous, with or without gaps between them.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
     numbers: &'a [f32],
-    /// Numbers from a row's first to the next one's.
+    /// Distance between the first numbers of two successive rows.
     pub stride: usize,
 }
 
@@ -64,7 +66,7 @@ impl<'a> Rows<'a> {
     /// The rows of a matrix.
     ///
     /// # Panics
-    /// Where it is no f32 matrix on the CPU or its rows are not contiguous.
+    /// If it is not an f32 matrix on the CPU, or its rows are not contiguous.
     pub fn new(matrix: &'a Tensor) -> Rows<'a> {
         let ([rows, columns], stride) = shape(matrix);
         let numbers = match rows * columns {
@@ -74,7 +76,7 @@ impl<'a> Rows<'a> {
         Rows {
             numbers: match numbers {
                 0 => &[],
-                // SAFETY: from the first to the last number of a tensor that lives.
+                // SAFETY: from the first to the last number of a live tensor.
                 _ => unsafe { std::slice::from_raw_parts(matrix.data_ptr().cast(), numbers) },
             },
             stride,
@@ -95,21 +97,21 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Some columns of a matrix: what one thread writes.
+/// Some columns of a matrix, for one thread to write to.
 pub struct Columns<'a> {
-    /// The first column's place.
+    /// Index of the first column.
     pub first: usize,
-    /// These columns of each row.
+    /// The part of each row in these columns.
     pub rows: Vec<&'a mut [f32]>,
 }
 
 impl Columns<'_> {
-    /// The columns of a matrix in parts of `width`, the last one narrower.
+    /// Divides the columns of a matrix into parts of `width`; the last one may be narrower.
     ///
-    /// Other handles of the same memory are as in [`numbers_mut`].
+    /// For other handles of the same memory, see [`numbers_mut`].
     ///
     /// # Panics
-    /// As [`Rows::new`]; where `width` is 0.
+    /// In the same cases as [`Rows::new`], and if `width` is 0.
     pub fn parts(matrix: &mut Tensor, width: usize) -> Vec<Columns<'_>> {
         let ([rows, columns], stride) = shape(matrix);
         assert!(rows <= 1 || columns <= stride);
@@ -129,8 +131,7 @@ impl Columns<'_> {
     }
 }
 
-/// Rows and columns of a readable matrix with contiguous rows, and the numbers from one
-/// row to the next.
+/// Numbers of rows and columns of a readable matrix with contiguous rows, and its stride.
 fn shape(matrix: &Tensor) -> ([usize; 2], usize) {
     let (size, stride) = (matrix.size(), matrix.stride());
     assert!(is_readable(matrix) && size.len() == 2 && (size[1] <= 1 || stride[1] == 1));

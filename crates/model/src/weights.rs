@@ -14,23 +14,24 @@ use tch::{Kind, Tensor, nn, no_grad};
 /// Tensors by name. Floats are f32.
 pub type StateDict = BTreeMap<String, Tensor>;
 
-/// Training scripts like to put the state dict under one of these keys.
+/// Many training scripts put the state dict under one of these keys.
 const WRAPPERS: [&str; 2] = ["state_dict.", "model_state_dict."];
 
 const HINT: &str = "expected safetensors, or a .pth of torch.save(model.state_dict(), FILE)";
 
-/// A view can repeat what the file holds once; no state dict does so this many times.
+/// Maximum ratio of a state dict's size to its file's. Views can repeat bytes of the file;
+/// no state dict does so this many times.
 const MOST_REPEATED: u64 = 16;
 
-/// How many names an error lists.
+/// Maximum number of names that an error lists.
 const LISTED: usize = 4;
 
-/// Reads a state dict, by content: safetensors, or what `torch.save` of any version wrote
-/// of a state dict (also one under the key `state_dict`). Pickle is parsed, never
-/// executed. Tensors of types that no weight has are left out.
+/// Reads a state dict from a file that by its content is safetensors, or a `.pth` by
+/// `torch.save` of any version (also with the state dict under the key `state_dict`).
+/// Pickle is parsed, never executed. Skips tensors of types that no weight has.
 ///
 /// # Errors
-/// [`Error::File`] naming the file and the way out.
+/// [`Error::File`] naming the file and what to do.
 pub fn read(path: &Path) -> Result<StateDict> {
     let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
     if path.is_dir() {
@@ -51,7 +52,8 @@ pub fn read(path: &Path) -> Result<StateDict> {
     }
 }
 
-/// What people take for weights, by a file's first bytes; and the way out.
+/// Recognises common mistakes by a file's first bytes; says what the file is and what to
+/// do.
 fn not_weights(head: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(head).to_lowercase();
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
@@ -63,7 +65,7 @@ fn not_weights(head: &[u8]) -> Option<&'static str> {
     {
         Some("a web page, not weights; download the file itself, not the page that shows it")
     } else if text.starts_with("version https://git-lfs") {
-        Some("a Git LFS pointer, not weights; `git lfs pull` brings the file itself")
+        Some("a Git LFS pointer, not weights; get the file itself with `git lfs pull`")
     } else if head.starts_with(&[0x1f, 0x8b]) {
         Some("packed with gzip; unpack it first")
     } else {
@@ -102,7 +104,7 @@ fn read_pth(path: &Path, head: &[u8]) -> std::result::Result<StateDict, String> 
     if reader.is_empty() {
         return Err(format!("holds no tensors; {HINT}"));
     }
-    // Beside a wrapped state dict there may be an optimizer's tensors.
+    // Next to a wrapped state dict there may be an optimizer's tensors.
     let tensors = reader.tensors();
     let is_there = |key: &&&str| tensors.keys().any(|name| name.starts_with(**key));
     let wrapper = WRAPPERS.iter().find(is_there).copied().unwrap_or_default();
@@ -140,8 +142,8 @@ fn read_pth(path: &Path, head: &[u8]) -> std::result::Result<StateDict, String> 
     chosen.into_iter().map(read).collect()
 }
 
-/// Whether a file that begins as `torch.save` begins one can't be read because bytes are
-/// missing or wrong, rather than because it holds something else.
+/// Whether a file by `torch.save`, judging by its first bytes, can't be read because bytes
+/// are missing or wrong, rather than because it holds something else.
 fn is_damage(error: &PytorchError, head: &[u8]) -> bool {
     const LEGACY: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
     let is_legacy = head[..head.len().min(64)]
@@ -185,7 +187,7 @@ fn tensor(data: &[u8], shape: &[usize], kind: Kind) -> std::result::Result<Tenso
 /// the same bytes.
 ///
 /// # Errors
-/// [`Error::File`] where the file can't be written.
+/// [`Error::File`] if writing fails.
 pub fn write(path: &Path, dict: &StateDict) -> Result<()> {
     let views = dict.iter().map(|(name, tensor)| (name, Bytes::of(tensor)));
     let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
@@ -195,7 +197,7 @@ pub fn write(path: &Path, dict: &StateDict) -> Result<()> {
             .map_err(|e| wrong(format!("tensor {name}: {e}")))
     });
     let views = views.collect::<Result<Vec<_>>>()?;
-    // It makes a file for the owner alone; ours is for those whom the umask leaves.
+    // safetensors creates files with mode 600; give this one the permissions of the umask.
     let _ = std::fs::File::create_new(path);
     let permissions = path.metadata().map(|meta| meta.permissions());
     safetensors::serialize_to_file(views, None, path).map_err(|e| wrong(e.to_string()))?;
@@ -204,7 +206,7 @@ pub fn write(path: &Path, dict: &StateDict) -> Result<()> {
         .map_err(|e| wrong(e.to_string()))
 }
 
-/// A tensor's numbers in memory.
+/// A tensor's numbers as bytes, for safetensors.
 struct Bytes {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -250,13 +252,13 @@ impl View for Bytes {
     }
 }
 
-/// Copies a state dict into the variables of the same names. A name that the
-/// variables lack is an error unless `may_be_left` says otherwise.
+/// Copies a state dict into the variables of the same names. A name that the variables lack
+/// is an error unless `may_be_left` returns true for it.
 ///
 /// # Errors
 /// [`Error::Mismatch`] naming the first few tensors that are missing, superfluous,
-/// misshapen or of another type, or that hold numbers which are not finite or a negative
-/// variance; nothing is copied then.
+/// misshapen, of another type, or with NaN, infinite numbers or a negative variance; then
+/// nothing is copied.
 pub fn assign(
     vars: &nn::VarStore,
     dict: &StateDict,
@@ -290,7 +292,7 @@ pub fn assign(
         let wrong = (variables.keys().filter_map(given)).filter(|(name, given)| wrong(name, given));
         wrong.map(|(name, _)| name).collect()
     };
-    // A sum of so many finite numbers is finite in f64.
+    // In f64, the sum of so many finite f32 numbers is finite.
     let not_finite =
         |_: &str, given: &Tensor| !given.sum(Kind::Double).double_value(&[]).is_finite();
     let negative = |name: &str, given: &Tensor| {
@@ -312,7 +314,7 @@ pub fn assign(
     })
 }
 
-/// Complains of what is listed, if anything is.
+/// Fails with the listed names, if there are any.
 fn refuse<const N: usize>(lists: [(&str, Vec<String>); N]) -> Result<()> {
     let complaints: Vec<String> = lists
         .iter()

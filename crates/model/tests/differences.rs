@@ -1,5 +1,5 @@
-//! The gradient by hand against finite differences in f64, dropout included. In a
-//! process of its own: the random numbers are the process's.
+//! The hand-written gradient against finite differences in f64, with dropout. In its own
+//! process, because random numbers are global.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "main/rebuilt.rs"]

@@ -1,4 +1,4 @@
-//! Runs training steps when told to, for `benches/{training,epoch,cuda}.py`.
+//! Runs training steps on request, for `benches/{training,epoch,cuda}.py`.
 //!
 //!     step BATCHES.safetensors '{"threads": 2, "native": [8, 8], "encoder": {…}, "decoder": {…}, "train": {…}}'
 //!

@@ -1,8 +1,8 @@
-//! `attend-train average`: one model of several checkpoints of the same sizes, the mean
-//! of their weights.
+//! `attend-train average`: averages the weights of several checkpoints of the same sizes
+//! into one model.
 //!
-//! The epochs of one run near its end lie in one valley; their mean is often better than
-//! each of them and never costs more to run.
+//! The last epochs of a run are near the same minimum. Their mean is often better than each
+//! of them and never costs more to run.
 
 use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_artifact::staging::apart;
@@ -17,29 +17,29 @@ use tch::{Kind, Tensor};
 #[derive(Parser)]
 #[command(name = "attend-train average", version)]
 pub struct Args {
-    /// Checkpoints' folders; of a model artifact all epochs that it keeps
+    /// Checkpoint folders; a model artifact stands for all epochs that it keeps
     #[arg(value_name = "CHECKPOINT", required = true)]
     checkpoints: Vec<PathBuf>,
     /// Where to put the model artifact
     #[arg(long)]
     output: PathBuf,
-    /// Delete a model that is there although it took more than a minute to make
+    /// Delete an existing model even if it took more than a minute to make
     #[arg(long)]
     discard: bool,
 }
 
-/// Writes a model artifact with the mean as its `checkpoints/best`.
+/// Writes a model artifact with the averaged weights as its `checkpoints/best`.
 ///
 /// # Errors
-/// [`Error::Input`] where a checkpoint is missing, [`Error::Refused`] where they are not
-/// of one kind.
+/// [`Error::Input`] if a checkpoint is missing, [`Error::Refused`] if they differ in
+/// sizes or vocabulary.
 pub fn average(args: &Args) -> Result<()> {
     let mut checkpoints = Vec::new();
     for path in &args.checkpoints {
         let found = Checkpoint::epochs(path)?;
         if found.is_empty() {
             return Err(Error::input(format!(
-                "{}: neither a checkpoint's folder nor a model that keeps epochs (train.keep_last, train.keep_best)",
+                "{}: neither a checkpoint folder nor a model that keeps epochs (train.keep_last, train.keep_best)",
                 path.display()
             )));
         }
@@ -47,7 +47,7 @@ pub fn average(args: &Args) -> Result<()> {
     }
     let [first, _, ..] = &checkpoints[..] else {
         return Err(Error::input(format!(
-            "{}: one checkpoint; two or more have a mean (train.keep_last, train.keep_best keep more)",
+            "{}: only one checkpoint; averaging needs at least two (train.keep_last, train.keep_best keep more)",
             args.checkpoints[0].display()
         )));
     };
@@ -100,7 +100,7 @@ pub fn average(args: &Args) -> Result<()> {
             let path = new.join(model::ENCODER);
             match card.encoder_blake3.is_empty() {
                 true => encoder.write(&path),
-                // A frozen encoder is the same in all of them, to the byte.
+                // A frozen encoder is the same in all checkpoints, byte for byte.
                 false => std::fs::copy(first.encoder(), &path).map(drop).at(&path),
             }
         },
@@ -112,7 +112,7 @@ pub fn average(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The mean of files of weights, in f64.
+/// Running sum of weights, in f64, for their mean.
 #[derive(Default)]
 struct Mean {
     sums: StateDict,
@@ -125,7 +125,7 @@ impl Mean {
         let dict = weights::read(path).map_err(Error::refused)?;
         let wrong = |name: &str| {
             Error::refused(format!(
-                "{}: {name} is not as in the first file",
+                "{}: {name} has another shape than in the first file",
                 path.display()
             ))
         };

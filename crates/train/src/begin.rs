@@ -1,4 +1,4 @@
-//! What a run begins from: artifacts, weights, an earlier model.
+//! The inputs of a run: artifacts, weights, an earlier model.
 
 use crate::config::{Config, Decoder};
 use crate::network::Network;
@@ -14,7 +14,7 @@ use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, nn};
 
-/// What a run begins from.
+/// The inputs of a run.
 pub struct Beginning<'a> {
     config: &'a Config,
     /// The data set.
@@ -23,7 +23,7 @@ pub struct Beginning<'a> {
     pub vocabulary: &'a Artifact,
     features: Option<&'a Artifact>,
     model: Option<&'a Artifact>,
-    /// Weights of an earlier run.
+    /// The checkpoint to start from.
     start: Option<Checkpoint>,
 }
 
@@ -32,16 +32,16 @@ pub struct Seen {
     /// The features.
     pub features: Features,
     encoder: EncoderConfig,
-    /// The file of its weights.
+    /// The file of the encoder's weights.
     file: PathBuf,
 }
 
 impl<'a> Beginning<'a> {
-    /// The stage's inputs and the weights that its config names.
+    /// Finds the stage's inputs and the weights that its config names.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they don't belong together, [`Error::Usage`] where a
-    /// frozen encoder would stay at random numbers, or as [`start::find`].
+    /// [`Error::Refused`] if they don't belong together, [`Error::Usage`] if a frozen
+    /// encoder would keep random weights, or those of [`start::find`].
     pub fn find(stage: &'a Stage<Config>) -> Result<Beginning<'a>> {
         let beginning = Beginning {
             config: &stage.config,
@@ -61,7 +61,7 @@ impl<'a> Beginning<'a> {
         beginning.check_encoder().map(|()| beginning)
     }
 
-    /// Nothing says what the parts of an encoder that don't learn should be.
+    /// Refuses an encoder whose untrained parts would keep random weights.
     fn check_encoder(&self) -> Result<()> {
         let weights = &self.config.encoder.weights;
         if self.features.is_some() || self.start.is_some() || !weights.is_empty() {
@@ -81,7 +81,7 @@ impl<'a> Beginning<'a> {
         Ok(())
     }
 
-    /// What the manifest lists as inputs, besides the artifacts.
+    /// The inputs besides artifacts, for the manifest.
     ///
     /// # Errors
     /// [`Error::Input`] naming the file that can't be read.
@@ -107,7 +107,7 @@ impl<'a> Beginning<'a> {
     /// Compares every file of the inputs with its digest.
     ///
     /// # Errors
-    /// [`Error::Refused`] naming the one that is damaged; [`Error::Interrupted`].
+    /// [`Error::Refused`] naming the damaged file; [`Error::Interrupted`].
     pub fn verify(&self) -> Result<()> {
         let inputs = [
             Some(self.dataset),
@@ -118,11 +118,10 @@ impl<'a> Beginning<'a> {
         inputs.into_iter().flatten().try_for_each(Artifact::verify)
     }
 
-    /// The features, if the run begins from some, for images of this height and width.
+    /// The features, if they are an input, for images of this height and width.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the features, their encoder and the images don't fit each
-    /// other.
+    /// [`Error::Refused`] if the features, their encoder and the images don't match.
     pub fn seen(&self, image_size: [i64; 2]) -> Result<Option<Seen>> {
         let Some(artifact) = self.features else {
             return Ok(None);
@@ -145,12 +144,12 @@ impl<'a> Beginning<'a> {
         }))
     }
 
-    /// The network as it is before the first step.
+    /// Makes the network with its initial weights.
     ///
     /// # Errors
-    /// [`Error::Refused`] where the model to begin with has another encoder or other
-    /// words, [`Error::Input`] where weights or embeddings can't be read, [`Error::Usage`]
-    /// where an encoder that made features should learn.
+    /// [`Error::Refused`] if the model to start from has another encoder or other words,
+    /// [`Error::Input`] if weights or embeddings can't be read, [`Error::Usage`] if
+    /// `train.encoder` trains the encoder that made the features.
     pub fn network(
         &self,
         seen: Option<&Seen>,
@@ -188,8 +187,8 @@ impl<'a> Beginning<'a> {
         Ok(network)
     }
 
-    /// The card of the model that is an input: its encoder is what its decoder has learnt
-    /// to see with, whatever `[encoder]` says.
+    /// The card of the model that is an input. Its decoder was trained with its encoder, so
+    /// that one is used, whatever `[encoder]` says.
     fn model_card(&self) -> Option<&ModelCard> {
         let start = self.start.as_ref().filter(|_| self.model.is_some());
         start.map(|start| &start.card)
@@ -203,7 +202,7 @@ impl<'a> Beginning<'a> {
             && model.encoder_blake3 != card.encoder_blake3
         {
             return Err(Error::refused(format!(
-                "{}: features of another encoder than that of the model to begin with; leave one of the two out",
+                "{}: features of another encoder than that of the model to start from; leave one of the two out",
                 features.root.display()
             )));
         }
@@ -251,7 +250,7 @@ fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
     }
 }
 
-/// An artifact that was made from another data set is not for this one.
+/// Refuses an artifact that was made from another data set.
 fn check_origin(artifact: &Artifact, dataset: &Artifact) -> Result<()> {
     let origin = artifact.manifest.inputs.get("dataset");
     let origin = origin.map(|input| input.digest.as_str());

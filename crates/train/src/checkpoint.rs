@@ -1,4 +1,4 @@
-//! What the trainer puts into checkpoints, and where a run stands.
+//! Checkpoints and the state of a run.
 
 use crate::metrics::Lengths;
 use attend_artifact::model;
@@ -8,27 +8,27 @@ use attend_program::{At, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Where a run stands: with the weights and the optimizer's moments, all that
-/// it needs to go on as if it had never stopped.
+/// The state of a run. Together with the weights and the optimizer's moments, it is all
+/// that a run needs to continue as if it had never stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Finished epochs.
     pub epoch: u64,
-    /// Finished steps of the epoch that has begun.
+    /// Finished steps of the current epoch.
     pub step_of_epoch: u64,
     /// Finished steps in all.
     pub step: u64,
-    /// The best validation score so far, and the epochs since.
+    /// The best validation score so far.
     pub best: Option<f64>,
-    /// Epochs without a better score.
+    /// Epochs since the best score.
     pub since_best: u64,
-    /// What the plateau schedule has made of the learning rates.
+    /// Factor of the learning rates by the schedule `plateau`.
     pub decay: f64,
-    /// Sum of the losses of the epoch's steps,
+    /// Sum of the cross entropies of the current epoch's steps.
     pub loss_sum: f64,
-    /// and their number.
+    /// Number of the terms of `loss_sum`.
     pub losses: u64,
-    /// Steps that were left out, since the last one that was not.
+    /// Consecutive skipped steps, up to now.
     pub skipped: u64,
     /// The validation score of each finished epoch.
     pub scores: Vec<f64>,
@@ -54,9 +54,9 @@ impl Default for State {
     }
 }
 
-/// What a checkpoint is made of.
+/// Contents of a checkpoint.
 pub struct Contents<'a> {
-    /// Where the run stands.
+    /// State of the run.
     pub state: &'a State,
     /// Contents of `model.json`.
     pub card: &'a ModelCard,
@@ -64,7 +64,7 @@ pub struct Contents<'a> {
     pub decoder: StateDict,
     /// The encoder's weights, or the file to take them from.
     pub encoder: EncoderWeights,
-    /// The moments, in a checkpoint to go on from.
+    /// The optimizer's moments, if the checkpoint is one to resume from.
     pub optimizer: Option<StateDict>,
     /// The vocabulary's file.
     pub vocabulary: &'a Path,
@@ -72,17 +72,17 @@ pub struct Contents<'a> {
 
 /// The encoder's part of a checkpoint.
 pub enum EncoderWeights {
-    /// A frozen encoder's file; it is linked, not copied, where the disk can.
+    /// A frozen encoder's file; it is linked if the file system can, or else copied.
     File(PathBuf),
-    /// Weights that learn.
+    /// Trained weights.
     Tensors(StateDict),
 }
 
 impl Contents<'_> {
-    /// Writes the checkpoint into `folder`, instead of the one that is there.
+    /// Writes the checkpoint into `folder`, in place of an existing one.
     ///
     /// # Errors
-    /// [`Error::Internal`] from the disk; the old checkpoint stays then.
+    /// [`Error::Internal`] of the file system; the old checkpoint is then kept.
     pub fn save(&self, folder: &Path) -> Result<()> {
         model::write(folder, self.card, self.vocabulary, |new| self.put(new))
     }
@@ -110,10 +110,11 @@ impl Contents<'_> {
     }
 }
 
-/// Where the checkpoint in `folder`, one to go on from, stands; `None` where there is none.
+/// Reads the state from the checkpoint in `folder`, one to resume from; `None` if there
+/// is none.
 ///
 /// # Errors
-/// [`Error::Internal`] from the disk, [`Error::Refused`] where it is damaged.
+/// [`Error::Internal`] of the file system, [`Error::Refused`] if it is damaged.
 pub fn read(folder: &Path) -> Result<Option<State>> {
     let path = folder.join(model::STATE);
     if !path.exists() {
@@ -144,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_state_comes_back_to_the_bit() {
-        // A score that an inexact reader makes smaller by one unit in the last
-        // place, so that the same score again looks like a better one.
+        // An inexact reader makes this score smaller by one unit in the last place, so
+        // that the same score would look like a better one.
         let state = State {
             best: Some(0.999_999_999_932_638_9),
             loss_sum: 0.1 + 0.2,

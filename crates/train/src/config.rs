@@ -10,13 +10,12 @@ use tch::Kind;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// The encoder, where it is trained (or run) here; with a features artifact
-    /// the encoder is the one that made the features, with a model to begin with that
-    /// one's.
+    /// The encoder, if it is trained or run here. A features artifact brings the encoder
+    /// that made it, a model to start from its own; these keys then have no effect.
     pub encoder: Encoder,
-    /// The decoder's sizes.
+    /// Sizes and embeddings of the decoder.
     pub decoder: Decoder,
-    /// How it is trained.
+    /// The training.
     pub train: Train,
 }
 
@@ -24,10 +23,10 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Encoder {
-    /// Architecture.
+    /// Architecture of the encoder.
     #[serde(flatten)]
     pub config: EncoderConfig,
-    /// Weights to begin with (`.safetensors` or `.pth`); empty: from scratch, which
+    /// File of initial weights (`.safetensors` or `.pth`). Empty: random weights, which
     /// `train.encoder = "frozen"` refuses.
     pub weights: String,
 }
@@ -36,20 +35,20 @@ pub struct Encoder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoder {
-    /// Width of a word's embedding.
+    /// Width of the word embeddings.
     pub embedding: i64,
     /// Width of the attention network.
     pub attention: i64,
     /// Width of the LSTM.
     pub hidden: i64,
-    /// Share of h that is dropped before the last layer, in training.
+    /// Dropout probability of the hidden state h before the output layer, in training.
     pub dropout: f64,
-    /// Cells that attention weighs, [height, width]; [0, 0]: the encoder's own.
+    /// Grid of cells that the attention weighs, [height, width]; [0, 0]: the encoder's own.
     pub grid: [i64; 2],
-    /// Embeddings to begin with: a text file, each line a word and its numbers, as
-    /// GloVe has them; words that it lacks are drawn. Empty: all are drawn.
+    /// Text file of initial embeddings in GloVe's format: a word and its numbers per line.
+    /// Other words are initialised at random. Empty: all are.
     pub embeddings: String,
-    /// Whether the embeddings stay as they are.
+    /// Whether to keep the embeddings at their initial values.
     pub freeze_embeddings: bool,
 }
 
@@ -67,35 +66,35 @@ impl Default for Decoder {
     }
 }
 
-/// How the learning rates go.
+/// Learning-rate schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// As they are.
+    /// Constant.
     Constant,
-    /// Times `decay` after `decay_patience` epochs without a better score.
+    /// Multiplied by `decay` after every `decay_patience` epochs without a better score.
     Plateau,
-    /// Times `decay` after each `decay_epochs` epochs.
+    /// Multiplied by `decay` after every `decay_epochs` epochs.
     Step,
-    /// Down to nothing at the last epoch along half a cosine.
+    /// Half a cosine, down to 0 at the end of the last epoch.
     Cosine,
 }
 
-/// What matrix products and convolutions are computed in. Weights, optimizer, softmax
-/// and loss are f32 always.
+/// Number format of matrix products and convolutions. Weights, optimizer, softmax and
+/// loss are always f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
     /// 32 bits.
     F32,
-    /// 16 bits with the range of f32; on CUDA.
+    /// 16 bits with the range of f32; CUDA only.
     Bf16,
-    /// 16 bits with a small range, so that the loss is scaled; on CUDA.
+    /// 16 bits with a small range, so the loss is scaled; CUDA only.
     F16,
 }
 
 impl Precision {
-    /// The kind of such tensors.
+    /// The tensor kind of this format.
     pub fn kind(self) -> Kind {
         match self {
             Precision::F32 => Kind::Float,
@@ -105,33 +104,33 @@ impl Precision {
     }
 }
 
-/// What is done about a step whose loss is no finite number.
+/// What to do about a step whose loss is NaN or infinite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotFinite {
-    /// The run ends, and says which images it was.
+    /// End the run and report the images of the step.
     Stop,
-    /// It is said, and the step left out.
+    /// Log it and skip the step.
     Skip,
 }
 
-/// The validation score that says which epoch is the best.
+/// The validation score by which epochs are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopMetric {
-    /// BLEU-4, as the tutorial does.
+    /// BLEU-4, as in the tutorial.
     Bleu4,
-    /// METEOR; its data must be there.
+    /// METEOR; needs its data (`cargo xtask setup --meteor`).
     Meteor,
     /// ROUGE-L.
     RougeL,
-    /// CIDEr-D over the validation images; BLEU-4 instead, with a warning, where CIDEr is
-    /// 0 by its formula: of one image, or of images that all have the same captions.
+    /// CIDEr-D over the validation images. Falls back to BLEU-4, with a warning, if CIDEr
+    /// is 0 by its formula: for one image, or for images that all have the same captions.
     Cider,
 }
 
 impl StopMetric {
-    /// Its key among the scores, and its name.
+    /// Its key in the scores, and its name for people.
     pub fn key_and_name(self) -> (&'static str, &'static str) {
         match self {
             StopMetric::Bleu4 => ("bleu4", "BLEU-4"),
@@ -146,84 +145,85 @@ impl StopMetric {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Train {
-    /// All that is random is a function of it and the step.
+    /// Random seed. Everything random depends on it and the step only.
     pub seed: u64,
-    /// Most epochs. An epoch shows every caption once. A run that is given more goes on,
-    /// also a finished one, unless `schedule` is `cosine`, whose shape they are.
+    /// Maximum number of epochs. An epoch uses every caption once. Raising it continues
+    /// even a finished run, unless `schedule` is `cosine`, whose shape depends on it.
     pub epochs: u64,
-    /// Captions in a batch.
+    /// Captions per batch.
     pub batch: usize,
-    /// Batches whose gradients one step follows together.
+    /// Batches whose gradients are added up for one step.
     pub accumulate: usize,
-    /// Captions of one image that share a step and its features, which is faster; 1 is
-    /// the tutorial's order. Where an image's captions are much alike, a batch of shared
-    /// ones holds few different examples (`docs/results.md`, RSICD).
+    /// Maximum number of captions of an image that share a batch and the image's features.
+    /// More is faster; 1 is the tutorial's order. If an image's captions are much alike,
+    /// such a batch holds few different examples (`docs/results.md`, RSICD).
     pub captions_per_image: usize,
-    /// What happens to the encoder (always `frozen` on a features artifact).
+    /// Which encoder weights are trained (always `frozen` with a features artifact).
     pub encoder: Learning,
     /// Adam's learning rate for the decoder.
     pub decoder_lr: f64,
     /// Adam's learning rate for the encoder.
     pub encoder_lr: f64,
-    /// How the learning rates go.
+    /// Learning-rate schedule.
     pub schedule: Schedule,
-    /// Steps in which the rates rise from nothing.
+    /// Number of warm-up steps, in which the learning rates rise linearly from 0.
     pub warmup_steps: u64,
-    /// Factor of the schedules `plateau` and `step`.
+    /// Factor by which the schedules `plateau` and `step` lower the learning rates.
     pub decay: f64,
-    /// Epochs between two decays of `step`.
+    /// Epochs between two decays of the schedule `step`.
     pub decay_epochs: u64,
-    /// The score that decay, stopping and the choice of the best epoch look at.
+    /// The score that decides on decay, early stopping and the best epoch.
     pub stop_metric: StopMetric,
-    /// Epochs without a better score until the rates decay.
+    /// Epochs without a better score before the learning rates decay.
     pub decay_patience: u64,
-    /// Epochs without a better score until training ends.
+    /// Epochs without a better score before training ends.
     pub stop_patience: u64,
-    /// Adam's own parameters; a `weight_decay` makes it AdamW.
+    /// Adam's parameters; with a `weight_decay` it is AdamW.
     #[serde(flatten)]
     pub adam: adam::Options,
-    /// Every number of a gradient is kept within ± this; 0: no clipping.
+    /// Clips every number of a gradient to ± this; 0: no clipping.
     pub clip: f64,
-    /// The norm of all gradients together is kept below this; 0: no clipping.
+    /// Clips the norm of all gradients together to this; 0: no clipping.
     pub clip_norm: f64,
-    /// What is done where the loss is no finite number.
+    /// What to do about a step whose loss is NaN or infinite.
     pub not_finite: NotFinite,
-    /// Share of the wanted probability that all words have alike.
+    /// Label smoothing: share of the target probability that is spread evenly over all
+    /// words.
     pub label_smoothing: f64,
-    /// How often, at most, a word that the decoder is told is drawn from its own
-    /// distribution instead (scheduled sampling).
+    /// Scheduled sampling: maximum probability that an input word of the decoder is drawn
+    /// from its own distribution instead of taken from the human caption.
     pub sampling: f64,
-    /// By how much that rises from 0 with each epoch.
+    /// How much that probability rises per epoch, from 0.
     pub sampling_rise: f64,
     /// Weight of the doubly stochastic regularisation.
     pub alpha_c: f64,
-    /// Split that is captioned freely after each epoch.
+    /// Split whose images are captioned after each epoch, without teacher forcing.
     pub validation_split: String,
-    /// Beam size there; 1 is greedy.
+    /// Beam size of the validation captions; 1 is greedy.
     pub validation_beam: usize,
-    /// Longest caption there, in words.
+    /// Maximum length of the validation captions, in words.
     pub max_length: usize,
-    /// A model to begin with: an artifact, its `checkpoints/best` taken, or a
-    /// checkpoint's folder. Its decoder's weights, and, unless `encoder.weights` is
-    /// given, its encoder's. Empty: weights are drawn.
+    /// Model to start from: an artifact, whose `checkpoints/best` is taken, or a checkpoint
+    /// folder. Provides the decoder's weights and, unless `encoder.weights` is given, the
+    /// encoder's. Empty: random weights.
     pub start: String,
     /// Steps between two checkpoints within an epoch; 0: none.
     pub checkpoint_steps: u64,
     /// Minutes between two checkpoints within an epoch; 0: none.
     pub checkpoint_minutes: f64,
-    /// So many epochs' weights are kept, the last ones: 1 is `checkpoints/last`.
+    /// Number of latest epochs whose checkpoints are kept; 1: only `checkpoints/last`.
     pub keep_last: usize,
-    /// So many epochs' weights are kept, the best ones: 1 is `checkpoints/best`.
+    /// Number of best epochs whose checkpoints are kept; 1: only `checkpoints/best`.
     pub keep_best: usize,
-    /// Steps between two lines of metrics; it makes no difference to what is learnt, and
-    /// none of a model is made again for it.
+    /// Steps between two lines of metrics. It does not influence the weights, so changing
+    /// it does not make a model out of date.
     pub log_steps: u64,
-    /// Whether the inputs' digests are checked first.
+    /// Whether to check the digests of the inputs first.
     pub verify: bool,
-    /// `cpu`, `cuda:0`, or `auto`.
+    /// Device to train on: `cpu`, `cuda:0`, or `auto`.
     pub device: String,
-    /// What products and convolutions of training are computed in: `f32`, or on CUDA
-    /// `bf16` or `f16`. Validation is in f32.
+    /// Number format of matrix products and convolutions in training: `f32`, or on CUDA
+    /// `bf16` or `f16`. Validation always uses f32.
     pub precision: Precision,
 }
 
@@ -270,10 +270,10 @@ impl Default for Train {
 }
 
 impl Config {
-    /// Checks what types can't say.
+    /// Checks the values.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the parameter.
+    /// [`Error::Usage`] naming the invalid parameter.
     pub fn check(&self) -> Result<()> {
         let (decoder, train) = (&self.decoder, &self.train);
         let wrong = |text: String| Err(Error::usage(text));

@@ -1,5 +1,4 @@
-//! What the trainer reads: captions as ids, and of each image either its
-//! features or its pixels.
+//! The trainer's input: captions as ids, and the features or pixels of each image.
 
 use crate::order::Group;
 use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord};
@@ -12,11 +11,11 @@ use attend_program::{Error, Result};
 use std::collections::HashMap;
 use tch::{Device, Tensor};
 
-/// Where an image's numbers come from.
+/// The source of the decoder's input.
 pub enum Source {
-    /// What a frozen encoder made of it.
+    /// Features that a frozen encoder computed from the images.
     Features(Features),
-    /// Its pixels.
+    /// The images' pixels.
     Pixels,
 }
 
@@ -24,7 +23,7 @@ pub enum Source {
 pub struct Data {
     dataset: Dataset,
     source: Source,
-    /// Index into the dataset's images of each caption of the train split.
+    /// For each caption of the train split, the index of its image in the data set.
     pub image_of_caption: Vec<usize>,
     captions: Vec<EncodedRecord>,
     /// Indices of the validation images.
@@ -33,21 +32,21 @@ pub struct Data {
     pub references: Vec<Vec<String>>,
 }
 
-/// One step's worth of data.
+/// The data of one batch.
 pub struct Batch {
     /// Features f16/f32 (n, cells, channels) or pixels u8 (n, 3, H, W).
     pub images: Tensor,
-    /// Which of the n images each caption describes, B.
+    /// Which of the n images each caption describes, (B).
     pub image_of_caption: Vec<i64>,
-    /// `<start>` … `<end>`, padded: i64 (B, L); by descending length.
+    /// `<start>` … `<end>`, padded: i64 (B, L), by descending length.
     pub tokens: Tensor,
     /// Tokens of each caption, `<start>` and `<end>` included.
     pub lengths: Vec<i64>,
 }
 
 impl Batch {
-    /// The same, in memory that a CUDA device reads while the processor goes on; as it
-    /// is where the system has no such memory left: then the device waits.
+    /// The same batch in pinned memory, which a CUDA device reads while the processor
+    /// continues. Unchanged if the system has no pinned memory left; the copy then blocks.
     pub fn pinned_for(self, device: Device) -> Batch {
         if !device.is_cuda() {
             return self;
@@ -60,11 +59,11 @@ impl Batch {
 }
 
 impl Data {
-    /// Brings the tables together.
+    /// Joins captions, images and features.
     ///
     /// # Errors
-    /// [`Error::Input`] where a split is empty, [`Error::Refused`] where the
-    /// tables don't belong together.
+    /// [`Error::Input`] if a split is empty, [`Error::Refused`] if the tables don't belong
+    /// together.
     pub fn new(
         dataset: Dataset,
         source: Source,
@@ -83,7 +82,7 @@ impl Data {
             .collect();
         if captions.is_empty() {
             return Err(Error::input(
-                "the vocabulary artifact holds no caption of split \"train\": nothing to train on",
+                "the vocabulary artifact has no caption of split \"train\": nothing to train on",
             ));
         }
         let image_of_caption = captions
@@ -91,7 +90,7 @@ impl Data {
             .map(|caption| {
                 index.get(&caption.image_id).copied().ok_or_else(|| {
                     Error::refused(format!(
-                        "caption {} describes image {}, which the dataset has not",
+                        "caption {} describes image {}, which is not in the data set",
                         caption.caption_id, caption.image_id
                     ))
                 })
@@ -104,7 +103,7 @@ impl Data {
                 .find(|image| features.row(image.image_id).is_none())
         {
             return Err(Error::refused(format!(
-                "the features artifact has no image {}; make it again",
+                "the features artifact lacks image {}; make it again",
                 image.image_id
             )));
         }
@@ -116,7 +115,7 @@ impl Data {
         {
             of_image.entry(*image_id).or_default().push(caption.clone());
         }
-        // An image without a human caption has nothing to be compared with.
+        // An image without a human caption can't be scored.
         let (validation, references) = dataset
             .images()
             .iter()
@@ -134,15 +133,15 @@ impl Data {
         })
     }
 
-    /// An image, by index.
+    /// The record of an image, by index.
     pub fn image(&self, index: usize) -> &ImageRecord {
         &self.dataset.images()[index]
     }
 
-    /// An image as the model sees it.
+    /// The pixels of an image, as the model gets them.
     ///
     /// # Errors
-    /// [`Error::Refused`] where its shard is damaged.
+    /// [`Error::Refused`] if its shard is damaged.
     pub fn photograph(&self, index: usize) -> Result<Photograph> {
         let planes = self.dataset.pixels(self.image(index))?;
         let [height, width] = self.dataset.image_size();
@@ -158,7 +157,7 @@ impl Data {
         })
     }
 
-    /// The encoder's native grid, where the images are features.
+    /// The encoder's native grid, if the images are features.
     pub fn grid(&self) -> Option<[i64; 2]> {
         match &self.source {
             Source::Features(features) => Some(features.grid().map(|n| n as i64)),
@@ -166,11 +165,11 @@ impl Data {
         }
     }
 
-    /// The numbers of these images: features (n, cells, channels) f16 or f32,
-    /// or pixels (n, 3, H, W) u8.
+    /// The tensor of these images: features (n, cells, channels) f16 or f32, or pixels
+    /// (n, 3, H, W) u8.
     ///
     /// # Errors
-    /// [`Error::Internal`] where an image is missing.
+    /// [`Error::Internal`] if an image is missing.
     pub fn gather(&self, images: &[usize]) -> Result<Tensor> {
         let mut rows = Vec::with_capacity(images.len());
         for index in images {
@@ -199,10 +198,10 @@ impl Data {
         gather(&rows, &shape, dtype).map_err(Error::internal)
     }
 
-    /// Puts a step's data together.
+    /// Assembles a batch.
     ///
     /// # Errors
-    /// As [`Data::gather`].
+    /// Those of [`Data::gather`].
     pub fn batch(&self, groups: &[Group]) -> Result<Batch> {
         let images: Vec<usize> = groups.iter().map(|group| group.image).collect();
         let mut captions: Vec<(i64, &[i32])> = groups

@@ -1,4 +1,4 @@
-//! Word vectors that others have trained, such as GloVe's.
+//! Pretrained word vectors, such as GloVe's.
 
 use attend_artifact::vocabulary::Vocabulary;
 use attend_program::{At, Error, Result};
@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// The vectors of a vocabulary's words, by their ids, from a text file whose lines are
-/// a word and `width` numbers.
+/// Reads the vectors of a vocabulary's words, with the words' ids, from a text file whose
+/// lines are a word and `width` numbers.
 ///
 /// # Errors
-/// [`Error::Input`] naming the line that is no such line, or where the file has none of
-/// the words.
+/// [`Error::Input`] naming a line that is not like that, or if the file has none of the
+/// words.
 pub fn read(path: &Path, words: &Vocabulary, width: usize) -> Result<Vec<(i64, Vec<f32>)>> {
     let mut found = Vec::new();
     let mut line = Vec::new();
@@ -38,7 +38,7 @@ pub fn read(path: &Path, words: &Vocabulary, width: usize) -> Result<Vec<(i64, V
         };
         let id = words.id(word);
         if id == words.unk() {
-            // Only what is used is read closely; but another width shows at once.
+            // Only lines that are used are checked; but the first one shows another width.
             if number == 1
                 && word
                     .split(' ')
@@ -52,7 +52,7 @@ pub fn read(path: &Path, words: &Vocabulary, width: usize) -> Result<Vec<(i64, V
         let vector: Vec<f32> = (vector.iter())
             .map(|field| field.parse().ok().filter(|number: &f32| number.is_finite()))
             .collect::<Option<_>>()
-            .ok_or_else(|| wrong("a field that is no number".into()))?;
+            .ok_or_else(|| wrong("a field that is not a number".into()))?;
         found.push((id, vector));
     }
     if found.is_empty() {
@@ -88,8 +88,8 @@ mod tests {
         let error = |text: &str, width| read_text(text, width).unwrap_err().to_string();
         assert!(error("a 1 2\n", 3).contains("line 1: 3 fields"));
         assert!(error("the 1 2 3\na 1 2 3\n", 2).contains("line 1: more numbers"));
-        assert!(error("a 1 2\ndog 1 x\n", 2).contains("line 2: a field that is no number"));
-        assert!(error("a 1 nan\n", 2).contains("no number"));
+        assert!(error("a 1 2\ndog 1 x\n", 2).contains("line 2: a field that is not a number"));
+        assert!(error("a 1 nan\n", 2).contains("not a number"));
         assert!(error("cat 1 2\n", 2).contains("none of the vocabulary's words"));
     }
 }

@@ -3,13 +3,13 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`config`] | the parameters |
-//! | [`begin`], [`start`], [`embeddings`] | what a run begins from |
+//! | [`begin`], [`start`], [`embeddings`] | inputs and initial weights |
 //! | [`data`], [`order`] | captions and images, and the order of the batches |
 //! | [`network`] | encoder, decoder, gradients and optimizers |
-//! | [`mod@run`], [`schedule`] | the training loop, and how its learning rates go |
+//! | [`mod@run`], [`schedule`] | the training loop and its learning rates |
 //! | [`mod@validate`] | the score of an epoch |
-//! | [`checkpoint`], [`resume`] | where a run stands, and how it goes on |
-//! | [`metrics`], [`tensorboard`] | what is logged |
+//! | [`checkpoint`], [`resume`] | the state of a run, and resuming from it |
+//! | [`metrics`], [`tensorboard`] | logs of a run |
 //! | [`mod@average`] | `attend-train average` |
 #![deny(missing_docs)]
 

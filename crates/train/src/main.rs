@@ -1,5 +1,5 @@
-//! `attend-train`: dataset, vocabulary and, for a frozen encoder, features ->
-//! checkpoints.
+//! `attend-train`: makes checkpoints from a dataset, a vocabulary and, if the encoder is
+//! frozen, features.
 
 use attend_artifact::dataset::Dataset;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
@@ -66,8 +66,9 @@ fn main() -> ExitCode {
         let args = average::Args::parse_from(&arguments[1..]);
         return attend_program::program(|| average::average(&args));
     }
-    let more = "attend-train average CHECKPOINT… --output DIR makes one model of several";
-    stage::main_with(&SPEC, arguments, more, train)
+    let usage =
+        "attend-train average CHECKPOINT… --output DIR averages several checkpoints into one model";
+    stage::main_with(&SPEC, arguments, usage, train)
 }
 
 fn train(stage: &Stage<Config>) -> Result<()> {
@@ -76,10 +77,10 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let device = attend_model::device(&config.train.device).map_err(Error::usage)?;
     if device == Device::Cpu && config.train.precision != Precision::F32 {
         return Err(Error::usage(
-            "train.precision: on a CPU it is \"f32\"; 16 bits are for train.device = \"cuda\"",
+            "train.precision: on a CPU only \"f32\" is possible; 16 bits need train.device = \"cuda\"",
         ));
     }
-    // The only number of threads that sums of floats may depend on.
+    // Sums of floats may depend on this number of threads only.
     attend_model::set_threads(stage.jobs);
     let beginning = Beginning::find(stage)?;
     let mut inputs = beginning.files()?;
@@ -133,7 +134,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     Ok(())
 }
 
-/// METEOR is slow and its data not everybody's: only where it is asked for.
+/// A scorer with METEOR only if `metric` is METEOR: it is slow and its data optional.
 fn scorer(metric: StopMetric) -> Result<Scorer> {
     let mut scorer = Scorer::default();
     if metric == StopMetric::Meteor {
@@ -141,7 +142,7 @@ fn scorer(metric: StopMetric) -> Result<Scorer> {
         scorer.meteor = MeteorData::of_folder(&folder).map_err(Error::input)?;
         if scorer.meteor.is_none() {
             return Err(Error::input(format!(
-                "train.stop_metric = \"meteor\": METEOR's data is not in {}; `cargo xtask setup --meteor` brings it",
+                "train.stop_metric = \"meteor\": METEOR's data is not in {}; `cargo xtask setup --meteor` installs it",
                 folder.display()
             )));
         }
@@ -149,7 +150,7 @@ fn scorer(metric: StopMetric) -> Result<Scorer> {
     Ok(scorer)
 }
 
-/// Enters all files of a folder into the artifact.
+/// Adds all files of a folder to the artifact.
 fn enter_files(staging: &Staging, prefix: &str) -> Result<()> {
     let folder = staging.folder().join(prefix);
     for entry in std::fs::read_dir(&folder).at(&folder)? {

@@ -1,5 +1,5 @@
-//! What a run writes down as it goes: `metrics.jsonl` and TensorBoard events.
-//! Neither holds a time, so that a resumed run ends with the same files.
+//! The logs of a run: `metrics.jsonl` and TensorBoard events. Neither contains times, so
+//! that a resumed run ends with the same files.
 
 use crate::tensorboard::Events;
 use attend_program::{At, Error, Result};
@@ -10,12 +10,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Cursor, Write};
 use std::path::{Path, PathBuf};
 
-/// Name of the lines of metrics.
+/// Name of the file of metrics, as lines of JSON.
 pub const LINES: &str = attend_artifact::model::METRICS;
 /// Name of the event file.
 pub const EVENTS: &str = "events.out.tfevents.0.attend";
 
-/// Lengths of both files, as a checkpoint keeps them.
+/// Lengths of both files, for checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lengths {
     /// Bytes of `metrics.jsonl`.
@@ -32,10 +32,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Opens both files in `folder`, cut to where a checkpoint left them.
+    /// Opens both files in `folder`, truncated to the lengths in a checkpoint.
     ///
     /// # Errors
-    /// [`Error::Internal`] from the disk.
+    /// [`Error::Internal`] of the file system.
     pub fn open(folder: &Path, lengths: Lengths) -> Result<Metrics> {
         let path = folder.join(LINES);
         let lines = OpenOptions::new()
@@ -52,10 +52,10 @@ impl Metrics {
         })
     }
 
-    /// Writes numbers down: `{"step", "epoch", "split", …}`.
+    /// Logs named numbers; as JSON `{"step", "epoch", "split", …}`.
     ///
     /// # Errors
-    /// [`Error::Internal`] from the disk.
+    /// [`Error::Internal`] of the file system.
     pub fn write(
         &mut self,
         step: u64,
@@ -85,10 +85,10 @@ impl Metrics {
         self.events.scalars(step, &tagged)
     }
 
-    /// Adds a picture to the events.
+    /// Appends a picture to the events.
     ///
     /// # Errors
-    /// [`Error::Internal`] from the disk.
+    /// [`Error::Internal`] of the file system.
     pub fn picture(&mut self, step: u64, tag: &str, picture: &RgbImage) -> Result<()> {
         let mut png = Cursor::new(Vec::new());
         picture
@@ -98,10 +98,10 @@ impl Metrics {
         self.events.picture(step, tag, size, png.get_ref())
     }
 
-    /// Writes out what is buffered; says how long the files are.
+    /// Writes buffered data to disk and returns the lengths of the files.
     ///
     /// # Errors
-    /// [`Error::Internal`] from the disk.
+    /// [`Error::Internal`] of the file system.
     pub fn flush(&mut self) -> Result<Lengths> {
         self.lines.flush().at(&self.path)?;
         let file = self.lines.get_ref();

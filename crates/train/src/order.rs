@@ -1,8 +1,7 @@
 //! Which captions each step sees: a function of the seed and the epoch, so that
-//! a resumed run goes on in the same order.
+//! a resumed run continues in the same order.
 
-/// The captions of one image that share a step: the image's index and the
-/// captions' indices.
+/// The captions of one image that share a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Index of the image.
@@ -23,8 +22,8 @@ pub fn mix(key: &[u64]) -> u64 {
 }
 
 /// The batches of an epoch: each caption once; at most `batch` captions, in
-/// groups of at most `per_image` captions of one image. `captions` holds the
-/// image's index of each caption.
+/// groups of at most `per_image` captions of one image. `captions` holds the image index
+/// of each caption.
 pub fn batches(
     captions: &[usize],
     batch: usize,

@@ -1,5 +1,5 @@
-//! What a run goes on from although it was given other parameters: that of a run that
-//! would have come to the same point.
+//! Decides whether a run may resume from a state that was made with other parameters: it
+//! may if it would have reached the same state itself.
 
 use crate::checkpoint::{self, State};
 use crate::config::{NotFinite, Schedule, Train};
@@ -8,15 +8,15 @@ use attend_artifact::{Artifact, model};
 use attend_program::{At, Result};
 use std::path::Path;
 
-/// Whether a run with the parameters of `train` comes to the state that is in `folder`,
-/// an unfinished model or a finished one, though it has the parameters in `changed`
-/// otherwise. It does where they say how long it lasts, what it keeps, or what is done
-/// about a thing that has not happened.
+/// Whether a run with the parameters `train` would reach the state in `folder`, a model
+/// that is finished or not, although the parameters named in `changed` differ. It would
+/// if these only say how long a run lasts, what it keeps, or what it does in a case that
+/// has not occurred.
 pub fn extends(train: &Train, folder: &Path, changed: &[&str]) -> bool {
     let found = model::recover(folder);
     let state = match found.and_then(|()| checkpoint::read(&folder.join("checkpoints/last"))) {
         Ok(Some(state)) => state,
-        // Nothing has been learnt yet.
+        // Nothing was trained yet.
         Ok(None) => return !folder.join("checkpoints/best").exists(),
         Err(_) => return false,
     };
@@ -32,7 +32,7 @@ pub fn extends(train: &Train, folder: &Path, changed: &[&str]) -> bool {
         && (kept.iter()).all(|epoch| model::epoch(folder, *epoch).exists())
 }
 
-/// Whether a run that ends where `train` says would have ended before this state.
+/// Whether a run with the parameters `train` would have ended before this state.
 fn is_past_the_end(train: &Train, state: &State) -> bool {
     let mut best = None;
     let mut since_best = 0;
@@ -53,24 +53,25 @@ fn is_past_the_end(train: &Train, state: &State) -> bool {
 /// The finished epochs, counted from 1, whose checkpoints are kept: the last and the best.
 pub fn kept(train: &Train, state: &State) -> Vec<usize> {
     let scores = &state.scores;
-    // Of one each there are `last` and `best`.
-    let of = |n: usize| if n > 1 { n } else { 0 };
+    // The last and the best one are `last` and `best` already.
+    let extra = |n: usize| if n > 1 { n } else { 0 };
     let mut best: Vec<usize> = (0..scores.len()).collect();
     best.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
-    best.truncate(of(train.keep_best));
-    let kept = |epoch: &usize| epoch + of(train.keep_last) >= scores.len() || best.contains(epoch);
+    best.truncate(extra(train.keep_best));
+    let kept =
+        |epoch: &usize| epoch + extra(train.keep_last) >= scores.len() || best.contains(epoch);
     (0..scores.len())
         .filter(kept)
         .map(|epoch| epoch + 1)
         .collect()
 }
 
-/// Brings what a finished model has into the folder of a run that goes on from it. The
-/// last checkpoint comes last: a run that is killed before it does so again.
+/// Takes the files of a finished model over into the folder of a run that continues it.
+/// The last checkpoint comes last, so that a run that was killed before repeats this.
 ///
 /// # Errors
-/// [`attend_program::Error::Refused`] where the model is damaged,
-/// [`attend_program::Error::Internal`] from the disk.
+/// [`attend_program::Error::Refused`] if the model is damaged,
+/// [`attend_program::Error::Internal`] of the file system.
 pub fn take_over(before: &Path, folder: &Path) -> Result<()> {
     let before = Artifact::open(before)?;
     before.verify()?;
@@ -85,7 +86,7 @@ pub fn take_over(before: &Path, folder: &Path) -> Result<()> {
         }
         let from = before.root.join(&file.name);
         let _ = std::fs::remove_file(&to);
-        // The metrics grow in their place; checkpoints are replaced as a whole.
+        // Metrics files are appended to; checkpoints are replaced as a whole.
         let grows = [LINES, EVENTS].contains(&file.name.as_str());
         if grows || std::fs::hard_link(&from, &to).is_err() {
             std::fs::copy(&from, &to).at(&to)?;

@@ -17,39 +17,39 @@ use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Batches that are put together ahead of the step.
+/// Number of batches that are assembled in advance.
 const AHEAD: usize = 4;
-/// So many steps one after the other may be left out.
+/// Number of consecutive skipped steps that ends the run.
 const MOST_SKIPPED: u64 = 100;
 
-/// A run: the network, its data, and where it stands.
+/// A run: the network, its data, and its state.
 pub struct Run<'a> {
     /// Parameters.
     pub train: &'a Train,
     /// The data.
     pub data: &'a Data,
-    /// The words.
+    /// The words of the captions.
     pub vocabulary: &'a Vocabulary,
     /// `vocab.json`, which goes into every checkpoint.
     pub vocabulary_file: &'a Path,
-    /// What validation captions are scored by.
+    /// Scores the validation captions.
     pub judge: Judge,
     /// The model.
     pub network: Network,
     /// The folder that holds `checkpoints/` and the metrics.
     pub folder: PathBuf,
-    /// Where the run stands.
+    /// The state of the run.
     pub state: State,
     /// When the last checkpoint was written.
     pub saved: Instant,
 }
 
 impl Run<'_> {
-    /// Trains to the end, or from where an interrupted run stopped.
+    /// Trains to the end, from the start or from where an interrupted run stopped.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] after a checkpoint was written; [`Error::Internal`]
-    /// where the loss is no number any more.
+    /// [`Error::Interrupted`] after a checkpoint was written; [`Error::Internal`] if the
+    /// loss or a weight is NaN or infinite.
     pub fn run(&mut self) -> Result<()> {
         let last = self.folder.join("checkpoints/last");
         if let Some(state) = checkpoint::read(&last)? {
@@ -103,7 +103,7 @@ impl Run<'_> {
         std::thread::scope(|scope| {
             let (sender, receiver) = bounded(AHEAD);
             scope.spawn(move || {
-                // Ends early when the receiver is gone.
+                // Ends early if the receiver is gone.
                 let batch = |groups| data.batch(groups).map(|batch| batch.pinned_for(device));
                 todo.iter().all(|groups| sender.send(batch(groups)).is_ok())
             });
@@ -142,7 +142,7 @@ impl Run<'_> {
         bar: &Progress,
     ) -> Result<()> {
         let step = self.state.step;
-        // Dropout and sampling are functions of seed and step.
+        // Dropout and sampling depend on seed and step only.
         tch::manual_seed(mix(&[self.train.seed, 2, step]) as i64);
         let logs = step.is_multiple_of(self.train.log_steps);
         let reading = Reading {
@@ -171,7 +171,7 @@ impl Run<'_> {
         self.state.step_of_epoch += 1;
         if !taken {
             let what = format!("the gradients of step {step} are too large for f16");
-            tracing::debug!("{what}: left out");
+            tracing::debug!("{what}: step skipped");
             return self.count_skipped(&what, "set train.precision = \"bf16\" or \"f32\"");
         }
         self.state.loss_sum += mean.cross_entropy;
@@ -197,7 +197,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What is done about a step whose loss is no finite number.
+    /// Skips a step whose loss is NaN or infinite, or ends the run (`train.not_finite`).
     fn leave_out(&mut self, loss: f64, groups: &[Group]) -> Result<()> {
         let step = self.state.step;
         let images: Vec<i64> = groups
@@ -209,16 +209,16 @@ impl Run<'_> {
         self.state.step_of_epoch += 1;
         let way_out = "lower train.decoder_lr, set train.clip_norm, or look at these images";
         if self.train.not_finite == NotFinite::Skip {
-            tracing::warn!("{what}: left out");
+            tracing::warn!("{what}: step skipped");
             return self.count_skipped(&what, way_out);
         }
         Err(diverged(
             &what,
-            &format!("{way_out} (train.not_finite = \"skip\" leaves such steps out)"),
+            &format!("{way_out} (train.not_finite = \"skip\" skips such steps)"),
         ))
     }
 
-    /// Too many steps left out, one after the other, end the run.
+    /// Counts a skipped step; too many in a row end the run.
     fn count_skipped(&mut self, what: &str, way_out: &str) -> Result<()> {
         self.state.skipped += 1;
         match self.state.skipped {
@@ -246,7 +246,7 @@ impl Run<'_> {
         check_interrupt()
     }
 
-    /// Compares a validation with the best so far; ends the epoch.
+    /// Compares a validation score with the best so far and ends the epoch.
     fn judge(&mut self, validation: &Validation, loss: f64, metrics: &mut Metrics) -> Result<()> {
         let (key, name) = self.judge.metric.key_and_name();
         let score = validation.score(key);
@@ -280,7 +280,10 @@ impl Run<'_> {
         self.state.since_best = if better { 0 } else { self.state.since_best + 1 };
         if schedule::decays(self.train, self.state.since_best) {
             self.state.decay *= self.train.decay;
-            tracing::info!("learning rates times {:.3} from here", self.state.decay);
+            tracing::info!(
+                "learning rates are multiplied by {:.3} from here on",
+                self.state.decay
+            );
         }
         if better {
             self.state.best = Some(score);
@@ -292,7 +295,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Removes the checkpoints that are not kept.
+    /// Removes the checkpoints that are not to be kept.
     fn tidy(&self) -> Result<()> {
         model::tidy(&self.folder, &kept(self.train, &self.state))
     }
@@ -300,7 +303,7 @@ impl Run<'_> {
     fn save(&mut self, metrics: &mut Metrics, name: &str, resumable: bool) -> Result<()> {
         if !self.network.is_finite() {
             return Err(Error::internal(format!(
-                "after step {} a weight is no finite number; the last checkpoint is whole: lower train.decoder_lr or set train.clip_norm",
+                "after step {} a weight is NaN or infinite; the last checkpoint is intact: lower train.decoder_lr or set train.clip_norm",
                 self.state.step
             )));
         }
@@ -319,7 +322,7 @@ impl Run<'_> {
 }
 
 fn diverged(what: &str, way_out: &str) -> Error {
-    Error::internal(format!("{what}; the last checkpoint is whole: {way_out}"))
+    Error::internal(format!("{what}; the last checkpoint is intact: {way_out}"))
 }
 
 fn count(plan: &[Vec<Group>]) -> u64 {

@@ -1,12 +1,12 @@
-//! How the learning rates go.
+//! Learning-rate schedules.
 
 use crate::config::{Schedule, Train};
 use std::f64::consts::PI;
 
-/// What both learning rates are multiplied with at a step.
+/// The factor of both learning rates at a step.
 ///
-/// `step` counts the steps before it, `epoch` the finished epochs, `epochs` the time in
-/// epochs, with its fraction; `decay` is what the schedule `plateau` has come to.
+/// `step` counts the steps before it, `epoch` the finished epochs, `epochs` the same with
+/// the fraction of the current one; `decay` is the factor by the schedule `plateau`.
 pub fn factor(train: &Train, step: u64, epoch: u64, epochs: f64, decay: f64) -> f64 {
     let warmup = match train.warmup_steps {
         0 => 1.0,
@@ -24,8 +24,8 @@ pub fn factor(train: &Train, step: u64, epoch: u64, epochs: f64, decay: f64) -> 
         }
 }
 
-/// Whether the schedule `plateau` lowers the rates after so many epochs without a better
-/// score.
+/// Whether the schedule `plateau` lowers the rates after `since_best` epochs without a
+/// better score.
 pub fn decays(train: &Train, since_best: u64) -> bool {
     let patience = train.decay_patience;
     train.schedule == Schedule::Plateau

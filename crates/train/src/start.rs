@@ -1,4 +1,4 @@
-//! Weights of an earlier run to begin with.
+//! Initial weights from a model that was trained before.
 
 use crate::network::Network;
 use attend_artifact::Artifact;
@@ -7,12 +7,12 @@ use attend_model::weights;
 use attend_program::{Error, Result};
 use std::path::Path;
 
-/// The best checkpoint of `artifact`, the stage's input; without one, the checkpoint that
-/// `train.start` means. `None` where that is empty.
+/// The best checkpoint of `artifact`, the stage's input, or without one the checkpoint at
+/// `train.start`. `None` if that is empty.
 ///
 /// # Errors
-/// [`Error::Usage`] where both are given, [`Error::Input`] where the second is nowhere,
-/// [`Error::Refused`] where the first has no such checkpoint, or one that is damaged.
+/// [`Error::Usage`] if both are given, [`Error::Input`] if there is no checkpoint at
+/// `train.start`, [`Error::Refused`] if the checkpoint of `artifact` is missing or damaged.
 pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Checkpoint>> {
     match artifact {
         Some(artifact) if !start.is_empty() => Err(Error::usage(format!(
@@ -24,22 +24,22 @@ pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Checkpoin
         None => match Checkpoint::find(Path::new(start), "best")? {
             Some(checkpoint) => Ok(Some(checkpoint)),
             None => Err(Error::input(format!(
-                "train.start = {start}: neither a model artifact nor a checkpoint's folder"
+                "train.start = {start}: neither a model artifact nor a checkpoint folder"
             ))),
         },
     }
 }
 
-/// Puts the weights of a checkpoint's decoder into a network with the words of the file
-/// `vocabulary`.
+/// Copies the decoder's weights of a checkpoint into a network. Both must have the words
+/// of the file `vocabulary`.
 ///
 /// # Errors
-/// [`Error::Refused`] where it was trained with other words or has other sizes.
+/// [`Error::Refused`] if it was trained with other words or has other sizes.
 pub fn load(start: &Checkpoint, network: &mut Network, vocabulary: &Path) -> Result<()> {
     start.vocabulary()?;
     if start.card.vocabulary_blake3 != network.card.vocabulary_blake3 {
         return Err(Error::refused(format!(
-            "{}: not the words of {}; begin with a model that was trained with these",
+            "{}: not the words of {}; start from a model that was trained with these",
             start.words().display(),
             vocabulary.display()
         )));

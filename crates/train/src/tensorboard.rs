@@ -10,18 +10,18 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// An event file that is being written.
+/// An event file, open for appending.
 pub struct Events {
     path: PathBuf,
     file: BufWriter<File>,
 }
 
 impl Events {
-    /// Opens an event file, cut to `length` bytes, for appending; a new one
-    /// (`length` 0) begins with the version.
+    /// Opens an event file for appending, truncated to `length` bytes; a new one (`length`
+    /// 0) begins with the version.
     ///
     /// # Errors
-    /// [`attend_program::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] of the file system.
     pub fn open(path: &Path, length: u64) -> Result<Events> {
         let file = OpenOptions::new()
             .append(true)
@@ -42,10 +42,10 @@ impl Events {
         Ok(events)
     }
 
-    /// Adds numbers at a step.
+    /// Appends named numbers of a step.
     ///
     /// # Errors
-    /// [`attend_program::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] of the file system.
     pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
         let mut summary = Vec::new();
         for (tag, value) in values {
@@ -58,10 +58,10 @@ impl Events {
         self.summary(step, &summary)
     }
 
-    /// Adds a picture at a step: a PNG file of that width and height.
+    /// Appends a picture of a step: a PNG file and its width and height.
     ///
     /// # Errors
-    /// [`attend_program::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] of the file system.
     pub fn picture(&mut self, step: u64, tag: &str, size: [u32; 2], png: &[u8]) -> Result<()> {
         let mut picture = Vec::new();
         let numbers = [size[1], size[0], 3]; // height, width, RGB
@@ -87,10 +87,10 @@ impl Events {
         self.record(&event)
     }
 
-    /// Writes out what is buffered; says how long the file is.
+    /// Writes buffered data to disk and returns the length of the file.
     ///
     /// # Errors
-    /// [`attend_program::Error::Internal`] from the disk.
+    /// [`attend_program::Error::Internal`] of the file system.
     pub fn flush(&mut self) -> Result<u64> {
         self.file.flush().at(&self.path)?;
         let file = self.file.get_ref();

@@ -1,5 +1,5 @@
-//! The validation score: captions written freely, as at a user's, against the
-//! human ones. Never teacher forcing.
+//! The validation score: generated captions, as users get them, are scored against the
+//! human ones. Never with teacher forcing.
 
 use crate::config::{StopMetric, Train};
 use crate::data::Data;
@@ -11,33 +11,31 @@ use attend_metrics::{Corpus, Metric, Score, Scorer};
 use attend_program::{Error, Result, check_interrupt, progress};
 use image::RgbImage;
 
-/// Images that are captioned at a time.
+/// Images per batch.
 const BATCH: usize = 32;
 
-/// Images whose attention is drawn.
+/// Number of images whose attention is drawn.
 const SAMPLES: usize = 2;
 
-/// What validation captions are compared with, and which score says which epoch is
-/// the best.
+/// The human captions, and the score by which epochs are compared.
 pub struct Judge {
     references: Vec<Vec<String>>,
     scorer: Scorer,
-    /// `train.stop_metric`, or [`StopMetric::Bleu4`] where CIDEr is 0 whatever the
-    /// captions say.
+    /// `train.stop_metric`, or [`StopMetric::Bleu4`] if CIDEr is 0 for any captions.
     pub metric: StopMetric,
 }
 
 impl Judge {
-    /// A judge of the data's validation images; `scorer` has METEOR's data if captions
-    /// are to be scored by it.
+    /// A judge of captions of the validation images; `scorer` has METEOR's data if that is
+    /// the metric.
     ///
     /// # Errors
-    /// [`Error::Input`] where no image has a caption to compare with.
+    /// [`Error::Input`] if no validation image has a human caption.
     pub fn new(data: &Data, tokenizer: Tokenizer, scorer: Scorer, train: &Train) -> Result<Judge> {
         let split = &train.validation_split;
         if data.references.is_empty() {
             return Err(Error::input(format!(
-                "no image of split {split:?} has a caption, so no epoch is better than another; name another split (train.validation_split)"
+                "no image of split {split:?} has a human caption to score against; name another split (train.validation_split)"
             )));
         }
         let read = |caption: &String| tokenizer.for_scores(caption).into_owned();
@@ -49,7 +47,7 @@ impl Judge {
             if Corpus::of_captions(&silent, &references).cider().degenerate {
                 metric = StopMetric::Bleu4;
                 tracing::warn!(
-                    "CIDEr of split {split:?} is 0 whatever the captions say: it has one image, or all its images have the same captions; BLEU-4 says which epoch is the best (train.stop_metric)"
+                    "CIDEr of split {split:?} is 0 for any captions: it has one image, or all its images have the same captions; choosing the best epoch by BLEU-4 instead (train.stop_metric)"
                 );
             }
         }
@@ -61,13 +59,13 @@ impl Judge {
     }
 }
 
-/// What the model says of the validation images.
+/// The model's captions of the validation images, and their scores.
 pub struct Validation {
     /// The scores of the captions.
     pub scores: Vec<Score>,
     /// The captions, in the order of the data's validation images.
     pub captions: Vec<String>,
-    /// Of the first images, where the model looked.
+    /// Captions of the first images, with the model's attention.
     pub samples: Vec<Sample>,
 }
 
@@ -79,10 +77,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The attention picture.
+    /// Draws the attention over the image.
     ///
     /// # Errors
-    /// [`attend_program::Error::Refused`] where the data set's shard is damaged.
+    /// [`attend_program::Error::Refused`] if the data set's shard is damaged.
     pub fn draw(&self, data: &Data) -> Result<RgbImage> {
         let photograph = data.photograph(self.image)?;
         let figure = Figure {
@@ -97,7 +95,7 @@ impl Sample {
 }
 
 impl Validation {
-    /// The score of that key; 0 where it was not computed.
+    /// The score with that key; 0 if it was not computed.
     pub fn score(&self, key: &str) -> f64 {
         let mut scores = self.scores.iter();
         scores.find(|s| s.key == key).map_or(0.0, |s| s.corpus)
@@ -107,7 +105,7 @@ impl Validation {
 /// Captions every validation image once and scores the captions.
 ///
 /// # Errors
-/// [`attend_program::Error::Interrupted`], or a missing image.
+/// [`attend_program::Error::Interrupted`], or those of [`Data::gather`].
 pub fn validate(
     network: &Network,
     data: &Data,

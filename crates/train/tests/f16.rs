@@ -1,4 +1,5 @@
-//! Training in f16: its scale is kept, and a step that overflows leaves all as it was.
+//! Training in f16: checkpoints keep the loss scale, and a step that overflows changes no
+//! weight.
 #![allow(clippy::unwrap_used)]
 
 use attend_artifact::model::{DecoderConfig, ModelCard};
@@ -32,10 +33,10 @@ fn network() -> Network {
     Network::on_features(card, &config, [2, 2], PathBuf::new(), Device::Cpu)
 }
 
-/// A multiple of the loss whose gradients are infinite in f16 at first.
+/// A multiple of the loss whose gradients are infinite in f16 at the initial scale.
 const LARGE: f64 = 1e6;
 
-/// Two images, a caption each.
+/// Two images with one caption each.
 fn batch() -> Batch {
     let features = Tensor::arange(2 * 4 * CHANNELS, (Kind::Float, Device::Cpu)).sin();
     Batch {
@@ -46,7 +47,8 @@ fn batch() -> Batch {
     }
 }
 
-/// A step along the gradient of `multiple` times the loss: whether it was taken.
+/// Tries a step along the gradient of `multiple` times the loss; returns whether it was
+/// taken.
 fn step(network: &mut Network, multiple: f64) -> bool {
     let outcome = network.read(&batch(), multiple, Reading::default(), false);
     assert!(outcome.total.is_finite());
@@ -69,7 +71,7 @@ fn an_overflow_halves_the_scale_and_harms_nothing() {
     assert_eq!(scale(&network), exponent - 1);
     assert_eq!(weights(&network), before);
     assert_eq!(network.optimizer()["decoder.steps"], state["decoder.steps"]);
-    // On a scale that is small enough the same step is taken.
+    // With a small enough scale, the same step is taken.
     let taken = (0..30).position(|_| step(&mut network, LARGE));
     assert!(taken.is_some());
     assert_ne!(weights(&network), before);
@@ -95,7 +97,7 @@ fn a_saved_scale_is_taken_up_again() {
         assert!(step(network, 1.0));
     }
     assert_eq!(weights(&second), weights(&first));
-    // A run in f32 has none: to go on from it in f16 is another run.
+    // A run in f32 has no scale, so f16 can't resume from it.
     let mut without = first.optimizer();
     without.remove("loss_scale");
     write("optimizer.safetensors", without);

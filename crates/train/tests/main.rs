@@ -1,5 +1,5 @@
-//! `attend-train` as a program: it learns, it repeats itself to the byte, it
-//! goes on after being killed, it refuses what doesn't belong together.
+//! `attend-train` as a program: it learns, is reproducible byte for byte, resumes after
+//! being killed, and refuses inputs that don't belong together.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
@@ -21,9 +21,9 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
     ("blue", [20, 40, 210]),
 ];
 
-/// What a data set says of its pictures.
+/// Parameters of a data set of plain pictures.
 struct World {
-    /// Images of split val.
+    /// Number of images of split val.
     validation: i64,
     captions: fn(&str) -> [String; 2],
     words: &'static str,
@@ -64,7 +64,7 @@ fn world(folder: &Path, world: &World) -> (PathBuf, PathBuf) {
     (dataset.root, vocabulary.root)
 }
 
-/// Features of the pictures, by an encoder of drawn weights up to layer2.
+/// Features of the pictures, by an encoder with random weights up to layer2.
 fn write_features(folder: &Path, dataset: &Path) {
     let config = EncoderConfig {
         arch: Arch::Resnet18,
@@ -221,8 +221,8 @@ fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
     let started = Instant::now();
     let (whole, _) = trainer.run("whole", &[]);
     let time = started.elapsed().as_millis() as u64;
-    // Thirty kills at instants that look like chance; a run that ends in spite of them
-    // is compared, and another begins.
+    // Thirty kills at pseudo-random instants. A run that finishes before its kill is
+    // compared, and another one is started.
     let (mut kills, mut runs) = (0u64, 0);
     while kills < 30 {
         let name = format!("killed-{runs}");
@@ -329,7 +329,7 @@ fn a_run_that_is_to_last_longer_goes_on_and_ends_like_one_of_that_length() {
     let trainer = Trainer::new();
     let lasting = |epochs: &'static str| [epochs, "train.keep_last=2"];
     let (whole, _) = trainer.run("whole", &lasting("train.epochs=6"));
-    // A finished one.
+    // A finished run is resumed.
     trainer.run("longer", &lasting("train.epochs=3"));
     let (longer, log) = trainer.run("longer", &lasting("train.epochs=6"));
     assert!(log.contains("going on after step 0 of epoch 4"), "{log}");
@@ -338,14 +338,14 @@ fn a_run_that_is_to_last_longer_goes_on_and_ends_like_one_of_that_length() {
         .unwrap()
         .verify()
         .unwrap();
-    // One that was interrupted, to last longer or less long.
+    // An interrupted run is resumed with more or fewer epochs.
     for (name, first) in [("shorter", "train.epochs=50"), ("killed", "train.epochs=5")] {
         interrupted(&trainer, name, &lasting(first));
         let (resumed, log) = trainer.run(name, &lasting("train.epochs=6"));
         assert!(log.contains("going on after step"), "{log}");
         assert_eq!(resumed.digest, whole.digest, "{log}");
     }
-    // One that patience had ended: what it keeps may become less.
+    // A run that ended by `stop_patience` may keep fewer checkpoints.
     let impatient = [
         "train.epochs=6",
         "train.stop_patience=1",
@@ -367,7 +367,7 @@ fn a_run_that_is_to_last_longer_goes_on_and_ends_like_one_of_that_length() {
     assert_eq!(second.digest, trainer.run("patient", &patient).0.digest);
 }
 
-/// Lets what is there look like two minutes of work.
+/// Makes existing output look like two minutes of work.
 fn age(folder: &Path) {
     let path = folder.join(".work.json");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -397,14 +397,14 @@ fn a_training_of_other_parameters_is_never_deleted_without_leave() {
         "train.epochs 50 -> 40, train.schedule \"plateau\" -> \"cosine\"",
     );
     assert_eq!(state(), before);
-    // What makes no difference to what is learnt.
+    // Parameters that don't influence the weights.
     let logs = ["train.epochs=4", "train.log_steps=3"];
     let (first, log) = trainer.run("model", &logs);
     assert!(log.contains("going on after step"), "{log}");
     let (same, log) = trainer.run("model", &["train.epochs=4", "train.log_steps=7"]);
     assert!(log.contains("up to date") && same == first, "{log}");
 
-    // The same of a finished one, which a run of fewer epochs would not come to.
+    // The same for a finished run, whose state a run of fewer epochs would not reach.
     age(&trainer.path("model"));
     refused(&["train.epochs=2"], "train.epochs 4 -> 2");
     refused(
@@ -418,7 +418,7 @@ fn a_training_of_other_parameters_is_never_deleted_without_leave() {
     let mut discard = trainer.command("model", &["train.epochs=2"]);
     let result = discard.arg("--discard").output().unwrap();
     assert!(result.status.success(), "{}", log_of(&result));
-    // A cosine of other length is another curve.
+    // A cosine of another length is another curve.
     trainer.run("cosine", &["train.epochs=2", "train.schedule=cosine"]);
     let (_, log) = trainer.run("cosine", &["train.epochs=3", "train.schedule=cosine"]);
     assert!(!log.contains("going on"), "{log}");
@@ -429,7 +429,8 @@ fn what_a_killed_run_has_left_is_not_committed() {
     let trainer = Trainer::new();
     let set = ["train.epochs=5", "train.keep_last=2", "train.keep_best=2"];
     let (whole, _) = trainer.run("whole", &set);
-    // As if it had died after the last checkpoint, before it removed and committed.
+    // As if it had been killed after the last checkpoint, before it tidied up and
+    // committed.
     let staging = trainer.path("killed.staging");
     let copy = |from: &Path, to: &Path| {
         let mut cp = Command::new("cp");
@@ -509,13 +510,13 @@ fn average_replaces_no_thesis_and_not_the_run_that_it_reads() {
     let opened = Artifact::open(&trainer.path("run")).unwrap();
     opened.verify().unwrap();
     assert_eq!(opened.manifest, run);
-    // Another model that took long.
+    // Another model that took more than a minute.
     trainer.run("other", &["train.epochs=1"]);
     age(&trainer.path("other"));
     let (code, log) = average("other", &[]);
     assert!(code == Some(4) && log.contains("--discard"), "{log}");
     assert_eq!(average("other", &["--discard"]).0, Some(0));
-    // A link is followed.
+    // Links are followed.
     std::os::unix::fs::symlink("elsewhere", trainer.path("link")).unwrap();
     assert_eq!(average("link", &[]).0, Some(0));
     assert!(trainer.path("link").is_symlink());
@@ -575,7 +576,7 @@ fn options_work_together_and_resume() {
     let (resumed, log) = trainer.run("killed", &OPTIONS);
     assert_eq!(resumed.digest, whole.digest, "{log}");
 
-    // The last two epochs and the two best ones are kept, and have a mean.
+    // The last two epochs and the two best ones are kept and can be averaged.
     let folder = trainer.path("whole/checkpoints");
     let state = std::fs::read_to_string(folder.join("last/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_str(&state).unwrap();
@@ -694,7 +695,7 @@ fn a_model_trained_on_features_goes_on_from_pixels_with_its_encoder() {
     let (code, log) = train("model", &["features"], &frozen);
     assert_eq!(code, Some(0), "{log}");
 
-    // [encoder] goes up to layer1 and names weights: the model's own count.
+    // [encoder] goes up to layer1 and names weights, but the model's own encoder is used.
     let still = [
         "train.encoder=fine-tune",
         "train.epochs=1",
@@ -715,7 +716,7 @@ fn a_model_trained_on_features_goes_on_from_pixels_with_its_encoder() {
     assert_eq!(names, ["dataset", "model", "vocabulary"]);
     assert_eq!(inputs["model"].digest, manifest("model").digest);
 
-    // With other learning rates it learns, from layer2 on.
+    // With other learning rates, the encoder is trained from layer2 on.
     let learning = ["train.encoder=fine-tune", "train.epochs=1"];
     let (code, log) = train("learnt", &["model"], &learning);
     assert_eq!(code, Some(0), "{log}");
@@ -754,7 +755,7 @@ fn a_loss_that_is_no_number_is_named_and_harms_nothing() {
     let set = [&set[..], &["train.not_finite=skip"]].concat();
     let result = trainer.command("skipped", &set).output().unwrap();
     let log = log_of(&result);
-    assert!(log.contains("left out"), "{log}");
+    assert!(log.contains("step skipped"), "{log}");
 }
 
 /// Words without spaces between them: references are split as the model's captions are.
@@ -810,14 +811,14 @@ fn a_cider_that_can_only_be_0_does_not_choose_the_best_epoch() {
         best > bleu4[0] && bleu4[epoch - 1] == best,
         "{epoch} of {bleu4:?}"
     );
-    // alike: the same without a single image
+    // the same with several images that all have the same captions
     let trainer = Trainer::of(&World {
         captions: |_| ["a plain sheet".into(), "paper".into()],
         ..ENGLISH
     });
     let (_, log) = trainer.run("out", &["train.epochs=1"]);
-    assert!(log.contains("BLEU-4 says which epoch is the best"), "{log}");
-    // a proper validation: CIDEr, and nothing is said
+    assert!(log.contains("choosing the best epoch by BLEU-4"), "{log}");
+    // a proper validation split: CIDEr, without a warning
     let (_, log) = Trainer::new().run("out", &["train.epochs=1"]);
     assert!(
         log.contains("CIDEr on val") && !log.contains("whatever"),
@@ -835,7 +836,7 @@ fn the_data_of_meteor_is_missed_before_anything_is_read() {
     assert!(!trainer.path("out.staging").exists());
 }
 
-/// METEOR's data in its form, with these function words.
+/// Files in the format of METEOR's data, with these function words.
 fn meteor(folder: &Path, functions: &str) {
     let jar = std::fs::File::create(folder.join("meteor-1.5.jar")).unwrap();
     let mut jar = zip::ZipWriter::new(jar);
@@ -858,7 +859,7 @@ fn meteor(folder: &Path, functions: &str) {
     let _ = std::fs::remove_file(folder.join("english.meteor"));
 }
 
-/// Another METEOR chooses another epoch: the model is made again.
+/// Other data of METEOR choose another epoch, so the model is made again.
 #[test]
 fn the_data_of_meteor_is_an_input_of_a_model_that_it_chose() {
     let trainer = Trainer::new();
@@ -905,7 +906,7 @@ fn what_does_not_belong_together_is_refused() {
     let digest = Artifact::open(&trainer.dataset).unwrap().manifest.digest;
     vocabulary::write_encoded(&other, &digest, &words, &[]);
     trainer.refused(&[], 3, "nothing to train on");
-    // Ids of another program went to libtorch as they were, which ended in a panic.
+    // Ids of another program were passed to libtorch unchecked, which ended in a panic.
     let artifact = Artifact::open(&trainer.dataset).unwrap();
     let images = ImageRecord::read(&artifact.file("images.parquet").unwrap()).unwrap();
     let known = images.iter().find(|image| image.split == "train").unwrap();
@@ -946,7 +947,7 @@ fn a_frozen_encoder_of_random_numbers_is_refused() {
     let trainer = Trainer::new();
     let frozen = "train.encoder=frozen";
     trainer.refused(&[frozen], 2, "without encoder.weights");
-    // With weights, or the model of another run, it is not random.
+    // With weights, or with the model of another run, the encoder is not random.
     let (_, log) = trainer.run("first", &["train.epochs=1"]);
     assert!(!log.contains("random numbers"), "{log}");
     let start = format!("train.start={}", trainer.path("first").display());
@@ -958,7 +959,7 @@ fn a_frozen_encoder_of_random_numbers_is_refused() {
     assert!(log.contains("stay at random numbers"), "{log}");
 }
 
-/// Turns one bit over, somewhere among a file's last numbers.
+/// Flips one bit among a file's last numbers.
 fn flip(path: &Path) {
     let mut bytes = std::fs::read(path).unwrap();
     let at = bytes.len() - 2;
@@ -1005,7 +1006,7 @@ fn a_damaged_checkpoint_is_neither_begun_with_nor_averaged_nor_resumed() {
         log_of(&result)
     );
 
-    // A run that was killed goes on from what it wrote, or not at all.
+    // A run that was killed resumes from what it wrote, or refuses.
     let mut child = (trainer.command("killed", &[]).stderr(Stdio::null()))
         .spawn()
         .unwrap();
@@ -1028,8 +1029,8 @@ fn a_damaged_checkpoint_is_neither_begun_with_nor_averaged_nor_resumed() {
     );
 }
 
-/// Features that another program made of `dataset`: one number for all, and the files of
-/// an encoder.
+/// Features by another program from `dataset`: the same number everywhere, and the files
+/// of an encoder.
 struct Foreign<'a> {
     shape: [usize; 2],
     grid: [u64; 2],

@@ -1,4 +1,4 @@
-//! Reads a file that several threads share.
+//! Reads a file that is shared by several threads.
 
 use crate::reference::{Refusal, refuse};
 use attend_artifact::ledger::Reason;
@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-/// A position of its own in a shared file.
+/// A reader with its own position in a shared file.
 pub(super) struct Cursor {
     file: Arc<File>,
     at: u64,

@@ -1,9 +1,9 @@
 //! Photographs inside zip and tar files, read in place.
 //!
-//! An archive's index is read once; a member is then read at its own offset, by
-//! any number of threads at once. Nothing in an archive is trusted: a size is a limit
-//! and no reason to allocate memory, names are looked up and never turned into paths,
-//! links lead to other members and nowhere else.
+//! An archive's index is read once; a member is then read at its own offset, by any number
+//! of threads at once. Nothing in an archive is trusted: sizes are limits, never amounts to
+//! allocate, names are looked up and never turned into paths, links lead to other members
+//! only.
 //!
 //! - `zip`, `tar`: the two formats; `cursor`: reads a file that several threads share.
 //! - `names`: the members by name, and where links lead.
@@ -27,7 +27,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The most bytes that a text in an archive may have.
+/// Maximum size of a text file in an archive, in bytes.
 const TEXT: u64 = 1 << 30;
 
 /// An archive whose members can be read.
@@ -41,7 +41,7 @@ enum Index {
     Tar(tar::Tar),
 }
 
-/// Whether a file is an archive by its name.
+/// Whether a file has the name of an archive.
 pub fn is_archive(path: &Path) -> bool {
     matches!(&*extension(path), "zip" | "tar")
 }
@@ -97,7 +97,7 @@ impl Archive {
     /// Names are as [`crate::name::plain`] returns them.
     ///
     /// # Errors
-    /// The reason why there is none.
+    /// The reason why it can't be read.
     pub fn read(&self, names: &[String], limit: u64) -> Result<Vec<u8>, Refusal> {
         let found = match &self.index {
             Index::Zip(zip) => (zip.names.find(names))
@@ -121,7 +121,7 @@ impl Archive {
 
     /// The state of the first of `names` that the archive has.
     pub fn state(&self, names: &[String]) -> Option<State> {
-        /// That of a link that leads to no member.
+        /// The state of a link that leads to no member.
         const NOWHERE: State = [0; 3];
         match &self.index {
             Index::Zip(zip) => match zip.names.find(names)? {
@@ -143,7 +143,7 @@ impl Archive {
         }
     }
 
-    /// The folder that all members lie in; empty if there is none.
+    /// The folder that contains all members; empty if there is none.
     pub fn inner(&self) -> String {
         match &self.index {
             Index::Zip(zip) => zip.names.inner(),
@@ -161,10 +161,10 @@ impl Archive {
     }
 }
 
-/// The content of `path` if that leads into an archive: `texts.zip/captions.txt`.
+/// The content of `path` if it is in an archive: `texts.zip/captions.txt`.
 ///
 /// # Errors
-/// [`Error::Input`] if the archive is damaged or lacks it.
+/// [`Error::Input`] if the archive is damaged or lacks the file.
 pub fn member(path: &Path) -> Option<Result<Vec<u8>>> {
     let archive = path
         .parent()

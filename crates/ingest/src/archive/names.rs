@@ -1,4 +1,4 @@
-//! The names in an archive, and what each leads to.
+//! The names in an archive, and the member that each leads to.
 
 use crate::name::folded;
 use crate::reference::{Refusal, refuse};
@@ -6,10 +6,10 @@ use attend_artifact::ledger::Reason;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
-/// How many links Linux follows for one name.
+/// Maximum number of links for one name, as in Linux.
 const HOPS: usize = 40;
 
-/// What a name in an archive is.
+/// The entry of a name in an archive.
 enum Named<T> {
     Member(T),
     /// A link to this name; `None` if it leads out of the archive.
@@ -31,25 +31,24 @@ impl<T: Clone> Names<T> {
         }
     }
 
-    /// Enters a member. The last of several with one name counts, as when they are
-    /// unpacked.
+    /// Adds a member. The last of several with the same name counts, as when unpacking.
     pub(super) fn insert(&mut self, name: String, member: T) {
         self.all.insert(name, Named::Member(member));
     }
 
-    /// Enters a folder.
+    /// Adds a folder.
     pub(super) fn folder(&mut self, name: String) {
         self.all.insert(name, Named::Folder);
     }
 
-    /// Enters a symbolic link, which is relative to where it lies.
+    /// Adds a symbolic link, which is relative to its own folder.
     pub(super) fn link(&mut self, name: String, target: &str) {
         let target = beside(&name, target);
         self.all.insert(name, Named::Link(target));
     }
 
-    /// Enters a hard link: `name` becomes what `target` is by now. Returns whether
-    /// `target` is there.
+    /// Adds a hard link: `name` becomes what `target` is at this point. Returns whether
+    /// `target` exists.
     pub(super) fn same(&mut self, name: &str, target: &str) -> bool {
         let same = match self.all.get(target) {
             Some(Named::Member(member)) => Named::Member(member.clone()),
@@ -101,7 +100,7 @@ impl<T: Clone> Names<T> {
         folder.is_empty() || first.is_some_and(|(name, _)| name.starts_with(&below))
     }
 
-    /// The folder that all members lie in, whatever its name; empty if there is none.
+    /// The folder that contains all members, whatever its name; empty if there is none.
     pub(super) fn inner(&self) -> String {
         let parent = |name: &String| -> Vec<String> {
             let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -142,8 +141,8 @@ impl<T: Clone> Names<T> {
     }
 }
 
-/// What macOS and Windows put beside the files: `__MACOSX/photos/._a.jpg` is no
-/// photograph.
+/// Whether a name is one of the files that macOS and Windows add, such as
+/// `__MACOSX/photos/._a.jpg`, which is not a photograph.
 fn is_litter(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or_default();
     name == "__MACOSX"
@@ -152,7 +151,7 @@ fn is_litter(name: &str) -> bool {
         || matches!(last, ".DS_Store" | "Thumbs.db" | "desktop.ini")
 }
 
-/// Where a link at `name` leads; `None` if that is outside.
+/// The target of a link at `name`; `None` if it is outside of the archive.
 fn beside(name: &str, target: &str) -> Option<String> {
     if target.starts_with('/') || target.contains('\0') {
         return None;

@@ -1,9 +1,10 @@
-//! Archives that must be unpacked first: names them, with the command that unpacks them.
+//! Recognises packed files that can't be read in place, and gives the command that unpacks
+//! them.
 
 use std::path::Path;
 
-/// Endings of file names, what such a file is, and the command that unpacks it: `{}` is
-/// its name, `{-}` its name without the last ending.
+/// Extensions, what such a file is, and the command that unpacks it: `{}` is its name,
+/// `{-}` its name without the last extension.
 const KINDS: &[(&[&str], &str, &str)] = &[
     (&[".tar.gz", ".tgz"], "a tar packed by gzip", "tar -xf {}"),
     (
@@ -28,15 +29,15 @@ const KINDS: &[(&[&str], &str, &str)] = &[
     ),
 ];
 
-/// Archives that are read in place if they hold photographs, but not otherwise.
+/// Archives that are read in place only if they hold photographs.
 const READ: &[(&[&str], &str, &str)] = &[
     (&[".zip"], "a zip archive", "unzip {}"),
     (&[".tar"], "a tar archive", "tar -xf {}"),
 ];
 
-/// If `folder` holds an archive that must be unpacked first, preferably one whose name
-/// begins with `expected`: what it is and how to unpack it. With `all`, archives that could
-/// be read in place count, too.
+/// If `folder` holds an archive that must be unpacked first, says what it is and how to
+/// unpack it; prefers one whose name begins with `expected`. With `all`, includes archives
+/// that could be read in place.
 pub fn hint(folder: &Path, expected: &str, all: bool) -> Option<String> {
     let folder = Some(folder).filter(|folder| !folder.as_os_str().is_empty());
     let names = folder.unwrap_or(Path::new(".")).read_dir().ok()?.flatten();
@@ -71,7 +72,7 @@ pub fn hint_beside(path: &Path) -> Option<String> {
     hint(folder, &missing.as_os_str().to_string_lossy(), true)
 }
 
-/// A name, quoted for a shell if need be.
+/// A name, quoted for a shell if necessary.
 fn quoted(name: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
     match name.chars().all(plain) {

@@ -14,13 +14,13 @@ use std::path::Path;
 use std::sync::Arc;
 use tar::EntryType;
 
-/// The most bytes of headers before one member.
+/// Maximum size of the headers before one member, in bytes.
 const HEADERS: u64 = 1 << 20;
 
 pub(super) struct Tar {
     file: Arc<File>,
     pub(super) names: Names<Member>,
-    /// Time of the archive's last change, in nanoseconds.
+    /// Modification time of the archive, in nanoseconds.
     changed: i64,
 }
 
@@ -48,7 +48,7 @@ impl Tar {
             at: Cursor::start(file),
             headers: &headers,
         });
-        // Reads on behind an end marker: archives may be concatenated (`cat`).
+        // Reads on after an end marker: archives may be concatenated (`cat`).
         archive.set_ignore_zeros(true);
         let (mut names, mut ended) = (Names::new(), false);
         for entry in archive.entries_with_seek().map_err(|e| damaged(&e))? {
@@ -58,7 +58,7 @@ impl Tar {
                     headers.left.set(HEADERS);
                     enter(&mut names, &mut entry).map_err(|e| damaged(&e))?;
                 }
-                // Other programs read no further than to the end marker.
+                // Other programs stop at the end marker.
                 Err(e) if headers.behind_the_end() && e.raw_os_error().is_none() => {
                     let path = path.display();
                     tracing::warn!("{path}: what follows its end marker is not read ({e})");
@@ -152,12 +152,12 @@ fn enter(names: &mut Names<Member>, entry: &mut tar::Entry<'_, impl Read>) -> io
     Ok(())
 }
 
-/// How the reading of a tar's headers stands.
+/// The state of reading a tar's headers.
 struct Headers {
-    /// Bytes that may be read until the next member.
+    /// Bytes that may still be read before the next member.
     left: Cell<u64>,
-    /// How many of the last blocks in a row were zeros. Two are the end marker; an archive
-    /// without one was cut.
+    /// Number of blocks of zeros that were just read. Two are the end marker; an archive
+    /// without one is truncated.
     zeros: Cell<u64>,
     /// `zeros` before the last read.
     zeros_before: Cell<u64>,

@@ -13,12 +13,12 @@ use zip::CompressionMethod;
 use zip::read::{ArchiveOffset, ZipArchiveMetadata, ZipFileEntry, ZipReadOptions};
 use zip::result::ZipError;
 
-/// The most members that an archive may have.
+/// Maximum number of members.
 const MEMBERS: u64 = 1 << 22;
-/// The directory's end record begins at most so many bytes before the file's end: a
-/// comment of up to 64 KiB may follow it.
+/// Maximum distance of the directory's end record from the file's end, in bytes: a comment
+/// of up to 64 KiB may follow it.
 const END: u64 = 1 << 17;
-/// The most bytes of a link's target.
+/// Maximum length of a link's target, in bytes.
 const LINK: u64 = 1 << 12;
 
 pub(super) struct Zip {
@@ -33,7 +33,7 @@ impl Zip {
         if end.members > MEMBERS {
             return Err(ZipError::UnsupportedArchive("too many members"));
         }
-        // An archive may follow the program that unpacks it.
+        // An archive may be appended to a program that unpacks it.
         let config = zip::read::Config {
             archive_offset: ArchiveOffset::Known(end.before),
         };
@@ -56,7 +56,7 @@ impl Zip {
             }
             zip.enter(&name, number)?;
         }
-        // Some programs on Windows write their own separators.
+        // Some programs on Windows write backslashes as separators.
         for (name, number) in windows {
             if plain(&name).is_some_and(|name| !zip.names.has(&name)) {
                 zip.enter(&name, number)?;
@@ -107,7 +107,7 @@ impl Zip {
     }
 }
 
-/// Refuses what is encrypted, or packed otherwise than by deflate.
+/// Refuses members that are encrypted, or compressed by other methods than deflate.
 fn readable(entry: &ZipFileEntry<'_>) -> Result<(), Refusal> {
     if entry.encrypted() {
         let detail = "encrypted in its archive; unpack that with its password (`7z x`)";
@@ -122,11 +122,11 @@ fn readable(entry: &ZipFileEntry<'_>) -> Result<(), Refusal> {
     }
 }
 
-/// What the end records of a zip archive say.
+/// Contents of the end records of a zip archive.
 #[derive(Default)]
 struct End {
-    /// Number of members: the largest that any of its end records says. Memory for all is
-    /// allocated before the first is read.
+    /// Number of members: the maximum of all end records, because memory for that many
+    /// is allocated before the first is read.
     members: u64,
     /// Bytes before the archive, which its offsets don't count.
     before: u64,
@@ -146,7 +146,7 @@ impl End {
                 .filter(move |(_, four)| four == magic);
             places.map(|(at, _)| at)
         };
-        // The last end record whose comment fits behind it.
+        // The last end record whose comment fits into the file.
         let fits = |at: &usize| {
             let comment = number::<2>(&bytes, at + 20);
             comment.is_some_and(|comment| *at as u64 + 22 + comment <= bytes.len() as u64)
@@ -174,8 +174,8 @@ impl End {
 /// The message for an archive of several parts.
 const SPLIT: &str = "the last part of a split zip; make one of its parts (`zip -s 0 PART.zip --out WHOLE.zip`), or unpack it (`7z x`)";
 
-/// Bytes before an archive: where its directory is, less where it says that it is. Its end
-/// record is `at` in `bytes`, which begin at `tail` in the file.
+/// Number of bytes before an archive: the directory's actual offset minus the stated one.
+/// The end record is `at` in `bytes`, which begin at `tail` in the file.
 fn before(bytes: &[u8], at: usize, tail: u64) -> Option<u64> {
     let place = tail + at as u64;
     let locator = at
@@ -212,7 +212,7 @@ fn refusal(error: ZipError) -> Refusal {
     }
 }
 
-/// Why a whole archive can't be read.
+/// The reason why an archive as a whole can't be read.
 pub(super) fn why(error: &ZipError) -> String {
     match error {
         ZipError::Io(e) => e.to_string(),

@@ -1,5 +1,5 @@
-//! Official COCO caption files, as <https://cocodataset.org/#format-data> has
-//! them: `annotations/captions_{split}{year}.json` beside `{split}{year}/`.
+//! Official COCO caption files, as described in <https://cocodataset.org/#format-data>:
+//! `annotations/captions_{split}{year}.json` beside `{split}{year}/`.
 
 use super::layout::Layout;
 use super::read::read_json;
@@ -58,7 +58,7 @@ fn read(root: &Path, section: &Section) -> Result<Annotations> {
         let (file, input): (CaptionFile, _) = read_json(&path, &what)?;
         all.inputs.push((format!("captions_{split}"), input));
         let folder = all.folder(folder(root, &section.image_dir, stem));
-        // Captions name an image of their own file: its ids may begin anew in the next.
+        // Captions name an image of their own file; ids may repeat in the next file.
         let mut by_id: HashMap<Id, usize> = HashMap::new();
         for image in file.images {
             by_id.entry(image.id.clone()).or_insert(all.images.len());

@@ -1,4 +1,4 @@
-//! Says what an unexpected annotation file is, and the way out.
+//! Explains what an unexpected annotation file is, and what to do.
 
 use super::open::open;
 use crate::sniff;
@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// What a JSON file is instead of `what`, if it is one of the usual mistakes.
+/// Explains what a JSON file is instead of `what`, if it is a common mistake.
 pub fn json(path: &Path, what: &str) -> Option<String> {
     let mut begin = Vec::new();
     open(path, "")
@@ -30,7 +30,7 @@ pub fn json(path: &Path, what: &str) -> Option<String> {
     (!what.starts_with(kind)).then(|| format!("{kind}{way_out}"))
 }
 
-/// What a file is by its first bytes if it is no text in UTF-8, with the way out.
+/// Explains what a file is that is not UTF-8, by its first bytes, and what to do.
 pub fn no_text(begin: &[u8]) -> Option<String> {
     match begin {
         // Latin letters in UTF-16: every second byte is zero.
@@ -41,7 +41,7 @@ pub fn no_text(begin: &[u8]) -> Option<String> {
     }
 }
 
-/// Where a JSON file differs from `T`: `images[3].file_name`.
+/// The path in a JSON file of the value that does not fit `T`: `images[3].file_name`.
 pub fn key<T: DeserializeOwned>(path: &Path) -> Option<String> {
     let reader = BufReader::with_capacity(1 << 20, open(path, "").ok()?);
     let mut json = serde_json::Deserializer::from_reader(reader);
@@ -58,8 +58,8 @@ enum Outline {
 }
 
 impl Outline {
-    /// Which of the files that are easily mistaken for one another this is, as the reader
-    /// that expects it calls it; and what to do with it.
+    /// Which one of the easily confused files this is, in the words of the reader that
+    /// expects it, and what to do with it.
     fn kind(&self) -> Option<(&'static str, &'static str)> {
         let of_images = |key| self.get("images")?.first()?.get(key);
         let of_annotations = |key| self.get("annotations")?.first()?.get(key);

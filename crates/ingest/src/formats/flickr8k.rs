@@ -19,17 +19,17 @@ pub const LAYOUT: Layout = Layout {
 };
 
 const TOKENS: &str = "Flickr8k.token.txt";
-/// The data set calls its validation images `dev`.
+/// The splits and their lists; Flickr8k calls the validation images `dev`.
 const LISTS: [(&str, &str); 3] = [
     ("train", "Flickr_8k.trainImages.txt"),
     ("val", "Flickr_8k.devImages.txt"),
     ("test", "Flickr_8k.testImages.txt"),
 ];
 
-/// Reads captions and lists. The files have no ids: an image's id is its place
-/// among the images of the token file, from 0 (as Karpathy's `imgid`), a
-/// caption's id its line, from 0. Images of the token file that are in no list
-/// are in no split, as its authors meant it.
+/// Reads captions and lists. The files have no ids: an image's id is its index among the
+/// images of the token file (as Karpathy's `imgid`), a caption's id its line, both from 0.
+/// Images of the token file that are in no list are in no split, as intended by the
+/// authors.
 fn read(root: &Path, section: &Section) -> Result<Annotations> {
     let folder = match section.image_dir.as_str() {
         "" => "Flicker8k_Dataset",
@@ -105,7 +105,7 @@ fn read(root: &Path, section: &Section) -> Result<Annotations> {
     Ok(all)
 }
 
-/// Where a text is: in `root`, or in the archive that it comes in.
+/// The path of a text file: in `root`, or in the archive that it is shipped in.
 fn text_at(root: &Path, name: &str) -> PathBuf {
     let (loose, archive) = (root.join(name), root.join("Flickr8k_text.zip"));
     match !loose.exists() && archive.is_file() {
@@ -114,7 +114,7 @@ fn text_at(root: &Path, name: &str) -> PathBuf {
     }
 }
 
-/// `NAME.jpg#0<tab>caption` to name and caption.
+/// Splits `NAME.jpg#0<tab>caption` into name and caption.
 fn parse(line: &str) -> Option<(&str, &str)> {
     let (key, caption) = line.split_once('\t')?;
     let (name, number) = key.rsplit_once('#')?;

@@ -26,13 +26,13 @@ struct DatasetFile {
 
 #[derive(Deserialize)]
 struct Image {
-    /// COCO alone: `train2014` or `val2014`.
+    /// COCO only: `train2014` or `val2014`.
     #[serde(default)]
     filepath: String,
     filename: String,
     #[serde(default)]
     imgid: Id,
-    /// COCO alone: COCO's own image id.
+    /// COCO only: COCO's own image id.
     #[serde(default)]
     cocoid: Id,
     split: String,

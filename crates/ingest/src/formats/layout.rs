@@ -1,4 +1,4 @@
-//! The face of all layouts.
+//! The interface of all layouts.
 
 use crate::annotations::Annotations;
 use crate::config::Section;
@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct Layout {
     /// Its name in `dataset.format`.
     pub name: &'static str,
-    /// What its folder holds, for messages.
+    /// What its folder must contain, for messages.
     pub holds: &'static str,
     /// Reads the annotations below the folder `dataset.root`. Errors are usage errors that
     /// name the key, or input errors that name the file and the place in it.

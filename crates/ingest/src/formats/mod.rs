@@ -3,12 +3,12 @@
 //! A layout reads a data set's annotation files into
 //! [`Annotations`](crate::annotations::Annotations): images and captions in the files'
 //! order, the files' digests, and a [reference](crate::reference) to each photograph. It
-//! decides nothing about them: [`crate::select`] says what can be used,
-//! [`crate::source`] finds the photographs.
+//! does not judge them: [`crate::select`] decides what can be used, [`crate::source`]
+//! finds the photographs.
 //!
-//! - [`coco`], [`karpathy`], [`flickr8k`]: the layouts; [`layout`]: what each must give.
+//! - [`coco`], [`karpathy`], [`flickr8k`]: the layouts; [`layout`]: their interface.
 //! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
-//!   `diagnose`: what a file is that is not the expected one.
+//!   `diagnose`: explains what an unexpected file is.
 
 pub mod coco;
 mod diagnose;
@@ -27,7 +27,7 @@ pub const LAYOUTS: [Layout; 3] = [coco::LAYOUT, flickr8k::LAYOUT, karpathy::LAYO
 /// The layout of this name.
 ///
 /// # Errors
-/// [`Error::Usage`] with the names that there are.
+/// [`Error::Usage`] with the known names.
 pub fn find(format: &str) -> Result<Layout> {
     let layout = LAYOUTS.into_iter().find(|layout| layout.name == format);
     layout.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! Annotation files, hashed while they are read.
+//! Opens annotation files, and hashes them while they are read.
 
 use crate::archive;
 use attend_artifact::Input;
@@ -9,17 +9,17 @@ use std::io::{self, ErrorKind, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// What some editors put before UTF-8.
+/// The byte order mark that some editors put before UTF-8.
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// An annotation file that is being read, behind its byte order mark.
+/// An annotation file that is being read, after its byte order mark.
 pub struct Opened {
     file: File,
     hasher: blake3::Hasher,
 }
 
-/// Opens an annotation file; `what` says which file is expected and which key of the
-/// config leads there.
+/// Opens an annotation file. `what` is for messages: the expected file and the config key
+/// that leads to it.
 ///
 /// # Errors
 /// [`Error::Input`] if there is none.
@@ -29,7 +29,7 @@ pub fn open(path: &Path, what: &str) -> Result<Opened> {
     };
     let file = OpenOptions::new()
         .read(true)
-        // A named pipe would wait for its writer.
+        // Opening a named pipe would wait for its writer.
         .custom_flags(OFlags::NONBLOCK.bits() as i32)
         .open(path);
     let mut file = match file {
@@ -55,7 +55,7 @@ pub fn open(path: &Path, what: &str) -> Result<Opened> {
     Ok(Opened { file, hasher })
 }
 
-/// The digest of an annotation file that is read later. `what` as in [`open`].
+/// Hashes an annotation file that is read later. `what` as in [`open`].
 ///
 /// # Errors
 /// [`Error::Input`] if there is none.
@@ -66,7 +66,7 @@ pub fn hash(path: &Path, what: &str) -> Result<Input> {
 }
 
 impl Opened {
-    /// The file as an input of the artifact, once it is read to its end.
+    /// The file as an input of the artifact, after it was read to its end.
     pub fn input(&self) -> Input {
         input(self.hasher.finalize())
     }
@@ -80,7 +80,7 @@ impl Read for Opened {
     }
 }
 
-/// An annotation file of this digest.
+/// An annotation file with this digest as an input of the artifact.
 pub fn input(digest: blake3::Hash) -> Input {
     Input {
         kind: "annotations".into(),

@@ -1,6 +1,7 @@
-//! Reads annotation files whole, or refuses them with one message: half a data set is none.
+//! Reads annotation files as a whole, or refuses them with one message: half a data set is
+//! useless.
 //!
-//! Text that is no Unicode is refused, in JSON also a lone half of a surrogate pair
+//! Text that is not Unicode is refused, in JSON also a lone half of a surrogate pair
 //! (`\ud800`). Memory grows with the file's size. JSON may be nested 128 levels deep, and
 //! to any depth in keys that are not read.
 
@@ -14,11 +15,11 @@ use serde_json::error::Category;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-/// Reads a JSON file straight into `T`, without a copy of its text in memory. `what` says
-/// which file is expected and which key of the config leads there.
+/// Reads a JSON file straight into `T`, without a copy of its text in memory. `what` is for
+/// messages: the expected file and the config key that leads to it.
 ///
 /// # Errors
-/// [`Error::Input`] with the line and column of what is wrong.
+/// [`Error::Input`] with the line and column of the mistake.
 pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<(T, Input)> {
     let mut reader = BufReader::with_capacity(1 << 20, open(path, what)?);
     match serde_json::from_reader(&mut reader) {
@@ -27,7 +28,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<(T, Inp
     }
 }
 
-/// What is wrong with a JSON file, with the way out.
+/// The message for a mistake in a JSON file, and what to do.
 fn explained<T: DeserializeOwned>(error: &serde_json::Error, path: &Path, what: &str) -> Error {
     if error.classify() == Category::Io {
         return Error::internal(format!("{}: {error}", path.display()));
@@ -40,11 +41,11 @@ fn explained<T: DeserializeOwned>(error: &serde_json::Error, path: &Path, what: 
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(message, _)| message);
     let hint = match error.classify() {
-        Category::Eof => ": the file ends too early, copy or download it again".to_owned(),
+        Category::Eof => ": the file ends too early; copy or download it again".to_owned(),
         Category::Syntax if text.starts_with("invalid unicode") => {
-            ": not UTF-8 (Latin-1?), save it as UTF-8".to_owned()
+            ": not UTF-8 (Latin-1?); save it as UTF-8".to_owned()
         }
-        Category::Syntax => ": no valid JSON".to_owned(),
+        Category::Syntax => ": not valid JSON".to_owned(),
         _ => diagnose::key::<T>(path).map_or(String::new(), |key| format!(" ({key})")),
     };
     let place = format!("{}:{}:{}", path.display(), error.line(), error.column());

@@ -1,4 +1,4 @@
-//! Finds the folder of a photograph, or the archive that stands for it.
+//! Finds the folder of a photograph, or the archive in its place.
 
 use super::loose::{missing, names_in, outside, similar};
 use super::place::Place;
@@ -27,8 +27,8 @@ impl Finder {
         }
     }
 
-    /// Finds the folder `folder/below`, or the archive that stands for it. `folder` is
-    /// trusted and must be there; `below` is not trusted.
+    /// Finds the folder `folder/below`, or the archive in its place. `folder` is trusted
+    /// and must exist; `below` is not trusted.
     pub(super) fn find(&mut self, folder: &Path, below: &str) -> Result<Place> {
         let Some(below) = plain(below) else {
             return Ok(Place::Nowhere(outside()));
@@ -59,7 +59,7 @@ impl Finder {
         })
     }
 
-    /// The folder at `path`, or the archive that stands for it or for a folder on the way.
+    /// The folder at `path`, or the archive in its place or in that of a parent folder.
     /// No link may lead out of `root`. `named`: the config names `path`, so that a broken
     /// archive that may hold it is worth an error.
     fn locate(&mut self, path: &Path, root: Option<&Path>, named: bool) -> Result<Place> {
@@ -121,7 +121,7 @@ impl Finder {
         for path in real.filter(|path| root.is_none_or(|root| path.starts_with(root))) {
             match self.archive(&path)? {
                 Ok(archive) if archive.holds(rest) => found.push(archive),
-                // It may hold the folder: nobody can tell.
+                // The broken archive may hold the folder.
                 Err(why) if named => broken = Some(why),
                 _ => {}
             }
@@ -208,7 +208,8 @@ fn archives_in(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The message for a missing folder that the config names, with what lies beside it.
+/// The message for a missing folder that the config names, with a hint from what is beside
+/// it.
 fn nothing_at(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let folder = path.parent().unwrap_or(path);

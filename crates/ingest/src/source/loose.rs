@@ -1,4 +1,4 @@
-//! Photographs that are files of their own.
+//! Photographs that are files in a folder.
 
 use crate::name::folded;
 use crate::reference::{MAX_BYTES, Refusal, State, check, refuse};
@@ -27,14 +27,14 @@ pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
     let meta = file.metadata().map_err(failed)?;
     check(meta.is_file(), meta.len(), MAX_BYTES)?;
     let mut bytes = Vec::with_capacity(meta.len() as usize);
-    // It may grow while it is read.
+    // The file may grow while it is read.
     file.take(MAX_BYTES)
         .read_to_end(&mut bytes)
         .map_err(failed)?;
     Ok(bytes)
 }
 
-/// Size and time of what [`read`] reads.
+/// Size and modification time of the file that [`read`] reads.
 pub fn state(path: &Path, root: Option<&Path>) -> Option<State> {
     let mut meta = path.symlink_metadata().ok()?;
     if meta.is_symlink() {
@@ -47,7 +47,7 @@ pub fn state(path: &Path, root: Option<&Path>) -> Option<State> {
     Some([meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
 }
 
-/// Opens a file that is no link, without waiting for the writer of a named pipe.
+/// Opens a file that is not a link, without waiting for the writer of a named pipe.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let mut options = OpenOptions::new();
@@ -67,7 +67,7 @@ pub fn names_in(folder: &Path) -> HashMap<String, String> {
         .collect()
 }
 
-/// Adds to a refusal a file that may be the missing one.
+/// Adds the name of a similar file to the refusal of a missing one.
 pub fn similar(refusal: Refusal, name: &str, names: &HashMap<String, String>) -> Refusal {
     match names.get(&folded(name)) {
         Some(other) if other != name => refuse(
@@ -91,7 +91,7 @@ pub fn missing() -> Refusal {
 
 fn failed(error: io::Error) -> Refusal {
     match error.kind() {
-        // If a file stands in a folder's place, the photograph below it is missing.
+        // If there is a file instead of a folder, the photograph below it is missing.
         ErrorKind::NotFound | ErrorKind::NotADirectory => missing(),
         _ => refuse(Reason::Unreadable, error),
     }

@@ -1,8 +1,8 @@
-//! Finds photographs and reads them, in folders or in archives that stand for a folder.
+//! Finds photographs and reads them, in folders or in archives in place of a folder.
 //!
 //! COCO ships `train2014.zip`; it stands for `train2014/` and may have its members under
-//! that name, at the top, or under the one folder that all of them lie in. An archive of
-//! another name stands for a folder that it holds: `Flickr8k_Dataset.zip` for
+//! that name, at the top, or under the one folder that contains all of them. An archive of
+//! another name stands for a folder in it: `Flickr8k_Dataset.zip` for
 //! `Flicker8k_Dataset/`.
 //!
 //! File names come from the annotations and are not trusted. They lead to regular files
@@ -12,7 +12,7 @@
 //! in one.
 //!
 //! - `locate`: finds folders and archives; `place`: reads what is in one.
-//! - `loose`: photographs that are files of their own.
+//! - `loose`: photographs that are files in a folder.
 
 mod locate;
 mod loose;
@@ -28,15 +28,15 @@ use place::Place;
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Where the photographs are. May be used by several threads.
+/// The photographs' folders and archives. Several threads may share it.
 pub struct Source {
-    /// For each trusted folder, the folders below it that names of photographs lead to.
+    /// For each trusted folder, the folders below it in which photographs are.
     folders: Vec<HashMap<String, Place>>,
 }
 
 impl Source {
     /// Finds the places of `photographs`. Their `folders` below `root` are trusted and must
-    /// be there. `follow_links` is `dataset.follow_links`.
+    /// exist. `follow_links` is `dataset.follow_links`.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Source::check`] reports what can't be found.
@@ -63,8 +63,8 @@ impl Source {
         Ok(Source { folders: places })
     }
 
-    /// Refuses if the folder of one of `photographs` is not there though the config
-    /// names it, or its archive is damaged.
+    /// Refuses if the folder of one of `photographs` is missing although the config names
+    /// it, or if its archive is damaged.
     ///
     /// # Errors
     /// [`Error::Input`].
@@ -80,7 +80,7 @@ impl Source {
     /// The bytes of a photograph.
     ///
     /// # Errors
-    /// The reason why there are none.
+    /// The reason why the photograph can't be read.
     pub fn read(&self, photograph: &Reference) -> Result<Vec<u8>, Refusal> {
         match self.place(photograph) {
             Some((place, name)) => place.read(name),
@@ -88,7 +88,8 @@ impl Source {
         }
     }
 
-    /// The state of a photograph's file: size and time, or what its archive says.
+    /// The state of a photograph's file: size and time, or the corresponding entries of its
+    /// archive.
     pub fn state(&self, photograph: &Reference) -> State {
         let state = self.place(photograph);
         let state = state.and_then(|(place, name)| place.state(name));

@@ -1,4 +1,4 @@
-//! One folder of photographs, or what stands in its place.
+//! One folder of photographs, or the archive in its place.
 
 use super::loose::{self, names_in, similar};
 use crate::archive::Archive;
@@ -8,25 +8,25 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-/// Where the files of one folder are: each kind of place answers bytes and states.
+/// The place of one folder's files: each kind returns bytes and states of files.
 pub(super) enum Place {
     Folder {
         /// Free of links.
         path: PathBuf,
-        /// The folder that links may not lead out of, if there is one.
+        /// The folder that links must stay in, if any.
         root: Option<PathBuf>,
         /// The names in it by their [`crate::name::folded`] form, for messages.
         names: OnceLock<HashMap<String, String>>,
     },
     Archive {
         archive: Arc<Archive>,
-        /// The names that the folder may have in it.
+        /// The names that the folder may have in the archive.
         prefixes: Vec<String>,
     },
-    /// Nothing is there: its photographs are left out.
+    /// There is no such folder: its photographs are left out.
     Nowhere(Refusal),
-    /// The config names it and it is missing, or its archive is damaged: no shard with its
-    /// photographs can be made.
+    /// The folder is missing although the config names it, or its archive is damaged: no
+    /// shard with its photographs can be made.
     Broken(String),
 }
 
@@ -42,7 +42,7 @@ impl Place {
     /// The bytes of a file in it.
     ///
     /// # Errors
-    /// The reason why there are none.
+    /// The reason why the file can't be read.
     pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Refusal> {
         match self {
             Place::Folder { path, root, names } => {

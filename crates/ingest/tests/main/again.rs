@@ -1,4 +1,4 @@
-//! Killed, out of disk, damaged, changed: what is made again, and what is not.
+//! What is made again, and what is not, after a kill, a full disk, damage or changes.
 
 use crate::reproducible::{IMAGES, SET, digests, fifty, run};
 use crate::{fixture, open, write};
@@ -19,14 +19,14 @@ fn stage(folder: &TempDir, output: &str, more: &[&str]) -> Command {
     command
 }
 
-/// What a run says, and its exit code.
+/// Output and exit code of a run.
 fn says(folder: &TempDir, output: &str, more: &[&str]) -> (String, i32) {
     let output = stage(folder, output, more).output().unwrap();
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     (log, output.status.code().unwrap())
 }
 
-/// Makes the data set and says how.
+/// Makes the data set and returns the log.
 fn made(folder: &TempDir, more: &[&str]) -> String {
     let (log, code) = says(folder, "out", more);
     assert_eq!(code, 0, "{log}");
@@ -42,7 +42,7 @@ fn remade(folder: &TempDir, before: &[(String, Id)]) -> Vec<String> {
     other.map(|((name, _), _)| name).collect()
 }
 
-/// Which file it is. The number alone may come back once a file is gone.
+/// The identity of a file. The inode alone may be reused after a file is removed.
 type Id = (u64, i64, i64);
 
 fn shards(folder: &TempDir) -> Vec<(String, Id)> {
@@ -66,11 +66,12 @@ fn killed_at_any_instant_it_goes_on_to_the_same_end() {
     let begun = Instant::now();
     run(&folder, "whole", "2", &[]).success();
     let whole = begun.elapsed();
-    // Until fifty were killed: how many end before it depends on the machine's load.
+    // Until fifty runs were killed: how many finish before that depends on the machine's
+    // load.
     let (mut killed, mut instant) = (0, 0);
     while killed < 50 {
         let output = format!("out-{instant}");
-        // Not only the first kill: the run that goes on is killed, too.
+        // The resumed run is killed as well.
         for part in [instant * 37 % 50, instant * 11 % 50] {
             let mut child = stage(&folder, &output, &["--jobs", "2"])
                 .stderr(Stdio::null())
@@ -93,7 +94,7 @@ fn killed_at_any_instant_it_goes_on_to_the_same_end() {
 fn a_full_disk_loses_nothing() {
     let folder = fifty();
     run(&folder, "whole", "2", &[]).success();
-    // Writing past so many blocks of 512 bytes fails, as on a disk that is full.
+    // Writing more than this number of 512-byte blocks fails, as on a full disk.
     for blocks in [1, 20, 48] {
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
         let stage = stage(&folder, "out", &["--jobs", "2"]);
@@ -192,7 +193,7 @@ fn a_photograph_that_changed_is_named() {
     let (first, files) = (digests(&folder, "out"), shards(&folder));
     let photograph = folder.path().join("root/10-rgb420.jpg");
     write(&photograph, &fixture("rgb422.jpg"));
-    // Even where size and time would not tell.
+    // Even if size and time are the same.
     let (log, code) = says(&folder, "out", &["--shards", "train-00000"]);
     assert_eq!(code, 3, "{log}");
     for words in ["train-00000.arrow", "1 of its photographs", "10-rgb420.jpg"] {
@@ -200,13 +201,13 @@ fn a_photograph_that_changed_is_named() {
     }
     assert_eq!(digests(&folder, "out"), first);
     assert!(remade(&folder, &files).is_empty());
-    // Without --shards the change is taken, in its own shard alone.
+    // Without --shards, the change is accepted, and only its shard is made again.
     made(&folder, &[]);
     assert_eq!(remade(&folder, &files), ["train-00000.arrow"]);
     assert_ne!(digests(&folder, "out"), first);
 }
 
-/// Loses a shard of the artifact.
+/// Removes a shard of the artifact.
 fn lose(folder: &TempDir, name: &str) {
     let shards = folder.path().join("out/shards");
     std::fs::remove_file(shards.join(name)).unwrap();
@@ -214,8 +215,8 @@ fn lose(folder: &TempDir, name: &str) {
 
 type Digests = (String, std::collections::BTreeMap<String, String>);
 
-/// Photographs of `train-00000` and `train-00001`, numbers 10 and 13, are no longer what
-/// they were, one of `val-00000` is gone, and one of `val-00001` is there at last.
+/// Changes photographs of `train-00000` and `train-00001`, numbers 10 and 13, removes one
+/// of `val-00000`, and adds a missing one of `val-00001`.
 fn fifty_that_changed() -> (TempDir, Digests) {
     let folder = fifty();
     let photograph = |name: &str| folder.path().join("root").join(name);
@@ -241,7 +242,7 @@ fn photographs_of_other_shards_stand_in_no_repairs_way() {
     }
     made(&folder, &["--shards", "train-00002,val-00002"]);
     let files = shards(&folder);
-    // Tables are made of what was noted.
+    // Tables are made from the notes.
     for name in ["images.parquet", "rejected.parquet", "manifest.json"] {
         flip(&folder, name);
         made(&folder, &["--repair"]);
@@ -259,14 +260,14 @@ fn photographs_of_other_shards_stand_in_no_repairs_way() {
             code == 3 && log.contains(photograph) && log.contains(shard),
             "{log}"
         );
-        // What was made in vain is in nobody's way, and the artifact whole.
+        // The refused shards don't get in the way, and the artifact is intact.
         assert!(made(&folder, &["--repair"]).contains("up to date"));
         open(&folder, "out");
         expected.push(format!("{shard}.arrow"));
     }
     assert!(remade(&folder, &files).is_empty());
     assert_eq!(digests(&folder, "out"), first);
-    // Without --shards the changes are taken, in their own shards alone.
+    // Without --shards, the changes are accepted, and only their shards are made again.
     made(&folder, &["--set", "dataset.max_rejected_fraction=0.1"]);
     assert_eq!(remade(&folder, &files), expected);
 }
@@ -293,8 +294,8 @@ fn a_lost_shard_whose_photograph_changed_is_named_and_the_others_come_back() {
     assert_eq!(digests(&folder, "out"), first);
 }
 
-/// A run that was broken off has made a shard of what there is now; `--repair` of
-/// another one takes the shard that was.
+/// An interrupted run has made a shard from changed photographs; `--repair` of another
+/// shard keeps the artifact's own.
 #[test]
 fn an_interrupted_run_stands_in_no_repairs_way() {
     let (folder, first) = fifty_that_changed();
@@ -313,7 +314,7 @@ fn an_interrupted_run_stands_in_no_repairs_way() {
     assert_eq!(digests(&folder, "out"), first);
 }
 
-/// Copied without its hidden files, which are no content.
+/// An artifact that was copied without its hidden files, which are not content.
 #[test]
 fn without_notes_a_shard_comes_back_though_others_photographs_changed() {
     let (folder, first) = fifty_that_changed();
@@ -329,20 +330,22 @@ fn without_notes_a_shard_comes_back_though_others_photographs_changed() {
     assert_eq!(digests(&folder, "out"), first);
 }
 
-/// What a run takes over is linked: made again, it must not be the old artifact's file.
+/// A run links files that it takes over; making one again must not change the old
+/// artifact's.
 #[test]
 fn a_shard_that_is_made_again_leaves_the_old_artifact_whole() {
     let folder = fifty();
     made(&folder, &[]);
     let whole = digests(&folder, "out");
-    // Shards 0, 2, 4 and 6 are the first task's.
+    // The first task has shards 0, 2, 4 and 6.
     for name in ["10-rgb420.jpg", "32-rgb444.jpg"] {
         write(&folder.path().join("root").join(name), &fixture("grey.jpg"));
         made(&folder, &["--task", "1/2"]);
         open(&folder, "out");
     }
     assert_eq!(digests(&folder, "out"), whole);
-    // What changes once its task is done is not taken for missing.
+    // A shard whose photographs changed after its task was done is out of date, not
+    // missing.
     made(&folder, &["--task", "2/2"]);
     write(
         &folder.path().join("root/10-rgb420.jpg"),
@@ -438,7 +441,7 @@ fn tasks_in_any_order_make_the_same_data_set() {
     open(&folder, "out");
 }
 
-/// What a system may refuse without harm: advice, locks, links, exchange of names.
+/// A system may refuse advice, locks, links and exchange of names without harm.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_system_that_can_do_less_makes_the_same_data_set() {
@@ -463,7 +466,7 @@ fn a_system_that_can_do_less_makes_the_same_data_set() {
     let (log, code) = says(&folder, "out", &large);
     assert_eq!(code, 0, "{log}");
     std::fs::remove_file(folder.path().join("out/shards/train-00000.arrow")).unwrap();
-    // First what takes the place of an old artifact, then a new one.
+    // First a run that replaces an old artifact, then one that makes a new one.
     for more in [&["--repair"][..], &[]] {
         let stage = stage(&folder, "out", &[&large, more].concat());
         let mut traced = Command::new("strace");
@@ -482,7 +485,8 @@ fn a_system_that_can_do_less_makes_the_same_data_set() {
     }
 }
 
-/// What an interrupted repair took over is a link: damaged since, it is made again.
+/// A file that an interrupted repair took over is a link: if damaged since, it is made
+/// again.
 #[test]
 fn a_shard_that_a_repair_took_over_and_that_was_damaged_since_is_repaired() {
     let (folder, first) = fifty_that_changed();

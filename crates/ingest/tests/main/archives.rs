@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Fifty photographs that the annotations have below `train2014`.
+/// Fifty photographs below `train2014`, according to the annotations.
 fn in_a_folder() -> TempDir {
     let folder = fifty();
     let root = folder.path().join("root");
@@ -34,7 +34,7 @@ fn members(folder: &Path) -> Vec<Member> {
     entries.map(member).collect()
 }
 
-/// A name and what is under it.
+/// A name and its content.
 pub type Member = (String, Vec<u8>);
 
 /// A zip archive, its members stored or deflated in turn.
@@ -203,7 +203,7 @@ fn links_lead_nowhere_else() {
     assert_eq!(reasons, [2, 1, 1]);
 }
 
-/// A list of images in folders, `(folder, name)`, with one that is good.
+/// Annotations for images `(folder, name)` and for a good one.
 fn listed(images: &[(&str, &str)]) -> String {
     let image = |(id, (folder, name)): (usize, &(&str, &str))| {
         format!(
@@ -220,7 +220,7 @@ fn listed(images: &[(&str, &str)]) -> String {
     format!(r#"{{"images": [{}]}}"#, images.join(","))
 }
 
-/// Links to archives, and archives beyond links, are links like others.
+/// Links to archives, and archives behind links, are treated like other links.
 #[test]
 fn links_lead_to_no_archive_elsewhere() {
     use std::os::unix::fs::symlink;
@@ -245,7 +245,7 @@ fn links_lead_to_no_archive_elsewhere() {
     assert_eq!(dataset.images().last().unwrap().file_name, "in/x.jpg");
 }
 
-/// What the config names is the image root, wherever a link takes it.
+/// The folder that the config names is the image root, even if it is a link.
 #[test]
 fn folders_of_the_config_may_be_links_or_archives() {
     use std::os::unix::fs::symlink;
@@ -280,7 +280,7 @@ fn folders_of_the_config_may_be_links_or_archives() {
     ingest(&folder, "whole", &set).success();
 }
 
-/// Names that programs write: with `./`, twice, in UTF-8 that isn't said to be.
+/// Names as programs write them: with `./`, twice, in UTF-8 without the flag for it.
 #[test]
 fn names_in_archives() {
     let names = [

@@ -1,11 +1,11 @@
-//! Each annotation format, and what comes out of it.
+//! Each annotation format, and the resulting data set.
 
 use crate::{data_set, fixture, ingest, open};
 use attend_artifact::dataset::Dataset;
 
 const SMALL: &str = "dataset.image_size=16";
 
-/// Kind, id and reason of what was left out.
+/// Kind, id and reason of each ledger row.
 fn left_out(dataset: &Dataset) -> Vec<(&str, i64, &str)> {
     let rows = dataset.rejected().iter();
     rows.map(|row| (&*row.kind, row.id, &*row.reason)).collect()
@@ -174,7 +174,8 @@ fn official_coco_with_boxes() {
         "annotations": [{"image_id": 3, "id": 30, "caption": "one"}, {"image_id": 3, "id": 31, "caption": "two"}]}"#;
     let val = br#"{"images": [{"id": 1, "file_name": "v.jpg"}],
         "annotations": [{"image_id": 1, "id": 10, "caption": "three"}]}"#;
-    // Image 8 is not ours; box 2 has no area, box 3 leaves the image, category 9 is unknown.
+    // Image 8 is not listed; box 2 has no area, box 3 extends beyond the image, category
+    // 9 is unknown.
     let instances = br#"{"images": [{"id": 3, "width": 200, "height": 100}, {"id": 8, "width": 1, "height": 1}],
         "annotations": [
             {"image_id": 3, "category_id": 1, "bbox": [50, 25, 100, 50], "segmentation": [[1, 2]], "iscrowd": 0},
@@ -233,7 +234,7 @@ fn official_coco_with_boxes() {
         .collect();
     assert_eq!(inputs, ["captions_train", "captions_val", "objects"]);
 
-    // The year is a text, and needs no quotes.
+    // The year is a string, but needs no quotes.
     let val = "dataset.splits=[\"val\"]";
     let set = [SMALL, "dataset.format=coco", "dataset.year=2017", val];
     ingest(&folder, "val", &set).success();
@@ -282,12 +283,13 @@ fn flickr8k_text_files() {
             (1, 0, "Dogs , # 2 of them .")
         ]
     );
-    // In no list: they vanished without a row.
+    // Regression: images in no list vanished without a row.
     let rows = [("image", 1, "no-split"), ("caption", 2, "image-rejected")];
     assert_eq!(left_out(&dataset), rows);
 }
 
-/// All of val was `duplicate-id`, though each file says which image a caption is of.
+/// Regression: all of val was `duplicate-id`, although each file's captions name
+/// images of that file.
 #[test]
 fn ids_that_begin_anew_in_each_split() {
     let file = |names: [&str; 2], captions: [&str; 2]| {
@@ -318,7 +320,7 @@ fn ids_that_begin_anew_in_each_split() {
     let log = ingest(&folder, "out", &set).success();
     let log = String::from_utf8_lossy(&log.get_output().stderr).into_owned();
     assert!(
-        log.contains("begin anew in split \"val\": 10 is added"),
+        log.contains("start over in split \"val\": 10 is added"),
         "{log}"
     );
     let (_, dataset) = open(&folder, "out");
@@ -336,13 +338,14 @@ fn ids_that_begin_anew_in_each_split() {
         (3, 11, "four"),
     ];
     assert_eq!(captions(&dataset), expected);
-    // By its name, the box's image is the one in val; of the other two have the id.
+    // The image's name decides that the first box's image is in val; for the other box, two
+    // images have the id.
     assert_eq!(dataset.objects()[0].image_id, 11);
     assert_eq!(left_out(&dataset), [("box", 6, "no-image")]);
     assert!(dataset.rejected()[0].detail.contains("several splits"));
 }
 
-/// The same file in two splits is one image, whatever its ids do.
+/// The same file in two splits is one image, with any ids.
 #[test]
 fn one_image_in_two_splits_is_taken_once() {
     let file = |id: i64| {
@@ -373,7 +376,8 @@ fn one_image_in_two_splits_is_taken_once() {
     assert_eq!(left_out(&dataset), rows);
 }
 
-/// Sentences were `duplicate-id` from the second image on, and ids as text no ids.
+/// Regression: sentences were `duplicate-id` from the second image on, and ids as text were
+/// not accepted.
 #[test]
 fn ids_that_begin_anew_in_each_image_and_ids_as_text() {
     let image = |id: &str, name: &str, captions: [&str; 2]| {
@@ -412,7 +416,7 @@ fn ids_that_begin_anew_in_each_image_and_ids_as_text() {
     assert_eq!(captions(&dataset), expected);
     assert!(dataset.rejected().is_empty());
 
-    // COCO's captions name their image by the same id, however it is written.
+    // COCO's captions name their image by the same id, as a number or as text.
     let coco = br#"{"images": [{"id": "391895", "file_name": "a.jpg"}, {"id": 12.0, "file_name": "b.jpg"}],
         "annotations": [{"id": null, "image_id": 391895, "caption": "one"},
             {"image_id": "000000000012", "caption": "two"}, {"id": 3, "image_id": 12, "caption": null}]}"#;
@@ -428,7 +432,7 @@ fn ids_that_begin_anew_in_each_image_and_ids_as_text() {
     assert_eq!(left_out(&dataset), [("caption", 3, "empty-caption")]);
 }
 
-/// `Train`, `dev` and the like: a key maps them, and a message says so.
+/// Splits such as `Train` and `dev`: a key renames them, and a message says so.
 #[test]
 fn splits_of_other_names_are_mapped_by_a_key() {
     let image = |id: i64, split: &str| {
@@ -483,7 +487,7 @@ fn splits_of_other_names_are_mapped_by_a_key() {
     assert_eq!(images(&open(&folder, "out").1), expected);
 }
 
-/// The message advised `dataset.image_dir`, which this format ignored.
+/// Regression: the message advised `dataset.image_dir`, which this format ignored.
 #[test]
 fn coco_photographs_in_a_folder_of_images() {
     let file = |id: i64| {

@@ -1,8 +1,8 @@
-//! One clear message and a documented exit code for what stops a run.
+//! Errors that stop a run have one clear message and a documented exit code.
 
 use crate::{data_set, fixture, ingest};
 
-/// Runs on `files`; the exit code and what must be in the message.
+/// Runs on `files` and checks the exit code and words of the message.
 fn refused(files: &[(&str, &[u8])], set: &[&str], code: i32, parts: &[&str]) {
     let folder = data_set(&[files, &[("keep", b"")]].concat());
     let output = ingest(&folder, "out", set).failure().code(code);
@@ -50,7 +50,7 @@ fn annotation_files() {
         &[(name, b"GIF89a")],
         &[],
         3,
-        &["dataset_coco.json:1:1: ", "no valid JSON"],
+        &["dataset_coco.json:1:1: ", "not valid JSON"],
     );
     refused(
         &[(name, br#"{"images": [{"filename": "\ud800"}]}"#)],
@@ -110,7 +110,7 @@ fn annotation_files() {
     );
 }
 
-/// "expected a sequence" was the message for a list.
+/// Regression: "expected a sequence" was the message for a list.
 #[test]
 fn what_is_not_the_expected_file_is_named_as_what_it_is() {
     let coco = ["dataset.format=coco", "dataset.splits=[\"train\"]"];
@@ -139,7 +139,7 @@ fn what_is_not_the_expected_file_is_named_as_what_it_is() {
         (&marked, "UTF-16"),
         (
             &latin,
-            "invalid unicode code point: not UTF-8 (Latin-1?), save it as UTF-8",
+            "invalid unicode code point: not UTF-8 (Latin-1?); save it as UTF-8",
         ),
         (b"\x1f\x8b\x08\0", "gzip; unpack it"),
         (b"<!DOCTYPE html><html>", "a web page"),
@@ -190,7 +190,7 @@ fn what_is_not_the_expected_file_is_named_as_what_it_is() {
         &["Flickr8k.token.txt: UTF-16"],
     );
 
-    // A byte order mark is no error.
+    // A byte order mark is not an error.
     let folder = data_set(&[
         (captions_file, &[&b"\xef\xbb\xbf"[..], captions].concat()),
         ("train2014/a.jpg", &fixture("grey.jpg")),
@@ -203,7 +203,7 @@ fn what_is_not_the_expected_file_is_named_as_what_it_is() {
     .success();
 }
 
-/// One such box stopped the run.
+/// Regression: one such box stopped the run.
 #[test]
 fn a_box_that_is_none_is_left_out_alone() {
     let captions = br#"{"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "gone.jpg"}, {"id": 1, "file_name": "again.jpg"}, {"id": 4, "file_name": "mute.jpg"}],

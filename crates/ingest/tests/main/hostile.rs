@@ -1,5 +1,5 @@
-//! Files that somebody made to do harm, or that harm has come to: each ends as its
-//! documented reason, in time, and nothing is written elsewhere.
+//! Malicious and damaged files: each is rejected for its documented reason, in time, and
+//! nothing is written elsewhere.
 
 use crate::archives::{Member, tar, zip};
 use crate::{data_set, fixture, open, write};
@@ -11,10 +11,10 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Longer than any of this may take.
+/// Time limit of each run.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs the stage; it must end in time, write nothing but its output, and not
+/// Runs the stage and checks that it ends in time, writes only its output, and does not
 /// panic.
 fn run(folder: &TempDir, set: &[&str]) -> Output {
     let before = names(folder.path());
@@ -60,7 +60,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Karpathy's file of images with these names, one caption each, and a good one.
+/// Karpathy's file for images with these names, with one caption each, and for a good one.
 fn listed(names: &[&str]) -> Vec<u8> {
     let image = |(id, name): (usize, &&str)| {
         serde_json::json!({"filename": name, "imgid": id, "split": "val",
@@ -77,14 +77,15 @@ fn listed(names: &[&str]) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Reason by file name.
+/// Reasons by file name.
 fn reasons(folder: &TempDir) -> BTreeMap<String, String> {
     let rows = RejectedRecord::read(&open(folder, "out").0.file("rejected.parquet").unwrap());
     let images = rows.unwrap().into_iter().filter(|row| row.kind == "image");
     images.map(|row| (row.file_name, row.reason)).collect()
 }
 
-/// Runs on these files; each must be left out for its reason, the good one not.
+/// Runs on these files and checks that each is rejected for its reason, except the good
+/// one.
 fn rejected(files: &[(&str, Vec<u8>, &str)], more: impl FnOnce(&Path)) {
     let names: Vec<&str> = files.iter().map(|(name, ..)| *name).collect();
     let list = listed(&names);
@@ -119,24 +120,24 @@ fn elsewhere() -> Vec<u8> {
     MADE_ELSEWHERE.to_vec()
 }
 
-/// The first so many hundredths of a file.
+/// The first `hundredths` hundredths of a file.
 fn cut(name: &str, hundredths: usize) -> Vec<u8> {
     let bytes = fixture(name);
     bytes[..bytes.len() * hundredths / 100].to_vec()
 }
 
-/// A file with other bytes at a place.
+/// A file with some bytes replaced.
 fn patched(mut bytes: Vec<u8>, at: usize, with: &[u8]) -> Vec<u8> {
     bytes[at..at + with.len()].copy_from_slice(with);
     bytes
 }
 
-/// Where a marker segment of a JPEG begins.
+/// The offset of a marker segment in a JPEG.
 fn marker(jpeg: &[u8], kind: u8) -> usize {
     jpeg.windows(2).position(|two| two == [0xff, kind]).unwrap()
 }
 
-/// A PNG with this header, its checksum right, and the chunks of another.
+/// A PNG with this header, with a correct checksum, and the chunks of another one.
 fn png(width: u32, height: u32, depth: u8, colour: u8) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
     header.extend(width.to_be_bytes());
@@ -320,7 +321,8 @@ fn file_names() {
     );
 }
 
-/// Annotation files: exit code 3 and these words, or none and accepted.
+/// Annotation files: exit code 3 and these words in the message, or accepted if there are
+/// none.
 #[test]
 fn annotations() {
     let image = |rest: &str| {
@@ -340,8 +342,8 @@ fn annotations() {
         ("a number", b"7".to_vec(), "invalid type"),
         ("null", b"null".to_vec(), "invalid type"),
         ("a list", b"[]".to_vec(), "dataset_coco.json"),
-        ("a picture", fixture("rgb420.jpg"), "no valid JSON"),
-        ("zeros", vec![0; 4096], "no valid JSON"),
+        ("a picture", fixture("rgb420.jpg"), "not valid JSON"),
+        ("zeros", vec![0; 4096], "not valid JSON"),
         ("deep", deep.clone(), "invalid type"),
         (
             "deep inside",
@@ -351,12 +353,12 @@ fn annotations() {
         (
             "NaN as id",
             caption(r#"{"raw": "y", "sentid": NaN}"#),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "infinity as id",
             caption(r#"{"raw": "y", "sentid": Infinity}"#),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "a fraction as id",
@@ -386,12 +388,12 @@ fn annotations() {
         (
             "a control character",
             caption("{\"raw\": \"\u{1}\", \"sentid\": 1}"),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "no escape",
             caption(r#"{"raw": "\x41", "sentid": 1}"#),
-            "no valid JSON",
+            "not valid JSON",
         ),
         (
             "Latin-1",
@@ -474,8 +476,7 @@ fn annotations() {
     assert!(output.status.code() == Some(3) && said(&output).contains("not a file"));
 }
 
-/// What is wrong with a whole archive stops the run; what is wrong with a member
-/// costs that member.
+/// A damaged archive stops the run; a damaged member is rejected.
 #[test]
 fn archives() {
     let member = |name: &str, bytes: &[u8]| (name.to_owned(), bytes.to_vec());
@@ -612,7 +613,7 @@ fn endless_name() -> Vec<u8> {
     [header.as_bytes(), &*name, &[0; 1024]].concat()
 }
 
-/// A zip (of 64 bits) whose end tells of so many members.
+/// A 64-bit zip whose end record states this number of members.
 fn counted(members: u64) -> Vec<u8> {
     let mut zip = b"PK\x06\x06".to_vec();
     zip.extend(44u64.to_le_bytes());

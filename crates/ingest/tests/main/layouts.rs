@@ -1,5 +1,5 @@
-//! Data sets as people have them: read in place where that can be, else named as what
-//! they are.
+//! Data sets as found in practice: they are read in place if possible, or else the message
+//! says what they are.
 
 use crate::archives::{Member, tar, zip};
 use crate::reproducible::{digests, run};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const NAMES: [&str; 4] = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"];
 
-/// Karpathy's file of images in a folder, a caption each.
+/// Karpathy's file for images in a folder, with one caption each.
 fn listed(folder: &str, names: &[&str]) -> Vec<u8> {
     let image = |(id, name): (usize, &&str)| {
         serde_json::json!({"filepath": folder, "filename": name, "imgid": id, "split": "val",
@@ -35,7 +35,7 @@ fn photographs() -> Vec<Member> {
         .collect()
 }
 
-/// What a run into `out` says, and its exit code.
+/// Output and exit code of a run into `out`.
 fn says(folder: &TempDir, set: &[&str]) -> (String, i32) {
     let set = [&["dataset.image_size=16"], set].concat();
     let assert = ingest(folder, "out", &set);
@@ -44,7 +44,7 @@ fn says(folder: &TempDir, set: &[&str]) -> (String, i32) {
     (log, output.status.code().unwrap())
 }
 
-/// Reason and detail by file name.
+/// Reasons and details by file name.
 fn rejected(folder: &TempDir) -> BTreeMap<String, (String, String)> {
     let rows = RejectedRecord::read(&open(folder, "out").0.file("rejected.parquet").unwrap());
     let images = rows.unwrap().into_iter().filter(|row| row.kind == "image");
@@ -80,7 +80,7 @@ fn link(kind: tar::EntryType, name: &str, target: &str) -> tar::Header {
 /// Makes an archive.
 type Make<'a> = dyn Fn(&Path) + 'a;
 
-/// However the photographs lie, the data set is the same to the byte.
+/// In any arrangement of the photographs, the data set is the same byte for byte.
 #[test]
 fn every_layout_is_the_same_data_set() {
     let folder = data_set(&[("dataset_coco.json", &listed("photos", &NAMES))]);
@@ -115,7 +115,7 @@ fn every_layout_is_the_same_data_set() {
             renamed(path, &members, "photos/", "photos\\")
         }),
         ("photos.zip", &|path| {
-            // Behind a program that unpacks it, and before a comment.
+            // After a program that unpacks it, and before a comment.
             zip(path, "photos/", &members);
             let archive = [&b"#!/bin/sh\nexit 1\n"[..], &std::fs::read(path).unwrap()].concat();
             let end = archive.len() - 2;
@@ -125,7 +125,7 @@ fn every_layout_is_the_same_data_set() {
         }),
         ("photos.zip", &|path| tar(path, "photos/", &members)), // only its name is a zip's
         ("photos.tar", &|path| {
-            // One tar behind the other, and zeros to a full record.
+            // Two concatenated tars, and zeros up to a full record.
             let (first, second) = members.split_at(2);
             tar(path, "photos/", first);
             let mut all = std::fs::read(path).unwrap();
@@ -183,7 +183,7 @@ fn every_layout_is_the_same_data_set() {
     }
 }
 
-/// Made by GNU tar and the like, where they are there.
+/// Archives made by GNU tar and similar programs, if they are installed.
 #[test]
 fn archives_of_other_programs() {
     let folder = data_set(&[("dataset_coco.json", &listed("photos", &NAMES))]);
@@ -296,14 +296,14 @@ fn a_link_per_photograph_is_followed_where_the_config_says_so() {
         code == 3 && log.contains("4 outside-root") && log.contains("dataset.follow_links"),
         "{log}"
     );
-    // One is no link: what is left out is tried again once the key is set.
+    // One is not a link: images that were left out are tried again once the key is set.
     std::fs::remove_file(root.join("photos/a.jpg")).unwrap();
     write(&root.join("photos/a.jpg"), &photographs()[0].1);
     run(&folder, "out", "2", &["dataset.max_rejected_fraction=1.0"]).success();
     assert_eq!(open(&folder, "out").1.images().len(), 1);
     run(&folder, "out", "2", &["dataset.follow_links=true"]).success();
     assert_eq!(digests(&folder, "out"), digests(&folder, "loose"));
-    // Names lead out no more than before.
+    // Names still can't lead out.
     write(
         &root.join("dataset_coco.json"),
         &listed("", &["photos/a.jpg", "../blobs/b.jpg"]),
@@ -363,7 +363,7 @@ fn what_is_not_read_in_place_is_named() {
         code == 3 && log.contains("`unzip annotations_trainval2014.zip`"),
         "{log}"
     );
-    // The last part of several.
+    // The last part of a split archive.
     let folder = data_set(&[("dataset_coco.json", &listed("photos", &NAMES))]);
     let path = folder.path().join("root/photos.zip");
     zip(&path, "", &photographs());
@@ -395,7 +395,7 @@ fn two_archives_that_hold_the_folder_are_both_named() {
     );
 }
 
-/// The ledger names what stands there under nearly the same name.
+/// The ledger names a file with nearly the same name.
 #[test]
 fn names_that_differ_in_case_are_named() {
     let list = listed("photos", &["a.jpg", "IMG.JPG", "cafe\u{301}.jpg"]);
@@ -427,13 +427,13 @@ fn names_that_differ_in_case_are_named() {
         make(&folder.path().join("root/photos.zip"), "photos/", &members);
         check(&folder);
     }
-    // A folder, too.
+    // Also for a folder.
     let folder = data_set(&[("dataset_coco.json", &list), ("Photos/a.jpg", b"")]);
     let (log, code) = says(&folder, &[]);
     assert!(code == 3 && log.contains("there is Photos"), "{log}");
 }
 
-/// What a member is that can't be read stands in the ledger.
+/// The ledger says why a member can't be read.
 #[test]
 fn members_that_are_no_photographs_are_named() {
     let names = [
@@ -465,7 +465,7 @@ fn members_that_are_no_photographs_are_named() {
         let header = link(kind, &format!("photos/{name}"), target);
         archive.append(&header, &b""[..]).unwrap();
     }
-    // As GNU tar writes sparse files in pax format: under another name.
+    // A sparse file as by GNU tar in pax format: under another name.
     archive
         .append_pax_extensions([
             ("GNU.sparse.major", &b"1"[..]),
@@ -507,8 +507,8 @@ fn members_that_are_no_photographs_are_named() {
     assert_eq!(open(&folder, "out").1.images().len(), 1);
 }
 
-/// As unpacked by other programs: what follows the end marker is not read, but an
-/// archive that was cut is refused, also behind a whole one.
+/// Like other programs, the stage does not read what follows the end marker; but it
+/// refuses a truncated archive, also after a complete one.
 #[test]
 fn a_tar_behind_another_that_is_cut_is_refused() {
     let folder = data_set(&[("dataset_coco.json", &listed("photos", &NAMES))]);
@@ -531,8 +531,8 @@ fn a_tar_behind_another_that_is_cut_is_refused() {
     }
 }
 
-/// Names out of annotations and archives: one line each on the terminal, and in the
-/// ledger as they are.
+/// Names from annotations and archives are escaped to one line on the terminal, and kept
+/// unchanged in the ledger.
 #[test]
 fn control_characters_in_names_stay_in_the_ledger() {
     let name = "a\u{1b}[2J\nerror: b\u{202e}.jpg";

@@ -1,4 +1,4 @@
-//! What can't be used: each image and caption once, with its reason.
+//! The ledger: each image and caption that can't be used is in it once, with its reason.
 
 use crate::{data_set, fixture, ingest, open};
 use std::process::Command;
@@ -133,7 +133,8 @@ fn every_reason_and_nothing_else() {
     expected.sort();
     assert_eq!(rejected, expected);
     assert_eq!(artifact.count("rejected"), expected.len() as u64);
-    // Nothing is lost: each listed image and caption is on one side.
+    // Nothing is lost: each listed image and caption is either in the data set or in the
+    // ledger.
     assert_eq!(
         images.len(),
         kept.len() + rejected.iter().filter(|row| row.0 == "image").count()
@@ -188,7 +189,7 @@ fn hostile_split_names_stay_in_the_artifact() {
     );
 }
 
-/// Every pixel is there: it is used and said, or refused where that is wanted.
+/// A damaged file with all pixels is used and listed, or refused if the config says so.
 #[test]
 fn a_damaged_photograph_is_used_and_said() {
     let png = fixture("rgba.png");
@@ -226,7 +227,7 @@ fn a_damaged_photograph_is_used_and_said() {
         (artifact.count("rejected"), artifact.count("damaged")),
         (0, 2)
     );
-    // The default leaves the digests of good data sets as they were.
+    // The default does not change the digests of good data sets.
     assert!(
         !artifact
             .manifest

@@ -1,4 +1,4 @@
-//! The stage as a program: small data sets made here, artifacts read back.
+//! The stage as a program: makes artifacts from small data sets and reads them.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a helper that fails fails its test
 
@@ -31,7 +31,7 @@ pub fn ingest(folder: &TempDir, output: &str, set: &[&str]) -> assert_cmd::asser
     command.assert()
 }
 
-/// Opens the artifact, its files compared with the manifest.
+/// Opens the artifact and compares its files with the manifest.
 pub fn open(folder: &TempDir, output: &str) -> (Artifact, Dataset) {
     let artifact = Artifact::open_kind(&folder.path().join(output), "dataset").unwrap();
     artifact.verify().unwrap();
@@ -39,7 +39,7 @@ pub fn open(folder: &TempDir, output: &str) -> (Artifact, Dataset) {
     (artifact, dataset)
 }
 
-/// A folder `root` with the files that `(name, content)` names.
+/// A folder `root` with files `(name, content)`.
 pub fn data_set(files: &[(&str, &[u8])]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for (name, content) in files {
@@ -48,7 +48,7 @@ pub fn data_set(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-/// Writes a file, folders included.
+/// Writes a file and creates its folders.
 pub fn write(path: &Path, content: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, content).unwrap();

@@ -1,4 +1,4 @@
-//! On real photographs, where `ATTEND_DATA` names the folder that holds them.
+//! Real photographs, if `ATTEND_DATA` names the folder with them.
 
 use crate::{open, write};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn the_small_sets_come_in_whole() {
     }
 }
 
-/// A JPEG that leaves a decoder broken, or its tables in it.
+/// A JPEG that leaves a decoder in a bad state, or leaves its tables there.
 fn spoilt(mut jpeg: Vec<u8>, kind: usize) -> Vec<u8> {
     let marker = |kind| jpeg.windows(2).position(|two| two == [0xff, kind]).unwrap();
     let (tables, frame) = (marker(0xdb), marker(0xc0));
@@ -67,7 +67,7 @@ fn spoilt(mut jpeg: Vec<u8>, kind: usize) -> Vec<u8> {
     jpeg
 }
 
-/// All photographs of coco-mini, and a bad file behind every twentieth.
+/// All photographs of coco-mini, and a bad file after every twentieth.
 fn with_bad_files(data: &Path) -> TempDir {
     let folder = TempDir::new().unwrap();
     let list = std::fs::read(data.join("coco-mini/dataset_coco.json")).unwrap();
@@ -101,8 +101,8 @@ fn with_bad_files(data: &Path) -> TempDir {
     folder
 }
 
-/// What a photograph's pixels are depends on no other, and so not on which thread had
-/// which before: the digest is one, and a lost shard comes back.
+/// A photograph's pixels don't depend on other photographs, or on which ones a thread
+/// decoded before: the digest is the same, and a lost shard can be made again.
 #[test]
 #[ignore = "needs ATTEND_DATA"]
 fn bad_files_change_nothing_in_their_neighbours() {

@@ -1,4 +1,4 @@
-//! The same digest whatever the threads, the neighbours and the interruptions.
+//! The digest does not depend on threads, neighbours and interruptions.
 
 use crate::{data_set, fixture, ingest, open, write};
 use attend_artifact::Artifact;
@@ -121,8 +121,8 @@ fn a_bad_photograph_changes_its_own_shard_alone() {
     );
 }
 
-/// A run that ends before its commit leaves its shards; the next one takes them
-/// up, with what it noted about them, and makes no photograph anew.
+/// A run that ends before its commit leaves its shards; the next one uses them and their
+/// notes, and decodes no photograph again.
 #[test]
 fn goes_on_from_finished_shards() {
     let folder = fifty();
@@ -177,7 +177,7 @@ fn runs_again_only_where_something_changed() {
     assert!(
         !log(run(&folder, "out", "2", &["dataset.exif_orientation=true"])).contains("up to date")
     );
-    // Elsewhere, the same data set is the same artifact.
+    // The same data set in another place is the same artifact.
     let moved = TempDir::new().unwrap();
     std::fs::rename(folder.path().join("root"), moved.path().join("root")).unwrap();
     run(&moved, "out", "2", &["dataset.exif_orientation=true"]).success();

@@ -1,30 +1,30 @@
-//! Captions whose words are known.
+//! Known captions, for teacher forcing.
 
 use tch::{Device, Tensor};
 
-/// Captions whose words are known: at least one, each of at least two tokens.
+/// A batch of known captions: at least one, each of at least two tokens.
 #[derive(Clone, Copy)]
 pub struct Captions<'a> {
-    /// Which of the n images each describes, B.
+    /// Which of the n images each caption describes, (B).
     pub image: &'a [i64],
     /// `<start>` … `<end>`, padded: i64 (B, L).
     pub tokens: &'a Tensor,
-    /// Tokens of each, `<start>` and `<end>` included; descending.
+    /// Number of tokens of each caption, including `<start>` and `<end>`; descending.
     pub lengths: &'a [i64],
 }
 
-/// How captions are read.
+/// Options for a pass over captions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading {
-    /// With dropout.
+    /// Whether to use dropout.
     pub dropout: bool,
-    /// Scheduled sampling (Bengio et al. 2015): how often the word that the next step
-    /// is told is drawn from the model's own distribution instead.
+    /// Scheduled sampling (Bengio et al. 2015): probability that a step's input word is
+    /// drawn from the model's own distribution instead of taken from the caption.
     pub own_words: f64,
 }
 
 impl Captions<'_> {
-    /// B.
+    /// B, the number of captions.
     pub fn len(&self) -> i64 {
         self.image.len() as i64
     }
@@ -34,12 +34,12 @@ impl Captions<'_> {
         self.image.is_empty()
     }
 
-    /// Which image each describes, on that device: i64 (B).
+    /// The image of each caption, on `device`: i64 (B).
     pub fn images(&self, device: Device) -> Tensor {
         Tensor::from_slice(self.image).to_device(device)
     }
 
-    /// b of each step t: captions that have a token t + 1.
+    /// For each step t, the number b of captions that have a token t + 1.
     pub fn counts(&self) -> Vec<i64> {
         let steps = self.lengths.first().map_or(0, |length| length - 1);
         let longer = |t: i64| self.lengths.partition_point(|length| length - 1 > t) as i64;
@@ -54,8 +54,7 @@ impl Captions<'_> {
     }
 }
 
-/// Each step's first row and number of rows, where rows of all steps lie one after the
-/// other.
+/// Each step's first row and number of rows, if the rows of all steps are concatenated.
 pub fn steps(counts: &[i64]) -> Vec<(i64, i64)> {
     let ends = counts.iter().scan(0, |end, b| {
         *end += b;

@@ -1,21 +1,21 @@
-//! Where a pass over captions puts the gradients of a decoder's parameters.
+//! The gradients of a decoder's parameters.
 
 use crate::arena::Arena;
 use crate::product::product;
 use tch::{Kind, Tensor};
 
-/// The gradient of each of a decoder's parameters. Passes add up until
+/// The gradient of each of a decoder's parameters. Gradients of passes accumulate until
 /// [`Gradients::clear`].
 pub struct Gradients {
     arena: Arena,
     /// Whether a pass has written here since [`Gradients::clear`].
     written: bool,
-    /// What products are computed in.
+    /// The kind that products are computed in.
     kind: Kind,
 }
 
 impl Gradients {
-    /// Gradients that lie in `arena`, which was made like
+    /// Gradients in `arena`, which was made like
     /// [`Decoder::parameters`](super::Decoder::parameters).
     pub fn new(arena: Arena) -> Gradients {
         Gradients {
@@ -25,38 +25,38 @@ impl Gradients {
         }
     }
 
-    /// The gradients by the parameters' names; they change with the next pass.
+    /// The gradients by the parameters' names; the next pass changes them.
     pub fn arena(&self) -> &Arena {
         &self.arena
     }
 
-    /// The next pass begins anew: it writes over what is there.
+    /// Makes the next pass overwrite the gradients instead of adding to them.
     pub fn clear(&mut self) {
         self.written = false;
     }
 
-    /// A pass begins, whose products are computed in `kind`.
+    /// Begins a pass whose products are computed in `kind`.
     pub(super) fn begin(&mut self, kind: Kind) {
         self.kind = kind;
     }
 
-    /// A pass has written every gradient.
+    /// Ends a pass, which has written every gradient.
     pub(super) fn end(&mut self) {
         self.written = true;
     }
 
-    /// Room for the gradient of a parameter.
+    /// The gradient of a parameter, to write to.
     #[expect(clippy::expect_used, reason = "the arena was made like the decoder")]
     pub(super) fn view(&self, name: &str) -> &Tensor {
         self.arena.get(name).expect("a parameter of the decoder")
     }
 
-    /// Room for the gradients of parameters that follow each other, see [`Arena::joined`].
+    /// The gradients of successive parameters as one, to write to; see [`Arena::joined`].
     pub(super) fn joined(&self, names: &[&str]) -> Tensor {
         self.arena.joined(names)
     }
 
-    /// `into (+)= a^T b`.
+    /// `into = a^T b`, or `+=` if the pass accumulates.
     pub(super) fn product(&self, into: &Tensor, a: &Tensor, b: &Tensor) {
         if self.kind != into.kind() {
             self.add(into, &product(&a.tr(), &b.to_kind(self.kind)));
@@ -68,7 +68,7 @@ impl Gradients {
         };
     }
 
-    /// `into (+)= from`.
+    /// `into = from`, or `+=` if the pass accumulates.
     pub(super) fn add(&self, into: &Tensor, from: &Tensor) {
         let mut into = into.shallow_clone();
         match self.written {
@@ -77,7 +77,7 @@ impl Gradients {
         }
     }
 
-    /// `into (+)=` the sum of rows.
+    /// `into =` the sum of the rows, or `+=` if the pass accumulates.
     pub(super) fn add_rows(&self, into: &Tensor, rows: &Tensor) {
         self.add(into, &rows.sum_dim_intlist(0i64, false, None));
     }

@@ -3,20 +3,20 @@
 
 use tch::{Device, Kind, Tensor};
 
-/// How the attention grid comes from the encoder's native one. The wide products run over
-/// whichever grid has fewer cells.
+/// How the attention grid is made from the encoder's native one. The wide products run over
+/// the grid with fewer cells.
 pub enum Resampling {
     /// The grids are the same.
     None,
-    /// Native cells are kept; R (P, p) is applied to what is computed of them.
+    /// Native cells are kept; R (P, p) is applied to results computed from them.
     Later(Tensor),
-    /// Cells were pooled at once, by R (P, p).
+    /// Cells are pooled first, by R (P, p).
     Before(Tensor),
 }
 
 impl Resampling {
-    /// From `native` to `grid`, [height, width] each; [0, 0] means the native one. Answers
-    /// the attention grid, too.
+    /// From `native` to `grid`, each [height, width]; [0, 0] means the native one. Also
+    /// returns the attention grid.
     pub fn new(
         native: [i64; 2],
         grid: [i64; 2],
@@ -32,7 +32,7 @@ impl Resampling {
         }
     }
 
-    /// R, where it is still to be applied.
+    /// R, if it is applied later.
     pub fn later(&self) -> Option<&Tensor> {
         match self {
             Resampling::Later(r) => Some(r),
@@ -40,7 +40,7 @@ impl Resampling {
         }
     }
 
-    /// R, where it was applied at once.
+    /// R, if it was applied first.
     pub fn before(&self) -> Option<&Tensor> {
         match self {
             Resampling::Before(r) => Some(r),

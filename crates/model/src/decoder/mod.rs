@@ -1,12 +1,12 @@
-//! Decoders: what turns the cells of an image into words.
+//! Decoders, which turn the cells of an image into words.
 //!
 //! Each architecture is a folder here, and a line in [`new`]. Search, training and
-//! objectives know the face [`Decoder`] alone: what depends on the image alone
-//! ([`Images`]), a state that can be selected by rows ([`Rows`]), a step, and a [`Pass`]
-//! over given captions that goes back from the gradients of its [`Output`].
+//! objectives use only the interface [`Decoder`]: a projection of images that does not
+//! depend on captions ([`Images`]), a state with selectable rows ([`Rows`]), a step, and a
+//! [`Pass`] over given captions with a backward pass from the gradients of its [`Output`].
 //!
 //! Shapes: n images, p native cells, P attention cells, C channels, B captions, T steps,
-//! V vocabulary, N real tokens.
+//! V vocabulary, N tokens without padding.
 
 pub mod attention_lstm;
 mod captions;
@@ -22,29 +22,29 @@ pub use rows::Rows;
 use attend_artifact::model::DecoderConfig;
 use tch::{Device, Kind, Tensor, nn};
 
-/// A decoder with fresh weights, drawn as PyTorch and the reference implementation draw
-/// them.
+/// A decoder with random weights, initialised as in PyTorch and the reference
+/// implementation.
 pub fn new(p: &nn::Path, config: &DecoderConfig) -> Box<dyn Decoder> {
     Box::new(attention_lstm::AttentionLstm::new(p, config))
 }
 
-/// What every decoder can do.
+/// The interface of all decoders.
 pub trait Decoder: Send {
-    /// Prepares images: `cells` (n, p, C) of the encoder's `native` grid [h, w]. Where
-    /// they are of another kind than the weights, bf16 say, [`Decoder::read`] computes its
-    /// matrix products in that kind (mixed precision); [`Decoder::step`] takes the
-    /// weights' kind alone.
+    /// Prepares images: `cells` (n, p, C) of the encoder's `native` grid [h, w]. If they
+    /// are of another kind than the weights, such as bf16, [`Decoder::read`] computes its
+    /// matrix products in that kind (mixed precision); [`Decoder::step`] only accepts the
+    /// weights' kind.
     fn project(&self, cells: &Tensor, native: [i64; 2]) -> Images;
 
-    /// The state before the first word, a row for each image.
+    /// The state before the first word, one row per image.
     fn begin(&self, images: &Images) -> Rows;
 
-    /// One step from the previous `tokens` i64 (B), B a multiple of n: the rows of an
-    /// image stand together.
+    /// One step from the previous `tokens` i64 (B). B is a multiple of n, and the rows of
+    /// an image are adjacent.
     fn step(&self, images: &Images, tokens: &Tensor, state: &Rows) -> Step;
 
-    /// Reads captions of these images, all steps at once (teacher forcing). Nothing is
-    /// recorded for autograd.
+    /// Runs over captions of these images, all steps at once (teacher forcing). Autograd
+    /// records nothing.
     fn read<'a>(
         &'a self,
         images: &'a Images,
@@ -52,17 +52,17 @@ pub trait Decoder: Send {
         reading: Reading,
     ) -> Box<dyn Pass + 'a>;
 
-    /// Its parameters by name, in the order in which their gradients lie in memory.
+    /// The parameters by name, in the order of their gradients in memory.
     fn parameters(&self) -> Vec<(&'static str, Tensor)>;
 }
 
-/// All of n images that a decoder needs, whatever the captions.
+/// Everything about n images that a decoder needs and that does not depend on captions.
 pub struct Images {
-    /// The decoder's own tensors, n rows each; the first holds the cells that it sums.
+    /// The decoder's own tensors, n rows each; the first has the cells that attention sums.
     pub rows: Rows,
-    /// How the attention grid comes from the encoder's.
+    /// How the attention grid is made from the encoder's.
     pub resampling: Resampling,
-    /// Attention grid, [height, width]; P is their product.
+    /// The attention grid, [height, width]; P is their product.
     pub grid: [i64; 2],
 }
 
@@ -72,18 +72,18 @@ impl Images {
         self.rows.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where the tensors are.
+    /// The device of the tensors.
     pub fn device(&self) -> Device {
         self.rows.device()
     }
 
-    /// What matrix products are computed in; sums, softmax and a state are of the weights'
-    /// kind.
+    /// The kind that matrix products are computed in; sums, softmax and states have the
+    /// weights' kind.
     pub fn kind(&self) -> Kind {
         self.rows.tensors()[0].kind()
     }
@@ -93,7 +93,7 @@ impl Images {
         self.with(self.rows.select(index))
     }
 
-    /// The first images, without a copy.
+    /// The first `count` images, without a copy.
     pub fn first(&self, count: i64) -> Images {
         self.with(self.rows.first(count))
     }
@@ -107,7 +107,7 @@ impl Images {
     }
 }
 
-/// What one step gives.
+/// The result of one step.
 pub struct Step {
     /// Scores of the next token, (B, V).
     pub logits: Tensor,
@@ -117,10 +117,10 @@ pub struct Step {
     pub attention: Tensor,
 }
 
-/// What a decoder says of captions whose words it is told.
+/// A decoder's output for known captions.
 ///
-/// Rows of all steps lie one after the other, N of them: all captions' first tokens, then
-/// all second ones, and so on; captions stand by descending length.
+/// The N rows of all steps are concatenated: first all captions' first tokens, then all
+/// second ones, and so on. Captions are sorted by descending length.
 pub struct Output {
     /// Scores of the next token, (N, V).
     pub logits: Tensor,
@@ -128,7 +128,7 @@ pub struct Output {
     pub targets: Tensor,
     /// Attention over the cells, (N, P).
     pub attention: Tensor,
-    /// b of each step: captions that have a token t + 1.
+    /// For each step t, the number b of captions that have a token t + 1.
     pub counts: Vec<i64>,
 }
 
@@ -138,7 +138,7 @@ impl Output {
         self.counts.first().copied().unwrap_or(0)
     }
 
-    /// Which caption each row is of, (N).
+    /// The caption of each row, (N).
     pub fn caption_of_row(&self) -> Vec<i64> {
         self.counts.iter().flat_map(|b| 0..*b).collect()
     }
@@ -152,13 +152,13 @@ pub struct OutputGradients {
     pub attention: Tensor,
 }
 
-/// A pass over captions, before its way back.
+/// A forward pass over captions, ready for the backward pass.
 pub trait Pass {
-    /// What the decoder said.
+    /// The decoder's output.
     fn output(&self) -> &Output;
 
-    /// Adds the gradient of every parameter to `into`. Answers the gradient of the cells
-    /// that went into [`Decoder::project`], (n, p, C), if `of_cells` asks for it.
+    /// Adds the gradient of every parameter to `into`. If `of_cells`, returns the gradient
+    /// of the cells that were passed to [`Decoder::project`], (n, p, C).
     fn backward(
         self: Box<Self>,
         gradients: OutputGradients,

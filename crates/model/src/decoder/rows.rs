@@ -1,30 +1,30 @@
-//! Tensors that have their rows in common.
+//! Tensors with common rows.
 
 use tch::{Device, Tensor};
 
-/// Tensors whose first dimension counts the same rows: of images, or of hypotheses. Which
-/// tensor is which is the decoder's own business.
+/// Tensors whose first dimension has the same meaning, images or hypotheses. The meaning of
+/// each tensor is up to the decoder.
 pub struct Rows(Vec<Tensor>);
 
 impl Rows {
-    /// Tensors of as many rows each, at least one.
+    /// Combines tensors with the same number of rows, at least one tensor.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no tensor.
     pub fn new(tensors: Vec<Tensor>) -> Rows {
         assert!(!tensors.is_empty());
         Rows(tensors)
     }
 
-    /// The tensors, in the order in which they were given.
+    /// The tensors, in the order given to [`Rows::new`].
     pub fn tensors(&self) -> &[Tensor] {
         &self.0
     }
 
-    /// The tensors, where it is known how many they are.
+    /// The tensors, if their number is known.
     ///
     /// # Panics
-    /// Where there are more or fewer: these rows are another decoder's.
+    /// If their number is another one: these rows are another decoder's.
     #[expect(
         clippy::expect_used,
         reason = "a decoder is given rows that it has made"
@@ -38,12 +38,12 @@ impl Rows {
         self.0[0].size()[0]
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where the tensors are.
+    /// The device of the tensors.
     pub fn device(&self) -> Device {
         self.0[0].device()
     }
@@ -54,7 +54,7 @@ impl Rows {
         Rows(self.0.iter().map(|t| t.index_select(0, &index)).collect())
     }
 
-    /// The first rows, without a copy.
+    /// The first `count` rows, without a copy.
     pub fn first(&self, count: i64) -> Rows {
         Rows(self.0.iter().map(|t| t.narrow(0, 0, count)).collect())
     }

@@ -1,9 +1,9 @@
-//! Encoders: what turns pixels into cells.
+//! Encoders, which turn pixels into cells.
 //!
 //! Each architecture is a file here, and a line in [`new`]. Training, features and
-//! captions know the face [`Encoder`] alone: pixels go in as they are, and an encoder says
-//! itself how it normalises them, which grid and how many channels it makes of them, and
-//! which of its parameters learn.
+//! captions use only the interface [`Encoder`]: they pass unnormalised pixels, and the
+//! encoder decides how to normalise them, which grid and how many channels to make, and
+//! which of its parameters are trained.
 
 mod resnet;
 
@@ -15,55 +15,55 @@ use attend_artifact::model::EncoderConfig;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
-/// How much of an encoder learns.
+/// Which encoder weights are trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Learning {
-    /// Nothing.
+    /// None.
     Frozen,
-    /// The later layers; BatchNorm keeps its statistics. Of a ResNet: layer2 to layer4.
+    /// The later layers (of a ResNet layer2 to layer4), without BatchNorm's statistics.
     FineTune,
-    /// All of it, BatchNorm's statistics too.
+    /// All, and BatchNorm's statistics.
     Whole,
 }
 
-/// What an encoder makes of images.
+/// The output of an encoder for images.
 pub struct Cells {
     /// The cells, row by row: (B, p, C).
     pub cells: Tensor,
-    /// Their grid, [height, width]; p is their product.
+    /// The grid, [height, width]; p is their product.
     pub grid: [i64; 2],
 }
 
-/// An encoder with fresh weights, drawn as its reference implementation draws them.
+/// An encoder with random weights, initialised like its reference implementation's.
 pub fn new(p: &nn::Path, config: &EncoderConfig) -> Box<dyn Encoder> {
     Box::new(ResNet::new(p, config))
 }
 
-/// What every encoder can do.
+/// The interface of all encoders.
 pub trait Encoder: Send {
-    /// The cells of pixels u8 (B, 3, H, W), which it normalises. Its convolutions are
-    /// computed in `kind`, f32 or lower. With `train`, it normalises batches as in
-    /// training and moves its statistics; otherwise these stay as they are. What it
-    /// computes is recorded for autograd, if any of its parameters learns.
+    /// The cells of unnormalised pixels u8 (B, 3, H, W). Convolutions are computed in
+    /// `kind`, f32 or lower. With `train`, BatchNorm uses the batch's statistics and
+    /// updates its own. Autograd records the computation if any of the parameters is
+    /// trained.
     fn encode(&self, pixels: &Tensor, train: bool, kind: Kind) -> Cells;
 
-    /// Height and width of the grid that it makes of images of this height and width.
+    /// Height and width of the grid for images of this height and width.
     fn grid(&self, image_size: [i64; 2]) -> [i64; 2];
 
-    /// C: channels of a cell.
+    /// C, the number of channels of a cell.
     fn channels(&self) -> i64;
 
-    /// Whether the parameter of that name learns.
+    /// Whether the parameter with this name is trained.
     fn learns(&self, parameter: &str, learning: Learning) -> bool;
 
-    /// Takes weights from a state dict into its variables, `vars`.
+    /// Copies weights from a state dict into the encoder's variables, `vars`.
     ///
     /// # Errors
-    /// One that names what is missing, superfluous, misshapen or no number that a weight
-    /// can be.
+    /// Names tensors that are missing, superfluous or misshapen, or that have invalid
+    /// numbers.
     fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()>;
 
-    /// The same with the weights of now, made to look only: faster, without gradients.
+    /// An inference-only copy with the current weights: faster, without gradients.
     fn frozen(&self) -> Box<dyn Encoder>;
 }

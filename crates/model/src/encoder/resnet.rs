@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
 
-/// Mean and standard deviation of ImageNet's channels, on the scale 0 to 1.
+/// Mean and standard deviation of ImageNet's channels, for values from 0 to 1.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const STD: [f32; 3] = [0.229, 0.224, 0.225];
 const BATCH_NORM_EPSILON: f64 = 1e-5;
@@ -47,7 +47,7 @@ struct Block {
 }
 
 impl ResNet {
-    /// An encoder with fresh weights, drawn as torchvision draws them.
+    /// An encoder with random weights, initialised like torchvision's.
     pub fn new(p: &nn::Path, config: &EncoderConfig) -> ResNet {
         let stem = Unit::new(&(p / "conv1"), &(p / "bn1"), [3, 64], 7, 2);
         let mut blocks = Vec::new();
@@ -72,12 +72,11 @@ impl ResNet {
         }
     }
 
-    /// Feature maps (B, C, h, w) of `images` (B, 3, H, W), normalised; of their kind,
-    /// which convolutions are computed in: f32 or lower.
-    /// `batch_norm_train`: BatchNorm uses the batch's statistics and moves its
-    /// own; otherwise it stays as it is.
+    /// Feature maps (B, C, h, w) of normalised `images` (B, 3, H, W). Their kind, f32 or
+    /// lower, is that of the convolutions and of the result. With `batch_norm_train`,
+    /// BatchNorm uses the batch's statistics and updates its own.
     pub fn forward(&self, images: &Tensor, batch_norm_train: bool) -> Tensor {
-        // Convolutions are faster on CPUs when channels lie innermost.
+        // Convolutions are faster on CPUs with channels innermost.
         let images = channels_last(images);
         let x = self.stem.forward(&images, batch_norm_train).relu(); // (B, 64, H/2, W/2)
         let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // (B, 64, H/4, W/4)
@@ -86,8 +85,8 @@ impl ResNet {
             .fold(x, |x, block| block.forward(&x, batch_norm_train))
     }
 
-    /// The same with BatchNorm folded into the convolutions, whose weights lie
-    /// channels-last.
+    /// The same encoder with BatchNorm folded into the convolutions, whose weights are in
+    /// channels-last order.
     pub fn folded(&self) -> ResNet {
         let fold = |block: &Block| Block {
             units: block.units.iter().map(Unit::folded).collect(),
@@ -129,9 +128,8 @@ impl Encoder for ResNet {
         }
     }
 
-    /// The names may all begin with words more, such as `module.` or `backbone.`. What lies
-    /// beyond the last stage, other modules, such as a classifier, and BatchNorm's counters
-    /// are left aside.
+    /// The names may share a prefix, such as `module.` or `backbone.`. Ignores stages after
+    /// the last one, other modules, such as a classifier, and BatchNorm's counters.
     fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
         let names: Vec<String> = vars.variables().into_keys().collect();
         let prefix = prefix(&names, dict)?;
@@ -166,7 +164,7 @@ impl Encoder for ResNet {
     }
 }
 
-/// What stands before each of these names in a state dict: where most of them are found.
+/// The prefix of these names in a state dict: the one with which most of them are found.
 fn prefix<'a>(names: &[String], dict: &'a StateDict) -> Result<&'a str> {
     let prefixes = (dict.keys())
         .filter_map(|name| name.strip_suffix("conv1.weight"))
@@ -176,14 +174,14 @@ fn prefix<'a>(names: &[String], dict: &'a StateDict) -> Result<&'a str> {
         names.iter().filter(is_there).count()
     };
     let mut prefixes: Vec<(usize, &str)> = prefixes.map(|prefix| (found(prefix), prefix)).collect();
-    // The first of equals: "" before all others.
+    // A stable sort: among equals, "" stays first.
     prefixes.sort_by_key(|(found, _)| std::cmp::Reverse(*found));
     match prefixes[..] {
         [(first, a), (second, b), ..]
             if first == second && first == names.len() && !a.is_empty() =>
         {
             Err(Error::Mismatch(format!(
-                "holds two networks that fit, {a} and {b}; save the one that is meant alone: torch.save(torch.load(FILE)[KEY], NEW)"
+                "holds two networks that fit, {a} and {b}; save only the intended one: torch.save(torch.load(FILE)[KEY], NEW)"
             )))
         }
         [(_, prefix), ..] => Ok(prefix),
@@ -273,7 +271,7 @@ impl Unit {
 }
 
 impl Block {
-    /// A block that makes `width` (times 4 in bottlenecks) of `channels`.
+    /// A block from `channels` to `width` channels (times 4 in bottlenecks).
     fn new(
         p: &nn::Path,
         config: &EncoderConfig,
@@ -335,7 +333,7 @@ impl Block {
     }
 }
 
-/// Pixels u8 (B, 3, H, W) as f32, ImageNet's mean and standard deviation taken out.
+/// Pixels u8 (B, 3, H, W) as f32, normalised by ImageNet's mean and standard deviation.
 pub fn normalised(pixels: &Tensor) -> Tensor {
     let channel = |values: &[f32]| {
         Tensor::from_slice(values)
@@ -345,7 +343,7 @@ pub fn normalised(pixels: &Tensor) -> Tensor {
     (pixels.to_kind(Kind::Float) / 255.0 - channel(&MEAN)) / channel(&STD)
 }
 
-/// The same tensor (B, C, h, w), channels innermost in memory.
+/// The same tensor (B, C, h, w) with channels innermost in memory.
 fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }

@@ -5,17 +5,18 @@ use crate::decoder::{Output, OutputGradients};
 use crate::product::sum_by;
 use tch::Tensor;
 
-/// Mean over real tokens of the cross entropy, plus the doubly stochastic regularisation
-/// (Xu et al. 2015, section 4.2.1): mean over captions and cells of `(1 - sum_t a)^2`.
+/// Mean cross entropy over tokens without padding, plus the doubly stochastic
+/// regularisation (Xu et al. 2015, section 4.2.1): mean over captions and cells of
+/// `(1 - sum_t a)^2`.
 ///
-/// The value's parts are `cross_entropy`, without label smoothing, and `attention`, without
-/// its weight.
+/// The parts of the value are `cross_entropy`, without label smoothing, and `attention`,
+/// without its weight.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CrossEntropy {
     /// Weight of the doubly stochastic regularisation.
     pub alpha_c: f64,
-    /// Share of the target's probability that is spread evenly over all words (label
-    /// smoothing).
+    /// Label smoothing: share of the target probability that is spread evenly over all
+    /// words.
     pub smoothing: f64,
 }
 
@@ -49,7 +50,8 @@ impl CrossEntropy {
     }
 }
 
-/// (probability - target) / N, in the memory of the log-probabilities.
+/// The gradient of the logits: (probability - target) / N, in the memory of the
+/// log-probabilities.
 fn of_logits(mut log_probs: Tensor, targets: &Tensor, smoothing: f64, scale: f64) -> Tensor {
     let size = log_probs.size();
     let (n, words) = (size[0] as f64, size[1] as f64);
@@ -64,7 +66,7 @@ fn of_logits(mut log_probs: Tensor, targets: &Tensor, smoothing: f64, scale: f64
     logits
 }
 
-/// The same at each step of a caption: (N, P).
+/// The gradient of the attention, the same at each step of a caption: (N, P).
 fn of_attention(sums: &Tensor, rows: &[i64], scale: f64) -> Tensor {
     let of_caption = (sums - 1f64) * (2.0 * scale / sums.numel() as f64); // (B, P)
     let rows = Tensor::from_slice(rows).to_device(sums.device());

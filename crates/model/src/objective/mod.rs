@@ -1,5 +1,5 @@
-//! What is minimised. Each objective is a file here: it answers a value, and the
-//! gradients of the logits and the attention that it was given.
+//! Training objectives, each a file here: they return a value, and its gradients with
+//! respect to logits and attention.
 
 mod cross_entropy;
 
@@ -8,23 +8,23 @@ pub use cross_entropy::CrossEntropy;
 use crate::decoder::{Output, OutputGradients};
 use tch::Tensor;
 
-/// Something to minimise.
+/// The interface of all objectives, which training minimises.
 pub trait Objective {
-    /// Judges what a decoder says.
+    /// The value for a decoder's output.
     fn value(&self, output: &Output) -> Value;
 }
 
-/// What an objective says of an [`Output`].
+/// The value of an objective for an [`Output`].
 pub struct Value {
-    /// What is minimised, a scalar.
+    /// The scalar that is minimised.
     pub total: Tensor,
-    /// Scalars that it is made of, by name.
+    /// Named scalars that are parts of the total.
     pub parts: Vec<(&'static str, Tensor)>,
     gradients: Box<dyn FnOnce(f64) -> OutputGradients>,
 }
 
 impl Value {
-    /// The scalar of that name.
+    /// The part with this name.
     pub fn part(&self, name: &str) -> Option<&Tensor> {
         let named = self.parts.iter().find(|(other, _)| *other == name);
         named.map(|(_, scalar)| scalar)

@@ -2,11 +2,11 @@
 
 use crate::slices::{Columns, Rows};
 
-/// Columns of a tile; with its rows its sums fill twelve registers, and each number that
-/// is loaded is used three or four times.
+/// Columns of a tile. With its rows, the sums fill twelve registers, and each loaded number
+/// is used three or four times.
 pub(super) const COLUMNS: usize = 3;
 
-/// Whether this processor has what [`add`] needs.
+/// Whether this processor has the instructions that [`add`] needs.
 pub(super) fn is_there() -> bool {
     #[cfg(target_arch = "x86_64")]
     return avx512::is_there() || avx2::is_there();
@@ -64,7 +64,7 @@ macro_rules! kernel {
                         if column + COLUMNS <= columns {
                             let w = [weights(0), weights(1), weights(2)];
                             for (n, (out, x)) in rows.enumerate() {
-                                // The next tile's weights are on their way meanwhile.
+                                // Prefetches the next tile's weights meanwhile.
                                 let ahead = if n == 0 { COLUMNS * stride } else { 0 };
                                 tiles(out, column, x, w, ahead);
                             }
@@ -128,11 +128,11 @@ macro_rules! kernel {
                 for k in (0..whole).step_by(LANES) {
                     if ahead > 0 && k.is_multiple_of(LINE) {
                         for row in w {
-                            // A hint: where it points need not be there.
+                            // Only a hint: the address need not be valid.
                             _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().wrapping_add(ahead + k).cast());
                         }
                     }
-                    // SAFETY: so many numbers from k on are inside each row.
+                    // SAFETY: each row has a vector of numbers from k on.
                     let load = |row: &[f32]| unsafe { $load(row.as_ptr().add(k)) };
                     let w = w.map(load);
                     for (x, sums) in x.iter().zip(&mut sums) {
@@ -155,7 +155,7 @@ macro_rules! kernel {
     };
 }
 
-/// Numbers in a line of the cache.
+/// Numbers in a cache line.
 #[cfg(target_arch = "x86_64")]
 const LINE: usize = 16;
 

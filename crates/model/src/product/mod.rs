@@ -1,8 +1,8 @@
-//! Products of a few rows with a large matrix: what a step of the decoder multiplies.
+//! Products of a few rows with a large matrix, as in a step of the decoder.
 //!
-//! A BLAS first copies the matrix into an order of its own, which takes as long as
-//! multiplying it with twenty rows does, and does so again at each step. Here the
-//! matrix is read as it lies: its rows and the vectors both run along the sum.
+//! A BLAS first copies the matrix into its own order, at each step again, which takes as
+//! long as multiplying it with twenty rows. Here the matrix is read in place: its rows and
+//! the vectors are both contiguous along the sum.
 
 mod kernel;
 
@@ -10,7 +10,7 @@ use crate::slices::{Columns, Rows, is_readable, numbers};
 use crate::{parallel, threads};
 use tch::{Device, Tensor};
 
-/// `x w`, computed in w's kind, as numbers of x's.
+/// `x w`, computed in w's kind and returned in x's.
 pub(crate) fn product(x: &Tensor, w: &Tensor) -> Tensor {
     let narrow = x.to_kind(w.kind());
     if x.kind() == w.kind() {
@@ -22,8 +22,8 @@ pub(crate) fn product(x: &Tensor, w: &Tensor) -> Tensor {
     }
 }
 
-/// Sums of rows (m, …) that have the same `place`, of n: (n, …). In the same order each
-/// time, unlike `index_add_` on CUDA.
+/// For each of n places, the sum of the rows (m, …) with this `place`: (n, …). The order of
+/// summation is fixed, unlike that of `index_add_` on CUDA.
 pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
     let place = Tensor::from_slice(place).to_device(rows.device());
     let which = place.one_hot(n).tr().to_kind(rows.kind()); // (n, m)
@@ -32,15 +32,15 @@ pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
     which.mm(&rows.flatten(1, -1)).view(size.as_slice())
 }
 
-/// More rows than this are a BLAS's business.
+/// With more rows than this, a BLAS is faster.
 const MOST_ROWS: i64 = 64;
 
-/// Whether [`add_product`] reads the matrix as it lies, instead of calling a BLAS.
+/// Whether [`add_product`] reads the matrix in place, instead of calling a BLAS.
 pub(crate) fn reads_in_place(rows: i64, like: &Tensor) -> bool {
     rows <= MOST_ROWS && is_readable(like) && kernel::is_there()
 }
 
-/// `out (b, n) += x (b, k) w^T`, w (n, k); the product is of w's kind.
+/// `out (b, n) += x (b, k) w^T`, w (n, k); the product is computed in w's kind.
 pub(crate) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
     let mut sum = out.shallow_clone();
     if w.kind() != out.kind() {
@@ -57,7 +57,7 @@ pub(crate) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
         return;
     }
     let (x, w) = (numbers(&x), Rows::new(w));
-    // Each thread has some columns of `out`, whole tiles of them.
+    // Each thread has some columns of `out`, a multiple of the tiles' width.
     let columns = n.div_ceil(threads()).next_multiple_of(kernel::COLUMNS);
     parallel(Columns::parts(&mut sum, columns), |_, mut out| {
         let first = out.first;
@@ -91,7 +91,7 @@ mod tests {
             add_product(&own.narrow(1, 1, n), &float(&x), &wide.narrow(1, 2, k));
             let off = own.narrow(1, 1, n).to_kind(Kind::Double) - expected;
             assert!(off.abs().max().double_value(&[]) < 1e-4, "{b} {n} {k}");
-            // What lies beside the columns is as it was.
+            // Other columns are unchanged.
             assert_eq!(own.select(1, 0), float(&out.select(1, 0)));
             assert_eq!(own.select(1, n + 1), float(&out.select(1, n + 1)));
         }

@@ -89,7 +89,8 @@ fn agrees_with_pytorch(case: &str, native: [i64; 2], grid: [i64; 2]) {
         let named = gradients.arena().views();
         for (name, gradient) in named {
             if name == "attention.full_att.bias" {
-                // Softmax does not feel it: PyTorch's gradient is rounding.
+                // This bias does not change the softmax: PyTorch's gradient is a rounding
+                // error.
                 assert_eq!(gradient.abs().max().double_value(&[]), 0.0);
             } else {
                 check(&format!("grad.{name}"), gradient);
@@ -126,7 +127,7 @@ fn steps_give_what_teacher_forcing_gives() {
     let images = decoder.project(&cells(&maps), [8, 8]);
     let pass = decoder.read(&images, captions(tokens), Reading::default());
     let all_at_once = pass.output();
-    // The first caption, the longest, is of the last image.
+    // The first caption, the longest, belongs to the last image.
     let image = images.select(&integers(&IMAGE_OF_CAPTION[..1]));
     let mut state = decoder.begin(&image);
     let mut row = 0;
@@ -160,7 +161,7 @@ fn dropout_is_of_training_alone() {
     tch::manual_seed(1);
     let dropped = logits(true);
     assert_ne!(dropped, logits(false));
-    // Dropout keeps the mean: many draws come near the sum without it.
+    // Dropout preserves the mean: the mean of many draws is near the sum without it.
     let draws: Vec<Tensor> = (0..300).map(|_| logits(true)).collect();
     let mean = Tensor::stack(&draws, 0).mean_dim(0i64, false, Kind::Float);
     assert!((mean - logits(false)).abs().max().double_value(&[]) < 0.2);
@@ -242,7 +243,7 @@ fn products_of_16_bits_come_near_those_of_32() {
                 off
             })
             .collect();
-        // It was indeed computed in 16 bits.
+        // Check that it was computed in 16 bits.
         assert!(off_by.iter().any(|off| *off > most / 100.0), "{off_by:?}");
     }
 }

@@ -22,7 +22,7 @@ fn images() -> Tensor {
     uniform("images", &[2, 3, 64, 64], -2.0, 2.0)
 }
 
-/// An encoder with rebuilt weights; `may_be_left` for nothing: every name must fit.
+/// An encoder with rebuilt weights; every name must fit (no name `may_be_left`).
 fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, ResNet) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = EncoderConfig {
@@ -62,8 +62,8 @@ fn agrees_with_torchvision(arch: Arch, stride_in: StrideIn) {
     let frozen = layer4.folded().forward(&images(), false);
     assert_close(&format!("{key} folded"), &frozen, &map);
 
-    // In f32 a ReLU whose input is all but zero may fall on the other side of it,
-    // which moves some gradients by a thousandth; the equations are f64's.
+    // In f32, a ReLU's input near zero may have the other sign, which changes some
+    // gradients by a thousandth; so the equations are checked in f64.
     for (kind, tolerance) in [(Kind::Double, 1e-4), (Kind::Float, 1e-2)] {
         let (mut vars, encoder) = encoder(arch, LastStage::Layer4, stride_in);
         if kind == Kind::Double {
@@ -172,7 +172,7 @@ fn cells_stand_row_by_row() {
     assert_close("cell 6", &seen.cells.select(1, 6), &first);
 }
 
-/// The artifacts' judge knows the names and shapes without libtorch.
+/// The verifier of artifacts knows the names and shapes without libtorch.
 #[test]
 fn weights_have_the_names_and_shapes_that_verify_looks_for() {
     let of = |vars: &nn::VarStore| -> Parameters {

@@ -66,7 +66,8 @@ fn real_weights_are_not_those_of_another_architecture() {
         let encoder = ResNet::new(&vars.root(), &config);
         encoder.load(&vars, &dict).unwrap_err().to_string()
     };
-    // No layer4 in the file; 17 blocks more in ResNet-101's layer3; other shapes in ResNet-18.
+    // The file has no layer4; ResNet-101's layer3 has 17 more blocks; ResNet-18 has other
+    // shapes.
     assert!(message(Arch::Resnet50, LastStage::Layer4).contains("missing (layer4.0"));
     assert!(message(Arch::Resnet101, LastStage::Layer3).contains("missing (layer3.10."));
     assert!(

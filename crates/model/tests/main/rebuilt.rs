@@ -29,7 +29,7 @@ fn split_mix(counter: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// f32 numbers in [low, high) of a name.
+/// f32 numbers in [low, high) that depend on a name.
 pub fn uniform(name: &str, shape: &[i64], low: f64, high: f64) -> Tensor {
     let seed = fnv1a(name);
     let numbers: Vec<f32> = (1..=shape.iter().product::<i64>() as u64)
@@ -70,7 +70,7 @@ pub fn decoder_weights(vars: &nn::VarStore, scale: f64) -> StateDict {
     vars.variables().into_iter().map(rebuild).collect()
 }
 
-/// Largest difference, relative to the largest magnitude that is expected.
+/// Largest difference, relative to the largest expected magnitude.
 pub fn difference(is: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(is.size(), expected.size());
     let largest = expected.abs().max().double_value(&[]);
@@ -78,7 +78,7 @@ pub fn difference(is: &Tensor, expected: &Tensor) -> f64 {
     (is - expected).abs().max().double_value(&[]) / largest
 }
 
-/// The project's promise: 1e-4 relative.
+/// Asserts the project's promise: a relative difference of at most 1e-4.
 #[track_caller]
 pub fn assert_close(what: &str, is: &Tensor, expected: &Tensor) {
     let difference = difference(is, expected);

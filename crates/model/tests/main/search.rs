@@ -1,4 +1,4 @@
-//! Beam search against PyTorch's, against a greedy loop, against enumeration.
+//! Beam search compared with PyTorch's, with a greedy loop, and with enumeration.
 
 use crate::rebuilt::{cells, decoder_weights, expected, integers, uniform};
 use attend_model::{
@@ -33,7 +33,7 @@ fn searched(scale: f64, vocabulary: i64) -> (Box<dyn Decoder>, Images) {
     let mut dict = decoder_weights(&vars, scale);
     let embedding = &dict["embedding.weight"] * 3.0;
     dict.insert("embedding.weight".into(), embedding);
-    // Not by `weights::assign`, which refuses what a test below wants: NaN.
+    // Not by `weights::assign`, which refuses the NaN of a test below.
     no_grad(|| {
         for (name, mut variable) in vars.variables() {
             variable.copy_(&dict[&name]);
@@ -181,7 +181,7 @@ fn what_counts_as_unk_is_never_produced() {
     assert!(!occurs(Some(frequent)));
 }
 
-/// Greedy search of one image, written down independently.
+/// Greedy search for one image, implemented independently.
 fn greedy(decoder: &dyn Decoder, image: &Images) -> (Vec<i64>, bool) {
     let mut state = decoder.begin(image);
     let mut tokens = Vec::new();

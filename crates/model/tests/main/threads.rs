@@ -5,7 +5,8 @@ use std::process::Command;
 
 const NAMES: [&str; 2] = ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"];
 
-/// Says what it was started with; the other test calls this program with it.
+/// Prints the environment that it was started with; the other test runs this program for
+/// it.
 #[test]
 #[ignore = "a part of the other test"]
 fn environment() {
@@ -37,6 +38,6 @@ fn threads_that_wait_spin_briefly_unless_the_user_says_otherwise() {
     assert_eq!(seen(&[("GOMP_SPINCOUNT", "7")], &[]), "7,");
     assert_eq!(seen(&[("OMP_WAIT_POLICY", "passive")], &[]), ",passive");
     assert_eq!(seen(&[("OMP_WAIT_POLICY", "active")], &[]), ",active");
-    // What computes nothing is not begun twice.
+    // A program that computes nothing is not executed twice.
     assert_eq!(seen(&[], &["--skip", "--describe"]), ",");
 }

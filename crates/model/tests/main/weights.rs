@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn};
 
-/// What `fixtures/weights.py` wrote: half and double floats come back as f32.
+/// Files by `fixtures/weights.py`: half and double floats are read as f32.
 fn written() -> StateDict {
     let base = Tensor::arange(12, (Kind::Float, Device::Cpu)).view([3, 4]) / 8.0 - 0.5;
     let first = base.narrow(0, 0, 2);
@@ -71,7 +71,7 @@ fn reads_and_writes_safetensors() {
     );
 }
 
-/// The one line that says why a file can't be read.
+/// The one-line error that says why a file can't be read.
 fn refusal(path: &Path) -> String {
     let message = weights::read(path).unwrap_err().to_string();
     eprintln!("{message}");
@@ -148,7 +148,7 @@ fn damaged_files_are_refused() {
     }
     let path = folder.path().join("plain.safetensors"); // cut by its last byte
     assert!(refusal(&path).contains("download the file again"));
-    // A number changed in a zip file: its checksum tells.
+    // A number changed in a zip file is noticed by its checksum.
     let mut bytes = std::fs::read(fixture("plain.pth")).unwrap();
     let number = (-0.375f32).to_le_bytes(); // the second one
     let place = bytes
@@ -251,7 +251,7 @@ fn prefixes_that_training_scripts_leave_are_taken_off() {
     ] {
         let named = |(name, tensor): (&String, &Tensor)| (format!("{prefix}{name}"), tensor.copy());
         let mut prefixed: StateDict = dict.iter().map(named).collect();
-        // A head, an optimizer's moments, other networks in part.
+        // A head, an optimizer's moments, parts of other networks.
         prefixed.insert(
             "head.weight".into(),
             Tensor::ones([2, 2], (Kind::Float, Device::Cpu)),
@@ -264,7 +264,7 @@ fn prefixes_that_training_scripts_leave_are_taken_off() {
             assert_eq!(variable, dict[&name], "{prefix}{name}");
         }
     }
-    // Two networks of the same kind: which one is meant?
+    // Two networks of the same kind are ambiguous.
     let two = ["encoder_q.", "encoder_k."].map(|prefix| {
         let named =
             move |(name, tensor): (&String, &Tensor)| (format!("{prefix}{name}"), tensor.copy());
@@ -358,13 +358,13 @@ fn weights_that_are_no_numbers_are_refused_and_their_tensor_named() {
         let message = mismatch(Arch::Resnet18, &spoilt(name, number));
         assert!(message.contains(why), "{message}");
     }
-    // What the encoder does not take may be anything.
+    // Tensors that the encoder does not use may be anything.
     let (vars, encoder) = encoder(Arch::Resnet18, LastStage::Layer3);
     encoder
         .load(&vars, &spoilt("layer4.1.bn2.bias", f64::NAN))
         .unwrap();
     encoder.load(&vars, &spoilt("fc.bias", f64::NAN)).unwrap();
-    // Integers are no weights, whatever their shape.
+    // Integers are not weights, in any shape.
     let mut dict = whole(Arch::Resnet18);
     dict.insert(
         "bn1.bias".into(),
@@ -377,7 +377,7 @@ fn weights_that_are_no_numbers_are_refused_and_their_tensor_named() {
     );
 }
 
-/// Why an encoder refuses weights; it keeps its own then.
+/// The error with which an encoder refuses weights; checks that it keeps its own.
 fn mismatch(arch: Arch, dict: &StateDict) -> String {
     let (vars, encoder) = encoder(arch, LastStage::Layer4);
     let before = vars.variables()["conv1.weight"].copy();

@@ -1,9 +1,9 @@
 //! Adam (Kingma & Ba 2015) and AdamW (Loshchilov & Hutter 2019) as in PyTorch, with a
 //! state that can be saved.
 //!
-//! On the CPU one pass over the memory does it all, on as many threads as the process
-//! may use: clipping, both moments, the step. Elsewhere few tensor operations do it:
-//! gradients and moments of all parameters lie one after the other.
+//! On the CPU, one multi-threaded pass over memory clips the gradients, updates both
+//! moments and takes the step. On other devices, a few tensor operations on all parameters
+//! at once do so, because gradients and moments are contiguous in memory.
 
 use attend_model::slices::{is_readable, numbers, numbers_mut};
 use attend_model::weights::StateDict;
@@ -12,20 +12,21 @@ use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, no_grad};
 
-/// Numbers that a thread updates at a time.
+/// Numbers per chunk, which a thread updates at a time.
 const CHUNK: usize = 1 << 15;
 
-/// Adam's own parameters, PyTorch's as defaults.
+/// Adam's parameters, with PyTorch's defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Decay of the mean of the gradients.
+    /// Decay of the running mean of the gradients.
     pub beta1: f64,
-    /// Decay of the mean of their squares.
+    /// Decay of the running mean of the gradients' squares.
     pub beta2: f64,
-    /// Added to the root of the latter.
+    /// Added to the root of the mean square, so that no step divides by 0.
     pub epsilon: f64,
-    /// Share of a weight that is lost at each step, times the learning rate (AdamW).
+    /// AdamW's decoupled weight decay: each step takes this share of a weight, times the
+    /// learning rate, off it.
     pub weight_decay: f64,
 }
 
@@ -40,19 +41,19 @@ impl Default for Options {
     }
 }
 
-/// What becomes of a gradient before the step.
+/// Scaling and clipping of a gradient before the step.
 #[derive(Clone, Copy, Debug)]
 pub struct Clip {
-    /// It is first multiplied by this,
+    /// Factor of each number.
     pub factor: f64,
-    /// then each number kept within ± this (0: as it is).
+    /// Then clips each number to ± this; 0: no clipping.
     pub value: f64,
 }
 
 /// The optimizer of one group of parameters.
 pub struct Adam {
     parameters: Vec<Parameter>,
-    /// Mean and square of all parameters' gradients.
+    /// Running means of all parameters' gradients and of their squares.
     moments: [Arena; 2],
     options: Options,
     threads: usize,
@@ -68,7 +69,7 @@ struct Parameter {
 }
 
 impl Adam {
-    /// An optimizer of these parameters, by name.
+    /// An optimizer of these named parameters.
     pub fn new(
         parameters: impl IntoIterator<Item = (String, Tensor)>,
         options: Options,
@@ -99,10 +100,11 @@ impl Adam {
         }
     }
 
-    /// One step along `gradients`, which has one for each parameter here, and may have more.
+    /// Takes one step along `gradients`, which has one for each parameter and may have
+    /// more.
     ///
     /// # Panics
-    /// Where a parameter has no gradient.
+    /// If a parameter has no gradient.
     pub fn step(&mut self, gradients: &Arena, lr: f64, clip: Clip) {
         let update = self.update(lr, clip);
         let found: Vec<&Tensor> = self
@@ -124,7 +126,7 @@ impl Adam {
         });
     }
 
-    /// Counts a step; what it does to each number.
+    /// Counts a step and returns the constants of its update.
     fn update(&mut self, lr: f64, clip: Clip) -> Update {
         self.steps += 1;
         let step = i32::try_from(self.steps).unwrap_or(i32::MAX);
@@ -151,7 +153,7 @@ impl Adam {
         }
     }
 
-    /// The step in tensor operations on all parameters' numbers at once.
+    /// Takes the step with tensor operations on all parameters at once.
     fn together(&self, gradients: &Arena, found: &[&Tensor], update: &Update) {
         let moments = self.moments.each_ref().map(Arena::numbers);
         let steps = match found.len() == gradients.views().len() {
@@ -173,7 +175,7 @@ impl Adam {
         self.parameters.iter().map(|p| (p.name.as_str(), &p.value))
     }
 
-    /// The moments, by parameter: `NAME.mean` and `NAME.square`.
+    /// The moments of each parameter: `NAME.mean` and `NAME.square`.
     pub fn state(&self) -> StateDict {
         let both = |p: &Parameter| {
             [
@@ -184,7 +186,7 @@ impl Adam {
         self.parameters.iter().flat_map(both).collect()
     }
 
-    /// Takes the moments up again.
+    /// Restores the moments.
     ///
     /// # Errors
     /// The name of the tensor that is missing or has another shape.
@@ -210,7 +212,7 @@ impl Adam {
     }
 }
 
-/// The numbers of one step.
+/// The constants of one step.
 #[derive(Clone, Copy)]
 struct Update {
     factor: f32,
@@ -267,8 +269,8 @@ impl Parameter {
 }
 
 impl Update {
-    /// In tensor operations: moves the moments, and answers what is to be taken off the
-    /// value.
+    /// With tensor operations: updates the moments and returns what to subtract from the
+    /// parameter.
     fn plain(&self, moments: [&Tensor; 2], gradient: &Tensor) -> Tensor {
         let [mut mean, mut square] = moments.map(Tensor::shallow_clone);
         let limit = f64::from(self.limit);
@@ -289,7 +291,7 @@ fn fused(by: Update, chunk: &mut Chunk) {
     let numbers = first.zip(second);
     for ((value, mean), (square, gradient)) in numbers {
         let scaled = gradient * by.factor;
-        // Not `clamp` and not `min`: a gradient that is no number shall stay none.
+        // Not `clamp` and not `min`: NaN must stay NaN.
         let above = if scaled > by.limit { by.limit } else { scaled };
         let gradient = if above < -by.limit { -by.limit } else { above };
         *mean += (gradient - *mean) * by.gain1;

@@ -1,5 +1,5 @@
-//! What turns a batch's images into cells: an encoder in training, or features that one
-//! has made before.
+//! The source of the decoder's cells: an encoder that runs in training, or features that
+//! were computed before.
 
 use attend_model::weights::{self, StateDict};
 use attend_model::{Arena, Cells, Encoder, EncoderConfig, Learning, encoder};
@@ -7,15 +7,16 @@ use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
 
-/// What turns a batch's images into cells.
+/// The source of a batch's cells.
 pub(super) enum Images {
-    /// They are cells already, of this grid; the encoder's file goes into checkpoints.
+    /// Features, which are cells of this grid. The file has the encoder's weights, for
+    /// checkpoints.
     Features { grid: [i64; 2], file: PathBuf },
-    /// The encoder runs here.
+    /// Pixels, which the encoder turns into cells.
     Pixels(Pixels),
 }
 
-/// An encoder that runs, and may learn.
+/// An encoder that runs in training, and may be trained.
 pub(super) struct Pixels {
     encoder: Box<dyn Encoder>,
     pub vars: nn::VarStore,
@@ -23,7 +24,8 @@ pub(super) struct Pixels {
 }
 
 impl Images {
-    /// Cells of that kind. With `train`, an encoder that learns is recorded for autograd.
+    /// The cells of a batch's images, as tensors of `kind`. With `train`, autograd records
+    /// an encoder that is trained.
     pub fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> Cells {
         match self {
             Images::Features { grid, .. } => Cells {
@@ -34,7 +36,7 @@ impl Images {
         }
     }
 
-    /// The encoder's parameters that learn, sorted by name.
+    /// The encoder's trained parameters, sorted by name.
     pub fn learning(&self) -> Vec<(String, Tensor)> {
         match self {
             Images::Features { .. } => Vec::new(),
@@ -46,10 +48,10 @@ impl Images {
 }
 
 impl Pixels {
-    /// An encoder whose fresh weights are drawn from `seed`, or taken from a file.
+    /// An encoder with random weights (from `seed`) or those of a file.
     ///
     /// # Errors
-    /// [`Error::Input`] where the file can't be read or is another encoder's.
+    /// [`Error::Input`] if the file can't be read or is another encoder's.
     pub fn new(
         config: &EncoderConfig,
         weights: Option<&Path>,
@@ -88,8 +90,8 @@ impl Pixels {
     }
 }
 
-/// Has autograd add to the gradients in `arena` from now on: whatever gradients the
-/// parameters have had lies there.
+/// Makes autograd accumulate the parameters' gradients in `arena` from now on. Their
+/// previous gradients are dropped.
 pub(super) fn adopt(parameters: &[(String, Tensor)], arena: &Arena) {
     for ((_, parameter), (_, view)) in parameters.iter().zip(arena.views()) {
         let mut gradient = parameter.grad();

@@ -1,4 +1,4 @@
-//! Encoder and decoder as the trainer holds them, with their gradients and optimizers.
+//! The model in training: encoder and decoder with their gradients and optimizers.
 
 pub mod adam;
 mod images;
@@ -23,16 +23,16 @@ use tch::{Device, Kind, Tensor, nn};
 
 /// The model in training.
 pub struct Network {
-    /// What a checkpoint says of it.
+    /// The model's description, for checkpoints.
     pub card: ModelCard,
     /// The decoder.
     pub decoder: Box<dyn Decoder>,
     decoder_vars: nn::VarStore,
     images: Images,
-    /// Where it is computed.
+    /// The device that holds it.
     pub device: Device,
     objective: Box<dyn Objective>,
-    /// What a step's products are computed in.
+    /// Number format of matrix products in training.
     kind: Kind,
     loss_scale: Option<LossScale>,
     /// The gradients of decoder and encoder in one buffer, and each one's part of it.
@@ -43,22 +43,21 @@ pub struct Network {
     encoder_adam: Adam,
 }
 
-/// What a batch came to.
+/// Loss and accuracy of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
-    /// The loss.
+    /// The loss: cross entropy and attention term.
     pub total: f64,
-    /// Mean over real tokens.
+    /// Mean cross entropy of the tokens, without padding.
     pub cross_entropy: f64,
-    /// The doubly stochastic term.
+    /// The doubly stochastic attention term.
     pub attention: f64,
-    /// Share of the real tokens whose right word is among the five likeliest; 0 where
-    /// nobody asked.
+    /// Share of the tokens whose right word is among the five likeliest; 0 if not computed.
     pub top5: f64,
 }
 
 impl Outcome {
-    /// Adds another's share to a mean.
+    /// Adds `share` times another outcome, to form a weighted mean.
     pub fn add(&mut self, other: Outcome, share: f64) {
         self.total += share * other.total;
         self.cross_entropy += share * other.cross_entropy;
@@ -68,8 +67,8 @@ impl Outcome {
 }
 
 impl Network {
-    /// A network for features of this grid; `encoder` is the file of weights
-    /// that made them.
+    /// A network for features of this grid; `encoder` is the file of the encoder's
+    /// weights.
     pub fn on_features(
         card: ModelCard,
         config: &Config,
@@ -84,11 +83,11 @@ impl Network {
         Network::new(card, config, images, device)
     }
 
-    /// A network that sees pixels; `weights` is the file that its encoder begins with,
-    /// if there is one.
+    /// A network for pixels; `weights` is the file of the encoder's initial weights, if
+    /// any.
     ///
     /// # Errors
-    /// [`Error::Input`] where the encoder's weights can't be read.
+    /// [`Error::Input`] if the encoder's weights can't be read.
     pub fn on_pixels(
         card: ModelCard,
         config: &Config,
@@ -145,15 +144,15 @@ impl Network {
         });
     }
 
-    /// Takes the decoder's weights from these; names and shapes must be the same.
+    /// Copies the decoder's weights from `weights`; names and shapes must be the same.
     ///
     /// # Errors
-    /// Says which are not.
+    /// Names the tensors that differ.
     pub fn start_from(&mut self, weights: &StateDict) -> attend_model::Result<()> {
         weights::assign(&self.decoder_vars, weights, &|_| false).map(|_| ())
     }
 
-    /// Images as the decoder sees them; without a gradient.
+    /// Images as the decoder gets them, without gradients.
     pub fn look(&self, images: &Tensor) -> attend_model::Images {
         tch::no_grad(|| {
             let Cells { cells, grid } = self.images.cells(&self.near(images), false, Kind::Float);
@@ -161,13 +160,14 @@ impl Network {
         })
     }
 
-    /// The images where the network is.
+    /// The images on the network's device.
     fn near(&self, images: &Tensor) -> Tensor {
         images.to_device_(self.device, images.kind(), true, false)
     }
 
-    /// Reads a batch, with dropout, and adds the gradient of `scale` times its loss to
-    /// what [`Network::step`] takes. None is added where the loss is no finite number.
+    /// Runs forward and backward over a batch, with dropout, and adds the gradient of
+    /// `scale` times its loss to those that [`Network::step`] uses. Adds none if the loss
+    /// is NaN or infinite.
     pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
         let Cells { cells, grid } = self
             .images
@@ -198,7 +198,8 @@ impl Network {
             let gradients = value.gradients(scale);
             let of_cells = pass.backward(gradients, &mut self.of_decoder, learns);
             if let Some(of_cells) = of_cells {
-                // The chain rule as a scalar: autograd goes on from here.
+                // By the chain rule, the gradient of this scalar is the encoder's, which
+                // autograd computes from here.
                 (cells * of_cells).sum(Kind::Float).backward();
                 adopt(&self.images.learning(), &self.of_encoder);
             }
@@ -206,10 +207,10 @@ impl Network {
         outcome
     }
 
-    /// One step of both optimizers along the gradients that were gathered; they are
-    /// clipped to a norm of `norm` all together (0: not), then each number to ±
-    /// `value` (0: not). Answers whether it was taken: it is not where a gradient is too
-    /// large for f16; the next ones are computed on a smaller scale.
+    /// One step of both optimizers along the accumulated gradients, after clipping their
+    /// common norm to `norm` (0: no clipping), then each number to ± `value` (0: no
+    /// clipping). Returns whether the step was taken: if a gradient is too large for f16,
+    /// it is not, and the loss scale is lowered.
     pub fn step(&mut self, decoder_lr: f64, encoder_lr: f64, norm: f64, value: f64) -> bool {
         let mut factor = 1.0;
         if self.loss_scale.is_some() || norm > 0.0 {
@@ -235,14 +236,14 @@ impl Network {
         true
     }
 
-    /// Forgets the gradients.
+    /// Clears the accumulated gradients.
     pub fn forget(&mut self) {
         self.of_decoder.clear();
-        // Autograd adds to what is there.
+        // Autograd accumulates, so set them to 0.
         let _ = self.of_encoder.numbers().shallow_clone().zero_();
     }
 
-    /// Whether all weights that learn are finite numbers.
+    /// Whether all trained weights are finite.
     pub fn is_finite(&self) -> bool {
         // A sum of finite numbers of this size is finite.
         let finite = |weight: &Tensor| weight.sum(Kind::Double).double_value(&[]).is_finite();
@@ -289,10 +290,10 @@ impl Network {
         all
     }
 
-    /// Takes weights and moments up again from a checkpoint folder.
+    /// Restores weights and moments from a checkpoint folder.
     ///
     /// # Errors
-    /// [`Error::Refused`] where they are not those of this network.
+    /// [`Error::Refused`] if they don't fit this network.
     pub fn restore(&mut self, folder: &Path) -> Result<()> {
         let read = |name: &str| weights::read(&folder.join(name)).map_err(Error::refused);
         let refused = |e: String| Error::refused(format!("{}: {e}", folder.display()));

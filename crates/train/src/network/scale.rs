@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 /// Steps without an overflow after which the scale doubles.
 const PATIENCE: i64 = 2000;
 
-/// What the loss is multiplied with.
+/// The factor of the loss, and when to change it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossScale {
     exponent: i64,
@@ -28,7 +28,7 @@ impl LossScale {
         2f64.powi(i32::try_from(self.exponent).unwrap_or(0))
     }
 
-    /// Takes note of a step: whether all gradients were `finite`.
+    /// Adapts the factor after a step; `finite`: whether all gradients were finite.
     pub fn note(&mut self, finite: bool) {
         self.steps = if finite { self.steps + 1 } else { 0 };
         if !finite {
@@ -38,12 +38,12 @@ impl LossScale {
         }
     }
 
-    /// For a checkpoint: i64 (2).
+    /// The state for a checkpoint: i64 (2).
     pub fn state(&self) -> Tensor {
         Tensor::from_slice(&[self.exponent, self.steps])
     }
 
-    /// Back from a checkpoint, unless it is something else.
+    /// Restores the state from a checkpoint; `None` if the tensor is not such a state.
     pub fn restore(state: &Tensor) -> Option<LossScale> {
         let numbers = (state.kind() == Kind::Int64 && state.size() == [2]).then_some(state)?;
         Some(LossScale {

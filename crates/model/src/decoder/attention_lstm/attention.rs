@@ -1,9 +1,8 @@
-//! The parts of a step that look at the cells, forward and backward.
+//! Attention, forward and backward: the parts of a step that use the cells.
 //!
-//! On the CPU, in f32, they are fused loops: `relu(W_e f + W_d h)`, a hundred
-//! thousand numbers for each word, never reaches memory, and captions of one image
-//! share its cells. Elsewhere they are tensor operations over one copy of the cells
-//! for each caption.
+//! On the CPU, in f32, they are fused loops: `relu(W_e f + W_d h)`, a hundred thousand
+//! numbers per word, is never stored in memory, and captions of one image share its cells.
+//! In other cases they are tensor operations on a copy of the cells for each caption.
 
 use super::Projected;
 use crate::decoder::Captions;
@@ -13,10 +12,10 @@ use crate::{parallel, threads};
 use multiversion::multiversion;
 use tch::{Device, Kind, Tensor};
 
-/// Numbers that are summed side by side; the order of a sum depends on nothing else.
+/// Number of partial sums in parallel, which determines the order of summation.
 const LANES: usize = 32;
 
-/// The images as a batch of captions sees them.
+/// The cells of the images of a batch of captions.
 pub(super) struct Cells<'a> {
     pub images: Projected<'a>,
     pub captions: Captions<'a>,
@@ -24,15 +23,15 @@ pub(super) struct Cells<'a> {
     gathered: Option<Gathered>,
 }
 
-/// A copy of the cells for each caption, where the loops are not fused. All are of the
-/// kind that products are computed in; what comes in and goes out is of the weights'.
+/// A copy of the cells for each caption, if the loops are not fused. All have the kind that
+/// products are computed in; arguments and results have the weights' kind.
 struct Gathered {
     features: Tensor,  // (B, p, C)
     projected: Tensor, // (B, P, A)
     full_att: Tensor,  // (A)
 }
 
-/// What the backward pass gathers, step by step.
+/// Gradients that the backward pass accumulates step by step.
 pub(super) struct CellGradients {
     /// Of `projected`, (n, P, A), or (B, P, A) until [`Cells::of_projected`].
     projected: Tensor,
@@ -84,7 +83,8 @@ impl<'a> Cells<'a> {
         scores
     }
 
-    /// Gradients of [`Cells::scores`]: adds to `into`; gives that of `query` (b, A).
+    /// The backward pass of [`Cells::scores`]: adds to `into` and returns the gradient of
+    /// `query` (b, A).
     pub(super) fn scores_back(
         &self,
         query: &Tensor,
@@ -95,12 +95,12 @@ impl<'a> Cells<'a> {
         if let Some(gathered) = &self.gathered {
             let (seen, wide) = (gathered.seen(query), query.kind()); // (b, P, A)
             let scores = scores.to_kind(seen.kind());
-            let of_w = scores.view([1, -1]).mm(&seen.flatten(0, 1)); // (1, A)
-            into.full_att += of_w.to_kind(wide);
-            let of_seen = scores.unsqueeze(-1) * &gathered.full_att; // (b, P, A)
-            let passed = seen.threshold_backward(&of_seen, 0.0);
-            let mut of_first = into.projected.narrow(0, 0, b);
-            of_first += &passed;
+            let grad_w = scores.view([1, -1]).mm(&seen.flatten(0, 1)); // (1, A)
+            into.full_att += grad_w.to_kind(wide);
+            let grad_seen = scores.unsqueeze(-1) * &gathered.full_att; // (b, P, A)
+            let passed = seen.threshold_backward(&grad_seen, 0.0);
+            let mut grad_first = into.projected.narrow(0, 0, b);
+            grad_first += &passed;
             return passed.sum_dim_intlist(1i64, false, wide);
         }
         let [_, cells, width] = sizes(self.images.projected);
@@ -108,40 +108,40 @@ impl<'a> Cells<'a> {
         let (queries, scores) = (numbers(&query), numbers(&scores));
         let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
         let images = self.captions.image;
-        // Each thread has some cells of all images; what they have in common is added
-        // up afterwards, in the order of the cells.
+        // Each thread has some cells of all images; gradients of shared parameters are
+        // added up afterwards, in the order of the cells.
         let range = cells.div_ceil(threads());
         let mut parts: Vec<BackPart> = (0..cells.div_ceil(range))
             .map(|_| BackPart {
-                of_projected: Vec::new(),
-                of_query: vec![0.0; queries.len()],
-                of_w: vec![0.0; width],
+                grad_projected: Vec::new(),
+                grad_query: vec![0.0; queries.len()],
+                grad_w: vec![0.0; width],
             })
             .collect();
         for image in numbers_mut(&mut into.projected).chunks_exact_mut(cells * width) {
-            for (part, of_projected) in parts.iter_mut().zip(image.chunks_mut(range * width)) {
-                part.of_projected.push(of_projected);
+            for (part, grad_projected) in parts.iter_mut().zip(image.chunks_mut(range * width)) {
+                part.grad_projected.push(grad_projected);
             }
         }
         parallel(parts.iter_mut().collect(), |n, part| {
             let rows = (queries.chunks_exact(width).zip(scores.chunks_exact(cells)))
-                .zip(part.of_query.chunks_exact_mut(width));
-            for (((query, scores), of_query), image) in rows.zip(images) {
-                let of_projected = &mut *part.of_projected[*image as usize];
+                .zip(part.grad_query.chunks_exact_mut(width));
+            for (((query, scores), grad_query), image) in rows.zip(images) {
+                let grad_projected = &mut *part.grad_projected[*image as usize];
                 let first = n * range;
-                let scores = &scores[first..][..of_projected.len() / width];
+                let scores = &scores[first..][..grad_projected.len() / width];
                 let projected = image_of(projected, *image, cells * width);
-                let projected = &projected[first * width..][..of_projected.len()];
-                let gradients = (of_query, of_projected, &mut part.of_w[..]);
+                let projected = &projected[first * width..][..grad_projected.len()];
+                let gradients = (grad_query, grad_projected, &mut part.grad_w[..]);
                 score_back(projected, query, w, scores, gradients);
             }
         });
-        let mut of_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
+        let mut grad_query = Tensor::zeros([b, width as i64], (Kind::Float, Device::Cpu));
         for part in &parts {
-            add(numbers_mut(&mut of_query), &part.of_query);
-            add(numbers_mut(&mut into.full_att), &part.of_w);
+            add(numbers_mut(&mut grad_query), &part.grad_query);
+            add(numbers_mut(&mut into.full_att), &part.grad_w);
         }
-        of_query
+        grad_query
     }
 
     /// `sum_i weights_i f_i`: (b, p) -> (b, C), into `context`.
@@ -189,7 +189,7 @@ impl<'a> Cells<'a> {
         weights
     }
 
-    /// Room for the gradients, 0.
+    /// Gradients to accumulate into, initially 0.
     pub(super) fn gradients(&self) -> CellGradients {
         let gathered = self.gathered.as_ref().map(|gathered| &gathered.projected);
         let size = gathered.unwrap_or(self.images.projected).size();
@@ -213,7 +213,7 @@ impl<'a> Cells<'a> {
     }
 }
 
-/// The numbers of an image, of all images'.
+/// The part of `numbers` that belongs to one image, `count` numbers.
 fn image_of(numbers: &[f32], image: i64, count: usize) -> &[f32] {
     &numbers[image as usize * count..][..count]
 }
@@ -226,12 +226,12 @@ impl Gathered {
     }
 }
 
-/// What one thread writes to in [`Cells::scores_back`].
+/// The gradients that one thread computes in [`Cells::scores_back`].
 struct BackPart<'a> {
-    /// Its cells of each image.
-    of_projected: Vec<&'a mut [f32]>,
-    of_query: Vec<f32>,
-    of_w: Vec<f32>,
+    /// The thread's cells of each image.
+    grad_projected: Vec<&'a mut [f32]>,
+    grad_query: Vec<f32>,
+    grad_w: Vec<f32>,
 }
 
 /// Calls `of_row` with each row of `out`, some rows on each thread.
@@ -276,21 +276,21 @@ fn score_back(
     query: &[f32],
     w: &[f32],
     scores: &[f32],
-    (of_query, of_projected, of_w): (&mut [f32], &mut [f32], &mut [f32]),
+    (grad_query, grad_projected, grad_w): (&mut [f32], &mut [f32], &mut [f32]),
 ) {
     let width = query.len();
-    for ((cell, of_cell), score) in (projected.chunks_exact(width))
-        .zip(of_projected.chunks_exact_mut(width))
+    for ((cell, grad_cell), score) in (projected.chunks_exact(width))
+        .zip(grad_projected.chunks_exact_mut(width))
         .zip(scores)
     {
-        let (of_query, of_w) = (&mut of_query[..width], &mut of_w[..width]);
-        let (cell, of_cell, w) = (&cell[..width], &mut of_cell[..width], &w[..width]);
+        let (grad_query, grad_w) = (&mut grad_query[..width], &mut grad_w[..width]);
+        let (cell, grad_cell, w) = (&cell[..width], &mut grad_cell[..width], &w[..width]);
         for a in 0..width {
             let seen = cell[a] + query[a];
             let passed = if seen > 0.0 { score * w[a] } else { 0.0 };
-            of_query[a] += passed;
-            of_cell[a] += passed;
-            of_w[a] += seen.max(0.0) * score;
+            grad_query[a] += passed;
+            grad_cell[a] += passed;
+            grad_w[a] += seen.max(0.0) * score;
         }
     }
 }

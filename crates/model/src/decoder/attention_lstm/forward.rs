@@ -1,8 +1,8 @@
-//! Teacher forcing: the decoder over captions whose words are known.
+//! Teacher forcing: the decoder's forward pass over known captions.
 //!
-//! Rows of all steps lie one after the other, so that no work is done for padding. What
-//! depends on no earlier step is one product before the loop, what no later step needs one
-//! product after it. The way back is in `backward.rs`.
+//! The rows of all steps are concatenated, so that no work is done for padding. Terms that
+//! depend on no earlier step are one product before the loop; results that no later step
+//! needs are one product after it. The backward pass is in `backward.rs`.
 
 use super::attention::Cells;
 use super::{AttentionLstm, Projected, bias};
@@ -13,7 +13,7 @@ use attend_artifact::model::DecoderConfig;
 use tch::nn::Module;
 use tch::{Kind, Tensor};
 
-/// A pass of this decoder.
+/// A forward pass of this decoder.
 pub(super) struct Teacher<'a> {
     pub decoder: &'a AttentionLstm,
     pub output: Output,
@@ -22,8 +22,8 @@ pub(super) struct Teacher<'a> {
     pub kept: Kept,
 }
 
-/// Weights that one vector is multiplied with, as one; all but `init` of the kind that
-/// products are computed in.
+/// Weights that are multiplied with the same vector, concatenated. All but `init` have the
+/// kind that products are computed in.
 pub(super) struct Joined {
     /// (A + C + 4H, H): `decoder_att`, `f_beta`, `weight_hh`.
     pub heads: Tensor,
@@ -37,7 +37,7 @@ pub(super) struct Joined {
     pub fc: Tensor,
 }
 
-/// What the backward pass needs, rows of all steps.
+/// Intermediate results that the backward pass needs, with the rows of all steps.
 pub(super) struct Kept {
     pub inputs: Tensor,       // (N) tokens
     pub embedded: Tensor,     // (N, E)
@@ -108,41 +108,43 @@ impl AttentionLstm {
         let cells = Cells::new(images, captions, &self.full_att.ws);
 
         for (at, b) in steps(&counts) {
-            let of = |all: &Tensor| all.narrow(0, at, b);
-            let mut gates = of(&gates);
+            let at_step = |all: &Tensor| all.narrow(0, at, b);
+            let mut gates = at_step(&gates);
             if reading.own_words > 0.0 && at > 0 {
                 let drawn = self.draw(&h.narrow(0, 0, b)); // (b)
                 let own = Tensor::rand([b], (Kind::Float, drawn.device())).lt(reading.own_words);
-                let words = drawn.where_self(&own, &of(&inputs));
-                of(&inputs).copy_(&words);
-                of(&embedded).copy_(&self.embedding.forward(&words));
-                gates.copy_(&of_words(&of(&embedded)));
+                let words = drawn.where_self(&own, &at_step(&inputs));
+                at_step(&inputs).copy_(&words);
+                at_step(&embedded).copy_(&self.embedding.forward(&words));
+                gates.copy_(&of_words(&at_step(&embedded)));
             }
-            add_product(&of(&heads), &h.narrow(0, 0, b), &joined.heads);
-            let query = of(&heads).narrow(1, 0, attention);
-            let mut gate = of(&heads).narrow(1, attention, channels);
-            let alpha = of(&alphas);
+            add_product(&at_step(&heads), &h.narrow(0, 0, b), &joined.heads);
+            let query = at_step(&heads).narrow(1, 0, attention);
+            let mut gate = at_step(&heads).narrow(1, attention, channels);
+            let alpha = at_step(&alphas);
             let _ = cells.scores(&query).softmax_int_out(&alpha, -1, None); // (b, P)
             if let Some(r) = images.resample {
-                let _ = alpha.mm_out(&of(&weights), r); // R^T a
+                let _ = alpha.mm_out(&at_step(&weights), r); // R^T a
             }
-            cells.context(&of(&weights), &of(&context));
-            let _ = gate.sigmoid_().mul_out(&of(&gated), &of(&context));
-            gates += of(&heads).narrow(1, attention + channels, 4 * hidden);
-            add_product(&gates, &of(&gated), &joined.context);
+            cells.context(&at_step(&weights), &at_step(&context));
+            let _ = gate
+                .sigmoid_()
+                .mul_out(&at_step(&gated), &at_step(&context));
+            gates += at_step(&heads).narrow(1, attention + channels, 4 * hidden);
+            add_product(&gates, &at_step(&gated), &joined.context);
             // PyTorch's order: i, f, g, o.
             let _ = gates.narrow(1, 0, 2 * hidden).sigmoid_();
             let _ = gates.narrow(1, 2 * hidden, hidden).tanh_();
             let _ = gates.narrow(1, 3 * hidden, hidden).sigmoid_();
             let gate = |index: i64| gates.narrow(1, index * hidden, hidden);
-            let mut next = of(&cell);
+            let mut next = at_step(&cell);
             let _ = gate(1).mul_out(&next, &c.narrow(0, 0, b));
             let _ = next.addcmul_(&gate(0), &gate(2));
-            let _ = next.tanh_out(&of(&tanh));
-            let _ = gate(3).mul_out(&of(&hiddens), &of(&tanh));
-            (h, c) = (of(&hiddens), next);
+            let _ = next.tanh_out(&at_step(&tanh));
+            let _ = gate(3).mul_out(&at_step(&hiddens), &at_step(&tanh));
+            (h, c) = (at_step(&hiddens), next);
         }
-        // Of each row, the place of h_{t-1} among h_0 and all later ones.
+        // For each row, the index of h_{t-1} in the rows of h_0 and all steps.
         let (mut before, mut place) = (Vec::new(), 0);
         for (at, b) in steps(&counts) {
             before.extend(place..place + b);
@@ -185,7 +187,7 @@ impl AttentionLstm {
         }
     }
 
-    /// Tokens drawn from what the model expects after `h` (b, H): i64 (b).
+    /// Tokens drawn from the model's distribution after `h` (b, H): i64 (b).
     fn draw(&self, h: &Tensor) -> Tensor {
         let probabilities = self.fc.forward(h).softmax(-1, None);
         probabilities.multinomial(1, true).squeeze_dim(1)
@@ -204,7 +206,7 @@ impl AttentionLstm {
     }
 }
 
-/// `x w^T + bias`, of x's kind; the product is of w's.
+/// `x w^T + bias`, in x's kind; the product is computed in w's.
 fn linear(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
     match x.kind() == w.kind() {
         true => x.linear(w, Some(bias)),

@@ -7,16 +7,17 @@
 //! logits_t = W_o dropout(h_t)                            h_0, c_0 = linear(mean_i f_i)
 //! ```
 //!
-//! The same numbers with less work: `W_e f` depends on the image alone; the
-//! attention grid is a fixed linear map R of the encoder's native cells, so the
-//! wide products run over the smaller of the two grids; the embeddings' half of `W_ih x_t` is
-//! one product before the loop, the logits one product after it.
+//! The same result with less work: `W_e f` depends on the image only; the attention grid is
+//! a fixed linear map R of the encoder's native cells, so the wide products run over the
+//! smaller of the two grids; the embeddings' half of `W_ih x_t` is one product before the
+//! loop, the logits are one product after it.
 //!
 //! Shapes: n images, p native cells, P attention cells, C channels, A attention
-//! width, E embedding, H hidden, B captions, T steps, V vocabulary, N real tokens.
+//! width, E embedding, H hidden, B captions, T steps, V vocabulary, N tokens without
+//! padding.
 
-//! What is kept of images: the cells (n, p, C), `W_e` of the attention cells (n, P, A), and
-//! the mean of the attention cells (n, C). The state is h (B, H) and c (B, H).
+//! For images, the decoder keeps the cells (n, p, C), `W_e f` of the attention cells (n,
+//! P, A), and the mean of the attention cells (n, C). The state is h (B, H) and c (B, H).
 
 mod attention;
 mod backward;
@@ -44,14 +45,14 @@ pub struct AttentionLstm {
     fc: nn::Linear,           // H -> V
 }
 
-/// [`Images`], by name.
+/// The tensors of [`Images`], with names.
 #[derive(Clone, Copy)]
 struct Projected<'a> {
     features: &'a Tensor,         // (n, p, C)
     projected: &'a Tensor,        // (n, P, A): W_e of the attention cells
     mean: &'a Tensor,             // (n, C): over the attention cells
-    resample: Option<&'a Tensor>, // (P, p): R, where it is still to be applied
-    pooled: Option<&'a Tensor>,   // (p, native cells): R, where it made the cells
+    resample: Option<&'a Tensor>, // (P, p): R, if it is applied later
+    pooled: Option<&'a Tensor>,   // (p, native cells): R, if it made the cells
 }
 
 impl<'a> From<&'a Images> for Projected<'a> {
@@ -68,7 +69,7 @@ impl<'a> From<&'a Images> for Projected<'a> {
 }
 
 impl AttentionLstm {
-    /// A decoder with fresh weights, drawn as PyTorch and the tutorial draw them.
+    /// A decoder with random weights, initialised as in PyTorch and the tutorial.
     pub fn new(p: &nn::Path, config: &DecoderConfig) -> AttentionLstm {
         let DecoderConfig {
             vocabulary,
@@ -124,7 +125,7 @@ impl AttentionLstm {
         }
     }
 
-    /// `W_ih` in two: of the embedding (4H, E) and of the gated context (4H, C).
+    /// `W_ih` in two parts: for the embedding (4H, E) and for the gated context (4H, C).
     fn input_weights(&self) -> (Tensor, Tensor) {
         let DecoderConfig {
             embedding,
@@ -137,14 +138,14 @@ impl AttentionLstm {
         )
     }
 
-    /// The words' half of `W_ih x`, with both biases: i64 (N) -> (N, 4H).
+    /// The embeddings' half of `W_ih x`, with both biases: i64 (N) -> (N, 4H).
     fn word_gates(&self, tokens: &Tensor, of_word: &Tensor) -> Tensor {
         let bias = &self.bias_ih + &self.bias_hh; // (4H)
         self.embedding.forward(tokens).linear(of_word, Some(&bias)) // (N, 4H)
     }
 
-    /// Attention and LSTM: `gates` (B, 4H) are those of the previous words,
-    /// `of_context` (4H, C) the context's half of `W_ih`; B = n x k.
+    /// Attention and LSTM. `gates` (B, 4H) are [`Self::word_gates`] of the previous words,
+    /// `of_context` (4H, C) is the context's half of `W_ih`; B = n x k.
     fn advance(
         &self,
         images: Projected,
@@ -235,8 +236,8 @@ impl Decoder for AttentionLstm {
     fn parameters(&self) -> Vec<(&'static str, Tensor)> {
         let weight = |linear: &nn::Linear| linear.ws.shallow_clone();
         let copy = Tensor::shallow_clone;
-        // What the backward pass computes as one product stands together, what has an odd
-        // number of numbers at the end: so all lie well for vector instructions.
+        // Parameters whose gradients are one product are adjacent. Those with an odd number
+        // of elements come last, so that the others are aligned for vector instructions.
         let [query, gate, hidden] = HEADS;
         let [query_bias, gate_bias, hidden_bias] = HEADS_BIAS;
         let ([init_h, init_c], [init_h_bias, init_c_bias]) = (INIT, INIT_BIAS);
@@ -264,7 +265,7 @@ impl Decoder for AttentionLstm {
     }
 }
 
-/// What h is multiplied with at each step: query (A), gate of the context (C), gates (4H).
+/// Weights for h at each step: query (A), gate of the context (C), gates (4H).
 const HEADS: [&str; 3] = [
     "attention.decoder_att.weight",
     "f_beta.weight",
@@ -275,7 +276,7 @@ const HEADS_BIAS: [&str; 3] = [
     "f_beta.bias",
     "decode_step.bias_hh",
 ];
-/// What the mean of the cells is multiplied with: h_0 (H), c_0 (H).
+/// Weights for the mean of the cells: h_0 (H), c_0 (H).
 const INIT: [&str; 2] = ["init_h.weight", "init_c.weight"];
 const INIT_BIAS: [&str; 2] = ["init_h.bias", "init_c.bias"];
 
