@@ -71,11 +71,11 @@ impl<'a> Beginning<'a> {
             Learning::Whole => {}
             Learning::Frozen => {
                 return Err(Error::usage(
-                    "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would stay at random numbers. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or let it learn from scratch (train.encoder = \"whole\")",
+                    "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would keep random weights. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or train it from scratch (train.encoder = \"whole\")",
                 ));
             }
             Learning::FineTune => tracing::warn!(
-                "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 stay at random numbers; train.encoder = \"whole\" lets all of it learn"
+                "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 keep random weights; train.encoder = \"whole\" trains all of it"
             ),
         }
         Ok(())

@@ -10,8 +10,8 @@ use tch::Kind;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// The encoder, if it is trained or run here. A features artifact brings the encoder
-    /// that made it, a model to start from its own; these keys then have no effect.
+    /// The encoder, if it is trained or run here. With a features artifact, the encoder is
+    /// the one that made the features; with a model to start from, that model's.
     pub encoder: Encoder,
     /// Sizes and embeddings of the decoder.
     pub decoder: Decoder,

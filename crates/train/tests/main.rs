@@ -949,14 +949,14 @@ fn a_frozen_encoder_of_random_numbers_is_refused() {
     trainer.refused(&[frozen], 2, "without encoder.weights");
     // With weights, or with the model of another run, the encoder is not random.
     let (_, log) = trainer.run("first", &["train.epochs=1"]);
-    assert!(!log.contains("random numbers"), "{log}");
+    assert!(!log.contains("random weights"), "{log}");
     let start = format!("train.start={}", trainer.path("first").display());
     trainer.run("started", &[frozen, &start, "train.epochs=1"]);
     let file = trainer.path("first/checkpoints/best/encoder.safetensors");
     let weights = format!("encoder.weights={}", file.display());
     trainer.run("weighed", &[frozen, &weights, "train.epochs=1"]);
     let (_, log) = trainer.run("tuned", &["train.encoder=fine-tune", "train.epochs=1"]);
-    assert!(log.contains("stay at random numbers"), "{log}");
+    assert!(log.contains("keep random weights"), "{log}");
 }
 
 /// Flips one bit among a file's last numbers.

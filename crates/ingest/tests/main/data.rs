@@ -174,8 +174,8 @@ fn official_coco_with_boxes() {
         "annotations": [{"image_id": 3, "id": 30, "caption": "one"}, {"image_id": 3, "id": 31, "caption": "two"}]}"#;
     let val = br#"{"images": [{"id": 1, "file_name": "v.jpg"}],
         "annotations": [{"image_id": 1, "id": 10, "caption": "three"}]}"#;
-    // Image 8 is not listed; box 2 has no area, box 3 extends beyond the image, category
-    // 9 is unknown.
+    // Image 8 is not listed; box 2 has no area, box 3 extends beyond the image, and
+    // category 9 is unknown.
     let instances = br#"{"images": [{"id": 3, "width": 200, "height": 100}, {"id": 8, "width": 1, "height": 1}],
         "annotations": [
             {"image_id": 3, "category_id": 1, "bbox": [50, 25, 100, 50], "segmentation": [[1, 2]], "iscrowd": 0},

@@ -43,8 +43,8 @@ impl CrossEntropy {
             total: smoothed + &attention * alpha_c,
             parts: vec![("cross_entropy", cross_entropy), ("attention", attention)],
             gradients: Box::new(move |scale| OutputGradients {
-                logits: of_logits(log_probs, &targets, smoothing, scale),
-                attention: of_attention(&sums, &rows, alpha_c * scale),
+                logits: logits_gradient(log_probs, &targets, smoothing, scale),
+                attention: attention_gradient(&sums, &rows, alpha_c * scale),
             }),
         }
     }
@@ -52,7 +52,7 @@ impl CrossEntropy {
 
 /// The gradient of the logits: (probability - target) / N, in the memory of the
 /// log-probabilities.
-fn of_logits(mut log_probs: Tensor, targets: &Tensor, smoothing: f64, scale: f64) -> Tensor {
+fn logits_gradient(mut log_probs: Tensor, targets: &Tensor, smoothing: f64, scale: f64) -> Tensor {
     let size = log_probs.size();
     let (n, words) = (size[0] as f64, size[1] as f64);
     let mut logits = log_probs.exp_();
@@ -67,8 +67,8 @@ fn of_logits(mut log_probs: Tensor, targets: &Tensor, smoothing: f64, scale: f64
 }
 
 /// The gradient of the attention, the same at each step of a caption: (N, P).
-fn of_attention(sums: &Tensor, rows: &[i64], scale: f64) -> Tensor {
-    let of_caption = (sums - 1f64) * (2.0 * scale / sums.numel() as f64); // (B, P)
+fn attention_gradient(sums: &Tensor, rows: &[i64], scale: f64) -> Tensor {
+    let grad_caption = (sums - 1f64) * (2.0 * scale / sums.numel() as f64); // (B, P)
     let rows = Tensor::from_slice(rows).to_device(sums.device());
-    of_caption.index_select(0, &rows)
+    grad_caption.index_select(0, &rows)
 }

@@ -37,8 +37,8 @@ pub struct Network {
     loss_scale: Option<LossScale>,
     /// The gradients of decoder and encoder in one buffer, and each one's part of it.
     gradients: Arena,
-    of_decoder: Gradients,
-    of_encoder: Arena,
+    decoder_gradients: Gradients,
+    encoder_gradients: Arena,
     decoder_adam: Adam,
     encoder_adam: Adam,
 }
@@ -106,18 +106,18 @@ impl Network {
         decoder_vars.freeze(); // for autograd: its gradient is by hand
         let parameters =
             || (decoder.parameters().into_iter()).map(|(name, t)| (name.to_owned(), t));
-        let of_images = images.learning();
-        let gradients = Arena::like(parameters().chain(of_images.iter().map(clone)));
-        let (of_decoder, of_encoder) = gradients.split(parameters().count());
+        let encoder_parameters = images.learning();
+        let gradients = Arena::like(parameters().chain(encoder_parameters.iter().map(clone)));
+        let (decoder_gradients, encoder_gradients) = gradients.split(parameters().count());
         let frozen = config.decoder.freeze_embeddings;
         let learning = parameters().filter(|(name, _)| !(frozen && name == "embedding.weight"));
         Network {
             card,
             decoder_adam: Adam::new(learning, config.train.adam, threads()),
-            encoder_adam: Adam::new(of_images, config.train.adam, threads()),
+            encoder_adam: Adam::new(encoder_parameters, config.train.adam, threads()),
             gradients,
-            of_decoder: Gradients::new(of_decoder),
-            of_encoder,
+            decoder_gradients: Gradients::new(decoder_gradients),
+            encoder_gradients,
             decoder,
             decoder_vars,
             images,
@@ -196,12 +196,12 @@ impl Network {
         if outcome.total.is_finite() {
             let scale = scale * self.loss_scale.map_or(1.0, |scale| scale.factor());
             let gradients = value.gradients(scale);
-            let of_cells = pass.backward(gradients, &mut self.of_decoder, learns);
-            if let Some(of_cells) = of_cells {
+            let grad_cells = pass.backward(gradients, &mut self.decoder_gradients, learns);
+            if let Some(grad_cells) = grad_cells {
                 // By the chain rule, the gradient of this scalar is the encoder's, which
                 // autograd computes from here.
-                (cells * of_cells).sum(Kind::Float).backward();
-                adopt(&self.images.learning(), &self.of_encoder);
+                (cells * grad_cells).sum(Kind::Float).backward();
+                adopt(&self.images.learning(), &self.encoder_gradients);
             }
         }
         outcome
@@ -230,17 +230,17 @@ impl Network {
             }
         }
         let clip = Clip { factor, value };
-        (self.decoder_adam).step(self.of_decoder.arena(), decoder_lr, clip);
-        (self.encoder_adam).step(&self.of_encoder, encoder_lr, clip);
+        (self.decoder_adam).step(self.decoder_gradients.arena(), decoder_lr, clip);
+        (self.encoder_adam).step(&self.encoder_gradients, encoder_lr, clip);
         self.forget();
         true
     }
 
     /// Clears the accumulated gradients.
     pub fn forget(&mut self) {
-        self.of_decoder.clear();
+        self.decoder_gradients.clear();
         // Autograd accumulates, so set them to 0.
-        let _ = self.of_encoder.numbers().shallow_clone().zero_();
+        let _ = self.encoder_gradients.numbers().shallow_clone().zero_();
     }
 
     /// Whether all trained weights are finite.

@@ -16,8 +16,9 @@
 //! width, E embedding, H hidden, B captions, T steps, V vocabulary, N tokens without
 //! padding.
 
-//! For images, the decoder keeps the cells (n, p, C), `W_e f` of the attention cells (n,
-//! P, A), and the mean of the attention cells (n, C). The state is h (B, H) and c (B, H).
+//! For images, the decoder keeps the cells (n, p, C), `W_e f` of the attention cells
+//! (n, P, A), and the mean of the attention cells (n, C). The state is h (B, H) and
+//! c (B, H).
 
 mod attention;
 mod backward;
