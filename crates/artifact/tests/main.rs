@@ -447,7 +447,7 @@ mod stage {
         let mine = folder.path().join("mine");
         std::fs::create_dir(&mine).unwrap();
         std::fs::write(mine.join("thesis.txt"), "do not lose").unwrap();
-        refused(&mine, &[], 4, "no artifact");
+        refused(&mine, &[], 4, "not an artifact");
         assert!(mine.join("thesis.txt").exists());
     }
 
@@ -627,7 +627,7 @@ mod stage {
         };
         for more in [&[][..], &["--force"], &["--discard"]] {
             let mine = thesis("mine", "thesis.txt");
-            refused(&mine, more, 4, "no artifact");
+            refused(&mine, more, 4, "not an artifact");
             kept(&mine, "thesis.txt");
             // A web page's or a browser's manifest.
             let web = thesis("web", "manifest.json");

@@ -149,7 +149,7 @@ fn weights_of_another_model_than_the_card_s_are_refused() {
     for (from, to, named) in [
         ("\"hidden\": 16", "\"hidden\": 7", "decoder.safetensors"),
         ("\"resnet18\"", "\"resnet34\"", "encoder.safetensors"),
-        ("\"vocabulary\": 9", "\"vocabulary\": 10", "9 words"),
+        ("\"vocabulary\": 9", "\"vocabulary\": 10", "9 ids"),
     ] {
         let message = refusal(|folder| {
             let path = folder.join(CARD);

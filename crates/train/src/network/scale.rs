@@ -25,7 +25,7 @@ impl Default for LossScale {
 impl LossScale {
     /// The factor, a power of 2.
     pub fn factor(&self) -> f64 {
-        2f64.powi(i32::try_from(self.exponent).unwrap_or(0))
+        2f64.powi(self.exponent.clamp(-1074, 1023) as i32)
     }
 
     /// Adapts the factor after a step; `finite`: whether all gradients were finite.
