@@ -286,7 +286,11 @@ fn wrong_files_are_named_with_the_way_out() {
         "\"a\" and \"b\" have the same id 3",
     );
     fails(&remove(&captions), 3, &captions);
-    fails(&replace(&captions, "[]"), 3, "not a multiple of the 1 images");
+    fails(
+        &replace(&captions, "[]"),
+        3,
+        "not a multiple of the 1 images",
+    );
     fails(
         &replace(&captions, "[[10], [10, 1, 11, 0]]"),
         3,

@@ -1,7 +1,10 @@
 //! From a file's bytes to the pixels that a data set holds.
 
+use crate::decode::decode_and_assess;
+use crate::jpeg;
+use crate::photograph::{DecodeError, DecodeOptions};
 use crate::resize::resize_into;
-use crate::{DecodeError, DecodeOptions, decode_and_assess, jpeg, to_planar};
+use crate::resize::to_planar;
 use std::cell::RefCell;
 
 thread_local! {

@@ -1,6 +1,6 @@
 //! The orientation of a picture, found as by Pillow's `ImageOps.exif_transpose`.
 
-use crate::{DecodeError, Photograph};
+use crate::photograph::{DecodeError, Photograph};
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbaImage};
 

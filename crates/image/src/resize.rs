@@ -1,6 +1,6 @@
 //! Resizing to the model's image size.
 
-use crate::Photograph;
+use crate::photograph::Photograph;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use multiversion::multiversion;

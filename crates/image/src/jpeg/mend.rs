@@ -9,7 +9,7 @@
 //! | no end marker, but a camera maker's data after the only scan | has all pixels by then |
 
 use super::segments::{EOI, SOI, SOS, Segment, segments};
-use crate::{DecodeError, Decoded, Photograph};
+use crate::photograph::{DecodeError, Decoded, Photograph};
 
 /// Maximum number of places where superfluous bytes at the end of a scan's data are removed.
 const MAX_TRIMS: usize = 4;

@@ -3,8 +3,9 @@
 mod mend;
 mod segments;
 
-use crate::{
-    CONVERT, DecodeError, DecodeOptions, Decoded, Photograph, check_size, cmyk_to_rgb, orientation,
+use crate::orientation;
+use crate::photograph::{
+    CONVERT, DecodeError, DecodeOptions, Decoded, Photograph, check_size, cmyk_to_rgb,
 };
 use std::cell::RefCell;
 use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};

@@ -1,7 +1,7 @@
 //! Decodes GIF: the first frame, on its canvas.
 
 use super::broken;
-use crate::{DecodeError, DecodeOptions, Photograph, check_size};
+use crate::photograph::{DecodeError, DecodeOptions, Photograph, check_size};
 use gif::{ColorOutput, DecodingError, MemoryLimit};
 use std::borrow::Cow;
 use std::io::ErrorKind;

@@ -6,7 +6,8 @@ mod name;
 mod png;
 mod tiff;
 
-use crate::{DecodeError, DecodeOptions, Decoded, Photograph, check_size, orientation};
+use crate::orientation;
+use crate::photograph::{DecodeError, DecodeOptions, Decoded, Photograph, check_size};
 use image::error::ImageError;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use std::io::{Cursor, ErrorKind};

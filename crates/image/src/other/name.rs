@@ -1,6 +1,6 @@
 //! Names a file that no decoder here reads, and says what to do with it.
 
-use crate::{CONVERT, DecodeError};
+use crate::photograph::{CONVERT, DecodeError};
 
 const DOWNLOAD: &str = "no photograph; download it again";
 const UNPACK: &str = "no photograph; unpack it";

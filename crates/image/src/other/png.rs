@@ -1,7 +1,8 @@
 //! Decodes PNG, even if its end or a checksum is missing.
 
 use super::through_image;
-use crate::{DecodeError, DecodeOptions, Decoded, Photograph, orientation};
+use crate::orientation;
+use crate::photograph::{DecodeError, DecodeOptions, Decoded, Photograph};
 use flate2::read::{ZlibDecoder, ZlibEncoder};
 use flate2::{Compression, Crc};
 use image::ImageFormat;

@@ -2,7 +2,7 @@
 
 use super::{broken, upper};
 use crate::orientation::{self, Entry};
-use crate::{DecodeError, DecodeOptions, Photograph, check_size, cmyk_to_rgb};
+use crate::photograph::{DecodeError, DecodeOptions, Photograph, check_size, cmyk_to_rgb};
 use std::borrow::Cow;
 use std::io::{Cursor, ErrorKind};
 use tiff::decoder::{BufferLayoutPreference, Decoder, DecodingResult, Limits};
@@ -276,7 +276,7 @@ fn ycbcr_to_rgb([y, cb, cr]: [u8; 3], bits: u8, half: i32) -> [u8; 4] {
 }
 
 fn unsupported(what: &str) -> DecodeError {
-    DecodeError::Unsupported(format!("{what}: {}", crate::CONVERT))
+    DecodeError::Unsupported(format!("{what}: {}", crate::photograph::CONVERT))
 }
 
 fn refused(error: TiffError) -> DecodeError {

@@ -1,7 +1,7 @@
 //! ResNet encoders (He et al. 2015) with spatial output, under torchvision's
 //! parameter names.
 
-use super::{Cells, Encoder, Learning};
+use super::interface::{Cells, Encoder, Learning};
 use crate::weights::{self, StateDict};
 use crate::{Error, Result};
 use attend_artifact::model::{EncoderConfig, StrideIn};
