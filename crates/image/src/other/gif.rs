@@ -1,6 +1,6 @@
 //! Decodes GIF: the first frame, on its canvas.
 
-use super::broken;
+use super::generic::broken;
 use crate::photograph::{DecodeError, DecodeOptions, Photograph, check_size};
 use gif::{ColorOutput, DecodingError, MemoryLimit};
 use std::borrow::Cow;

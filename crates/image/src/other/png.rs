@@ -1,6 +1,6 @@
 //! Decodes PNG, even if its end or a checksum is missing.
 
-use super::through_image;
+use super::generic::through_image;
 use crate::orientation;
 use crate::photograph::{DecodeError, DecodeOptions, Decoded, Photograph};
 use flate2::read::{ZlibDecoder, ZlibEncoder};

@@ -1,6 +1,6 @@
 //! Decodes TIFF: the first page, in every variant that the `tiff` crate supports.
 
-use super::{broken, upper};
+use super::generic::{broken, upper};
 use crate::orientation::{self, Entry};
 use crate::photograph::{DecodeError, DecodeOptions, Photograph, check_size, cmyk_to_rgb};
 use std::borrow::Cow;
