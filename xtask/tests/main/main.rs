@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers are not #[test] functions
 
 mod arrows;
+mod circles;
 mod place;
 mod promises;
 mod runner;

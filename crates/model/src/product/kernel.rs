@@ -34,7 +34,8 @@ pub(super) fn add(out: &mut Columns, x: &[f32], k: usize, w: &Rows) {
 macro_rules! kernel {
     ($name:ident, $features:tt, $lanes:literal, $zero:ident, $load:ident, $fma:ident, $total:path, $($feature:tt),+) => {
         mod $name {
-            use super::{COLUMNS, Columns, LINE, Rows};
+            use crate::product::kernel::{COLUMNS, LINE};
+            use crate::slices::{Columns, Rows};
             use std::arch::x86_64::{$fma, $load, $zero, _MM_HINT_T0, _mm_prefetch};
 
             const ROWS: usize = 4;
@@ -167,7 +168,7 @@ kernel!(
     _mm256_setzero_ps,
     _mm256_loadu_ps,
     _mm256_fmadd_ps,
-    super::total,
+    crate::product::kernel::total,
     "avx2",
     "fma"
 );
