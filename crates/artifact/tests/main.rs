@@ -631,7 +631,7 @@ mod stage {
             kept(&mine, "thesis.txt");
             // A web page's or a browser's manifest.
             let web = thesis("web", "manifest.json");
-            refused(&web, more, 4, "no artifact");
+            refused(&web, more, 4, "not an artifact");
             kept(&web, "manifest.json");
             let file = folder.path().join("file");
             std::fs::write(&file, "do not lose").unwrap();

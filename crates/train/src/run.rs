@@ -248,8 +248,8 @@ impl Run<'_> {
 
     /// Compares a validation score with the best so far and ends the epoch.
     fn judge(&mut self, validation: &Validation, loss: f64, metrics: &mut Metrics) -> Result<()> {
-        let (key, name) = self.judge.metric.key_and_name();
-        let score = validation.score(key);
+        let (_, name) = self.judge.metric.key_and_name();
+        let score = validation.score(self.judge.metric);
         let better = self.state.best.is_none_or(|best| score > best);
         let mut values = vec![("train_cross_entropy", loss)];
         let scores = validation.scores.iter();

@@ -95,10 +95,12 @@ impl Sample {
 }
 
 impl Validation {
-    /// The score with that key; 0 if it was not computed.
-    pub fn score(&self, key: &str) -> f64 {
-        let mut scores = self.scores.iter();
-        scores.find(|s| s.key == key).map_or(0.0, |s| s.corpus)
+    /// The score that a metric stands for.
+    #[expect(clippy::expect_used, reason = "the judge's metric is among its scores")]
+    pub fn score(&self, metric: StopMetric) -> f64 {
+        let (key, _) = metric.key_and_name();
+        let score = self.scores.iter().find(|score| score.key == key);
+        score.expect("a score that was computed").corpus
     }
 }
 
