@@ -7,12 +7,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::Duration;
 
-static STATE: Mutex<State> = Mutex::new(State {
+static STATE: Mutex<Signals> = Mutex::new(Signals {
     interrupted: false,
     child: None,
 });
 
-struct State {
+struct Signals {
     interrupted: bool,
     /// The running child.
     child: Option<Pid>,
@@ -77,7 +77,7 @@ fn watched<T>(
     Ok((status.map_err(failed)?, result.map_err(failed)?))
 }
 
-fn state() -> MutexGuard<'static, State> {
+fn state() -> MutexGuard<'static, Signals> {
     STATE.lock().unwrap_or_else(|e| e.into_inner())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The part of a manifest that the runner uses.
 #[derive(Debug, Deserialize)]
-pub struct Manifest {
+pub struct ManifestSummary {
     /// Kind of the artifact.
     pub kind: String,
     /// Its digest.
@@ -20,9 +20,9 @@ pub struct Manifest {
 
 /// The state of a folder in a run.
 #[derive(Debug)]
-pub enum State {
+pub enum FolderState {
     /// A finished artifact.
-    Done(Manifest),
+    Done(ManifestSummary),
     /// A staging folder: its stage is running or was interrupted.
     Staging {
         /// Whether a stage is writing it now.
@@ -38,7 +38,7 @@ pub struct Entry {
     /// Its path.
     pub path: PathBuf,
     /// Its state.
-    pub state: State,
+    pub state: FolderState,
     /// Size of all its files, in bytes.
     pub bytes: u64,
 }
@@ -46,12 +46,12 @@ pub struct Entry {
 impl Entry {
     /// Whether it is a staging folder with unfinished work in it.
     pub fn is_work(&self) -> bool {
-        matches!(self.state, State::Staging { .. }) && holds_work(&self.path)
+        matches!(self.state, FolderState::Staging { .. }) && holds_work(&self.path)
     }
 
     /// Whether it is a finished artifact of kind `model`.
     pub fn is_model(&self) -> bool {
-        matches!(&self.state, State::Done(manifest) if manifest.kind == "model")
+        matches!(&self.state, FolderState::Done(manifest) if manifest.kind == "model")
     }
 }
 
@@ -72,7 +72,7 @@ pub fn entries(run: &Path) -> Result<Vec<Entry>> {
     let found = folders(run)?.into_iter().filter_map(|path| {
         let manifest = path.join("manifest.json");
         let state = if name(&path).ends_with(".staging") && is_staging(&path) {
-            State::Staging {
+            FolderState::Staging {
                 busy: lock(&path).is_none(),
             }
         } else if manifest.is_file() {
@@ -80,8 +80,8 @@ pub fn entries(run: &Path) -> Result<Vec<Entry>> {
                 .map_err(|e| e.to_string())
                 .and_then(|text| serde_json::from_slice(&text).map_err(|e| e.to_string()))
             {
-                Ok(manifest) => State::Done(manifest),
-                Err(why) => State::Damaged(why),
+                Ok(manifest) => FolderState::Done(manifest),
+                Err(why) => FolderState::Damaged(why),
             }
         } else {
             return None;

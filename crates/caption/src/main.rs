@@ -102,7 +102,7 @@ fn caption(args: &Args) -> Result<()> {
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;
     let stdin = std::io::stdin().lock();
     let inputs = signal::waiting(|| Inputs::expand(&args.images, args.recursive, stdin))??;
-    let mut run = Run {
+    let mut run = Captioning {
         args,
         options: DecodeOptions {
             exif_orientation: args.exif_orientation,
@@ -169,7 +169,7 @@ fn load(args: &Args) -> Result<Captioner> {
     Captioner::load(&checkpoint, device)
 }
 
-struct Run<'a> {
+struct Captioning<'a> {
     args: &'a Args,
     options: DecodeOptions,
     captioner: Captioner,
@@ -179,7 +179,7 @@ struct Run<'a> {
     unread: usize,
 }
 
-impl Run<'_> {
+impl Captioning<'_> {
     /// Describes some images, prints the captions and draws figures. Returns false if
     /// standard output was closed.
     fn batch(&mut self, paths: &[PathBuf]) -> Result<bool> {

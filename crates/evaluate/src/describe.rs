@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::grounding::Tally;
 use crate::rows::ImageScore;
-use crate::source::Source;
+use crate::source::ImageInput;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
 use attend_artifact::model::Checkpoint;
 use attend_artifact::{Record, Staging};
@@ -20,7 +20,7 @@ pub struct Describer<'a> {
     config: &'a Config,
     /// The evaluated model first, then the rest of its ensemble.
     captioners: Vec<Captioner>,
-    source: Source,
+    source: ImageInput,
     dataset: &'a Dataset,
     objects: HashMap<i64, Vec<&'a ObjectRecord>>,
 }
@@ -33,7 +33,7 @@ impl<'a> Describer<'a> {
     pub fn load(
         config: &'a Config,
         checkpoints: &[Checkpoint],
-        source: Source,
+        source: ImageInput,
         dataset: &'a Dataset,
     ) -> Result<Describer<'a>> {
         let device = attend_model::device(&config.evaluate.device).map_err(Error::usage)?;

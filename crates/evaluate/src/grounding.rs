@@ -47,7 +47,7 @@ impl Tally {
             let boxes: Vec<Rect> = objects
                 .iter()
                 .filter(|object| same_noun(word.as_ref(), &object.name))
-                .map(|object| Rect::of(object))
+                .map(|object| Rect::from_object(object))
                 .collect();
             let cover = coverage(&boxes, grid);
             let area = cover.iter().sum::<f64>() / cover.len().max(1) as f64;
@@ -131,7 +131,7 @@ struct Rect {
 }
 
 impl Rect {
-    fn of(object: &ObjectRecord) -> Rect {
+    fn from_object(object: &ObjectRecord) -> Rect {
         let (left, top) = (f64::from(object.x), f64::from(object.y));
         Rect {
             left,

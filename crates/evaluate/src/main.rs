@@ -27,7 +27,7 @@ use attend_program::{Error, Result};
 use config::Config;
 use describe::Describer;
 use report::References;
-use source::Source;
+use source::ImageInput;
 use std::process::ExitCode;
 
 const SPEC: StageSpec = StageSpec {
@@ -95,7 +95,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let (model, data) = (stage.input("model")?, stage.input("dataset")?);
     let vocabulary = stage.optional_input("vocabulary");
     let (checkpoint, words) = checkpoint::open(model, &config.evaluate.checkpoint, vocabulary)?;
-    let source = Source::open(&checkpoint.card, data, stage.optional_input("features"))?;
+    let source = ImageInput::open(&checkpoint.card, data, stage.optional_input("features"))?;
     let dataset = Dataset::open(data)?;
     let images = dataset.split(&config.evaluate.split)?;
     let scores = stage.output().join("scores.json");
@@ -116,7 +116,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
 
     let describer = Describer::load(config, &checkpoints, source, &dataset)?;
     let mut by_beam = describer.all(&images, &staging)?;
-    let references = References::of(&dataset, words.tokenizer);
+    let references = References::new(&dataset, words.tokenizer);
     let silent = images
         .iter()
         .filter(|image| references.get(image.image_id).is_empty())

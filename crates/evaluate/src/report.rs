@@ -21,7 +21,7 @@ pub struct References<'a>(HashMap<i64, Vec<Cow<'a, str>>>);
 
 impl<'a> References<'a> {
     /// All captions of a data set, tokenized for scoring.
-    pub fn of(dataset: &'a Dataset, tokenizer: Tokenizer) -> References<'a> {
+    pub fn new(dataset: &'a Dataset, tokenizer: Tokenizer) -> References<'a> {
         let mut captions: HashMap<i64, Vec<Cow<str>>> = HashMap::new();
         for caption in dataset.captions() {
             let text = tokenizer.for_scores(&caption.caption);

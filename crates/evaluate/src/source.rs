@@ -11,14 +11,14 @@ use attend_program::{Error, Result};
 use tch::Tensor;
 
 /// The source of the decoder's input.
-pub enum Source {
+pub enum ImageInput {
     /// A features artifact.
     Features(Features),
     /// The data set's pixels, which the checkpoint's encoder turns into features.
     Pixels,
 }
 
-impl Source {
+impl ImageInput {
     /// Opens the features, which must have been made from this data set by the checkpoint's
     /// encoder, or else the pixels, which must have the size that it was trained on.
     ///
@@ -28,7 +28,7 @@ impl Source {
         card: &ModelCard,
         dataset: &Artifact,
         features: Option<&Artifact>,
-    ) -> Result<Source> {
+    ) -> Result<ImageInput> {
         let size = ["image_height", "image_width"].map(|name| dataset.count(name) as i64);
         if size != card.image_size {
             return Err(Error::refused(format!(
@@ -42,7 +42,7 @@ impl Source {
             )));
         }
         let Some(features) = features else {
-            return Ok(Source::Pixels);
+            return Ok(ImageInput::Pixels);
         };
         let at = features.root.display();
         let encoder = features.manifest.file("encoder.safetensors");
@@ -70,7 +70,7 @@ impl Source {
         }
         let features = Features::open(features)?;
         features.check_shape(card.encoder.grid(size), card.encoder.channels())?;
-        Ok(Source::Features(features))
+        Ok(ImageInput::Features(features))
     }
 
     /// The tensor of these images: features f16 or f32 (n, cells, C) or pixels u8
@@ -81,17 +81,17 @@ impl Source {
     pub fn gather(&self, dataset: &Dataset, images: &[&ImageRecord]) -> Result<Tensor> {
         let rows: Vec<&[u8]> = (images.iter())
             .map(|image| match self {
-                Source::Features(features) => row(features, image.image_id),
-                Source::Pixels => dataset.pixels(image),
+                ImageInput::Features(features) => row(features, image.image_id),
+                ImageInput::Pixels => dataset.pixels(image),
             })
             .collect::<Result<_>>()?;
         let (shape, dtype) = match self {
-            Source::Features(features) => {
+            ImageInput::Features(features) => {
                 let [height, width] = features.grid();
                 let shape = vec![height * width, features.channels()];
                 (shape, features.dtype())
             }
-            Source::Pixels => {
+            ImageInput::Pixels => {
                 let [height, width] = dataset.image_size();
                 (vec![3, height, width], Dtype::U8)
             }
@@ -100,13 +100,13 @@ impl Source {
         gather(&rows, &shape, dtype).map_err(Error::internal)
     }
 
-    /// The input of a captioner's decoder, from images that [`Source::gather`] returned.
+    /// The input of a captioner's decoder, from images that [`ImageInput::gather`] returned.
     pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Images {
         match self {
-            Source::Features(features) => {
+            ImageInput::Features(features) => {
                 captioner.project(images, features.grid().map(|n| n as i64))
             }
-            Source::Pixels => captioner.look(images),
+            ImageInput::Pixels => captioner.look(images),
         }
     }
 }

@@ -26,7 +26,7 @@ pub struct DecodeOptions {
     /// an eighth of their size, if that still has at least these columns and rows.
     pub fast: Option<(u32, u32)>,
     /// Refuse pictures that break their format's rules even if every pixel is there (see
-    /// [`Loaded::damage`]).
+    /// [`crate::Loaded::damage`]).
     pub refuse_damaged: bool,
 }
 

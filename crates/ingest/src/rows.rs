@@ -2,14 +2,14 @@
 
 use crate::reference::Refusal;
 use crate::select::Candidate;
-use crate::shards::{Outcome, Run};
+use crate::shards::{Outcome, ShardPlan};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, RejectedRecord};
 use attend_artifact::ledger::Reason;
 use attend_artifact::tables::Tables;
 
 /// The tables of all shards; `rejected` are the ledger rows from the selection.
 pub fn tables<'a>(
-    shards: impl Iterator<Item = (&'a Run<'a>, Vec<Outcome>)>,
+    shards: impl Iterator<Item = (&'a ShardPlan<'a>, Vec<Outcome>)>,
     rejected: Vec<RejectedRecord>,
 ) -> Tables {
     let mut tables = Tables {
@@ -22,7 +22,7 @@ pub fn tables<'a>(
     tables
 }
 
-fn add(tables: &mut Tables, run: &Run<'_>, outcomes: Vec<Outcome>) {
+fn add(tables: &mut Tables, run: &ShardPlan<'_>, outcomes: Vec<Outcome>) {
     let mut row = 0;
     for (candidate, outcome) in run.candidates.iter().zip(outcomes) {
         match outcome {

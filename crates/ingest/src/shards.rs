@@ -40,7 +40,7 @@ pub enum Outcome {
 
 /// One shard and its candidates.
 #[derive(Clone, Copy, Debug)]
-pub struct Run<'a> {
+pub struct ShardPlan<'a> {
     /// The split.
     pub split: &'a str,
     /// Number of the shard within the split.
@@ -49,7 +49,7 @@ pub struct Run<'a> {
     pub candidates: &'a [Candidate],
 }
 
-impl Run<'_> {
+impl ShardPlan<'_> {
     /// The shard's file in the artifact.
     pub fn file(&self) -> String {
         shard_file(self.split, self.number)
@@ -67,11 +67,11 @@ impl Run<'_> {
 }
 
 /// Divides the candidates, which are sorted by split, into shards.
-pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<Run<'_>> {
+pub fn plan(candidates: &[Candidate], shard_size: usize) -> Vec<ShardPlan<'_>> {
     candidates
         .chunk_by(|a, b| a.split == b.split)
         .flat_map(|split| split.chunks(shard_size).enumerate())
-        .map(|(number, candidates)| Run {
+        .map(|(number, candidates)| ShardPlan {
             split: &candidates[0].split,
             number,
             candidates,
@@ -102,7 +102,7 @@ fn sources(source: &Source, candidates: &[Candidate]) -> String {
 pub fn write(
     staging: &Staging,
     source: &Source,
-    runs: &[(Run<'_>, Piece)],
+    runs: &[(ShardPlan<'_>, Piece)],
     pieces: &[&Piece],
     section: &Section,
     jobs: usize,
@@ -131,7 +131,7 @@ pub fn write(
         todo.iter().flat_map(|(run, _)| run.candidates),
         |candidate: &Candidate| load(source, &candidate.photograph, section),
         |loaded| {
-            let one = |(run, piece): &(&Run<'_>, &Piece)| {
+            let one = |(run, piece): &(&ShardPlan<'_>, &Piece)| {
                 write_shard(staging, run, piece, section, loaded, &progress)
             };
             todo.iter().map(one).collect::<Result<Vec<_>>>()
@@ -150,7 +150,7 @@ pub fn write(
 
 fn write_shard(
     staging: &Staging,
-    run: &Run<'_>,
+    run: &ShardPlan<'_>,
     piece: &Piece,
     section: &Section,
     loaded: &mut dyn Iterator<Item = Result<Result<Loaded, Refusal>>>,
@@ -201,13 +201,13 @@ fn write_shard(
 }
 
 /// The outcomes in the notes of a finished shard; `None` if they are damaged.
-fn noted(notes: Option<Vec<u8>>, run: &Run<'_>) -> Option<Vec<Outcome>> {
+fn noted(notes: Option<Vec<u8>>, run: &ShardPlan<'_>) -> Option<Vec<Outcome>> {
     let outcomes: Vec<Outcome> = serde_json::from_slice(&notes?).ok()?;
     (outcomes.len() == run.candidates.len()).then_some(outcomes)
 }
 
 /// Fails and names a photograph if any have changed since a shard was first made.
-fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &Run<'_>) -> Result<()> {
+fn same(before: Option<Vec<Outcome>>, now: &[Outcome], run: &ShardPlan<'_>) -> Result<()> {
     let Some(before) = before else { return Ok(()) };
     let pairs = run.candidates.iter().zip(before.iter().zip(now));
     let changed: Vec<_> = pairs.filter(|(_, (before, now))| before != now).collect();

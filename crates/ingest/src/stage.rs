@@ -7,7 +7,7 @@ use crate::formats::layout::Layout;
 use crate::objects::{self, BoxFile};
 use crate::reference::Reference;
 use crate::select::{Candidate, select};
-use crate::shards::{self, Run};
+use crate::shards::{self, ShardPlan};
 use crate::source::Source;
 use crate::{limit, rows};
 use attend_artifact::dataset::RejectedRecord;
@@ -55,7 +55,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     }
     // The digest of a scenes artifact covers its photographs.
     let loose = scenes.is_none().then_some(source);
-    let runs: Vec<(Run<'_>, Piece)> = shards::plan(&listing.candidates, section.shard_size)
+    let runs: Vec<(ShardPlan<'_>, Piece)> = shards::plan(&listing.candidates, section.shard_size)
         .into_iter()
         .map(|run| (run, run.piece(loose)))
         .collect();

@@ -241,11 +241,11 @@ impl DocumentFrequencies {
     /// Counts the n-grams in the references of some images.
     pub fn new<W: AsRef<str>>(references: &[Vec<Vec<W>>]) -> Self {
         let nothing: Vec<Vec<W>> = references.iter().map(|_| Vec::new()).collect();
-        Self::of(Corpus::of_words(&nothing, references))
+        Self::from_corpus(Corpus::of_words(&nothing, references))
     }
 
     /// Counts the n-grams in the references of a corpus.
-    pub fn of(corpus: Corpus) -> Self {
+    pub fn from_corpus(corpus: Corpus) -> Self {
         DocumentFrequencies {
             images: corpus.images() as u64,
             counts: corpus.documents(u32::BITS),

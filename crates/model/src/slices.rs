@@ -84,7 +84,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The rows from `row` on.
-    pub fn from(&self, row: usize) -> Rows<'a> {
+    pub fn starting_at(&self, row: usize) -> Rows<'a> {
         Rows {
             numbers: self.row(row),
             ..*self

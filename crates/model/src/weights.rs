@@ -189,7 +189,7 @@ fn tensor(data: &[u8], shape: &[usize], kind: Kind) -> std::result::Result<Tenso
 /// # Errors
 /// [`Error::File`] if writing fails.
 pub fn write(path: &Path, dict: &StateDict) -> Result<()> {
-    let views = dict.iter().map(|(name, tensor)| (name, Bytes::of(tensor)));
+    let views = dict.iter().map(|(name, tensor)| (name, Bytes::new(tensor)));
     let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
     let views = views.map(|(name, bytes)| {
         bytes
@@ -214,7 +214,7 @@ struct Bytes {
 }
 
 impl Bytes {
-    fn of(tensor: &Tensor) -> std::result::Result<Bytes, String> {
+    fn new(tensor: &Tensor) -> std::result::Result<Bytes, String> {
         let (dtype, size) = match tensor.kind() {
             Kind::Float => (Dtype::F32, 4),
             Kind::Half => (Dtype::F16, 2),

@@ -134,7 +134,7 @@ fn all_frequencies(pairs: &Pairs) -> DocumentFrequencies {
     let all: Vec<&[Cow<str>]> = (pairs.references.iter().chain(others))
         .map(Vec::as_slice)
         .collect();
-    DocumentFrequencies::of(Corpus::of_captions(&vec![""; all.len()], &all))
+    DocumentFrequencies::from_corpus(Corpus::of_captions(&vec![""; all.len()], &all))
 }
 
 /// Counts of what was scored, and the images without a result.

@@ -15,11 +15,11 @@ const SCHEMA: u32 = 1;
 /// An artifact's folder and manifest.
 pub(crate) struct Artifact {
     folder: PathBuf,
-    manifest: Manifest,
+    manifest: ManifestSummary,
 }
 
 #[derive(Deserialize)]
-struct Manifest {
+struct ManifestSummary {
     kind: String,
     schema: u32,
     digest: String,
@@ -69,7 +69,7 @@ impl Artifact {
                 "has no manifest.json, so it is no finished artifact; name the folder of a {kind} artifact"
             ));
         }
-        let manifest: Manifest = read_json(&path)?;
+        let manifest: ManifestSummary = read_json(&path)?;
         if manifest.kind != kind {
             let found = &manifest.kind;
             return wrong(format!(

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let report = Report::of(args)?;
+    let report = Report::new(args)?;
     if args.json {
         output::print_json(format!("{:#}", report.json()))?;
     } else {
@@ -69,7 +69,7 @@ struct Coverage {
 }
 
 impl Report {
-    fn of(args: &Args) -> Result<Report> {
+    fn new(args: &Args) -> Result<Report> {
         let dataset = Artifact::open(&args.dataset, "dataset")?;
         let vocabulary = match &args.vocabulary {
             Some(folder) => {

@@ -7,7 +7,7 @@ use attend_artifact::{Artifact, Staging};
 use std::path::Path;
 
 /// Writes the features artifact of a data set into `folder`: `cells` answers the numbers
-/// f32 [grid[0] * grid[1], channels] of an image's pixels u8 [3, H, W]. `encoder` is what
+/// f32 (cells, channels) of an image's pixels u8 [3, H, W]. `encoder` is what
 /// made them: the text of `encoder.json` and the bytes of `encoder.safetensors`.
 pub fn write(
     folder: &Path,

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use tch::{Device, Tensor};
 
 /// The source of the decoder's input.
-pub enum Source {
+pub enum ImageInput {
     /// Features that a frozen encoder computed from the images.
     Features(Features),
     /// The images' pixels.
@@ -22,7 +22,7 @@ pub enum Source {
 /// Images and captions of the train and validation splits.
 pub struct Data {
     dataset: Dataset,
-    source: Source,
+    source: ImageInput,
     /// For each caption of the train split, the index of its image in the data set.
     pub image_of_caption: Vec<usize>,
     captions: Vec<EncodedRecord>,
@@ -66,7 +66,7 @@ impl Data {
     /// together.
     pub fn new(
         dataset: Dataset,
-        source: Source,
+        source: ImageInput,
         encoded: Vec<EncodedRecord>,
         validation_split: &str,
     ) -> Result<Data> {
@@ -96,7 +96,7 @@ impl Data {
                 })
             })
             .collect::<Result<Vec<usize>>>()?;
-        if let Source::Features(features) = &source
+        if let ImageInput::Features(features) = &source
             && let Some(image) = dataset
                 .images()
                 .iter()
@@ -160,8 +160,8 @@ impl Data {
     /// The encoder's native grid, if the images are features.
     pub fn grid(&self) -> Option<[i64; 2]> {
         match &self.source {
-            Source::Features(features) => Some(features.grid().map(|n| n as i64)),
-            Source::Pixels => None,
+            ImageInput::Features(features) => Some(features.grid().map(|n| n as i64)),
+            ImageInput::Pixels => None,
         }
     }
 
@@ -175,8 +175,8 @@ impl Data {
         for index in images {
             let image = self.image(*index);
             let row = match &self.source {
-                Source::Features(features) => features.row(image.image_id),
-                Source::Pixels => Some(self.dataset.pixels(image)?),
+                ImageInput::Features(features) => features.row(image.image_id),
+                ImageInput::Pixels => Some(self.dataset.pixels(image)?),
             };
             let row = row.ok_or_else(|| {
                 Error::internal(format!("no features of image {}", image.image_id))
@@ -185,11 +185,11 @@ impl Data {
             rows.push(row);
         }
         let (shape, dtype) = match &self.source {
-            Source::Features(features) => {
+            ImageInput::Features(features) => {
                 let [height, width] = features.grid();
                 (vec![height * width, features.channels()], features.dtype())
             }
-            Source::Pixels => {
+            ImageInput::Pixels => {
                 let [height, width] = self.dataset.image_size();
                 (vec![3, height, width], Dtype::U8)
             }

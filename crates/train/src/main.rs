@@ -12,10 +12,10 @@ use attend_train::average;
 use attend_train::begin::Beginning;
 use attend_train::checkpoint::State;
 use attend_train::config::{Config, Precision, StopMetric};
-use attend_train::data::{Data, Source};
+use attend_train::data::{Data, ImageInput};
 use attend_train::metrics::{EVENTS, LINES};
 use attend_train::resume;
-use attend_train::run::Run;
+use attend_train::run::Training;
 use attend_train::validate::Judge;
 use clap::Parser;
 use std::ffi::OsString;
@@ -105,9 +105,11 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let image_size = dataset.image_size().map(|n| n as i64);
     let seen = beginning.seen(image_size)?;
     let network = beginning.network(seen.as_ref(), image_size, &words, device)?;
-    let source = seen.map_or(Source::Pixels, |seen| Source::Features(seen.features));
+    let source = seen.map_or(ImageInput::Pixels, |seen| {
+        ImageInput::Features(seen.features)
+    });
     let data = Data::new(dataset, source, encoded, &config.train.validation_split)?;
-    let mut run = Run {
+    let mut run = Training {
         train: &config.train,
         judge: Judge::new(&data, words.tokenizer, scorer, &config.train)?,
         data: &data,

@@ -23,7 +23,7 @@ const AHEAD: usize = 4;
 const MOST_SKIPPED: u64 = 100;
 
 /// A run: the network, its data, and its state.
-pub struct Run<'a> {
+pub struct Training<'a> {
     /// Parameters.
     pub train: &'a Train,
     /// The data.
@@ -44,7 +44,7 @@ pub struct Run<'a> {
     pub saved: Instant,
 }
 
-impl Run<'_> {
+impl Training<'_> {
     /// Trains to the end, from the start or from where an interrupted run stopped.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::config::Config;
-use crate::runs::{Entry, State, entries, human, list, lock, name, size};
+use crate::runs::{Entry, FolderState, entries, human, list, lock, name, size};
 use crate::setup::cache::{Cache, remove};
 use crate::workspace::{Workspace, shown};
 use attend_program::question::ask;
@@ -43,7 +43,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if let Some(path) = &args.config {
         let run = artifacts.join(Config::read(path, &[])?.run_name()?);
         let entries = entries(&run)?;
-        let busy = |entry: &&Entry| matches!(entry.state, State::Staging { busy: true });
+        let busy = |entry: &&Entry| matches!(entry.state, FolderState::Staging { busy: true });
         if let Some(entry) = entries.iter().find(busy) {
             return Err(Error::usage(format!(
                 "a stage is writing {}; wait for it or stop it",
@@ -138,10 +138,10 @@ fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
     let (mut idle, mut work) = (Vec::new(), false);
     for entry in all.flat_map(|(_, entries)| entries) {
         match entry.state {
-            State::Staging { busy: true } => {
+            FolderState::Staging { busy: true } => {
                 print(format!("{} is being written: kept", shown(&entry.path)))?;
             }
-            State::Staging { busy: false } => {
+            FolderState::Staging { busy: false } => {
                 work |= entry.is_work();
                 idle.push(entry);
             }

@@ -1,7 +1,7 @@
 //! `cargo xtask status`: lists the artifacts and the unfinished work of every run.
 
 use super::print;
-use crate::runs::{Entry, State, human, list, name};
+use crate::runs::{Entry, FolderState, human, list, name};
 use crate::workspace::{Workspace, shown};
 use attend_program::Result;
 use attend_program::table::Align::{Left, Right};
@@ -46,7 +46,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 fn row(entry: &Entry) -> [String; 4] {
     let name = name(&entry.path);
     let (name, digest, text) = match &entry.state {
-        State::Done(manifest) => {
+        FolderState::Done(manifest) => {
             let counts = manifest.counts.iter();
             let counts: Vec<String> = counts
                 .map(|(what, count)| format!("{what} {count}"))
@@ -58,12 +58,12 @@ fn row(entry: &Entry) -> [String; 4] {
             };
             (name, digest.to_owned(), counts.join(", "))
         }
-        State::Staging { busy: true } => (name, String::new(), "being written".to_owned()),
-        State::Staging { busy: false } => {
+        FolderState::Staging { busy: true } => (name, String::new(), "being written".to_owned()),
+        FolderState::Staging { busy: false } => {
             let text = "unfinished: its stage will continue it, `clean --staging RUN` deletes it";
             (name, String::new(), text.to_owned())
         }
-        State::Damaged(why) => (name, "DAMAGED".to_owned(), format!("manifest.json: {why}")),
+        FolderState::Damaged(why) => (name, "DAMAGED".to_owned(), format!("manifest.json: {why}")),
     };
     [name, digest, human(entry.bytes), text]
 }

@@ -5,7 +5,7 @@ use crate::child;
 use crate::describe::describe;
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
-use crate::runs::{State, list};
+use crate::runs::{FolderState, list};
 use crate::workspace::{Workspace, shown};
 use attend_program::describe::Parts;
 use attend_program::{Error, Result};
@@ -34,7 +34,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         for (_, entries) in list(&artifacts)? {
             let finished = entries
                 .iter()
-                .filter(|e| !matches!(e.state, State::Staging { .. }));
+                .filter(|e| !matches!(e.state, FolderState::Staging { .. }));
             paths.extend(finished.map(|entry| entry.path.clone()));
         }
         if paths.is_empty() {

@@ -61,7 +61,7 @@ pub(crate) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
     let columns = n.div_ceil(threads()).next_multiple_of(kernel::COLUMNS);
     parallel(Columns::parts(&mut sum, columns), |_, mut out| {
         let first = out.first;
-        kernel::add(&mut out, x, k, &w.from(first));
+        kernel::add(&mut out, x, k, &w.starting_at(first));
     });
 }
 
