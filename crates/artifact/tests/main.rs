@@ -629,6 +629,16 @@ mod stage {
             let mine = thesis("mine", "thesis.txt");
             refused(&mine, more, 4, "not an artifact");
             kept(&mine, "thesis.txt");
+            // Names that an artifact has while it replaces another one.
+            let marked = thesis("marked", "thesis.txt");
+            let inside = thesis("marked/.replaced", "thesis.txt");
+            refused(&marked, more, 4, "not an artifact");
+            kept(&inside, "thesis.txt");
+            let marked = thesis("empty", "thesis.txt");
+            std::fs::create_dir_all(marked.join(".replaced")).unwrap();
+            let beside = thesis("empty.staging", "thesis.txt");
+            refused(&marked, more, 4, "not an artifact");
+            kept(&beside, "thesis.txt");
             // A web page's or a browser's manifest.
             let web = thesis("web", "manifest.json");
             refused(&web, more, 4, "not an artifact");

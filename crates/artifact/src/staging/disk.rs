@@ -132,9 +132,10 @@ pub(super) fn replace(folder: &Path, destination: &Path) -> Result<()> {
 }
 
 /// Whether the artifact at `destination` has replaced another one, and the run that did so
-/// was killed before it removed that one.
+/// was killed before it removed that one. A folder that is not an artifact has replaced
+/// nothing, whatever is in it.
 pub(crate) fn has_replaced(destination: &Path) -> bool {
-    destination.join(REPLACED).exists()
+    destination.join(REPLACED).is_dir() && Manifest::read(destination).is_ok()
 }
 
 /// Removes the artifact that the one at `destination` has replaced. It is in the folder
