@@ -92,8 +92,8 @@ impl Pixels {
 
 /// Makes autograd accumulate the parameters' gradients in `arena` from now on. Their
 /// previous gradients are dropped.
-pub(super) fn adopt(parameters: &[(String, Tensor)], arena: &Arena) {
-    for ((_, parameter), (_, view)) in parameters.iter().zip(arena.views()) {
+pub(super) fn adopt<'a>(parameters: impl Iterator<Item = (&'a str, &'a Tensor)>, arena: &Arena) {
+    for ((_, parameter), (_, view)) in parameters.zip(arena.views()) {
         let mut gradient = parameter.grad();
         if gradient.defined() && gradient.data_ptr() != view.data_ptr() {
             view.shallow_clone().copy_(&gradient);

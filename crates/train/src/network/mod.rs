@@ -201,7 +201,7 @@ impl Network {
                 // By the chain rule, the gradient of this scalar is the encoder's, which
                 // autograd computes from here.
                 (cells * grad_cells).sum(Kind::Float).backward();
-                adopt(&self.images.learning(), &self.encoder_gradients);
+                adopt(self.encoder_adam.parameters(), &self.encoder_gradients);
             }
         }
         outcome
