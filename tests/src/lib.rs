@@ -1,2 +1,23 @@
-//! Tests of several crates together: whole pipelines, run as a user runs them. They are
-//! in `tests/tests/`; this library is empty.
+//! What the tests of whole pipelines, in `tests/tests/`, share.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+#![deny(missing_docs)]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A program that `cargo test --workspace` has built.
+pub fn program(name: &str) -> Command {
+    let mut programs = std::env::current_exe().unwrap();
+    programs.pop();
+    programs.pop();
+    Command::new(programs.join(name))
+}
+
+/// A run of earlier code (`fixtures/old.sh`): the folder that keeps it, and the run in it.
+pub fn old_run() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = flate2::read::GzDecoder::new(&include_bytes!("../fixtures/old.tar.gz")[..]);
+    tar::Archive::new(packed).unpack(folder.path()).unwrap();
+    let run = folder.path().join("run");
+    (folder, run)
+}

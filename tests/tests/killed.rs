@@ -3,29 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_testing::Run;
+use attend_tests::{old_run, program};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// As `fault::point` ends a process.
 const KILLED: i32 = 137;
-
-/// A program as `cargo test --workspace` has built it.
-fn program(name: &str) -> Command {
-    let mut programs = std::env::current_exe().unwrap();
-    programs.pop();
-    programs.pop();
-    Command::new(programs.join(name))
-}
-
-/// An old run (`fixtures/old.sh`), in a folder of its own.
-fn old_run() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let packed = flate2::read::GzDecoder::new(&include_bytes!("../fixtures/old.tar.gz")[..]);
-    tar::Archive::new(packed).unpack(folder.path()).unwrap();
-    let run = folder.path().join("run");
-    (folder, run)
-}
 
 fn digest(artifact: &Path) -> Option<String> {
     let text = std::fs::read(artifact.join("manifest.json")).ok()?;

@@ -1,34 +1,15 @@
 //! Tests with a run of earlier code (`fixtures/old.sh`): it is read, verified and continued.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use attend_testing::Run;
+use attend_tests::{old_run, program};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-/// The old run in a folder of its own.
-fn unpacked() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let packed = flate2::read::GzDecoder::new(&include_bytes!("../fixtures/old.tar.gz")[..]);
-    tar::Archive::new(packed).unpack(folder.path()).unwrap();
-    let run = folder.path().join("run");
-    (folder, run)
-}
-
-/// Runs a program that `cargo test --workspace` has built, in the run's folder; returns its
-/// log.
+/// Runs a program in the run's folder; returns its log.
 #[track_caller]
-fn run(folder: &Path, program: &str, arguments: &[&str]) -> String {
-    let mut programs = std::env::current_exe().unwrap();
-    programs.pop();
-    programs.pop();
-    let output = Command::new(programs.join(program))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap();
-    let log = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {log}");
-    log
+fn run(folder: &Path, name: &str, arguments: &[&str]) -> String {
+    program(name).args(arguments).current_dir(folder).ok().log
 }
 
 const TRAIN: [&str; 6] = [
@@ -54,7 +35,7 @@ fn lines(path: &Path) -> Vec<Value> {
 
 #[test]
 fn old_artifacts_are_whole() {
-    let (_folder, run_folder) = unpacked();
+    let (_folder, run_folder) = old_run();
     for name in ["dataset", "vocabulary", "features", "model", "evaluation"] {
         run(&run_folder, "attend-verify", &[name]);
     }
@@ -62,7 +43,7 @@ fn old_artifacts_are_whole() {
 
 #[test]
 fn an_old_model_is_evaluated_as_before() {
-    let (_folder, run_folder) = unpacked();
+    let (_folder, run_folder) = old_run();
     let evaluate = |output: &str| {
         let arguments = [
             "--config=config.toml",
@@ -86,7 +67,7 @@ fn an_old_model_is_evaluated_as_before() {
 
 #[test]
 fn an_old_training_that_was_interrupted_goes_on() {
-    let (_folder, run_folder) = unpacked();
+    let (_folder, run_folder) = old_run();
     let old = lines(&run_folder.join("interrupted.staging/metrics.jsonl"));
     let log = train(&run_folder, "interrupted", "train.epochs=2000");
     assert!(log.contains("going on after step 3 of epoch 1"), "{log}");
@@ -98,7 +79,7 @@ fn an_old_training_that_was_interrupted_goes_on() {
 
 #[test]
 fn an_old_model_is_trained_further() {
-    let (_folder, run_folder) = unpacked();
+    let (_folder, run_folder) = old_run();
     let old = lines(&run_folder.join("model/metrics.jsonl"));
     // Nothing is done if nothing changed; with one more epoch, the training continues.
     let log = train(&run_folder, "model", "train.epochs=2");
