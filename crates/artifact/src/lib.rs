@@ -15,7 +15,8 @@
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
-//! - [`verify`]: checks an artifact's content.
+//! - [`verify`]: judges an artifact of any program: lists every [`Finding`].
+//! - [`mod@seal`]: writes the manifest of files that a program wrote without one.
 //!
 //! Nothing in this crate depends on what a stage does.
 
@@ -24,6 +25,8 @@ pub mod dataset;
 mod difference;
 mod digest;
 pub mod features;
+mod finding;
+mod findings;
 mod finite;
 mod hashed;
 pub mod ledger;
@@ -32,6 +35,8 @@ pub mod model;
 mod old;
 pub mod reader;
 pub mod record;
+pub mod seal;
+
 pub mod shard;
 pub mod stage;
 pub mod staging;
@@ -40,6 +45,7 @@ pub mod verify;
 pub mod vocabulary;
 
 pub use digest::digest_file;
+pub use finding::Finding;
 pub use manifest::{Input, Manifest};
 pub use reader::Artifact;
 pub use record::Record;

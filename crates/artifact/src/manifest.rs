@@ -1,10 +1,14 @@
 //! The manifest: an artifact's kind, its origin and its files.
 
 use crate::digest::digest_file;
+use crate::finding::{Finding, refusal};
 use attend_program::{At, Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::path::{Component, Path};
+use std::io::ErrorKind;
+use std::path::Path;
 
 /// The schema version that this code writes, for every kind of artifact.
 pub const SCHEMA: u32 = 1;
@@ -22,7 +26,7 @@ pub struct Manifest {
     /// The program that made it.
     pub producer: Producer,
     /// The parameters that shaped it: section -> key -> value. No paths.
-    pub config: serde_json::Value,
+    pub config: Value,
     /// The inputs that it was made from, by name.
     pub inputs: BTreeMap<String, Input>,
     /// Every file of the artifact except the manifest, sorted by name.
@@ -62,6 +66,15 @@ pub struct FileEntry {
     pub rows: Option<u64>,
     /// BLAKE3 of its bytes, in hexadecimal.
     pub blake3: String,
+}
+
+impl Producer {
+    fn nobody() -> Producer {
+        Producer {
+            name: String::new(),
+            version: String::new(),
+        }
+    }
 }
 
 impl Input {
@@ -128,53 +141,113 @@ impl Manifest {
     /// [`Error::Refused`] if there is none, it is not valid, its
     /// schema is newer than [`SCHEMA`], or its digest is not that of its content.
     pub fn read(folder: &Path) -> Result<Manifest> {
+        let (manifest, found) = Manifest::examine(folder)?;
+        refusal(folder, &found)?;
+        manifest.ok_or_else(|| Error::internal(format!("{}: no manifest", folder.display())))
+    }
+
+    /// Reads the manifest in `folder`, and everything that is wrong with it. `None` if
+    /// nothing can be made of it.
+    pub(crate) fn examine(folder: &Path) -> Result<(Option<Manifest>, Vec<Finding>)> {
         let path = folder.join(FILE);
+        let none = |file: &str, why: String| Ok((None, vec![Finding::new(file, why)]));
         let text = match std::fs::read(&path) {
             Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let why = if folder.exists() {
-                    "has no manifest.json, so it is not a finished artifact"
-                } else {
-                    "does not exist"
+            Err(e) if e.kind() == ErrorKind::NotFound || e.kind() == ErrorKind::NotADirectory => {
+                let why = match folder.metadata() {
+                    Ok(meta) if meta.is_dir() => {
+                        "has no manifest.json, so it is not a finished artifact"
+                    }
+                    Ok(_) => "is a file, not an artifact's folder",
+                    Err(_) => "does not exist; run the stage that makes it",
                 };
-                return Err(Error::refused(format!(
-                    "{} {why}; run the stage that makes it",
-                    folder.display()
-                )));
+                return none("", why.into());
             }
             Err(e) => return Err(e).at(&path),
         };
-        let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
-        let value: serde_json::Value = serde_json::from_slice(&text)
-            .map_err(|e| refused(format!("not valid JSON ({e}); make the artifact again")))?;
-        if let Some(schema) = value.get("schema").and_then(serde_json::Value::as_u64)
+        let value: Value = match serde_json::from_slice(&text) {
+            Ok(value) => value,
+            Err(e) => return none(FILE, format!("not valid JSON ({e})")),
+        };
+        let Value::Object(mut object) = value else {
+            return none(FILE, "not a manifest: not a JSON object".into());
+        };
+        if let Some(schema) = object.get("schema").and_then(Value::as_u64)
             && schema > u64::from(SCHEMA)
         {
-            return Err(refused(format!(
-                "schema version {schema} is newer than version {SCHEMA}, the newest that this program knows; update attend"
-            )));
+            return none(
+                FILE,
+                format!(
+                    "schema version {schema} is newer than version {SCHEMA}, the newest that this program knows; update attend"
+                ),
+            );
         }
-        let manifest: Manifest = serde_json::from_value(value)
-            .map_err(|e| refused(format!("not a manifest ({e}); make the artifact again")))?;
-        let leads_out = |file: &&FileEntry| {
-            let mut parts = Path::new(&file.name).components();
-            !parts.all(|part| matches!(part, Component::Normal(_)))
+        let mut found = Vec::new();
+        let fields = &mut object;
+        let manifest = Manifest {
+            kind: field(fields, "kind", &mut found).unwrap_or_default(),
+            schema: field(fields, "schema", &mut found).unwrap_or_default(),
+            producer: field(fields, "producer", &mut found).unwrap_or_else(Producer::nobody),
+            config: field::<Map<_, _>>(fields, "config", &mut found)
+                .unwrap_or_default()
+                .into(),
+            inputs: field(fields, "inputs", &mut found).unwrap_or_default(),
+            files: field(fields, "files", &mut found).unwrap_or_default(),
+            counts: field(fields, "counts", &mut found).unwrap_or_default(),
+            digest: field(fields, "digest", &mut found).unwrap_or_default(),
         };
-        if let Some(file) = manifest.files.iter().find(leads_out) {
-            return Err(refused(format!(
-                "it lists {:?}, which is not in this folder",
-                file.name
-            )));
+        for key in object.keys() {
+            found.push(Finding::new(
+                FILE,
+                format!("holds {key:?}, which no manifest has"),
+            ));
         }
-        let digest = manifest.compute_digest();
-        if digest != manifest.digest {
-            return Err(refused(format!(
-                "it states the digest {}, but its content has {}: the manifest was changed; make the artifact again",
-                short(&manifest.digest),
+        if found.is_empty() {
+            manifest.check(&mut found);
+        } else {
+            manifest.check_files(&mut found);
+        }
+        Ok((Some(manifest), found))
+    }
+
+    /// Notes what is wrong with a manifest that has all fields.
+    fn check(&self, found: &mut Vec<Finding>) {
+        if self.kind.is_empty() || self.producer.name.is_empty() || self.schema == 0 {
+            found.push(Finding::new(
+                FILE,
+                "kind, producer and schema must say something",
+            ));
+        }
+        self.check_files(found);
+        let digest = self.compute_digest();
+        if digest != self.digest {
+            let why = format!(
+                "it states the digest {}, but its content has {}: the manifest was changed",
+                short(&self.digest),
                 short(&digest)
-            )));
+            );
+            found.push(Finding::new(FILE, why));
         }
-        Ok(manifest)
+    }
+
+    /// Notes files that can't be content of the artifact, or that are not sorted by name.
+    fn check_files(&self, found: &mut Vec<Finding>) {
+        let strange = self.files.iter().filter(|file| !is_content(&file.name));
+        found.extend(strange.map(|file| {
+            let why = format!(
+                "it lists {:?}, which is not in this folder, or is no content",
+                file.name
+            );
+            Finding::new(FILE, why)
+        }));
+        let unsorted = self.files.array_windows().find(|[a, b]| a.name >= b.name);
+        if let Some([a, b]) = unsorted {
+            let why = format!(
+                "\"files\" are not sorted by name, each once: {:?}, then {:?}",
+                a.name, b.name
+            );
+            found.push(Finding::new(FILE, why));
+        }
     }
 
     /// The entry of a file.
@@ -186,4 +259,33 @@ impl Manifest {
 /// The first 12 characters of a digest, for messages.
 pub fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
+}
+
+/// Whether a file of this name can be content: inside the artifact, with `/` between
+/// folders, neither hidden nor the manifest.
+pub(crate) fn is_content(name: &str) -> bool {
+    let is_name = |part: &str| !part.is_empty() && !part.starts_with('.');
+    name.split('/').all(is_name) && !name.contains(['\\', '\0']) && name != FILE
+}
+
+/// Takes a field out of the manifest's object; notes it if it is missing or of another type.
+fn field<T: DeserializeOwned>(
+    object: &mut Map<String, Value>,
+    key: &str,
+    found: &mut Vec<Finding>,
+) -> Option<T> {
+    let Some(value) = object.remove(key) else {
+        found.push(Finding::new(FILE, format!("not a manifest: lacks {key:?}")));
+        return None;
+    };
+    match serde_json::from_value(value) {
+        Ok(value) => Some(value),
+        Err(e) => {
+            found.push(Finding {
+                place: key.to_owned(),
+                ..Finding::new(FILE, format!("not a manifest ({e})"))
+            });
+            None
+        }
+    }
 }

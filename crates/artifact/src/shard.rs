@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 /// Size of one record batch: small enough to hold in memory while writing.
 const BATCH_BYTES: usize = 1 << 20;
+const EXTENSION: &str = "arrow.fixed_shape_tensor";
 const NAME: &str = "ARROW:extension:name";
 const METADATA: &str = "ARROW:extension:metadata";
 
@@ -40,6 +41,15 @@ pub enum Dtype {
 }
 
 impl Dtype {
+    /// Its name in configs and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dtype::U8 => "u8",
+            Dtype::F16 => "f16",
+            Dtype::F32 => "f32",
+        }
+    }
+
     /// Size of one number in bytes.
     pub fn bytes(self) -> usize {
         match self {
@@ -104,7 +114,7 @@ impl TensorShardWriter {
         let metadata = serde_json::json!({ "shape": shape, "dim_names": dim_names }).to_string();
         let tensor = Field::new(column, DataType::FixedSizeList(Arc::new(item), size), false)
             .with_metadata(HashMap::from([
-                (NAME.to_owned(), "arrow.fixed_shape_tensor".to_owned()),
+                (NAME.to_owned(), EXTENSION.to_owned()),
                 (METADATA.to_owned(), metadata),
             ]));
         let schema = Schema::new(vec![Field::new("image_id", DataType::Int64, false), tensor]);
@@ -196,6 +206,7 @@ pub struct WrittenShard {
 /// A shard, memory-mapped.
 pub struct TensorShard {
     ids: Vec<i64>,
+    column: String,
     dtype: Dtype,
     shape: Vec<usize>,
     /// Numbers of each batch, and the batch's first row.
@@ -230,6 +241,11 @@ impl TensorShard {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Name of the tensor column.
+    pub fn column(&self) -> &str {
+        &self.column
     }
 
     /// Type of the numbers.
@@ -289,14 +305,19 @@ fn read(buffer: Buffer) -> std::result::Result<TensorShard, String> {
     let footer =
         root_as_footer(&buffer[footer_start..trailer_start]).map_err(|e| broken(&e.to_string()))?;
     let schema = footer.schema().ok_or_else(|| broken("no schema"))?;
+    if schema.endianness() != ipc::Endianness::Little {
+        return Err("its numbers are big-endian; write them little-endian".into());
+    }
     let schema = Arc::new(try_fb_to_schema(schema).map_err(|e| broken(&e.to_string()))?);
     let (dtype, shape) = tensor_type(&schema)?;
+    let column = schema.field(1).name().clone();
     let blocks: Vec<Block> = footer
         .recordBatches()
         .map(|blocks| blocks.iter().copied().collect())
         .unwrap_or_default();
     let mut shard = TensorShard {
         ids: Vec::new(),
+        column,
         dtype,
         row_bytes: shape.iter().product::<usize>() * dtype.bytes(),
         shape,
@@ -380,27 +401,28 @@ fn tensor_type(schema: &Schema) -> std::result::Result<(Dtype, Vec<usize>), Stri
             schema.fields().len()
         ));
     };
+    let name = tensor.name();
+    if id.name() != "image_id" {
+        return Err(format!("its first column is {:?}, not image_id", id.name()));
+    }
     let DataType::FixedSizeList(item, size) = tensor.data_type() else {
-        return Err(format!("column {:?} is not a tensor", tensor.name()));
+        return Err(format!("column {name:?} is not a tensor"));
     };
-    let shape: Option<Vec<usize>> = tensor
-        .metadata()
+    let metadata = tensor.metadata();
+    let extension = metadata.get(NAME).map(String::as_str);
+    let described: Option<Tensor> = metadata
         .get(METADATA)
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok())
-        .and_then(|value| {
-            value
-                .get("shape")?
-                .as_array()?
-                .iter()
-                .map(|n| n.as_u64()?.try_into().ok())
-                .collect()
-        });
-    let shape = shape.ok_or_else(|| {
-        format!(
-            "column {:?} has no arrow.fixed_shape_tensor metadata",
-            tensor.name()
-        )
-    })?;
+        .filter(|_| extension == Some(EXTENSION))
+        .and_then(|text| serde_json::from_str(text).ok());
+    let tensor_shape =
+        described.ok_or_else(|| format!("column {name:?} has no {EXTENSION} metadata"))?;
+    let shape = tensor_shape.shape;
+    let order = tensor_shape.permutation.unwrap_or_default();
+    if !order.iter().copied().eq(0..order.len()) {
+        return Err(format!(
+            "the numbers of column {name:?} are in another order (permutation {order:?}); write them row-major"
+        ));
+    }
     let elements = shape
         .iter()
         .try_fold(1usize, |product, n| product.checked_mul(*n));
@@ -409,9 +431,17 @@ fn tensor_type(schema: &Schema) -> std::result::Result<(Dtype, Vec<usize>), Stri
             Ok((dtype, shape))
         }
         _ => Err(format!(
-            "columns of types {} and {}",
+            "columns of types {} and {}, shape {shape:?}",
             id.data_type(),
             tensor.data_type()
         )),
     }
+}
+
+/// Metadata of `arrow.fixed_shape_tensor`.
+#[derive(serde::Deserialize)]
+struct Tensor {
+    shape: Vec<usize>,
+    /// Logical dimension of each physical one; row-major if it is absent.
+    permutation: Option<Vec<usize>>,
 }
