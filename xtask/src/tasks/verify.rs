@@ -1,10 +1,10 @@
 //! `cargo xtask verify PATH`: checks artifacts, and repairs those of runs.
 
-use super::run::PIPELINE;
 use crate::child;
 use crate::describe::describe;
 use crate::pipeline::{Pipeline, Stage};
 use crate::programs::Programs;
+use crate::run::PIPELINE;
 use crate::runs::{FolderState, list};
 use crate::workspace::{Workspace, shown};
 use attend_program::describe::Parts;
