@@ -2,7 +2,7 @@
 
 use crate::digest::digest_file;
 use crate::finding::{Finding, refusal};
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, loose};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -90,6 +90,7 @@ impl Input {
                 path.display().to_string()
             )))
         };
+        loose::note(path);
         match path.metadata() {
             Ok(meta) if meta.is_file() => Ok(Input {
                 kind: kind.to_owned(),

@@ -2,8 +2,9 @@
 
 use crate::child;
 use crate::config::Config;
+use crate::folders::name;
 use crate::programs::Programs;
-use crate::runs::{Entry, list, name};
+use crate::runs::{Entry, list};
 use crate::workspace::{Workspace, shown};
 use attend_program::{Error, Result};
 use std::ffi::{OsStr, OsString};

@@ -9,3 +9,4 @@ mod promises;
 mod runner;
 mod runs;
 mod setup;
+mod store;

@@ -5,7 +5,7 @@ use super::journal::{self, JOURNAL};
 use super::notes::NOTES;
 use super::work::WORK;
 use crate::manifest::{self, Manifest, SCHEMA};
-use attend_program::{At, Error, Result, whole};
+use attend_program::{At, Error, Result, loose, whole};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
 /// Whether an artifact may have a file or folder of this name that is not content.
 pub(crate) fn is_hidden(name: &str) -> bool {
     journal::is_journal(name)
-        || [WORK, disk::REPLACED, NOTES, ".sources"].contains(&name)
+        || [WORK, disk::REPLACED, NOTES, loose::FILE].contains(&name)
         || name.starts_with(".nfs")
         || name == ".DS_Store"
 }
