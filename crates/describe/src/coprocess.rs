@@ -82,12 +82,13 @@ impl Coprocess {
         start.stdin(Stdio::piped()).stdout(Stdio::piped());
         dies_with_us(start.stderr(Stdio::piped()));
         let child = start.spawn().map_err(|e| {
+            let place = match program.as_bytes() {
+                [b'/', ..] => "",
+                name if name.contains(&b'/') => "; it is looked up in the working directory",
+                _ => "; it is looked up on PATH",
+            };
             Error::Encoder(format!(
-                "the encoder's command `{text}` can't be started: {e}; {program:?} is looked up {}",
-                match program.contains('/') {
-                    true => "in the working directory",
-                    false => "on PATH",
-                }
+                "the encoder's command `{text}` can't be started: {program}: {e}{place}"
             ))
         })?;
         let bytes = 4 * encoder.grid[0] * encoder.grid[1] * encoder.channels;

@@ -90,8 +90,8 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     };
     let dataset = Artifact::open(&root.join("dataset")).unwrap();
     let own = std::fs::read(best.join("encoder.safetensors")).unwrap();
-    let encoder = (&*config.json(2).unwrap(), encoder.unwrap_or(&own));
-    attend_testing::features::write(&path, &dataset, [8, 8], 64, encoder, &cells).root
+    let file = encoder.unwrap_or(&own);
+    attend_testing::features::write(&path, &dataset, &config, file, &cells).root
 }
 
 fn command(root: &Path, inputs: &[&str], output: &str) -> Command {

@@ -6,7 +6,7 @@ use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
-use attend_model::{Arch, LastStage, ResNetConfig, encoder, weights};
+use attend_model::{Arch, EncoderConfig, LastStage, ResNetConfig, encoder, weights};
 use attend_testing::{DataSet, Split, features, vocabulary};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -81,10 +81,15 @@ fn write_features(folder: &Path, dataset: &Path) {
     };
     let file = tempfile::NamedTempFile::with_suffix(".safetensors").unwrap();
     weights::write(file.path(), &vars.variables().into_iter().collect()).unwrap();
-    let json = serde_json::to_string(&config).unwrap();
-    let made_by = (json.as_str(), &std::fs::read(file.path()).unwrap()[..]);
+    let file = std::fs::read(file.path()).unwrap();
     let dataset = Artifact::open(dataset).unwrap();
-    features::write(folder, &dataset, [4, 4], 128, made_by, &cells);
+    features::write(
+        folder,
+        &dataset,
+        &EncoderConfig::ResNet(config),
+        &file,
+        &cells,
+    );
 }
 
 const CONFIG: &str = r#"
