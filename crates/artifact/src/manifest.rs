@@ -10,8 +10,15 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The schema version that this code writes, for every kind of artifact.
-pub const SCHEMA: u32 = 1;
+/// The schema version that this code writes of artifacts of this kind. It reads earlier ones,
+/// too, and they are no reason to make an artifact again.
+pub fn schema(kind: &str) -> u32 {
+    match kind {
+        // 2: encoders have a `kind`.
+        "features" | "model" => 2,
+        _ => 1,
+    }
+}
 
 /// The file that makes a folder an artifact. It is written last.
 pub const FILE: &str = "manifest.json";
@@ -110,7 +117,7 @@ impl Manifest {
     pub fn draft(kind: &str, producer: &str, version: &str) -> Manifest {
         Manifest {
             kind: kind.to_owned(),
-            schema: SCHEMA,
+            schema: schema(kind),
             producer: Producer {
                 name: producer.to_owned(),
                 version: version.to_owned(),
@@ -140,7 +147,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Refused`] if there is none, it is not valid, its
-    /// schema is newer than [`SCHEMA`], or its digest is not that of its content.
+    /// schema is newer than [`schema`] of its kind, or its digest is not that of its content.
     pub fn read(folder: &Path) -> Result<Manifest> {
         let (manifest, found) = Manifest::examine(folder)?;
         refusal(folder, &found)?;
@@ -170,19 +177,17 @@ impl Manifest {
             Ok(value) => value,
             Err(e) => return none(FILE, format!("not valid JSON ({e})")),
         };
-        let Value::Object(mut object) = value else {
-            return none(FILE, "not a manifest: not a JSON object".into());
-        };
-        if let Some(schema) = object.get("schema").and_then(Value::as_u64)
-            && schema > u64::from(SCHEMA)
-        {
+        if let Some((version, newest)) = newer(&value) {
             return none(
                 FILE,
                 format!(
-                    "schema version {schema} is newer than version {SCHEMA}, the newest that this program knows; update attend"
+                    "schema version {version} is newer than version {newest}, the newest that this program knows; update attend"
                 ),
             );
         }
+        let Value::Object(mut object) = value else {
+            return none(FILE, "not a manifest: not a JSON object".into());
+        };
         let mut found = Vec::new();
         let fields = &mut object;
         let manifest = Manifest {
@@ -255,6 +260,14 @@ impl Manifest {
     pub fn file(&self, name: &str) -> Option<&FileEntry> {
         self.files.iter().find(|file| file.name == name)
     }
+}
+
+/// The schema version in a manifest and the newest of its kind, if the former is newer.
+pub(crate) fn newer(manifest: &serde_json::Value) -> Option<(u64, u32)> {
+    let kind = manifest.get("kind").and_then(serde_json::Value::as_str);
+    let newest = schema(kind.unwrap_or_default());
+    let version = manifest.get("schema").and_then(serde_json::Value::as_u64)?;
+    (version > newest.into()).then_some((version, newest))
 }
 
 /// The first 12 characters of a digest, for messages.

@@ -361,7 +361,7 @@ mod stage {
             .collect();
         assert_eq!(left.len(), 2, "{left:?}: the artifact and its lock");
         let inside = std::fs::read_dir(&output).unwrap().count();
-        assert_eq!(inside, 5, "numbers, manifest, journal, notes and work");
+        assert_eq!(inside, 6, "numbers, manifest, journal, notes, work, sources");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tests `attend-seal`, and `attend-verify` as a program.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use attend_artifact::model::{Arch, EncoderConfig, LastStage, ResNetConfig};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Manifest};
 use attend_testing::{DataSet, Run, Split, Weights, features, vocabulary};
@@ -32,17 +33,19 @@ fn world(folder: &Path) -> [PathBuf; 3] {
     let dataset = data.write(&folder.join("dataset"));
     let words = Vocabulary::new([("a".to_owned(), 4), ("dog".to_owned(), 2)], 1, 9);
     vocabulary::write(&folder.join("vocabulary"), &dataset, &words);
-    let json = r#"{"arch": "resnet18", "last_stage": "layer1", "stride_in": "conv3x3"}"#;
-    let config: attend_artifact::model::EncoderConfig = serde_json::from_str(json).unwrap();
-    let weights = Weights::random(&config.parameters(), 1).bytes();
+    let resnet = ResNetConfig {
+        arch: Arch::Resnet18,
+        last_stage: LastStage::Layer1,
+        ..ResNetConfig::default()
+    };
+    let weights = Weights::random(&resnet.parameters(), 1).bytes();
     let cells = |pixels: &[u8]| vec![f32::from(pixels[0]); 4 * 64];
-    let made_by = (json, &*weights);
+    let encoder = EncoderConfig::ResNet(resnet);
     features::write(
         &folder.join("features"),
         &dataset,
-        [2, 2],
-        64,
-        made_by,
+        &encoder,
+        &weights,
         &cells,
     );
     ["dataset", "vocabulary", "features"].map(|kind| folder.join(kind))

@@ -3,12 +3,17 @@
 //!
 //! - [`captioner`]: a loaded checkpoint, which turns photographs into captions, or only
 //!   into its decoder's input.
+//! - [`command`]: the program of a foreign encoder, if the user allows it.
+//! - [`coprocess`]: that program, running beside this one.
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
 //!   ensemble or a network in training.
 #![deny(missing_docs)]
 
 pub mod captioner;
+pub mod command;
+pub mod coprocess;
 pub mod search;
 
 pub use captioner::Captioner;
+pub use command::EncoderCommand;
 pub use search::{Description, Search};

@@ -25,7 +25,7 @@ fn write_checkpoint(folder: &Path, seed: u64) {
 }
 
 fn load(folder: &Path) -> attend_program::Result<Captioner> {
-    Captioner::load(&Checkpoint::open(folder)?, Device::Cpu)
+    Captioner::load(&Checkpoint::open(folder)?, Device::Cpu, None)
 }
 
 /// Pixels of n images.
@@ -58,7 +58,7 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
     }
     // The same weights in an encoder with BatchNorm not folded.
     let vars = nn::VarStore::new(Device::Cpu);
-    let encoder = encoders::new(&vars.root(), &captioner.card.encoder);
+    let encoder = encoders::new(&vars.root(), captioner.card.encoder.resnet().unwrap());
     let dict = weights::read(&folder.join("encoder.safetensors")).unwrap();
     encoder.load(&vars, &dict).unwrap();
     let rows: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();

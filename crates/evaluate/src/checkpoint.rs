@@ -1,6 +1,6 @@
 //! Opens the checkpoint that is evaluated, and those of its ensemble.
 
-use attend_artifact::model::{Checkpoint, ModelCard};
+use attend_artifact::model::Checkpoint;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, digest_file};
 use attend_program::{Error, Result};
@@ -47,10 +47,12 @@ pub fn companion(first: &Checkpoint, path: &str) -> Result<Checkpoint> {
         ))
     })?;
     let (card, other) = (&first.card, &checkpoint.card);
-    let views = |card: &ModelCard| (card.image_size, card.encoder_blake3.clone());
     let why = if other.vocabulary_blake3 != card.vocabulary_blake3 {
         "another vocabulary"
-    } else if views(other) != views(card) {
+    } else if other.image_size != card.image_size
+        || other.encoder_blake3 != card.encoder_blake3
+        || !(card.encoder_blake3.is_empty() || other.encoder.is_same(&card.encoder))
+    {
         "another encoder or images of another size"
     } else {
         return Ok(checkpoint);

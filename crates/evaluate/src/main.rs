@@ -20,6 +20,7 @@ mod source;
 
 use attend_artifact::dataset::Dataset;
 use attend_artifact::{Input, InputSpec, Stage, StageSpec, stage};
+use attend_describe::EncoderCommand;
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
 use attend_program::describe::Parts;
@@ -54,7 +55,11 @@ const SPEC: StageSpec = StageSpec {
     ],
     output: "evaluation",
     parts: Parts::None,
-    unrecorded: &["evaluate.device", "evaluate.ensemble"],
+    unrecorded: &[
+        "evaluate.device",
+        "evaluate.ensemble",
+        "evaluate.encoder_command",
+    ],
     paths: &["evaluate.ensemble"],
     extends: false,
 };
@@ -103,6 +108,15 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let images = dataset.split(&config.evaluate.split)?;
     let scores = stage.output().join("scores.json");
     let mut inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
+    let command = match source {
+        ImageInput::Features(_) => None,
+        ImageInput::Pixels => EncoderCommand::of(
+            &checkpoint.card.encoder,
+            &config.evaluate.encoder_command,
+            "--set=evaluate.encoder_command=",
+        )?,
+    };
+    inputs.extend((command.iter()).map(|command| ("encoder-command", command.input())));
     let members = &config.evaluate.ensemble;
     let names: Vec<String> = (1..=members.len())
         .map(|n| format!("ensemble-{n}"))
@@ -117,8 +131,9 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
         return report::print_table(&scores);
     };
 
-    let describer = Describer::load(config, &checkpoints, source, &dataset)?;
+    let describer = Describer::load(config, &checkpoints, source, command.as_ref(), &dataset)?;
     let mut by_beam = describer.all(&images, &staging)?;
+    describer.end()?;
     let references = References::new(&dataset, words.tokenizer);
     let silent = images
         .iter()

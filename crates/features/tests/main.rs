@@ -5,7 +5,7 @@
 use attend_artifact::Artifact;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder, weights};
+use attend_model::{Arch, Encoder, LastStage, ResNetConfig, StrideIn, encoder, weights};
 use attend_testing::{DataSet, Split};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,7 +13,7 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
 const SIZE: usize = 32;
-const ENCODER: EncoderConfig = EncoderConfig {
+const ENCODER: ResNetConfig = ResNetConfig {
     arch: Arch::Resnet18,
     last_stage: LastStage::Layer2,
     stride_in: StrideIn::Conv3x3,

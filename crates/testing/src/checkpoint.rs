@@ -3,6 +3,7 @@
 use attend_artifact::digest_file;
 use attend_artifact::model::{
     self, Arch, DECODER, DecoderConfig, ENCODER, EncoderConfig, LastStage, ModelCard, Parameters,
+    ResNetConfig,
 };
 use attend_artifact::vocabulary::Vocabulary;
 use safetensors::Dtype;
@@ -66,11 +67,11 @@ impl Weights {
 /// The card of a small model: a ResNet-18 up to layer1, and a narrow decoder.
 pub fn card(vocabulary: &Vocabulary, image_size: [i64; 2], grid: [i64; 2]) -> ModelCard {
     ModelCard {
-        encoder: EncoderConfig {
+        encoder: EncoderConfig::ResNet(ResNetConfig {
             arch: Arch::Resnet18,
             last_stage: LastStage::Layer1,
-            ..EncoderConfig::default()
-        },
+            ..ResNetConfig::default()
+        }),
         decoder: DecoderConfig {
             vocabulary: vocabulary.len() as i64,
             channels: 64,
@@ -95,7 +96,7 @@ pub fn write(
     seed: u64,
     frozen: bool,
 ) -> ModelCard {
-    let encoder = Weights::random(&card.encoder.parameters(), seed);
+    let encoder = Weights::random(&card.encoder.resnet().unwrap().parameters(), seed);
     let mut decoder = Weights::random(&card.decoder.parameters(), seed + 1);
     for (name, (_, numbers)) in &mut decoder.0 {
         numbers.iter_mut().for_each(|number| *number *= 6.0);

@@ -51,20 +51,15 @@ fn features(root: &Path, manifest: &Manifest, inputs: &[Artifact]) -> Option<Cou
     let shards = manifest.files.iter();
     let shards = shards.filter(|file| file.name.starts_with("shards/"));
     let images: u64 = shards.map(|file| file.rows.unwrap_or_default()).sum();
-    let path = root.join("encoder.json");
-    let card: Value = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-    let grid: Option<[u64; 2]> = match card.get("grid") {
-        Some(grid) => serde_json::from_value(grid.clone()).ok(),
-        None => {
-            let dataset = inputs
-                .iter()
-                .find(|input| input.manifest.kind == "dataset")?;
-            let size = ["image_height", "image_width"].map(|name| dataset.count(name) as i64);
-            let grid = EncoderConfig::read(&path).ok()?.grid(size);
-            Some(grid.map(i64::unsigned_abs))
-        }
+    let encoder = EncoderConfig::read(&root.join("encoder.json")).ok()?;
+    let of_dataset = || {
+        let dataset = inputs
+            .iter()
+            .find(|input| input.manifest.kind == "dataset")?;
+        Some(["image_height", "image_width"].map(|name| dataset.count(name) as i64))
     };
-    let [height, width] = grid?;
+    let grid = encoder.grid(encoder.image_size().or_else(of_dataset)?);
+    let [height, width] = grid.map(i64::unsigned_abs);
     let channels = *shape(root, manifest)?.get(1)? as u64;
     let counts = [
         ("images", images),

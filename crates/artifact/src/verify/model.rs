@@ -5,7 +5,8 @@ use crate::Artifact;
 use crate::findings::Findings;
 use crate::model::weights::check_parameters;
 use crate::model::{
-    CARD, CHECKPOINTS, Checkpoint, DESCRIBING, ENCODER, METRICS, STATE, check as check_digests,
+    CARD, CHECKPOINTS, Checkpoint, DECODER, EncoderConfig, METRICS, STATE, WORDS,
+    check as check_digests,
 };
 use attend_program::{At, Result};
 use serde_json::{Map, Value};
@@ -55,10 +56,13 @@ fn checkpoint(findings: &mut Findings, folder: &str, against: &[Artifact]) -> Re
     let listed: Vec<&str> = files
         .filter_map(|file| file.name.strip_prefix(&prefix))
         .collect();
-    let needed = [CARD].into_iter().chain(DESCRIBING);
-    let missing: Vec<&str> = needed.filter(|name| !listed.contains(name)).collect();
-    if !missing.is_empty() {
-        findings.all(folder, "files are missing", missing);
+    let missing = |names: &[&'static str]| -> Vec<&str> {
+        let missing = names.iter().filter(|name| !listed.contains(name));
+        missing.copied().collect()
+    };
+    let lacks = missing(&[CARD, WORDS, DECODER]);
+    if !lacks.is_empty() {
+        findings.all(folder, "files are missing", lacks);
         return Ok(());
     }
     let mut readable = true;
@@ -75,43 +79,57 @@ fn checkpoint(findings: &mut Findings, folder: &str, against: &[Artifact]) -> Re
     let Some(checkpoint) = findings.take(Checkpoint::open(&root))? else {
         return Ok(());
     };
-    for name in listed.iter().filter(|name| **name != CARD) {
+    let lacks = missing(&checkpoint.card.files());
+    if !lacks.is_empty() {
+        findings.all(folder, "files are missing", lacks);
+        return Ok(());
+    }
+    for name in &listed {
         findings.add(check_digests(&root, &[name]))?;
     }
     findings.add(checkpoint.vocabulary().map(drop))?;
-    let digest = |name: &str| {
-        let entry = artifact.manifest.file(&format!("{prefix}{name}"));
-        entry.map(|entry| entry.blake3.as_str())
-    };
+    weights(findings, &prefix, &checkpoint)?;
+    origin(findings, &prefix, &checkpoint, against)
+}
+
+/// Compares the weights with the card.
+fn weights(findings: &mut Findings, prefix: &str, checkpoint: &Checkpoint) -> Result<()> {
     let card = &checkpoint.card;
     let stated = card.encoder_blake3.as_str();
-    let card_file = format!("{prefix}{CARD}");
-    if !stated.is_empty() && Some(stated) != digest(ENCODER) {
-        let why = format!("encoder_blake3 is not that of the {ENCODER} beside it");
-        findings.note(&card_file, why);
+    if let Some(file) = card.encoder.file()
+        && !stated.is_empty()
+        && (findings.artifact.manifest.file(&format!("{prefix}{file}")))
+            .is_some_and(|entry| entry.blake3 != stated)
+    {
+        let why = format!("encoder_blake3 is not that of the {file} beside it");
+        findings.note(&format!("{prefix}{CARD}"), why);
     }
-    let (encoder, decoder) = (checkpoint.encoder(), checkpoint.decoder());
-    findings.add(check_parameters(&encoder, &card.encoder.parameters(), true))?;
-    findings.add(check_parameters(
-        &decoder,
-        &card.decoder.parameters(),
-        false,
-    ))?;
-    let other = |kind: &str, file: &str| {
-        let other = of_kind(against, kind)?.manifest.file(file)?;
-        Some(other.blake3.as_str())
-    };
-    if other("vocabulary", "vocab.json").is_some_and(|digest| digest != card.vocabulary_blake3) {
-        findings.note(
-            &card_file,
-            "vocabulary_blake3 is that of another vocabulary",
-        );
+    if let (EncoderConfig::ResNet(resnet), Some(encoder)) = (&card.encoder, checkpoint.encoder()) {
+        findings.add(check_parameters(&encoder, &resnet.parameters(), true))?;
     }
-    if !stated.is_empty() && other("features", ENCODER).is_some_and(|digest| digest != stated) {
-        findings.note(
-            &card_file,
-            "encoder_blake3 is that of the encoder of other features",
-        );
+    let decoder = checkpoint.decoder();
+    let parameters = card.decoder.parameters();
+    findings.add(check_parameters(&decoder, &parameters, false))
+}
+
+/// Compares the card with the artifacts that the model was made from.
+fn origin(
+    findings: &mut Findings,
+    prefix: &str,
+    checkpoint: &Checkpoint,
+    against: &[Artifact],
+) -> Result<()> {
+    let (card, file) = (&checkpoint.card, format!("{prefix}{CARD}"));
+    let vocabulary = of_kind(against, "vocabulary");
+    let words = vocabulary.and_then(|vocabulary| vocabulary.manifest.file(WORDS));
+    if words.is_some_and(|words| words.blake3 != card.vocabulary_blake3) {
+        findings.note(&file, "vocabulary_blake3 is that of another vocabulary");
+    }
+    if let Some(features) = of_kind(against, "features") {
+        let encoder = EncoderConfig::read(&features.file("encoder.json")?)?;
+        if !card.has_seen(&encoder, &encoder.weights_blake3(features)?) {
+            findings.note(&file, "trained on features of another encoder");
+        }
     }
     if let Some(dataset) = of_kind(against, "dataset") {
         let size = ["image_height", "image_width"].map(|name| dataset.count(name) as i64);
@@ -120,7 +138,7 @@ fn checkpoint(findings: &mut Findings, folder: &str, against: &[Artifact]) -> Re
                 "image_size is {:?}, but the images of the data set have {size:?}",
                 card.image_size
             );
-            findings.note(&card_file, why);
+            findings.note(&file, why);
         }
     }
     Ok(())

@@ -637,7 +637,7 @@ fn faults() -> Vec<Fault> {
             },
             found: &[
                 "encoder.safetensors: tensors ",
-                "encoder.json: this encoder makes [2, 2] cells of 256 channels, the manifest says [2, 2] of 64",
+                "encoder.json: makes 256 channels, the manifest says 64",
             ],
             ..FAULT
         },
@@ -658,7 +658,7 @@ fn faults() -> Vec<Fault> {
                 std::fs::write(root.join("encoder.safetensors"), "weights").unwrap();
             },
             found: &[
-                "encoder.json: not a JSON object",
+                "encoder.json: missing field `kind`",
                 "encoder.safetensors: damaged safetensors",
             ],
             ..FAULT
@@ -718,7 +718,7 @@ fn faults() -> Vec<Fault> {
                 });
             },
             found: &[
-                "checkpoints/best: 2 files are missing: encoder.safetensors, decoder.safetensors",
+                "checkpoints/best: 1 files are missing: decoder.safetensors",
             ],
             ..FAULT
         },
@@ -735,7 +735,7 @@ fn faults() -> Vec<Fault> {
             against: &["dataset", "features", "vocabulary"],
             found: &[
                 "checkpoints/best/model.json: vocabulary_blake3 is that of another vocabulary",
-                "checkpoints/best/model.json: encoder_blake3 is that of the encoder of other features",
+                "checkpoints/best/model.json: trained on features of another encoder",
                 "checkpoints/best/model.json: image_size is [16, 16], but the images of the data set have [8, 8]",
                 "manifest.json: \"inputs\" lists no dataset, so it was not made from ",
                 "manifest.json: was made from the features b…, not from ",

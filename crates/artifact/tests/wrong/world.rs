@@ -5,7 +5,7 @@ use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::model::weights::check_parameters;
 use attend_artifact::model::{
-    self, Arch, CHECKPOINTS, Checkpoint, EncoderConfig, LastStage, check_finite,
+    self, Arch, CHECKPOINTS, Checkpoint, EncoderConfig, LastStage, ResNetConfig, check_finite,
 };
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{Artifact, Manifest, Record, Staging, digest_file};
@@ -28,11 +28,11 @@ pub fn words() -> Vocabulary {
     Vocabulary::new(words, 1, 4) // <unk> 4, <start> 5, <end> 6
 }
 
-fn encoder() -> EncoderConfig {
-    EncoderConfig {
+fn encoder() -> ResNetConfig {
+    ResNetConfig {
         arch: Arch::Resnet18,
         last_stage: LastStage::Layer1,
-        ..EncoderConfig::default()
+        ..ResNetConfig::default()
     }
 }
 
@@ -49,12 +49,16 @@ impl World {
         };
         let dataset = data.write(&world.path("dataset"));
         vocabulary::write(&world.path("vocabulary"), &dataset, &words());
-        let json = serde_json::to_string(&encoder()).unwrap();
         let weights = Weights::random(&encoder().parameters(), 1).bytes();
         let cells = |pixels: &[u8]| vec![f32::from(pixels[0]); CELLS * CHANNELS];
-        let made_by = (&*json, &*weights);
-        let folder = world.path("features");
-        features::write(&folder, &dataset, [2, 2], CHANNELS, made_by, &cells);
+        let made_by = EncoderConfig::ResNet(encoder());
+        features::write(
+            &world.path("features"),
+            &dataset,
+            &made_by,
+            &weights,
+            &cells,
+        );
         model(&world.path("model"));
         evaluation(&world.path("evaluation"));
         world
@@ -77,7 +81,7 @@ fn model(folder: &Path) {
     let best = format!("{CHECKPOINTS}/best");
     let card = checkpoint::card(&words(), [SIDE as i64; 2], [0, 0]);
     checkpoint::write(&staging.folder().join(&best), card, &words(), 1, true);
-    for file in [&[model::CARD][..], &model::DESCRIBING].concat() {
+    for file in [model::CARD, model::WORDS, model::ENCODER, model::DECODER] {
         staging.done(&format!("{best}/{file}"), None).unwrap();
     }
     staging.commit(&[]).unwrap();
@@ -199,10 +203,10 @@ pub fn take(root: &Path, kind: &str, world: &World) -> Result<()> {
         "features" => {
             let features = Features::open(&artifact)?;
             features.check_finite()?;
-            let config = EncoderConfig::read(&artifact.file("encoder.json")?)?;
-            features.check_shape(config.grid([SIDE as i64; 2]), config.channels())?;
-            let weights = artifact.file("encoder.safetensors")?;
-            check_parameters(&weights, &config.parameters(), true)?;
+            let encoder = EncoderConfig::read(&artifact.file("encoder.json")?)?;
+            features.check_encoder(&encoder, [SIDE as i64; 2])?;
+            let weights = artifact.file(encoder.file().unwrap())?;
+            check_parameters(&weights, &encoder.resnet().unwrap().parameters(), true)?;
             check_finite(&weights)?;
         }
         "model" => {
@@ -210,7 +214,8 @@ pub fn take(root: &Path, kind: &str, world: &World) -> Result<()> {
             checkpoint.check()?;
             checkpoint.vocabulary()?;
             let card = &checkpoint.card;
-            check_parameters(&checkpoint.encoder(), &card.encoder.parameters(), true)?;
+            let encoder = card.encoder.resnet().unwrap().parameters();
+            check_parameters(&checkpoint.encoder().unwrap(), &encoder, true)?;
             check_parameters(&checkpoint.decoder(), &card.decoder.parameters(), false)?;
             check_finite(&checkpoint.decoder())?;
         }
