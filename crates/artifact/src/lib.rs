@@ -6,6 +6,7 @@
 //! (with BLAKE3 digests), and a digest of all these. Nothing else goes into that
 //! digest: no time, no path, no host name.
 //!
+//! - [`schemas`]: JSON Schemas of the contract's JSON files.
 //! - [`stage`]: the command line of every stage, and its run from arguments to exit
 //!   code.
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
@@ -35,6 +36,7 @@ pub mod model;
 mod old;
 pub mod reader;
 pub mod record;
+pub mod schemas;
 pub mod seal;
 
 pub mod shard;

@@ -3,6 +3,7 @@
 use crate::digest::digest_file;
 use crate::finding::{Finding, refusal};
 use attend_program::{At, Error, Result, loose};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -23,16 +24,23 @@ pub fn schema(kind: &str) -> u32 {
 /// The file that makes a folder an artifact. It is written last.
 pub const FILE: &str = "manifest.json";
 
+/// A BLAKE3 in hexadecimal.
+const DIGEST: &str = "^[0-9a-f]{64}$";
+
 /// Contents of `manifest.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Manifest {
     /// `dataset`, `vocabulary`, `features`, `model`, `evaluation`, …
+    #[schemars(length(min = 1))]
     pub kind: String,
     /// Version of the layout of this kind.
+    #[schemars(range(min = 1))]
     pub schema: u32,
     /// The program that made it.
     pub producer: Producer,
     /// The parameters that shaped it: section -> key -> value. No paths.
+    #[schemars(with = "Map<String, Value>")]
     pub config: Value,
     /// The inputs that it was made from, by name.
     pub inputs: BTreeMap<String, Input>,
@@ -41,20 +49,22 @@ pub struct Manifest {
     /// Counts, so that a reader need not open the files.
     pub counts: BTreeMap<String, u64>,
     /// BLAKE3 of all of the above, see [`Manifest::compute_digest`].
+    #[schemars(regex(pattern = DIGEST))]
     pub digest: String,
 }
 
 /// A program, by name and version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Producer {
     /// The stage's name, such as `attend-ingest`.
+    #[schemars(length(min = 1))]
     pub name: String,
     /// Its version.
     pub version: String,
 }
 
 /// An input that an artifact was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// Kind of the artifact, or a word for a loose file such as `weights`.
     pub kind: String,
@@ -63,15 +73,17 @@ pub struct Input {
 }
 
 /// One file of an artifact.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileEntry {
     /// Path inside the artifact, with `/`.
+    #[schemars(regex(pattern = r"^[^./\\]+[^/\\]*(/[^./\\]+[^/\\]*)*$"))]
     pub name: String,
     /// Size in bytes.
     pub bytes: u64,
     /// Number of rows, if it is a table or a shard.
     pub rows: Option<u64>,
     /// BLAKE3 of its bytes, in hexadecimal.
+    #[schemars(regex(pattern = DIGEST))]
     pub blake3: String,
 }
 

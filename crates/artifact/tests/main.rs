@@ -361,7 +361,10 @@ mod stage {
             .collect();
         assert_eq!(left.len(), 2, "{left:?}: the artifact and its lock");
         let inside = std::fs::read_dir(&output).unwrap().count();
-        assert_eq!(inside, 6, "numbers, manifest, journal, notes, work, sources");
+        assert_eq!(
+            inside, 6,
+            "numbers, manifest, journal, notes, work, sources"
+        );
     }
 
     #[test]

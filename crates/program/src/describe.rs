@@ -1,12 +1,13 @@
 //! The description that a stage prints with `--describe`: one JSON object.
 
 use crate::{Result, output};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Name, parameters, inputs and output of a stage. Stages of other projects may omit
 /// fields that have a default here.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Description {
     /// Name of its program.
     #[serde(default)]
@@ -46,7 +47,7 @@ pub struct Description {
 }
 
 /// An artifact that a stage reads.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// Its kind.
     pub kind: String,
@@ -55,7 +56,7 @@ pub struct Input {
 }
 
 /// Which parts of its output a stage can make again by themselves, byte for byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Parts {
     /// Each shard: the stage takes `--shards`, `--repair`, `--task`, `--finalize`.

@@ -14,7 +14,7 @@ const ROWS: &str = "per_image.parquet";
 const SCORES: &str = "scores.json";
 
 /// The columns that `per_image.parquet` must have.
-struct PerImage {
+pub(crate) struct PerImage {
     image_id: i64,
     beam: u32,
     caption: String,

@@ -3,6 +3,7 @@
 use super::tokenizer::{SPECIALS, Tokenizer};
 use crate::Artifact;
 use attend_program::{At, Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -29,24 +30,35 @@ pub struct Vocabulary {
 }
 
 /// A word of the vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Word {
     /// The word.
+    #[schemars(length(min = 1))]
     pub word: String,
     /// Its id.
+    #[schemars(range(min = 1))]
     pub id: i64,
     /// Number of its occurrences in the captions of the train split.
     pub count: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct VocabFile {
+pub(crate) struct VocabFile {
+    /// `attend.vocabulary/1`.
+    #[schemars(extend("const" = FORMAT))]
     format: String,
+    /// How captions are split into words.
     tokenizer: Tokenizer,
+    /// Words seen fewer times than this in the train split became `<unk>`.
     min_count: u64,
+    /// Captions of more words than this were left out.
+    #[schemars(range(min = 1))]
     max_length: usize,
+    /// The ids of `<pad>` (0), `<unk>` (n + 1), `<start>` (n + 2) and `<end>` (n + 3), where n
+    /// is the number of words.
     specials: BTreeMap<String, i64>,
+    /// The words, with the ids 1 to n in order.
     words: Vec<Word>,
 }
 

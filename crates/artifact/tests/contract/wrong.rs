@@ -1,9 +1,9 @@
 //! Deliberately wrong artifacts: `attend-verify` finds everything that is wrong with each,
 //! and no reader that a stage uses takes one.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod world;
-
+use crate::world::{
+    CELLS, CHANNELS, SIDE, World, json, per_image, redigest, remake, rows, table, take,
+};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
@@ -14,7 +14,6 @@ use attend_testing::checkpoint;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use world::{CELLS, CHANNELS, SIDE, World, json, per_image, redigest, remake, rows, table, take};
 
 /// A way to spoil an artifact.
 struct Fault {
@@ -717,9 +716,7 @@ fn faults() -> Vec<Fault> {
                     files.retain(|file| !file["name"].as_str().unwrap().ends_with("safetensors"));
                 });
             },
-            found: &[
-                "checkpoints/best: 1 files are missing: decoder.safetensors",
-            ],
+            found: &["checkpoints/best: 1 files are missing: decoder.safetensors"],
             ..FAULT
         },
         Fault {
