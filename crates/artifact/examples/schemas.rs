@@ -1,6 +1,6 @@
 //! Writes `docs/schemas/*.json`: `cargo run -p attend-artifact --example schemas`.
 
-use attend_program::{At, Result, program, whole};
+use attend_program::{At, program, whole};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,9 +8,9 @@ fn main() -> ExitCode {
     program(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schemas");
         std::fs::create_dir_all(&folder).at(&folder)?;
-        let schemas = attend_artifact::schemas::all().into_iter();
-        schemas
-            .map(|(name, schema)| whole::write_bytes(&folder.join(name), format!("{schema:#}\n")))
-            .collect::<Result<()>>()
+        for (name, schema) in attend_artifact::schemas::all() {
+            whole::write_bytes(&folder.join(name), format!("{schema:#}\n"))?;
+        }
+        Ok(())
     })
 }

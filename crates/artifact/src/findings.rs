@@ -20,8 +20,8 @@ pub(crate) struct Findings<'a> {
     /// Whether every byte is read, to compare digests and to look at numbers.
     pub(crate) thorough: bool,
     pub(crate) found: Vec<Finding>,
-    /// The files looked at so far, and whether they can be read.
-    seen: BTreeMap<String, bool>,
+    /// The files looked at so far, and their BLAKE3; `None` for those that can't be read.
+    seen: BTreeMap<String, Option<String>>,
 }
 
 impl<'a> Findings<'a> {
@@ -39,7 +39,8 @@ impl<'a> Findings<'a> {
     /// Takes all files to have the digests in the manifest, which were just computed.
     pub(crate) fn digests_are_known(&mut self) {
         let names = self.artifact.manifest.files.iter();
-        self.seen = names.map(|file| (file.name.clone(), true)).collect();
+        let seen = names.map(|file| (file.name.clone(), Some(file.blake3.clone())));
+        self.seen = seen.collect();
     }
 
     /// Refuses the artifact if anything was found.
@@ -112,35 +113,42 @@ impl<'a> Findings<'a> {
     /// [`Error::Interrupted`].
     pub(crate) fn file(&mut self, name: &str) -> Result<Option<PathBuf>> {
         let path = self.artifact.root.join(name);
-        if let Some(readable) = self.seen.get(name) {
-            return Ok(readable.then_some(path));
+        if let Some(digest) = self.seen.get(name) {
+            return Ok(digest.is_some().then_some(path));
         }
         let kind = &self.artifact.manifest.kind;
-        let readable = match self.artifact.manifest.file(name) {
+        let digest = match self.artifact.manifest.file(name) {
             Some(entry) if self.thorough => self.compare(entry, &path)?,
-            Some(_) => true,
+            Some(entry) => Some(entry.blake3.clone()),
             None => {
                 let why = format!("the manifest lists no such file, but every {kind} has it");
                 self.note(name, why);
-                false
+                None
             }
         };
-        self.seen.insert(name.to_owned(), readable);
+        let readable = digest.is_some();
+        self.seen.insert(name.to_owned(), digest);
         Ok(readable.then_some(path))
     }
 
-    /// Compares a file with its entry; returns whether it can be read.
-    fn compare(&mut self, entry: &FileEntry, path: &Path) -> Result<bool> {
+    /// The BLAKE3 of a file that can be read, as [`Findings::file`] found it.
+    pub(crate) fn digest(&self, name: &str) -> &str {
+        let digest = self.seen.get(name).and_then(Option::as_deref);
+        digest.unwrap_or_default()
+    }
+
+    /// Compares a file with its entry; returns its BLAKE3, or `None` if it can't be read.
+    fn compare(&mut self, entry: &FileEntry, path: &Path) -> Result<Option<String>> {
         check_interrupt()?;
         let meta = match path.metadata() {
             Ok(meta) if meta.is_file() => meta,
             Ok(_) => {
                 self.note(&entry.name, "not a regular file");
-                return Ok(false);
+                return Ok(None);
             }
             Err(e) => {
                 self.note(&entry.name, format_args!("{e}, but the manifest lists it"));
-                return Ok(false);
+                return Ok(None);
             }
         };
         let digest = match digest_file(path) {
@@ -149,7 +157,7 @@ impl<'a> Findings<'a> {
                 let why = e.to_string();
                 let prefix = format!("{}: ", path.display());
                 self.note(&entry.name, why.strip_prefix(&prefix).unwrap_or(&why));
-                return Ok(false);
+                return Ok(None);
             }
         };
         if meta.len() != entry.bytes {
@@ -164,7 +172,7 @@ impl<'a> Findings<'a> {
             let why = format!("damaged: its BLAKE3 is {found}…, the manifest says {stated}…");
             self.note(&entry.name, why);
         }
-        Ok(true)
+        Ok(Some(digest))
     }
 
     /// The rows of a table that the artifact must have.

@@ -4,10 +4,7 @@ use super::against::of_kind;
 use crate::Artifact;
 use crate::findings::Findings;
 use crate::model::weights::check_parameters;
-use crate::model::{
-    CARD, CHECKPOINTS, Checkpoint, DECODER, EncoderConfig, METRICS, STATE, WORDS,
-    check as check_digests,
-};
+use crate::model::{CARD, CHECKPOINTS, Checkpoint, DECODER, EncoderConfig, METRICS, STATE, WORDS};
 use attend_program::{At, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -85,7 +82,8 @@ fn checkpoint(findings: &mut Findings, folder: &str, against: &[Artifact]) -> Re
         return Ok(());
     }
     for name in &listed {
-        findings.add(check_digests(&root, &[name]))?;
+        let digest = findings.digest(&format!("{prefix}{name}")).to_owned();
+        findings.add(checkpoint.compare(name, &digest))?;
     }
     findings.add(checkpoint.vocabulary().map(drop))?;
     weights(findings, &prefix, &checkpoint)?;

@@ -157,9 +157,10 @@ impl Vocabulary {
             captions(findings, vocabulary, encoded);
         }
         let rejected = "rejected.parquet";
-        if findings.artifact.manifest.file(rejected).is_some() {
-            let rows: Option<Vec<RejectedRecord>> = findings.table(rejected)?;
-            rows.map(|rows| findings.count(rejected, "dropped", rows.len()));
+        if findings.artifact.manifest.file(rejected).is_some()
+            && let Some(rows) = findings.table::<RejectedRecord>(rejected)?
+        {
+            findings.count(rejected, "dropped", rows.len());
         }
         Ok((vocabulary, encoded.unwrap_or_default()))
     }
