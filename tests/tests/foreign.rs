@@ -330,6 +330,39 @@ fn a_training_on_foreign_features_goes_on_where_it_was_interrupted() {
 }
 
 #[test]
+fn a_signal_ends_captioning_and_a_program_that_hangs() {
+    let world = World::new();
+    world.train("model", FEATURES, &["train.epochs=1"]).ok();
+    let picture = world.picture(100);
+    let hangs = "--encoder-command=sh -c 'echo $$ > pid; exec sleep 600'";
+    for (signal, code) in [(Signal::INT, Some(130)), (Signal::KILL, None)] {
+        let mut child = world
+            .caption(&[hangs, &picture])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let begun = Instant::now();
+        let pid = loop {
+            let pid = std::fs::read_to_string(world.path("pid")).unwrap_or_default();
+            if pid.ends_with('\n') {
+                break pid.trim().to_owned();
+            }
+            assert!(begun.elapsed() < Duration::from_secs(120));
+        };
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), code);
+        let is_there = || {
+            let state = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            state.is_ok_and(|state| !state.contains(") Z "))
+        };
+        while is_there() {
+            assert!(begun.elapsed() < Duration::from_secs(120));
+        }
+        std::fs::remove_file(world.path("pid")).unwrap();
+    }
+}
+
+#[test]
 fn a_resnet_takes_no_command() {
     let folder = tempfile::tempdir().unwrap();
     let words = Vocabulary::new([("a".to_owned(), 1)], 1, 8);
