@@ -2,6 +2,7 @@
 //! continued, evaluated and described, and refused where it can't be.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use attend_artifact::model::{EncoderConfig, Form, SCRIPT, TorchScriptConfig};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Manifest};
 use attend_testing::checkpoint;
@@ -360,6 +361,56 @@ fn a_signal_ends_captioning_and_a_program_that_hangs() {
         }
         std::fs::remove_file(world.path("pid")).unwrap();
     }
+}
+
+#[test]
+fn a_torchscript_module_goes_into_checkpoints_and_is_loaded_for_pixels_alone() {
+    let world = World::new();
+    let side = SIDE as i64;
+    let encoder = EncoderConfig::TorchScript(TorchScriptConfig {
+        file: SCRIPT.into(),
+        image_size: [side; 2],
+        mean: [0.0; 3],
+        std: [1.0; 3],
+        output: Form::Map,
+        skip: 0,
+        grid: [2, 2],
+        channels: 6,
+    });
+    let dataset = Artifact::open(&world.path("dataset")).unwrap();
+    let file = b"no module: whoever loads it fails";
+    features::write(
+        &world.path("script"),
+        &dataset,
+        &encoder,
+        file,
+        &foreign::cells,
+    );
+    let script = ["features=script"];
+    world.train("model", &script, &["train.epochs=1"]).ok();
+    world.verify("model");
+    for name in ["best", "last"] {
+        let kept = std::fs::read(world.path(&format!("model/checkpoints/{name}/encoder.pt")));
+        assert_eq!(kept.unwrap(), file);
+    }
+    world.evaluate("by-features", &script, &[]).ok();
+    let words = ["checkpoints/best/encoder.pt: no TorchScript module"];
+    world.evaluate("by-pixels", &[], &[]).refused(4, &words);
+    // Another module of the same sizes is another encoder.
+    std::fs::remove_dir_all(world.path("script")).unwrap();
+    features::write(
+        &world.path("script"),
+        &dataset,
+        &encoder,
+        b"another",
+        &foreign::cells,
+    );
+    let words = ["script: encoder ", "a TorchScript module"];
+    world.evaluate("none", &script, &[]).refused(4, &words);
+    let words = ["is a TorchScript module, which the trainer can't run"];
+    world
+        .train("third", &["model=model"], &[])
+        .refused(2, &words);
 }
 
 #[test]
