@@ -240,10 +240,12 @@ impl Config {
             grid: section.grid,
             channels: 0,
         };
+        let checked = config.check();
+        checked.map_err(|why| Error::usage(format!("torchscript.{why}")))?;
         let script = TorchScript::open(&file, &config, device).map_err(Error::input)?;
         let config = EncoderConfig::TorchScript(script.config().clone());
         let checked = config.check();
-        checked.map_err(|why| Error::usage(format!("[torchscript]: {why}")))?;
+        checked.map_err(|why| Error::input(format!("{}: {why}", file.display())))?;
         Ok((config, Box::new(script), Kept::File(file)))
     }
 }

@@ -238,8 +238,12 @@ impl EncoderConfig {
 }
 
 impl TorchScriptConfig {
-    /// Refuses a file of another name and a normalisation that is none.
-    fn check(&self) -> Result<(), String> {
+    /// Refuses a file of another name, a normalisation that is none, and tokens that are not
+    /// there.
+    ///
+    /// # Errors
+    /// Names the value.
+    pub fn check(&self) -> Result<(), String> {
         let Self {
             file,
             mean,
