@@ -61,6 +61,8 @@ enum Task {
     Stats(tasks::stats::Args),
     /// Show runs side by side: the parameters that differ, and the scores
     Compare(tasks::compare::Args),
+    /// Show which artifacts of two runs differ, and why
+    Diff(tasks::diff::Args),
     /// Check artifacts: files, digests and types; --repair makes damaged parts again
     Verify(tasks::verify::Args),
     /// Show the stages of a pipeline, and what they read and make
@@ -112,6 +114,7 @@ fn run(task: Task) -> Result<()> {
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
+        Task::Diff(args) => tasks::diff::run(&workspace, &args),
         Task::Graph(args) => tasks::graph::run(&workspace, &args),
         Task::Lock(args) => tasks::lock::run(&workspace, &args),
         Task::Gc(args) => tasks::gc::run(&workspace, &args),

@@ -5,6 +5,7 @@ pub mod caption;
 pub mod clean;
 pub mod compare;
 pub mod demo;
+pub mod diff;
 pub mod doctor;
 pub mod gc;
 pub mod graph;
