@@ -6,6 +6,7 @@
 mod child;
 mod config;
 mod describe;
+mod meanings;
 mod parameters;
 mod pipeline;
 mod programs;
@@ -62,6 +63,8 @@ enum Task {
     Bench(tasks::bench::Args),
     /// Check format, lints, dependencies and documentation, and run all tests
     Test(tasks::test::Args),
+    /// Write docs/parameters.md: every key of every config, with its meaning
+    Parameters(tasks::parameters::Args),
     /// Report what is installed, where, and what is missing
     Doctor,
 }
@@ -102,6 +105,7 @@ fn run(task: Task) -> Result<()> {
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
+        Task::Parameters(args) => tasks::parameters::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),
     }
 }

@@ -6,6 +6,7 @@ pub mod clean;
 pub mod compare;
 pub mod demo;
 pub mod doctor;
+pub mod parameters;
 pub mod run;
 pub mod setup;
 pub mod stats;
