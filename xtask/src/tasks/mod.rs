@@ -4,6 +4,7 @@ pub mod bench;
 pub mod caption;
 pub mod clean;
 pub mod compare;
+pub mod completions;
 pub mod demo;
 pub mod doctor;
 pub mod parameters;
