@@ -5,6 +5,7 @@
 
 mod child;
 mod config;
+mod conform;
 mod describe;
 mod help;
 mod meanings;
@@ -64,6 +65,8 @@ enum Task {
     Bench(tasks::bench::Args),
     /// Check format, lints, licences and documentation; run all tests
     Test(tasks::test::Args),
+    /// Put a stage of your own through what ours promise
+    Conform(tasks::conform::Args),
     /// Print a script that completes command lines in bash, zsh or fish
     Completions(tasks::completions::Args),
     /// The words that may stand at the cursor
@@ -112,6 +115,7 @@ fn run(task: Task) -> Result<()> {
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
+        Task::Conform(args) => tasks::conform::run(&workspace, &args),
         Task::Completions(args) => tasks::completions::script(&args),
         Task::Complete(args) => {
             tasks::completions::words(&workspace, help::command::<Cli>(), &args)

@@ -5,6 +5,7 @@ pub mod caption;
 pub mod clean;
 pub mod compare;
 pub mod completions;
+pub mod conform;
 pub mod demo;
 pub mod doctor;
 pub mod parameters;
