@@ -53,7 +53,7 @@ pub struct StageSpec {
 #[derive(Parser)]
 struct Args {
     /// Config file (TOML); the stage reads only its own sections
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a parameter of the config
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
@@ -62,10 +62,10 @@ struct Args {
     #[arg(long, value_name = "KIND=PATH")]
     input: Vec<String>,
     /// Where to put the artifact
-    #[arg(long, required_unless_present = "describe")]
+    #[arg(long, value_name = "PATH", required_unless_present = "describe")]
     output: Option<PathBuf>,
     /// Number of threads [default: all cores]
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Make the output again even if it is up to date
     #[arg(long)]
@@ -146,10 +146,7 @@ where
     C: Serialize + DeserializeOwned + Default,
     F: FnOnce(&Stage<C>) -> Result<()>,
 {
-    let matches = <Args as clap::CommandFactory>::command()
-        .name(spec.name)
-        .version(spec.version)
-        .about(spec.about)
+    let matches = command(spec)
         .after_help(more_help)
         .get_matches_from(arguments);
     let args = match <Args as clap::FromArgMatches>::from_arg_matches(&matches) {
@@ -167,6 +164,30 @@ where
         body(&stage).map_err(|error| unset.explain(error))
     };
     resumable(run)
+}
+
+/// The command line; its help shows only what the stage takes.
+fn command(spec: &StageSpec) -> clap::Command {
+    let kinds = spec.inputs.iter().map(|input| match input.required {
+        true => input.kind.to_owned(),
+        false => format!("{} (optional)", input.kind),
+    });
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    let command = <Args as clap::CommandFactory>::command()
+        .name(spec.name)
+        .version(spec.version)
+        .about(spec.about)
+        .mut_arg("input", |arg| {
+            let help = format!("Artifact to read, one for each kind: {kinds}");
+            arg.hide(spec.inputs.is_empty()).help(help)
+        })
+        .mut_arg("repair", |arg| arg.hide(spec.parts == Parts::None));
+    let sharded = spec.parts == Parts::Shards;
+    ["shards", "task", "finalize"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_arg(name, |arg| arg.hide(!sharded))
+        })
 }
 
 fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {

@@ -14,9 +14,7 @@ use std::path::{Path, PathBuf};
 /// Command line of `cargo xtask caption`: that of `attend-caption`, and the choice of a
 /// run.
 #[derive(clap::Args)]
-#[command(
-    override_usage = "cargo xtask caption [--run NAME | --config FILE | --model DIR] [OPTIONS] IMAGE|FOLDER|-..."
-)]
+#[command(override_usage = "cargo xtask caption [--run NAME | --model DIR] IMAGE|FOLDER|-...")]
 pub struct Args {
     /// --run NAME or --config FILE: use the model of this run [default: the only run that
     /// has one]; --model DIR: use this model or checkpoint; --artifacts DIR: folder of the runs;

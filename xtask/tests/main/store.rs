@@ -567,7 +567,10 @@ fn a_pipeline_is_drawn() {
 fn two_runs_are_compared_artifact_by_artifact() {
     let place = place();
     run(&place, &[]);
-    run(&place, &["--set", "run.name=other", "--set", "count.least=2"]);
+    run(
+        &place,
+        &["--set", "run.name=other", "--set", "count.least=2"],
+    );
     let told = place.xtask(&["diff", "r", "other"]).stdout;
     let lines: Vec<&str> = told.lines().collect();
     assert!(lines[0].starts_with("alpha  same     "), "{told}");
