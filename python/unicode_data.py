@@ -19,6 +19,7 @@ PROPERTIES = {
     "MIDDLE_OF_LETTERS": r"[\p{WB=MidLetter}\p{WB=MidNumLet}\p{WB=Single_Quote}]",
     "MIDDLE_OF_NUMBERS": r"[\p{WB=MidNum}\p{WB=MidNumLet}\p{WB=Single_Quote}]",
     "ATTACHED": r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]",
+    "SPACE": r"\p{WB=WSegSpace}",
     "LINE_BREAK": r"[\p{WB=CR}\p{WB=LF}\p{WB=Newline}]",
 }
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from ._draft import Loose, Source, current, draft
 from ._shard_writer import ShardWriter
+from ._words import split
 from .artifact import Artifact, Dataset, Features, PathLike, Vocabulary
 from .artifact import open_artifact as open
 from .errors import BadInput, Error, Interrupted, Refused, Usage, escaped
@@ -34,12 +35,14 @@ from .manifest import Input, Manifest, digest_file
 from .shard import Shard
 from .stages import Stage, stage
 from .staging import Staging
-from .vocabulary import Words
+from .tables import left_out
+from .vocabulary import PIECE, Words, join
 
 __all__ = [
     "Artifact", "BadInput", "Dataset", "Error", "Features", "Input", "Interrupted", "Loose",
-    "Manifest", "Refused", "Shard", "ShardWriter", "Stage", "Staging", "Usage", "Vocabulary",
-    "Words", "artifact", "digest_file", "escaped", "open", "stage", "up_to_date",
+    "Manifest", "PIECE", "Refused", "Shard", "ShardWriter", "Stage", "Staging", "Usage",
+    "Vocabulary", "Words", "artifact", "digest_file", "escaped", "join", "left_out", "open",
+    "split", "stage", "up_to_date",
 ]  # fmt: skip
 
 

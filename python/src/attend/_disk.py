@@ -11,8 +11,9 @@ import socket
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ._json import dumps
 from .errors import Error, Refused
-from .manifest import Manifest
+from .manifest import Manifest, Producer
 
 try:
     import fcntl
@@ -23,6 +24,9 @@ log = logging.getLogger("attend")
 
 #: A folder of an artifact that replaces another one, until that one is removed.
 REPLACED = ".replaced"
+#: Hidden files of artifacts that are no content: finished files, the run's draft and its
+#: seconds, loose files, notes.
+JOURNAL, WORK, SOURCES, NOTES = ".journal.jsonl", ".work.json", ".sources", ".notes"
 
 
 def sibling(path: Path, suffix: str) -> Path:
@@ -116,8 +120,23 @@ def remove_replaced(destination: Path) -> None:
     except Refused:
         return  # what is no artifact has replaced nothing
     if not any(replaced.iterdir()):
-        remove(sibling(destination, ".staging"))
+        remove_staging(sibling(destination, ".staging"))
     remove(replaced)
+
+
+def remove_staging(folder: Path) -> None:
+    """Removes a staging folder. What makes it one goes last, so that a half-removed one can be
+    told from a folder of the user, and be deleted without consent."""
+    if not folder.exists():
+        return
+    nothing = Manifest("", 1, Producer("", ""), {}, {}, [], {}).content()
+    write_synced(folder / WORK, dumps({"seconds": 0, "draft": {**nothing, "digest": ""}}).encode())
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif not path.name.startswith(".journal") and path.name != WORK:
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 def remove(folder: Path) -> None:

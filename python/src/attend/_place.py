@@ -7,14 +7,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import manifest
-from ._disk import REPLACED, followed, sibling
+from ._disk import JOURNAL, NOTES, REPLACED, SOURCES, WORK, followed, sibling
 from ._json import loads
 from .errors import Refused, Usage
 from .manifest import Manifest
-
-#: Hidden files of artifacts that are no content: finished files, the run's draft and its
-#: seconds, loose files, notes.
-JOURNAL, WORK, SOURCES, NOTES = ".journal.jsonl", ".work.json", ".sources", ".notes"
 
 
 def destination(output: Path, inputs: Iterable[Path] = ()) -> Path:

@@ -14,11 +14,11 @@ UNK = "<unk>"
 _SPECIAL = re.compile("<pad>|<unk>|<start>|<end>")
 
 
-def split(caption: str, tokenizer: str) -> list[str]:
+def split(caption: str, tokenizer: str = "lowercase-alphanumeric") -> list[str]:
     """The words of a caption. `<unk>` stays; the other special tokens say nothing about the
     image and are left out.
 
-    >>> split("A dog's <start> ball--RED, <unk>!", "lowercase-alphanumeric")
+    >>> split("A dog's <start> ball--RED, <unk>!")
     ['a', 'dogs', 'ball', 'red', '<unk>']
     >>> split("L'été à 3.5 km, it's 東京", "unicode-words")
     ["l'été", 'à', '3.5', 'km', "it's", '東', '京']
@@ -57,21 +57,23 @@ def _by_boundaries(text: str) -> list[str]:
 
 @cache
 def _pieces() -> Pattern[str]:
-    """UAX 29 as one pattern, without the rules for pictures, which have no letters."""
-    a = f"[{_class('ATTACHED')}]*"  # WB4
+    """UAX 29 as one pattern, without WB3c: emoji behind a joiner are no part of a word."""
+    attached = _class("ATTACHED")
+    a = f"[{attached}]*"  # WB4
     letter, hebrew = _class("LETTER", "HEBREW"), _class("HEBREW")
     number, kata, joins = _class("NUMBER"), _class("KATAKANA"), _class("CONNECTOR")
     within_word, within_number = _class("MIDDLE_OF_LETTERS"), _class("MIDDLE_OF_NUMBERS")
-    run = (
+    part = (
         f'(?:[{hebrew}]{a}"{a}(?=[{hebrew}])'  # WB7b, 7c
         f"|[{letter}]{a}[{within_word}]{a}(?=[{letter}])"  # WB6, 7
-        f"|[{hebrew}]{a}(?:'{a})?"  # WB7a
         f"|[{number}]{a}[{within_number}]{a}(?=[{number}])"  # WB11, 12
-        f"|[{letter}{number}]{a})+"  # WB5, 8 to 10
-        f"|(?:[{kata}]{a})+"  # WB13
+        f"|[{letter}{number}]{a})"  # WB5, 8 to 10
     )
+    run = f"(?:{part}+|(?:[{kata}]{a})+)"  # WB13
     joint = f"(?:[{joins}]{a})"  # WB13a, 13b
-    word = f"{joint}*(?:{run})(?:{joint}+(?:{run}))*{joint}*|{joint}+"
-
-    line_break = _class("LINE_BREAK")
-    return re.compile(f"{word}|[{line_break}]|[^{line_break}]{a}")
+    quote = f"[{hebrew}]{a}'{a}(?![{letter}{attached}])"  # WB7a
+    quoted = f"{joint}*(?:{run}{joint}+)*{part}*{quote}"
+    word = f"{quoted}|{joint}*{run}(?:{joint}+{run})*{joint}*|{joint}+"
+    line_break, space = _class("LINE_BREAK"), _class("SPACE")
+    other = f"[{line_break}]|[{space}]+{a}|[^{line_break}]{a}"  # WB3a, 3b, 3d
+    return re.compile(f"{word}|{other}")

@@ -135,7 +135,7 @@ def _checked(known: Mapping[str, Any], section: str, key: str, value: Any, place
     else:
         fits, expected = True, ""
     if not fits or not _is_json(value):
-        shown = {True: "true", False: "false"}.get(value, value) if value in (0, 1) else value
+        shown = str(value).lower() if isinstance(value, bool) else value
         raise Usage(f"{place}: {section}.{key} must be {expected or 'no date'}, not `{shown}`")
     return _expanded(value, f"{place}: {section}.{key}")
 

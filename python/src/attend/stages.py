@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, NoReturn
 
-from ._disk import REPLACED, at, log, write_synced
+from ._disk import REPLACED, SOURCES, at, log, write_synced
 from ._draft import Draft, Loose, Source, current, draft, sources
-from ._place import SOURCES, destination
+from ._place import destination
 from .artifact import Artifact, open_artifact
 from .config import Parameters, load
 from .errors import Error, Interrupted, Usage, escaped

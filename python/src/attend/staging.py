@@ -11,10 +11,22 @@ from types import TracebackType
 from typing import Any
 
 from . import contract, tables
-from ._disk import Lock, at, log, remove, replace, sibling, sync_folders, write_synced
+from ._disk import (
+    JOURNAL,
+    SOURCES,
+    WORK,
+    Lock,
+    at,
+    log,
+    remove_staging,
+    replace,
+    sibling,
+    sync_folders,
+    write_synced,
+)
 from ._draft import Draft, sources
 from ._json import dumps, loads
-from ._place import JOURNAL, SOURCES, WORK, check, destination, is_begun
+from ._place import check, destination, is_begun
 from ._shard_writer import ShardWriter
 from .artifact import PathLike
 from .errors import Error, Refused
@@ -63,10 +75,17 @@ class Staging:
         else:
             if there:
                 self._may_delete(self.path, _old(self.path), _seconds(self.path), discard)
-            remove(self.folder)
+            remove_staging(self.folder)
         self.folder.mkdir(exist_ok=True)
         lines = [mine.digest] + [dumps(file._asdict()) for file in self._files.values()]
-        write_synced(self.folder / JOURNAL, "".join(line + "\n" for line in lines).encode())
+        journal = "".join(line + "\n" for line in lines).encode()
+        if goes_on:
+            write_synced(self.folder / JOURNAL, journal)
+        else:  # the first file of the folder: it makes it a staging folder
+            with open(self.folder / JOURNAL, "wb") as file:
+                file.write(journal)
+                file.flush()
+                os.fsync(file.fileno())
         self._write_work(self._before)
 
     def _may_delete(
@@ -103,7 +122,7 @@ class Staging:
             if kind is None and not self._abandoned:
                 self._commit()
             elif not self._files:
-                remove(self.folder)
+                remove_staging(self.folder)
         except OSError as why:
             raise at(self.folder, why) from None
         finally:

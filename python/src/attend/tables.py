@@ -68,6 +68,15 @@ def write(path: Path, rows: Any) -> int:
     return int(table.num_rows)
 
 
+def left_out(
+    kind: str, id: int, image_id: int, reason: str, detail: str = "", file_name: str = ""
+) -> dict[str, Any]:
+    """A row of `rejected.parquet`: an `image`, `caption` or `box` that was left out, with a
+    stable reason code such as `corrupt`, `too-long` or `image-rejected`."""
+    row = {"kind": kind, "id": id, "image_id": image_id, "file_name": file_name}
+    return {**row, "reason": reason, "detail": detail}
+
+
 def _table(rows: Any, known: pa.Schema | None, name: str) -> pa.Table:
     try:
         if isinstance(rows, pa.Table):

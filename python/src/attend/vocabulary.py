@@ -12,6 +12,17 @@ PAD, UNK, START, END = SPECIALS = ("<pad>", "<unk>", "<start>", "<end>")
 
 #: Name and version of the format of `vocab.json`.
 FORMAT = "attend.vocabulary/1"
+#: The begin of a piece that continues the word before it. No tokenizer makes such a word.
+PIECE = "##"
+
+
+def join(words: Iterable[str]) -> str:
+    """A caption of words and pieces.
+
+    >>> join(["a", "walk", "##ing", "dog"])
+    'a walking dog'
+    """
+    return " ".join(words).replace(" " + PIECE, "")
 
 
 class Words:
@@ -21,6 +32,13 @@ class Words:
     >>> known = Words(["a", "dog"])
     >>> known.encode("A dog barks"), known.decode([4, 1, 2, 3, 5, 0]), len(known)
     ([4, 1, 2, 3, 5], 'a dog <unk>', 6)
+
+    A word that begins with `##` is a piece: it continues the word before it. Captions are cut
+    into the longest pieces from the left.
+
+    >>> pieces = Words(["dog", "do", "##s", "##g", "##ing"])
+    >>> pieces.encode("Dogs doing"), pieces.decode([1, 3, 2, 5])
+    ([7, 1, 3, 2, 5, 8], 'dogs doing')
     """
 
     def __init__(self, words: Iterable[str], tokenizer: str = "lowercase-alphanumeric") -> None:
@@ -32,6 +50,7 @@ class Words:
             raise Error(f"{wrong[0]!r} is not a word")
         if len(self.ids) != len(self.words):
             raise Error("a word occurs twice")
+        self._has_pieces = any(word.startswith(PIECE) for word in self.words)
         self.pad, self.unk = 0, len(self.words) + 1
         self.start, self.end = self.unk + 1, self.unk + 2
 
@@ -44,8 +63,21 @@ class Words:
 
     def encode(self, caption: str) -> list[int]:
         """`<start>`, the ids of the caption's words, `<end>`."""
-        inner = [self.ids.get(word, self.unk) for word in split(caption, self.tokenizer)]
+        inner = [n for word in split(caption, self.tokenizer) for n in self._cut(word)]
         return [self.start, *inner, self.end]
+
+    def _cut(self, word: str) -> list[int]:
+        """The ids of a word's pieces, or that of `<unk>`."""
+        found, at = [], 0
+        while at < len(word):
+            mark = PIECE if at else ""
+            ends = range(len(word), at, -1) if self._has_pieces else [len(word)]
+            cut = next((end for end in ends if mark + word[at:end] in self.ids), None)
+            if cut is None:
+                return [self.unk]
+            found.append(self.ids[mark + word[at:cut]])
+            at = cut
+        return found
 
     def decode(self, ids: Iterable[int]) -> str:
         """The caption of these ids, up to `<end>`, without `<start>` and `<pad>`."""
@@ -55,7 +87,7 @@ class Words:
                 break
             if number not in (self.start, self.pad):
                 found.append(self.word(number))
-        return " ".join(found)
+        return join(found)
 
     def word(self, number: int) -> str:
         """The word or special token of an id."""
