@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""A data set from a SQLite file with the tables `images (id, split, name, data)` and
-`captions (id, image_id, caption)`; `data` is the file of a photograph as a blob.
-`pip install attend-artifacts pillow`"""
+"""A data set from a SQLite file with the tables `images (id, split, name, data)` and `captions
+(id, image_id, caption)`; `data` is a photograph's file. `pip install attend-artifacts pillow`"""
 
 from __future__ import annotations
 
@@ -42,14 +41,13 @@ def ingest(database: sqlite3.Connection, size: int, rows: int, out: attend.Stagi
     images, captions, rejected = [], [], []
     for (split,) in database.execute(SPLITS).fetchall():
         good = decoded(database.execute(IMAGES, (split,)), size, rejected)
-        number = 0
-        while chunk := list(islice(good, rows)):
+        chunks = iter(lambda good=good: list(islice(good, rows)), [])
+        for number, chunk in enumerate(chunks):
             name = f"{split}-{number:05}"
             with out.shard(name, "image", (3, size, size), "u8") as shard:
                 for row, (image, pixels) in enumerate(chunk):
                     shard.append(image["image_id"], pixels)
                     images.append({**image, "split": split, "shard": shard.name, "row": row})
-            number += 1
     place = {image["image_id"]: n for n, image in enumerate(images)}
     for n, image, text in database.execute(CAPTIONS):
         if image in place:
@@ -72,8 +70,8 @@ def decoded(rows, size: int, rejected: list):
         except (OSError, Image.DecompressionBombError) as why:
             rejected.append(attend.left_out("image", n, n, "corrupt", str(why), name))
             continue
-        small = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         about = dict(image_id=n, file_name=name, width=image.width, height=image.height)
+        small = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
         yield about, small.transpose(2, 0, 1)
 
 

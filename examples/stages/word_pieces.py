@@ -49,16 +49,18 @@ def main(stage: attend.Stage) -> None:
 
 def learnt(captions: list[str], size: int, min_count: int) -> list[str]:
     """The pieces, in the order in which they were learnt."""
+    captions = [" ".join(attend.split(caption)) for caption in captions]
     learner = Tokenizer(models.WordPiece(unk_token="<unk>"))
     learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.WordPieceTrainer(
         vocab_size=size,
         min_frequency=min_count,
-        special_tokens=["<unk>"],
+        # Named in this order, because the learner's own order of letters is another each time.
+        special_tokens=["<unk>", *(attend.PIECE + c for c in sorted({*"".join(captions)} - {" "}))],
         continuing_subword_prefix=attend.PIECE,
         show_progress=False,
     )
-    learner.train_from_iterator((" ".join(attend.split(text)) for text in captions), trainer)
+    learner.train_from_iterator(captions, trainer)
     known = learner.get_vocab()
     return [piece for piece in sorted(known, key=known.__getitem__) if piece != "<unk>"]
 

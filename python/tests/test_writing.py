@@ -3,6 +3,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 
 import attend
 import numpy as np
@@ -21,8 +22,13 @@ def point(original):
             os._exit(9)
         return original(*arguments)
     return call
-for owner, name in ((os, "rename"), (os, "replace"), (os, "fsync"), (_disk, "_exchange"), (_disk, "remove"), (_disk, "remove_staging"), (shutil, "rmtree")):
-    setattr(owner, name, point(getattr(owner, name)))
+for owner, names in (
+    (os, "rename replace fsync"),
+    (shutil, "rmtree"),
+    (_disk, "_exchange remove remove_staging"),
+):
+    for name in names.split():
+        setattr(owner, name, point(getattr(owner, name)))
 sys.path.insert(0, os.environ["TESTS"])
 from help import features
 features(sys.argv[1], 2.0)
@@ -126,11 +132,11 @@ class Writing(Case):
     def test_an_output_is_no_input(self):
         features(self.path)
         inputs = {"features": self.path}
-        make = lambda path: attend.artifact("features", path, PRODUCER, inputs=inputs)  # noqa: E731
-        self.refused(attend.Usage, "which this run reads", make, self.path)
+        make = partial(attend.artifact, "features", producer=PRODUCER, inputs=inputs)
+        self.refused(attend.Usage, "which this run reads", make, path=self.path)
         link = self.folder / "link"
         link.symlink_to(self.path)
-        self.refused(attend.Usage, "which this run reads", make, link)
+        self.refused(attend.Usage, "which this run reads", make, path=link)
 
     def test_hours_of_other_work_are_not_deleted_without_consent(self):
         features(self.path)
@@ -144,7 +150,8 @@ class Writing(Case):
     def test_two_writers_wait_for_each_other(self):
         code = """
             import attend, sys, time
-            with attend.artifact("thing", sys.argv[1], ("x", "1"), {"x": {"y": sys.argv[2]}}) as out:
+            config = {"x": {"y": sys.argv[2]}}
+            with attend.artifact("thing", sys.argv[1], ("x", "1"), config) as out:
                 print("in", flush=True)
                 time.sleep(0.4)
                 out.json("a.json", sys.argv[2])
