@@ -11,6 +11,7 @@ which is made if it is not there and otherwise only brought up to date.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,8 +38,10 @@ def main(arguments: list[str]) -> int:
             return 1
         stamp.write_text(wanted)
     with tempfile.TemporaryDirectory() as folder:
-        wheel = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, str(HERE))
-        if not pip(python, *wheel):
+        source = Path(folder) / "source"  # the build leaves its files there
+        shutil.copytree(HERE, source)
+        wheel = ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder)
+        if not pip(python, *wheel, str(source)):
             return 1
         built = [str(path) for path in Path(folder).glob("*.whl")]
         if not pip(python, "install", "--no-deps", "--force-reinstall", *built):
