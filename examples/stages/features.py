@@ -45,7 +45,7 @@ def main(stage: attend.Stage) -> None:
                 shard.append(image_id, cells(image, blocks).reshape(h * w, channels).astype(dtype))
     encoder = {
         "kind": "foreign",
-        "name": "efficientnet-lite0",
+        "name": f"efficientnet-lite0-{blocks}",  # stands for the architecture and its weights
         "image_size": [height, width],
         "grid": [h, w],
         "channels": channels,

@@ -35,7 +35,7 @@ class Draft(NamedTuple):
     def differs(self, old: Manifest) -> str:
         """How an older artifact was made: other parameters or inputs, or `""` if the same."""
         new, said = self.manifest, []
-        if (old.producer, old.schema) != (new.producer, new.schema):
+        if old.producer != new.producer:
             said.append(f"programs ({' '.join(old.producer)} -> {' '.join(new.producer)})")
         changed = []
         for section in {**old.config, **new.config}:
