@@ -13,6 +13,7 @@ mod meanings;
 mod parameters;
 mod pipeline;
 mod plan;
+mod preflight;
 mod programs;
 mod run;
 mod runs;
