@@ -6,6 +6,7 @@ use crate::describe::describe_all;
 use crate::parameters::schema;
 use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Digests, Plan, Step};
+use crate::preflight;
 use crate::programs::Programs;
 use crate::run::{self, CONFIG, PIPELINE, Pin, Run, write_if_new};
 use crate::schedule::{self, Rules};
@@ -233,6 +234,7 @@ impl Prepared {
             true => Some(self.pinned()?),
             false => None,
         };
+        self.preflight(wanted, options)?;
         let count = wanted.len();
         let title = |step: &Step| {
             let number = wanted.iter().position(|index| *index == step.index);
@@ -285,6 +287,24 @@ impl Prepared {
             keep_going: options.keep_going,
         };
         schedule::run(plan, wanted, self.earlier(wanted), rules, decide, work)
+    }
+
+    /// Checks, if several stages are to run, what the later ones will need.
+    fn preflight(&self, wanted: &[usize], options: &Options) -> Result<()> {
+        let steps = self.plan.steps();
+        let is_to_run = |step: &&Step| {
+            let (stage, _) = &self.plan.stages[step.index];
+            let fresh = step.state.is_there() && !is_forced(options, stage);
+            wanted.contains(&step.index) && !fresh
+        };
+        let to_run: Vec<&Step> = steps.iter().filter(is_to_run).collect();
+        match to_run.len() {
+            0 | 1 => Ok(()),
+            _ => {
+                let config = |index| self.write_config(index);
+                preflight::check(&self.plan, &self.programs, &to_run, config)
+            }
+        }
     }
 
     /// Runs all stages.

@@ -4,6 +4,7 @@
 
 mod arrows;
 mod circles;
+mod completions;
 mod place;
 mod promises;
 mod runner;

@@ -122,6 +122,17 @@ fn overrides_are_checked_too_and_may_name_the_run() {
         "--set learn.rat=1: [learn] has no key `rat`; the nearest is `rate`",
     );
     refused(
+        &place.xtask(&[&RUN[..], &["--set", "draw.epochs=1"]].concat()),
+        2,
+        "--set draw.epochs=1: [draw] has no key `epochs`; the nearest is `learn.epochs`",
+    );
+    place.write("other.toml", "[run]\nname = \"r\"\n\n[learn]\ncolour = 9\n");
+    refused(
+        &place.xtask(&["run", "two", "--config", "other.toml"]),
+        2,
+        "other.toml:5: [learn] has no key `colour`; the nearest is `draw.colour`",
+    );
+    refused(
         &place.xtask(&[&RUN[..], &["--set", "draw.count=x"]].concat()),
         2,
         "--set draw.count=x: draw.count must be a whole number, not `\"x\"`",

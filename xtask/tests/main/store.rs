@@ -562,3 +562,23 @@ fn a_pipeline_is_drawn() {
         "{dot}"
     );
 }
+
+#[test]
+fn two_runs_are_compared_artifact_by_artifact() {
+    let place = place();
+    run(&place, &[]);
+    run(
+        &place,
+        &["--set", "run.name=other", "--set", "count.least=2"],
+    );
+    let told = place.xtask(&["diff", "r", "other"]).stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("alpha  same     "), "{told}");
+    assert_eq!(lines[1], "model  differs  input words changed: content");
+    assert_eq!(lines[2], "words  differs  count.least 1 -> 2");
+    let json: Value =
+        serde_json::from_str(&place.xtask(&["diff", "r", "other", "--json"]).stdout).unwrap();
+    assert_eq!(json["alpha"]["same"], true);
+    assert_eq!(json["words"]["why"][0], "count.least 1 -> 2");
+    assert_eq!(place.xtask(&["diff", "r", "none"]).code, Some(2));
+}

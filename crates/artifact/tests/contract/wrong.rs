@@ -165,8 +165,6 @@ fn faults() -> Vec<Fault> {
                 "manifest.json: it lists \"/vocab.json\"",
                 "vocab.json: the manifest lists no such file",
                 "encoded.parquet: the manifest lists no such file",
-                "../encoded.parquet: No such file",
-                "/vocab.json: No such file",
             ],
             ..FAULT
         },
