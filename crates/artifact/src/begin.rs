@@ -57,7 +57,7 @@ impl<C> Stage<C> {
         pieces: &[Piece],
         extends: &dyn Fn(&Path, &[&str]) -> bool,
     ) -> Result<Option<Staging>> {
-        let draft = self.draft(extra);
+        let mut draft = self.draft(extra);
         // Before waiting for other runs: usually there is nothing to do.
         if matches!(self.again, Again::Stale)
             && !has_replaced(&self.output)
@@ -69,6 +69,11 @@ impl<C> Stage<C> {
         let Some((old, keep)) = self.look(&draft, pieces)? else {
             return Ok(None);
         };
+        if let Some(before) = old.as_ref().and_then(Old::made_with)
+            && self.is_part()
+        {
+            draft.schema = before.schema;
+        }
         let all = matches!(self.again, Again::All);
         let rules = Rules {
             discard: self.discard || all,

@@ -3,11 +3,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `shards/{split}-{00000}.arrow` | `image_id`, `features` f16 or f32 [cells, channels] ([`crate::shard`]); cells row by row of the encoder's native grid |
-//! | `encoder.json`, `encoder.safetensors` | the encoder, which describing new photographs needs |
+//! | `encoder.json` | the encoder, which describing new photographs needs ([`EncoderConfig`]) |
+//! | `encoder.safetensors`, or `encoder.pt`, or neither | its weights, its TorchScript module, or nothing of a foreign network |
 //!
 //! Counts: `images`, `grid_height`, `grid_width`, `channels`.
 
 use crate::Artifact;
+use crate::model::EncoderConfig;
 use crate::shard::{Dtype, TensorShard};
 use attend_program::{Error, Result, check_interrupt};
 use std::collections::HashMap;
@@ -101,12 +103,14 @@ impl Features {
         Ok(features)
     }
 
-    /// Compares the shape of the features with that of an encoder's output: height and width
-    /// of its grid, and its channels.
+    /// Compares the features with their encoder's output for images of this height and width:
+    /// the grid's height and width, and the channels.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the shapes differ.
-    pub fn check_shape(&self, grid: [i64; 2], channels: i64) -> Result<()> {
+    /// [`Error::Refused`] if they differ, or the encoder takes other images.
+    pub fn check_encoder(&self, encoder: &EncoderConfig, image_size: [i64; 2]) -> Result<()> {
+        (encoder.check_images(image_size)).map_err(|why| self.wrong("encoder.json", &why))?;
+        let (grid, channels) = (encoder.grid(image_size), encoder.channels());
         let found = (self.grid.map(|n| n as i64), self.channels as i64);
         if found == (grid, channels) {
             return Ok(());

@@ -6,8 +6,15 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-/// The schema version that this code writes, for every kind of artifact.
-pub const SCHEMA: u32 = 1;
+/// The schema version that this code writes of artifacts of this kind. It reads earlier ones,
+/// too, and they are no reason to make an artifact again.
+pub fn schema(kind: &str) -> u32 {
+    match kind {
+        // 2: encoders have a `kind`.
+        "features" | "model" => 2,
+        _ => 1,
+    }
+}
 
 /// The file that makes a folder an artifact. It is written last.
 pub const FILE: &str = "manifest.json";
@@ -97,7 +104,7 @@ impl Manifest {
     pub fn draft(kind: &str, producer: &str, version: &str) -> Manifest {
         Manifest {
             kind: kind.to_owned(),
-            schema: SCHEMA,
+            schema: schema(kind),
             producer: Producer {
                 name: producer.to_owned(),
                 version: version.to_owned(),
@@ -127,7 +134,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Refused`] if there is none, it is not valid, its
-    /// schema is newer than [`SCHEMA`], or its digest is not that of its content.
+    /// schema is newer than [`schema`] of its kind, or its digest is not that of its content.
     pub fn read(folder: &Path) -> Result<Manifest> {
         let path = folder.join(FILE);
         let text = match std::fs::read(&path) {
@@ -148,11 +155,9 @@ impl Manifest {
         let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
         let value: serde_json::Value = serde_json::from_slice(&text)
             .map_err(|e| refused(format!("not valid JSON ({e}); make the artifact again")))?;
-        if let Some(schema) = value.get("schema").and_then(serde_json::Value::as_u64)
-            && schema > u64::from(SCHEMA)
-        {
+        if let Some((version, newest)) = newer(&value) {
             return Err(refused(format!(
-                "schema version {schema} is newer than version {SCHEMA}, the newest that this program knows; update attend"
+                "schema version {version} is newer than version {newest}, the newest that this program knows; update attend"
             )));
         }
         let manifest: Manifest = serde_json::from_value(value)
@@ -182,6 +187,14 @@ impl Manifest {
     pub fn file(&self, name: &str) -> Option<&FileEntry> {
         self.files.iter().find(|file| file.name == name)
     }
+}
+
+/// The schema version in a manifest and the newest of its kind, if the former is newer.
+pub(crate) fn newer(manifest: &serde_json::Value) -> Option<(u64, u32)> {
+    let kind = manifest.get("kind").and_then(serde_json::Value::as_str);
+    let newest = schema(kind.unwrap_or_default());
+    let version = manifest.get("schema").and_then(serde_json::Value::as_u64)?;
+    (version > newest.into()).then_some((version, newest))
 }
 
 /// The first 12 characters of a digest, for messages.

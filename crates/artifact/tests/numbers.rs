@@ -196,21 +196,23 @@ fn weights_that_are_no_numbers_are_not_whole_and_their_tensor_is_named() {
     }
 }
 
+/// The files of a checkpoint with a ResNet, besides `model.json`.
+const FILES: [&str; 3] = [model::WORDS, model::ENCODER, model::DECODER];
+
 /// A checkpoint's folder in a model artifact.
 fn checkpoint(root: &Path, sealed: bool) {
     let staging = Staging::open(root, Manifest::draft("model", "test", "1")).unwrap();
     let name = |file: &str| format!("checkpoints/best/{file}");
     let folder = staging.path(&name(model::CARD)).unwrap();
     let folder = folder.parent().unwrap();
-    let files = model::DESCRIBING;
-    for file in files {
+    for file in FILES {
         std::fs::write(folder.join(file), format!("contents of {file}")).unwrap();
     }
     std::fs::write(folder.join(model::CARD), r#"{"hidden": 7, "dropout": 0.3}"#).unwrap();
     if sealed {
         model::seal(folder, &BTreeMap::new()).unwrap();
     }
-    for file in files.iter().chain([&model::CARD]) {
+    for file in FILES.iter().chain([&model::CARD]) {
         staging.done(&name(file), None).unwrap();
     }
     staging.commit(&[]).unwrap();
@@ -223,8 +225,8 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
         let artifact = root.path().join(kind);
         checkpoint(&artifact, sealed);
         let folder = artifact.join("checkpoints/best");
-        model::check(&folder, &model::DESCRIBING).unwrap();
-        for file in model::DESCRIBING.iter().chain([&model::CARD]) {
+        model::check(&folder, &FILES).unwrap();
+        for file in FILES.iter().chain([&model::CARD]) {
             let path = folder.join(file);
             let whole = std::fs::read(&path).unwrap();
             for at in 0..whole.len() {
@@ -239,7 +241,7 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
                     continue;
                 }
                 std::fs::write(&path, &flipped).unwrap();
-                let Err(error) = model::check(&folder, &model::DESCRIBING) else {
+                let Err(error) = model::check(&folder, &FILES) else {
                     panic!("{kind}: byte {at} of {file} is changed and nobody sees it");
                 };
                 // A flipped digest is reported as a fault of its file.
@@ -253,7 +255,7 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
     let copy = root.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
     std::fs::write(copy.join(model::CARD), "{}").unwrap();
-    model::check(&copy, &model::DESCRIBING).unwrap();
+    model::check(&copy, &FILES).unwrap();
     std::fs::write(copy.join(model::CARD), r#"{"blake3": {}}"#).unwrap();
     assert_eq!(model::check(&copy, &[]).unwrap_err().exit_code(), 4);
 }

@@ -4,7 +4,7 @@ use super::disk;
 use super::journal::{self, JOURNAL};
 use super::notes::NOTES;
 use super::work::WORK;
-use crate::manifest::{self, Manifest, SCHEMA};
+use crate::manifest::{self, Manifest};
 use attend_program::{At, Error, Result, loose, whole};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -101,7 +101,7 @@ pub(crate) fn check(destination: &Path, draft: &Manifest) -> Result<bool> {
             "there is an artifact of kind {kind:?}, which {} does not make",
             draft.producer.name
         )),
-        Some(_) if value.get("schema").and_then(Value::as_u64) > Some(SCHEMA.into()) => {
+        Some(_) if manifest::newer(&value).is_some() => {
             refuse("there is an artifact of a newer version of attend".into())
         }
         Some(_) if is_manifest => Ok(true),

@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use crate::model::weights::check_parameters;
-use crate::model::{CARD, CHECKPOINTS, Checkpoint, DESCRIBING, ENCODER, METRICS, STATE};
+use crate::model::{CARD, CHECKPOINTS, Checkpoint, DECODER, EncoderConfig, METRICS, STATE, WORDS};
 use attend_program::{At, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -48,10 +48,13 @@ fn checkpoint(faults: &mut Faults, folder: &str) -> Result<()> {
         let entry = artifact.manifest.file(&format!("{folder}/{name}"));
         entry.map(|entry| entry.blake3.as_str())
     };
-    let needed = [CARD].into_iter().chain(DESCRIBING);
-    let missing: Vec<&str> = needed.filter(|name| digest(name).is_none()).collect();
-    if !missing.is_empty() {
-        faults.all(folder, "files are missing", missing);
+    let missing = |names: &[&'static str]| -> Vec<&str> {
+        let missing = names.iter().filter(|name| digest(name).is_none());
+        missing.copied().collect()
+    };
+    let lacks = missing(&[CARD, WORDS, DECODER]);
+    if !lacks.is_empty() {
+        faults.all(folder, "files are missing", lacks);
         return Ok(());
     }
     if digest(STATE).is_some() {
@@ -60,16 +63,26 @@ fn checkpoint(faults: &mut Faults, folder: &str) -> Result<()> {
     let Some(checkpoint) = faults.take(Checkpoint::open(&artifact.root.join(folder)))? else {
         return Ok(());
     };
+    let card = &checkpoint.card;
+    let lacks = missing(&card.files());
+    if !lacks.is_empty() {
+        faults.all(folder, "files are missing", lacks);
+        return Ok(());
+    }
     faults.add(checkpoint.check())?;
     faults.add(checkpoint.vocabulary().map(drop))?;
-    let stated = checkpoint.card.encoder_blake3.as_str();
-    if !stated.is_empty() && Some(stated) != digest(ENCODER) {
-        let why = format!("encoder_blake3 is not that of the {ENCODER} beside it");
+    let stated = card.encoder_blake3.as_str();
+    if let Some(file) = card.encoder.file()
+        && !stated.is_empty()
+        && Some(stated) != digest(file)
+    {
+        let why = format!("encoder_blake3 is not that of the {file} beside it");
         faults.note(&format!("{folder}/{CARD}"), why);
     }
-    let card = &checkpoint.card;
-    let (encoder, decoder) = (checkpoint.encoder(), checkpoint.decoder());
-    faults.add(check_parameters(&encoder, &card.encoder.parameters(), true))?;
+    if let (EncoderConfig::ResNet(resnet), Some(encoder)) = (&card.encoder, checkpoint.encoder()) {
+        faults.add(check_parameters(&encoder, &resnet.parameters(), true))?;
+    }
+    let decoder = checkpoint.decoder();
     faults.add(check_parameters(
         &decoder,
         &card.decoder.parameters(),
