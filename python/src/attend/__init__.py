@@ -36,12 +36,12 @@ from .shard import Shard
 from .stages import Stage, stage
 from .staging import Staging
 from .tables import left_out
-from .vocabulary import PIECE, Words, join
+from .vocabulary import PIECE, Words
 
 __all__ = [
     "Artifact", "BadInput", "Dataset", "Error", "Features", "Input", "Interrupted", "Loose",
     "Manifest", "PIECE", "Refused", "Shard", "ShardWriter", "Stage", "Staging", "Usage",
-    "Vocabulary", "Words", "artifact", "digest_file", "escaped", "join", "left_out", "open",
+    "Vocabulary", "Words", "artifact", "digest_file", "escaped", "left_out", "open",
     "split", "stage", "up_to_date",
 ]  # fmt: skip
 

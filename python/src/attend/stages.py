@@ -117,7 +117,15 @@ def stage(
 
     def program(body: Callable[[Stage], None]) -> Callable[..., NoReturn]:
         def main(arguments: Sequence[str] | None = None) -> NoReturn:
-            sys.exit(_ended(lambda: _run(spec, body, arguments), spec.name))
+            before = _catch_signals()
+            try:
+                code = _ended(lambda: _run(spec, body, arguments), spec.name)
+                for number, handler in before.items():
+                    # The work is done: a signal no longer changes how the program ends.
+                    signal.signal(number, signal.SIG_IGN if arguments is None else handler)
+            except Interrupted as why:
+                code = why.code
+            sys.exit(code)
 
         main.__doc__ = body.__doc__
         return main
@@ -234,7 +242,6 @@ def _log_to(handler: logging.Handler, prefix: str = "") -> None:
 def _ended(run: Callable[[], None], name: str) -> int:
     """Runs a program; tells an error in one line, and returns the exit code."""
     _log_to(logging.StreamHandler(sys.stderr))
-    _catch_signals()
     try:
         run()
         sys.stdout.flush()
@@ -271,8 +278,9 @@ def _told(message: str, code: int) -> int:
     return code
 
 
-def _catch_signals() -> None:
-    """Makes SIGINT, SIGTERM and SIGHUP raise `Interrupted`; a later one ends the program."""
+def _catch_signals() -> dict[int, Any]:
+    """Makes SIGINT, SIGTERM and SIGHUP raise `Interrupted`; a later one ends the program.
+    Returns their handlers from before."""
     first: list[float] = []
 
     def handle(number: int, frame: Any) -> None:
@@ -282,10 +290,13 @@ def _catch_signals() -> None:
             first.append(time.monotonic())
             raise Interrupted
 
+    before: dict[int, Any] = {}
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            try:
-                signal.signal(number, handle)
-            except ValueError:
-                return  # not in the main thread
+        if number is None or signal.getsignal(number) == signal.SIG_IGN:
+            continue
+        try:
+            before[number] = signal.signal(number, handle)
+        except ValueError:  # not in the main thread
+            break
+    return before
