@@ -196,7 +196,7 @@ class Programs(unittest.TestCase):
 
     def test_word_pieces(self):
         folder = self.shared("scenes", "dataset")
-        self.pipeline("word_pieces", folder)
+        self.pipeline("word_pieces", folder, pieces={"size": 60})  # many pieces
         vocabulary = attend.open(folder / "vocabulary", verify=True)
         self.assertIn("##", "".join(vocabulary.words.words))
         captions = attend.open(folder / "dataset").captions.to_pylist()

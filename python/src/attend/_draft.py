@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Union
 
 from ._json import dumps, loads
 from .artifact import Artifact, PathLike
-from .errors import BadInput, Refused
+from .errors import BadInput, Error, Refused
 from .manifest import Input, Manifest, Producer, digest_file, schema
 
 
@@ -79,6 +79,8 @@ def draft(
             artifact = source if isinstance(source, Artifact) else Artifact(source)
             folders.append(artifact.path)
             entries[name] = Input(artifact.kind, artifact.digest)
+    if not all(isinstance(keys, Mapping) for keys in config.values()):
+        raise Error("config: give sections of parameters, {'section': {'key': value}}")
     # As it reads back: a tuple is a list.
     plain = loads(dumps(dict(config)))
     name, version = producer

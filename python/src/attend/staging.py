@@ -124,7 +124,8 @@ class Staging:
             elif not self._files:
                 remove_staging(self.folder)
         except OSError as why:
-            raise at(self.folder, why) from None
+            if kind is None:
+                raise at(self.folder, why) from None
         finally:
             self._lock.release()
 
