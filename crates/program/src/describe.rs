@@ -3,10 +3,11 @@
 use crate::{Result, output};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// Name, parameters, inputs and output of a stage. Stages of other projects may omit
 /// fields that have a default here.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Description {
     /// Name of its program.
     #[serde(default)]
@@ -29,13 +30,27 @@ pub struct Description {
     /// Parameters (`section.key`) that don't shape the output.
     #[serde(default)]
     pub unrecorded: Vec<String>,
+    /// Parameters (`section.key`) that name files or folders of the user. `None`: any of
+    /// `unrecorded` may.
+    #[serde(default)]
+    pub paths: Option<Vec<String>>,
     /// Whether it takes `--discard`.
     #[serde(default)]
     pub discard: bool,
+    /// Whether it can continue from output made with other parameters, such as a shorter
+    /// training.
+    #[serde(default)]
+    pub extends: bool,
+    /// Whether it takes `--log FILE`.
+    #[serde(default)]
+    pub log: bool,
+    /// Whether it takes `--check`, and prints [`Checked`].
+    #[serde(default)]
+    pub check: bool,
 }
 
 /// An artifact that a stage reads.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Input {
     /// Its kind.
     pub kind: String,
@@ -54,6 +69,29 @@ pub enum Parts {
     /// None: making the output again takes long, or gives another artifact.
     #[default]
     None,
+}
+
+/// What a stage prints with `--check`, as JSON: what it has found out about data sets before
+/// it runs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Checked {
+    /// The splits of the data set that it will make, if it makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub splits: Option<Vec<String>>,
+    /// The splits that its data set must have, by the parameter that names them.
+    #[serde(default)]
+    pub wants: BTreeMap<String, String>,
+}
+
+impl Checked {
+    /// Prints it as JSON.
+    ///
+    /// # Errors
+    /// Those of [`output::print_json`].
+    pub fn print(&self) -> Result<()> {
+        let json = serde_json::to_string(self).map_err(crate::Error::internal)?;
+        output::print_json(json).map(drop)
+    }
 }
 
 impl Description {
