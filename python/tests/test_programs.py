@@ -275,6 +275,8 @@ class Programs(unittest.TestCase):
         ended = run("examples/stages/sqlite_ingest.py", "--output", folder / "x", "--set",
                     f"sqlite.file={wrong}", code=3)  # fmt: skip
         self.assertIn("file is not a database", ended.stderr)
+        ended = run("examples/stages/sqlite_ingest.py", "--check", code=2)
+        self.assertIn("sqlite.file is not set: name a file (sqlite)", ended.stderr)
 
 
 class Examples(unittest.TestCase):

@@ -11,10 +11,16 @@ STAGE = """
 import sys, time
 import attend
 
+def check(stage):
+    if stage.config["count"]["rate"] < 0:
+        raise attend.Usage("count.rate is negative")
+    return {"wants": {"count.name": stage.config["count"]["name"]}}
+
 @attend.stage("count", "1", output="notes", inputs={"dataset": True, "features": False},
               parameters={"count": {"rate": 1.0, "name": "a", "sizes": [1], "seed": None,
-                                    "fast": False, "weights": "", "device": "cpu"}},
-              files={"count.weights": "weights"}, unrecorded=["count.device"], about="Counts.")
+                                    "fast": False, "weights": None, "device": "cpu"}},
+              files={"count.weights": "weights"}, unrecorded=["count.device"], about="Counts.",
+              check=check)
 def main(stage):
     mode = stage.config["count"]["name"]
     if "first.txt" not in stage.out:
@@ -86,6 +92,18 @@ class Program(Case):
         self.assertEqual(said["parameters"]["count"]["sizes"], [1])
         self.assertEqual(said["unrecorded"], ["count.device", "count.weights"])
         self.assertEqual(said["paths"], ["count.weights"])
+
+    def test_check_refuses_before_a_pipeline_runs(self):
+        words = ("--check", "--input", "dataset=/none/yet", "--set", "count.name=raise")
+        self.assertEqual(json.loads(self.ok(*words).stdout), {"wants": {"count.name": "raise"}})
+        self.assertFalse(self.path.exists() or self.path.with_name("artifact.lock").exists())
+        bare = [sys.executable, str(self.program), "--check"]
+        self.ends(2, "count needs --input dataset=PATH", command=bare)
+        self.ends(2, "[count] has no key `x`", *words, "--set", "count.x=1")
+        self.ends(2, "count.rate is negative", *words, "--set", "count.rate=-1")
+        self.ends(2, "count.rate is negative", "--set", "count.rate=-1")
+        self.ends(3, "w.bin: no such file", *words, "--set", "count.weights=w.bin")
+        self.assertFalse(self.path.with_name("artifact.staging").exists())
 
     def test_a_wrong_command_line_or_config_ends_with_2(self):
         config = self.folder / "c.toml"

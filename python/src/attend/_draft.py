@@ -60,6 +60,15 @@ def _exactly(value: Any) -> str:
     return "none" if value is None else dumps(value, sort=True)
 
 
+def check_file(source: Loose) -> Path:
+    """The path of a loose file, which must be there."""
+    path = Path(source.path)
+    if not path.is_file():
+        why = "is no regular file" if path.exists() else "no such file"
+        raise BadInput(f"{path}: {why}")
+    return path
+
+
 def draft(
     kind: str, producer: Sequence[str], config: Mapping[str, Any], inputs: Mapping[str, Source]
 ) -> Draft:
@@ -67,10 +76,7 @@ def draft(
     loose, folders, entries = [], [], {}
     for name, source in inputs.items():
         if isinstance(source, Loose):
-            path = Path(source.path)
-            if not path.is_file():
-                why = "is no regular file" if path.exists() else "no such file"
-                raise BadInput(f"{path}: {why}")
+            path = check_file(source)
             loose.append(path)
             entries[name] = Input(source.kind, digest_file(path))
         elif isinstance(source, Input):
