@@ -232,7 +232,7 @@ class Programs(unittest.TestCase):
         said = ended.stdout.rstrip("\n").split("\t")[1].split(" ")
         self.assertTrue(said and set(said) <= set(words.words), said)
 
-    def test_the_network_knows_what_is_in_a_picture(self):
+    def test_the_network_pads_as_it_was_trained(self):
         sys.path.insert(0, str(EXAMPLES))
         self.addCleanup(sys.path.remove, str(EXAMPLES))
         import efficientnet_lite0 as network

@@ -128,7 +128,8 @@ class Words(Case):
         self.refused(attend.Error, "8 is no id of this vocabulary of 8", words.decode, [8])
 
     def test_a_wrong_vocabulary_is_refused(self):
-        with attend.artifact("vocabulary", self.path, ("x", "1")) as out:
+        made_from = {"dataset": attend.Input("dataset", "0" * 64)}
+        with attend.artifact("vocabulary", self.path, ("x", "1"), inputs=made_from) as out:
             content = attend.Words(["a"]).file([1], 1, 9)
             content["specials"]["<unk>"] = 7
             out.json("vocab.json", content)

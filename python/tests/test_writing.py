@@ -193,6 +193,11 @@ class Writing(Case):
         with self.assertRaises(attend.Error) as caught:
             with attend.artifact("vocabulary", self.path, PRODUCER) as out:
                 out.json("vocab.json", attend.Words([]).file([], 1, 1))
+        self.assertIn("needs the input dataset", str(caught.exception))
+        inputs = {"dataset": attend.Input("dataset", "0" * 64)}
+        with self.assertRaises(attend.Error) as caught:
+            with attend.artifact("vocabulary", self.path, PRODUCER, inputs=inputs) as out:
+                out.json("vocab.json", attend.Words([]).file([], 1, 1))
         self.assertIn("needs encoded.parquet", str(caught.exception))
 
     def test_tables_have_the_types_of_the_contract(self):

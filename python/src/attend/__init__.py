@@ -10,7 +10,8 @@ line), `errors` (exit codes).
 
 >>> import attend, numpy, tempfile
 >>> path = tempfile.mkdtemp() + "/features"
->>> with attend.artifact("features", path, producer=("my-stage", "1.0")) as out:
+>>> made_from = {"dataset": attend.Input("dataset", "0" * 64)}  # an artifact, or its folder
+>>> with attend.artifact("features", path, ("my-stage", "1.0"), inputs=made_from) as out:
 ...     out.json("encoder.json", {"kind": "foreign", "name": "mine", "image_size": [64, 64],
 ...                               "grid": [2, 2], "channels": 3})
 ...     with out.shard("train-00000", "features", (4, 3), "f16") as shard:
