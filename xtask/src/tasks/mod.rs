@@ -7,6 +7,7 @@ pub mod compare;
 pub mod completions;
 pub mod conform;
 pub mod demo;
+pub mod dist;
 pub mod doctor;
 pub mod parameters;
 pub mod run;
