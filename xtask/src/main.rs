@@ -7,13 +7,19 @@ mod child;
 mod config;
 mod conform;
 mod describe;
+mod folders;
 mod help;
 mod meanings;
 mod parameters;
 mod pipeline;
+mod plan;
 mod programs;
+mod run;
 mod runs;
+mod schedule;
 mod setup;
+mod stamp;
+mod store;
 mod tasks;
 mod workspace;
 
@@ -45,20 +51,29 @@ enum Task {
     /// Run a pipeline
     Run {
         /// Name of a file in pipelines/, without .toml, or a path that ends in .toml
-        pipeline: String,
+        /// [default: the config's run.pipeline]
+        pipeline: Option<String>,
         #[command(flatten)]
         options: tasks::run::Options,
     },
     /// Describe photographs with a trained captioner
     Caption(tasks::caption::Args),
-    /// List all runs: artifacts, sizes and unfinished work
+    /// Show the state of every stage of every run, and why it would run again
     Status(tasks::status::Args),
     /// Show what is in a run's data set: counts, lengths, coverage
     Stats(tasks::stats::Args),
     /// Show runs side by side: parameters that differ, and scores
     Compare(tasks::compare::Args),
+    /// Show which artifacts of two runs differ, and why
+    Diff(tasks::diff::Args),
     /// Check artifacts; --repair makes damaged parts again
     Verify(tasks::verify::Args),
+    /// Show the stages of a pipeline, and what they read and make
+    Graph(tasks::graph::Args),
+    /// Pin a finished run to its artifacts, for `run --locked`
+    Lock(tasks::lock::Args),
+    /// Delete artifacts that no run needs
+    Gc(tasks::gc::Args),
     /// Delete a run, unfinished work or the cache
     Clean(tasks::clean::Args),
     /// Benchmark against PyTorch, Pillow, OpenCV and the machine
@@ -112,13 +127,17 @@ fn run(name: &str, task: Task) -> Result<()> {
         Task::Train(options) => tasks::run::run(&workspace, None, &["model"], &options),
         Task::Evaluate(options) => tasks::run::run(&workspace, None, &["evaluation"], &options),
         Task::Run { pipeline, options } => {
-            tasks::run::run(&workspace, Some(&pipeline), &[], &options)
+            tasks::run::run(&workspace, pipeline.as_deref(), &[], &options)
         }
         Task::Caption(args) => tasks::caption::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
+        Task::Diff(args) => tasks::diff::run(&workspace, &args),
+        Task::Graph(args) => tasks::graph::run(&workspace, &args),
+        Task::Lock(args) => tasks::lock::run(&workspace, &args),
+        Task::Gc(args) => tasks::gc::run(&workspace, &args),
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),

@@ -6,7 +6,7 @@ use crate::staging::{Again, Share, apart, place};
 use attend_program::config::{self, Unset};
 use attend_program::describe::{self, Description, Parts};
 use attend_program::run::resumable;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, log};
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,6 +44,10 @@ pub struct StageSpec {
     /// of its manifest: paths, numbers of threads, devices. `section.key=value`: kept
     /// out if it has that value.
     pub unrecorded: &'static [&'static str],
+    /// Those of them that name files or folders of the user.
+    pub paths: &'static [&'static str],
+    /// Whether it begins with [`Stage::begin_extending`].
+    pub extends: bool,
 }
 
 #[derive(Parser)]
@@ -87,6 +91,9 @@ struct Args {
     /// Combine the shards of all tasks into the artifact
     #[arg(long, conflicts_with_all = ["force", "shards", "repair", "task"])]
     finalize: bool,
+    /// Append the log lines to this file, too
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Print name, version, parameters, inputs and output as JSON
     #[arg(long)]
     describe: bool,
@@ -146,6 +153,9 @@ where
         Ok(args) => args,
         Err(e) => e.exit(),
     };
+    if let Some(Err(error)) = args.log.as_deref().map(log::to) {
+        return resumable(|| Err(error));
+    }
     let run = || {
         if args.describe {
             return describe::<C>(spec);
@@ -194,7 +204,10 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
         parts: spec.parts,
         parameters: config::defaults::<C>()?,
         unrecorded: spec.unrecorded.iter().map(|&name| name.into()).collect(),
+        paths: Some(spec.paths.iter().map(|&name| name.into()).collect()),
         discard: true,
+        extends: spec.extends,
+        log: true,
     };
     description.print()
 }

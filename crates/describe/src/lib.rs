@@ -4,10 +4,11 @@
 //! - [`captioner`]: a loaded checkpoint, which turns photographs into captions, or only
 //!   into its decoder's input.
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
-//!   ensemble or a network in training.
+//!   ensemble or a network in training. `pieces`: words of pieces.
 #![deny(missing_docs)]
 
 pub mod captioner;
+mod pieces;
 pub mod search;
 
 pub use captioner::Captioner;

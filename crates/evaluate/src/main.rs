@@ -23,7 +23,7 @@ use attend_artifact::{Input, InputSpec, Stage, StageSpec, stage};
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
 use attend_program::describe::Parts;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, loose};
 use config::Config;
 use describe::Describer;
 use report::References;
@@ -55,6 +55,8 @@ const SPEC: StageSpec = StageSpec {
     output: "evaluation",
     parts: Parts::None,
     unrecorded: &["evaluate.device", "evaluate.ensemble"],
+    paths: &["evaluate.ensemble"],
+    extends: false,
 };
 
 fn main() -> ExitCode {
@@ -67,6 +69,7 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
     let mut scorer = Scorer::default();
     if config.metrics.contains(&Metric::Meteor) {
         let folder = Data::default_folder().unwrap_or_default();
+        loose::note(&folder);
         scorer.meteor = Data::of_folder(&folder).map_err(Error::input)?;
         if scorer.meteor.is_none() {
             let absent = format!(

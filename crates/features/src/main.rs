@@ -25,6 +25,8 @@ const SPEC: StageSpec = StageSpec {
     output: "features",
     parts: Parts::Shards,
     unrecorded: &["encoder.weights", "features.device"],
+    paths: &["encoder.weights"],
+    extends: false,
 };
 
 /// The sections of the config that this stage reads.

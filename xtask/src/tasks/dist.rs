@@ -2,8 +2,8 @@
 //! checkout: the programs with this one as `attend`, the libraries that they need, the
 //! pipelines, configs and licences.
 
+use crate::folders::{human, name};
 use crate::programs::{self, Programs};
-use crate::runs::{human, name};
 use crate::workspace::{Workspace, shown};
 use attend_program::{At, Error, Result, say, whole};
 use serde_json::Value as Json;

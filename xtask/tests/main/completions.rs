@@ -69,7 +69,7 @@ fn zsh_and_fish_complete_names_with_what_they_mean() {
     "#;
     if let Some(offered) = offered(&place, "zsh", zsh) {
         assert!(offered.starts_with("draw:\nlearn:\nstat"), "{offered}");
-        assert!(offered.contains("\nstatus:List all runs"), "{offered}");
+        assert!(offered.contains("\nstatus:Show the state"), "{offered}");
     }
     let fish = r#"
         source ./script
@@ -78,6 +78,6 @@ fn zsh_and_fish_complete_names_with_what_they_mean() {
     "#;
     if let Some(offered) = offered(&place, "fish", fish) {
         assert!(offered.starts_with("draw\nlearn\nstat"), "{offered}");
-        assert!(offered.contains("status\tList all runs"), "{offered}");
+        assert!(offered.contains("status\tShow the state"), "{offered}");
     }
 }

@@ -10,3 +10,4 @@ mod promises;
 mod runner;
 mod runs;
 mod setup;
+mod store;

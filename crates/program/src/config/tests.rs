@@ -114,7 +114,11 @@ mod given {
         );
         refused("", &["run.gird=1"], "; the nearest is `train.grid`");
         // A few edits make any key of another short one.
-        refused("", &["run.lim=1"], "[run] has no key `lim`; the nearest is `name`");
+        refused(
+            "",
+            &["run.lim=1"],
+            "[run] has no key `lim`; the nearest is `name`",
+        );
         refused(
             "",
             &["batch=3"],
