@@ -278,7 +278,17 @@ fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
             assert!(states.iter().filter(running).count() <= 2, "{states:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
-        for stage in told() {
+        // A process that was killed holds its lock until its last thread has ended.
+        let is_running = |stage: &Value| stage["state"] == "running";
+        let mut stages = told();
+        for _ in 0..500 {
+            if !stages.iter().any(is_running) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            stages = told();
+        }
+        for stage in stages {
             let known = stage["place"].as_str().map(Path::new);
             let expected = known.map_or("missing", state);
             assert_eq!(stage["state"], expected, "{stage}");
@@ -500,4 +510,91 @@ fn real_photographs_go_all_the_way() {
     let (out, _) = ok(caption);
     assert!(out.contains('\t'), "{out}");
     assert_eq!(world.path("out").read_dir().unwrap().count(), 1);
+}
+
+/// The README's table of what runs after a change: the rows with a `--set`, in the pipeline
+/// that it describes, on a frozen encoder's features.
+#[test]
+fn the_readme_says_what_a_change_runs() {
+    let world = World::new();
+    ok(world.demo("scenes", &["--to=scenes"]));
+    let (_old, run) = attend_tests::old_run();
+    let config = world.path("r.toml");
+    let text = format!(
+        r#"
+[dataset]
+format = "karpathy"
+root = "{}"
+annotations = "dataset_scenes.json"
+image_size = 32
+shard_size = 8
+[encoder]
+arch = "resnet18"
+last_stage = "layer1"
+weights = "{}"
+[decoder]
+embedding = 8
+attention = 8
+hidden = 8
+grid = [0, 0]
+[train]
+epochs = 2
+validation_beam = 1
+schedule = "constant"
+[search]
+beams = [1, 3]
+"#,
+        std::fs::canonicalize(world.path("scenes/scenes"))
+            .unwrap()
+            .display(),
+        run.join("features/encoder.safetensors").display(),
+    );
+    std::fs::write(&config, text).unwrap();
+    let captioning = |set: &[&str], more: &[&str]| {
+        let mut command = world.xtask(&["run", "captioning", "--jobs=1"], set);
+        command.arg("--config").arg(&config).args(more);
+        ok(command)
+    };
+    captioning(&[], &[]);
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let mut rows = 0;
+    for line in readme.lines().filter(|line| line.starts_with("| `--set ")) {
+        let cells: Vec<&str> = line
+            .split(" | ")
+            .map(|cell| cell.trim_matches([' ', '|']))
+            .collect();
+        let set = cells[0].trim_matches('`').trim_start_matches("--set ");
+        let reason = cells
+            .get(2)
+            .and_then(|cell| cell.split('`').nth(1))
+            .unwrap_or("");
+        let (told, _) = captioning(&[set], &["--dry-run"]);
+        let would: Vec<&str> = told
+            .lines()
+            .filter_map(|line| line.split_once(" would "))
+            .map(|(stage, _)| stage)
+            .collect();
+        let expected: Vec<&str> = match cells[1] {
+            "none" => Vec::new(),
+            stages => stages.split(", ").collect(),
+        };
+        assert_eq!(would, expected, "{set}\n{told}");
+        let first = told
+            .lines()
+            .find(|line| line.contains(" would "))
+            .unwrap_or("");
+        assert!(first.contains(reason), "{set}: {reason:?} in {first:?}");
+        let (_, log) = captioning(&[set], &[]);
+        assert_eq!(
+            log.matches("up to date").count(),
+            5 - expected.len(),
+            "{set}\n{log}"
+        );
+        assert!(log.contains(reason), "{set}: {reason:?} in\n{log}");
+        // Back again: everything is in the store yet.
+        let (_, log) = captioning(&[], &[]);
+        assert_eq!(log.matches("up to date").count(), 5, "{set}\n{log}");
+        rows += 1;
+    }
+    assert_eq!(rows, 8, "rows of the README");
 }
