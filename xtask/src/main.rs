@@ -24,7 +24,7 @@ mod store;
 mod tasks;
 mod workspace;
 
-use attend_program::{Result, end};
+use attend_program::{Error, Result, end};
 use clap::{FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -83,6 +83,8 @@ enum Task {
     Bench(tasks::bench::Args),
     /// Check format, lints, licences and documentation; run all tests
     Test(tasks::test::Args),
+    /// Pack programs and libraries for machines without a checkout
+    Dist(tasks::dist::Args),
     /// Put a stage of your own through what ours promise
     Conform(tasks::conform::Args),
     /// Print a script that completes command lines in bash, zsh or fish
@@ -106,14 +108,19 @@ fn main() -> ExitCode {
                 let _ = help::command::<Cli>().print_help();
                 return Ok(());
             };
-            run(task)
+            let name = matches.subcommand_name().unwrap_or_default();
+            run(name, task)
         },
         "",
     )
 }
 
-fn run(task: Task) -> Result<()> {
+fn run(name: &str, task: Task) -> Result<()> {
     let workspace = Workspace::locate()?;
+    if help::OF_CHECKOUT.contains(&name) && !workspace.is_checkout() {
+        let why = format!("{name} works in a checkout of attend, not in an archive of it");
+        return Err(Error::usage(why));
+    }
     match task {
         Task::Setup(args) => tasks::setup::run(&workspace, &args),
         Task::Demo(args) => tasks::demo::run(&workspace, args),
@@ -138,6 +145,7 @@ fn run(task: Task) -> Result<()> {
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
+        Task::Dist(args) => tasks::dist::run(&workspace, &args),
         Task::Conform(args) => tasks::conform::run(&workspace, &args),
         Task::Completions(args) => tasks::completions::script(&args),
         Task::Complete(args) => {

@@ -8,6 +8,7 @@ pub mod completions;
 pub mod conform;
 pub mod demo;
 pub mod diff;
+pub mod dist;
 pub mod doctor;
 pub mod gc;
 pub mod graph;
