@@ -5,7 +5,7 @@
 
 use crate::digest::digest_file;
 use crate::finding::{Finding, refusal};
-use crate::manifest::{FileEntry, short};
+use crate::manifest::{FILE, FileEntry, short};
 use crate::{Artifact, Record};
 use attend_program::{At, Error, Result, check_interrupt};
 use serde_json::{Map, Value};
@@ -84,12 +84,13 @@ impl<'a> Findings<'a> {
         };
         let root = format!("{}/", self.artifact.root.display());
         let names = self.artifact.manifest.files.iter();
+        let mut names = names.map(|file| file.name.as_str()).chain([FILE]);
         let below = why.strip_prefix(&root).and_then(|why| {
-            let mut names = names.map(|file| file.name.as_str());
-            let name = names.find(|name| {
-                let rest = why.strip_prefix(name);
+            let is_about = |name: &&str| {
+                let rest = why.strip_prefix(*name);
                 rest.is_some_and(|rest| rest.starts_with(": "))
-            })?;
+            };
+            let name = names.find(is_about)?;
             Some(Finding::new(name, &why[name.len() + 2..]))
         });
         let mut finding = below.unwrap_or_else(|| Finding::new("", &why));
@@ -121,7 +122,8 @@ impl<'a> Findings<'a> {
             Some(entry) if self.thorough => self.compare(entry, &path)?,
             Some(entry) => Some(entry.blake3.clone()),
             None => {
-                let why = format!("the manifest lists no such file, but every {kind} has it");
+                let why =
+                    format!("the manifest lists no such file, but every {kind} artifact has it");
                 self.note(name, why);
                 None
             }
@@ -219,7 +221,7 @@ impl<'a> Findings<'a> {
         let input = self.artifact.manifest.inputs.get("dataset");
         if input.is_none_or(|input| input.kind != "dataset") {
             let why = "\"inputs\" lacks \"dataset\", the data set that it was made from";
-            self.note(crate::manifest::FILE, why);
+            self.note(FILE, why);
         }
     }
 

@@ -57,5 +57,16 @@ pub fn tables() -> Vec<(&'static str, &'static str, Schema)> {
 fn schema<T: JsonSchema>(title: &str) -> Value {
     let mut schema = schema_for!(T).to_value();
     schema["title"] = title.into();
+    plain(&mut schema);
     schema
+}
+
+/// Turns links of rustdoc in the descriptions into plain names.
+fn plain(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace("[`", "`").replace("`]", "`"),
+        Value::Array(items) => items.iter_mut().for_each(plain),
+        Value::Object(members) => members.values_mut().for_each(plain),
+        _ => {}
+    }
 }

@@ -1,10 +1,11 @@
 //! What docs/contract.md says is what the code does.
 
+use crate::world::{World, json, redigest};
 use arrow::datatypes::DataType;
 use attend_artifact::ledger::Reason;
 use attend_artifact::manifest::schema;
 use attend_artifact::shard::{Dtype, TensorShard};
-use attend_artifact::verify::KINDS;
+use attend_artifact::verify::{KINDS, judge};
 use attend_artifact::vocabulary::Tokenizer;
 use attend_artifact::{Manifest, schemas};
 use serde_json::Value;
@@ -17,11 +18,10 @@ fn page() -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The cells of the first table after a line.
+/// The cells of the first table that begins at a line or after it.
 fn table<'a>(page: &'a str, after: &str) -> Vec<Vec<&'a str>> {
-    let mut lines = page.lines().skip_while(|line| *line != after);
-    assert!(lines.next().is_some(), "no line {after:?}");
-    let rows = lines
+    assert!(page.lines().any(|line| line == after), "no line {after:?}");
+    let rows = (page.lines().skip_while(|line| *line != after))
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'));
     let cells = |row: &'a str| {
@@ -85,6 +85,45 @@ fn kinds_versions_reasons_and_tokenizers_are_those_of_the_page() {
     for tokenizer in [Tokenizer::LowercaseAlphanumeric, Tokenizer::UnicodeWords] {
         let name = serde_json::to_value(tokenizer).unwrap();
         assert!(page.contains(&format!("`{}`", name.as_str().unwrap())));
+    }
+}
+
+#[test]
+fn every_count_stands_on_the_page() {
+    let (page, world) = (page(), World::new());
+    for kind in KINDS {
+        let (_, section) = page.split_once(&format!("\n## {kind}\n")).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let begin = "| count | needed | meaning |";
+        let counts = table(section, begin);
+        let counts: Vec<&str> = (counts.iter())
+            .flat_map(|row| row[0].split(", ").map(|name| name.trim_matches('`')))
+            .collect();
+        let needed = table(section, begin)
+            .into_iter()
+            .filter(|row| row[1] == "yes");
+        let needed: Vec<&str> = needed.flat_map(|row| row[0].split("`, `")).collect();
+        let manifest = Manifest::read(&world.path(kind)).unwrap();
+        for name in manifest.counts.keys() {
+            assert!(counts.contains(&name.as_str()), "{kind} {name}");
+        }
+        // Without those that are needed, it is refused.
+        for name in needed {
+            let folder = tempfile::tempdir().unwrap();
+            world.copy(kind, folder.path());
+            json(&folder.path().join("manifest.json"), |manifest| {
+                manifest["counts"]
+                    .as_object_mut()
+                    .unwrap()
+                    .shift_remove(name)
+                    .unwrap();
+                redigest(manifest);
+            });
+            assert!(
+                !judge(folder.path(), None, &[]).unwrap().is_whole(),
+                "{name}"
+            );
+        }
     }
 }
 

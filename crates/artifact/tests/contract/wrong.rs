@@ -673,6 +673,48 @@ fn faults() -> Vec<Fault> {
             ],
             ..FAULT
         },
+        Fault {
+            kind: "features",
+            spoil: |root| {
+                let card = json!({
+                    "kind": "foreign", "name": "lite0", "image_size": [16, 16], "grid": [2, 3],
+                    "channels": 0,
+                });
+                std::fs::write(root.join("encoder.json"), card.to_string()).unwrap();
+            },
+            against: &["dataset"],
+            found: &["encoder.json: channels = 0 is not in 1..="],
+            ..FAULT
+        },
+        Fault {
+            kind: "features",
+            spoil: |root| {
+                let card = json!({
+                    "kind": "foreign", "name": "lite0", "image_size": [16, 16], "grid": [2, 2],
+                    "channels": 64,
+                });
+                std::fs::write(root.join("encoder.json"), card.to_string()).unwrap();
+            },
+            against: &["dataset"],
+            found: &["encoder.json: the encoder takes images of 16 x 16, not of 8 x 8"],
+            ..FAULT
+        },
+        Fault {
+            kind: "features",
+            spoil: |root| {
+                let card = json!({
+                    "kind": "torchscript", "file": "encoder.pt", "image_size": [8, 8],
+                    "mean": [0, 0, 0], "std": [1, 1, 1], "output": "map", "skip": 0,
+                    "grid": [4, 4], "channels": 64,
+                });
+                std::fs::write(root.join("encoder.json"), card.to_string()).unwrap();
+            },
+            found: &[
+                "encoder.pt: the manifest lists no such file, but every features artifact has it",
+                "manifest.json: features of 2 x 2 cells and 64 channels, but the encoder of encoder.json makes 4 x 4 cells",
+            ],
+            ..FAULT
+        },
         // Models.
         Fault {
             kind: "model",
