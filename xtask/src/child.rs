@@ -1,21 +1,23 @@
 //! Runs the programs that a task needs, and passes signals such as Ctrl-C to them.
 
-use attend_program::{Error, Result, end, say, signal};
+use attend_program::{At, Error, Result, end, say, signal};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::Read;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::Duration;
 
 static STATE: Mutex<Signals> = Mutex::new(Signals {
     interrupted: false,
-    child: None,
+    children: Vec::new(),
 });
 
 struct Signals {
     interrupted: bool,
-    /// The running child.
-    child: Option<Pid>,
+    /// The running children.
+    children: Vec<Pid>,
 }
 
 /// Runs a command to its end, with our standard input and output. A signal that ends us
@@ -40,6 +42,40 @@ pub fn run_for_output(command: &mut Command) -> Result<(ExitStatus, String)> {
 pub fn run_ok(command: &mut Command) -> Result<()> {
     let name = name(command);
     let status = run(command)?;
+    succeeded(&name, status)
+}
+
+/// Like [`run_ok`], but passes on what the command writes to standard error line by line,
+/// each after `prefix`, and appends it to `log`, if given.
+pub fn run_ok_told(command: &mut Command, prefix: &str, log: Option<&Path>) -> Result<()> {
+    let name = name(command);
+    let mut log = log
+        .map(|path| {
+            File::options()
+                .append(true)
+                .create(true)
+                .open(path)
+                .at(path)
+        })
+        .transpose()?;
+    let (status, ()) = watched(command.stderr(Stdio::piped()), |child| {
+        let Some(errors) = child.stderr.take() else {
+            return Ok(());
+        };
+        for line in BufReader::new(errors).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            if let Some(log) = &mut log {
+                let _ = writeln!(log, "{line}");
+            }
+            say!("{prefix}{line}");
+        }
+        Ok(())
+    })?;
+    succeeded(&name, status)
+}
+
+fn succeeded(name: &str, status: ExitStatus) -> Result<()> {
     match status.code() {
         Some(0) => Ok(()),
         Some(code) => Err(Error::Reported(u8::try_from(code).unwrap_or(1))),
@@ -63,13 +99,14 @@ fn watched<T>(
         let child = command
             .spawn()
             .map_err(|e| Error::internal(format!("{name} can't be started: {e}")))?;
-        state.child = Some(Pid::from_child(&child));
+        state.children.push(Pid::from_child(&child));
         child
     };
+    let pid = Pid::from_child(&child);
     let result = meanwhile(&mut child);
     let status = child.wait();
     let mut state = state();
-    state.child = None;
+    state.children.retain(|running| *running != pid);
     if state.interrupted {
         return Err(Error::Reported(130));
     }
@@ -97,7 +134,7 @@ fn install_handler() {
             {
                 let mut state = state();
                 state.interrupted = true;
-                if state.child.is_none() {
+                if state.children.is_empty() {
                     end::now(130);
                 }
             }
@@ -105,8 +142,11 @@ fn install_handler() {
             if !new || came_to_all() {
                 return;
             }
-            if let (Some(child), Some(signal)) = (state().child, Signal::from_named_raw(signal)) {
-                let _ = kill_process(child, signal);
+            let Some(signal) = Signal::from_named_raw(signal) else {
+                return;
+            };
+            for child in &state().children {
+                let _ = kill_process(*child, signal);
             }
         });
         match watched {

@@ -3,10 +3,41 @@
 
 use crate::pipeline::is_plain;
 use crate::workspace::shown;
-use attend_program::Result;
 use attend_program::config::{self, Schema, nearest};
+use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use toml::Table;
+
+/// The config of a task: a file, or what a run was given.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Choice {
+    /// Config file, such as configs/coco2014.toml
+    #[arg(long, value_name = "FILE", required_unless_present = "run")]
+    pub config: Option<PathBuf>,
+    /// Instead of a config: the parameters that this run was last given
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    pub run: Option<String>,
+}
+
+impl Choice {
+    /// The config file.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no such run.
+    pub fn path(&self, artifacts: &Path) -> Result<PathBuf> {
+        let Some(run) = &self.run else {
+            return Ok(self.config.clone().unwrap_or_default());
+        };
+        let path = artifacts.join(run).join(crate::run::CONFIG);
+        match is_plain(run) && path.is_file() {
+            true => Ok(path),
+            false => Err(Error::usage(format!(
+                "--run {run}: {} has no such run with a config; `cargo xtask status` shows the runs",
+                shown(artifacts)
+            ))),
+        }
+    }
+}
 
 /// A config file with the overrides of the command line.
 pub struct Config {
@@ -22,6 +53,11 @@ impl Config {
             given: config::Config::read(Some(&path), overrides)?,
             path,
         })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Name of the run: `run.name`, else the file's name.

@@ -5,17 +5,26 @@
 
 mod child;
 mod config;
+mod conform;
 mod describe;
+mod folders;
+mod help;
+mod meanings;
 mod parameters;
 mod pipeline;
+mod plan;
 mod programs;
+mod run;
 mod runs;
+mod schedule;
 mod setup;
+mod stamp;
+mod store;
 mod tasks;
 mod workspace;
 
 use attend_program::{Result, end};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 use workspace::Workspace;
 
@@ -29,50 +38,69 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Install what a build needs: libtorch, CMake, nasm (tasks that build do it themselves)
+    /// Install what a build needs; tasks that build do so themselves
     Setup(tasks::setup::Args),
-    /// Draw scenes, train a small captioner on them, and show its captions and attention
+    /// Draw scenes, train a small captioner, show what it looks at
     Demo(tasks::demo::Args),
-    /// Turn photographs and captions into a data set, a vocabulary and features
+    /// Make a run's data set, vocabulary and features
     Preprocess(tasks::run::Options),
     /// Preprocess, then train a model
     Train(tasks::run::Options),
-    /// Preprocess and train, then caption the evaluated split and score the captions
+    /// Preprocess and train, then caption a split and score the captions
     Evaluate(tasks::run::Options),
     /// Run a pipeline
     Run {
         /// Name of a file in pipelines/, without .toml, or a path that ends in .toml
-        pipeline: String,
+        /// [default: the config's run.pipeline]
+        pipeline: Option<String>,
         #[command(flatten)]
         options: tasks::run::Options,
     },
     /// Describe photographs with a trained captioner
     Caption(tasks::caption::Args),
-    /// List all runs: artifacts, sizes and unfinished work
+    /// Show the state of every stage of every run, and why it would run again
     Status(tasks::status::Args),
-    /// Show what is in a run's data set: counts, sizes, lengths, coverage
+    /// Show what is in a run's data set: counts, lengths, coverage
     Stats(tasks::stats::Args),
-    /// Show runs side by side: the parameters that differ, and the scores
+    /// Show runs side by side: parameters that differ, and scores
     Compare(tasks::compare::Args),
-    /// Check artifacts: files, digests and types; --repair makes damaged parts again
+    /// Show which artifacts of two runs differ, and why
+    Diff(tasks::diff::Args),
+    /// Check artifacts; --repair makes damaged parts again
     Verify(tasks::verify::Args),
+    /// Show the stages of a pipeline, and what they read and make
+    Graph(tasks::graph::Args),
+    /// Pin a finished run to its artifacts, for `run --locked`
+    Lock(tasks::lock::Args),
+    /// Delete artifacts that no run needs
+    Gc(tasks::gc::Args),
     /// Delete a run, unfinished work or the cache
     Clean(tasks::clean::Args),
-    /// Benchmark against PyTorch, Pillow and OpenCV, and against the machine's limits
+    /// Benchmark against PyTorch, Pillow, OpenCV and the machine
     Bench(tasks::bench::Args),
-    /// Check format, lints, dependencies and documentation, and run all tests
+    /// Check format, lints, licences and documentation; run all tests
     Test(tasks::test::Args),
+    /// Put a stage of your own through what ours promise
+    Conform(tasks::conform::Args),
+    /// Print a script that completes command lines in bash, zsh or fish
+    Completions(tasks::completions::Args),
+    /// The words that may stand at the cursor
+    #[command(hide = true)]
+    Complete(tasks::completions::Words),
+    /// Write docs/parameters.md: every key of every config
+    Parameters(tasks::parameters::Args),
     /// Report what is installed, where, and what is missing
     Doctor,
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let matches = help::command::<Cli>().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     end::with(
         || {
             let Some(task) = cli.task else {
                 // An error means that the reader is gone, as in `cargo xtask | head`.
-                let _ = Cli::command().print_help();
+                let _ = help::command::<Cli>().print_help();
                 return Ok(());
             };
             run(task)
@@ -92,16 +120,26 @@ fn run(task: Task) -> Result<()> {
         Task::Train(options) => tasks::run::run(&workspace, None, &["model"], &options),
         Task::Evaluate(options) => tasks::run::run(&workspace, None, &["evaluation"], &options),
         Task::Run { pipeline, options } => {
-            tasks::run::run(&workspace, Some(&pipeline), &[], &options)
+            tasks::run::run(&workspace, pipeline.as_deref(), &[], &options)
         }
         Task::Caption(args) => tasks::caption::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
+        Task::Diff(args) => tasks::diff::run(&workspace, &args),
+        Task::Graph(args) => tasks::graph::run(&workspace, &args),
+        Task::Lock(args) => tasks::lock::run(&workspace, &args),
+        Task::Gc(args) => tasks::gc::run(&workspace, &args),
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
+        Task::Conform(args) => tasks::conform::run(&workspace, &args),
+        Task::Completions(args) => tasks::completions::script(&args),
+        Task::Complete(args) => {
+            tasks::completions::words(&workspace, help::command::<Cli>(), &args)
+        }
+        Task::Parameters(args) => tasks::parameters::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),
     }
 }

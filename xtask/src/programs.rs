@@ -2,6 +2,7 @@
 
 use crate::child;
 use crate::setup;
+use crate::stamp::Stamp;
 use crate::workspace::Workspace;
 use attend_program::{At, Error, Result};
 use serde_json::Value;
@@ -41,16 +42,31 @@ impl Programs {
             .filter_map(|name| Some((name, ours.get(name)?.as_str())))
             .collect();
         if !wanted.is_empty() {
-            setup::ensure(workspace, setup::Request::default())?;
             let from_env = std::env::var("ATTEND_PROFILE").ok();
-            programs.built = build(
-                workspace,
-                &ours,
-                &wanted,
-                profile.or(from_env.as_deref()).unwrap_or("release"),
-            )?;
+            let profile = profile.or(from_env.as_deref()).unwrap_or("release");
+            let stamp = Stamp::of(workspace, profile);
+            programs.built = match stamp.read(true) {
+                Some(built) if wanted.keys().all(|name| built.contains_key(*name)) => built,
+                _ => {
+                    setup::ensure(workspace, setup::Request::default())?;
+                    let built = build(workspace, &ours, &wanted, profile)?;
+                    stamp.write(&built)?;
+                    built
+                }
+            };
         }
         Ok(programs)
+    }
+
+    /// The programs that have been built, perhaps from older sources. Builds nothing.
+    pub fn known(workspace: &Workspace) -> Programs {
+        let from_env = std::env::var("ATTEND_PROFILE").ok();
+        let stamp = Stamp::of(workspace, from_env.as_deref().unwrap_or("release"));
+        Programs {
+            root: workspace.root.clone(),
+            folder: std::env::var_os("ATTEND_BIN_DIR").map(PathBuf::from),
+            built: stamp.read(false).unwrap_or_default(),
+        }
     }
 
     /// A command that starts `words`: a program's name and its first arguments.
@@ -61,6 +77,12 @@ impl Programs {
         let mut command = Command::new(self.find(program)?);
         command.args(arguments);
         Ok(command)
+    }
+
+    /// Whether a program is one of this workspace, or in the folder that stands for them.
+    pub fn is_ours(&self, program: &str) -> bool {
+        let in_folder = |folder: &PathBuf| folder.join(program).is_file();
+        self.built.contains_key(program) || self.folder.as_ref().is_some_and(in_folder)
     }
 
     fn find(&self, program: &str) -> Result<PathBuf> {

@@ -53,7 +53,7 @@ pub fn link(link: &Path, target: &Path) -> Result<()> {
     }
     if link.exists() && !link.is_symlink() {
         return Err(Error::internal(format!(
-            "{}: expected a link that `cargo xtask setup` may replace; move this away",
+            "{}: expected a link that the runner may replace; move this away",
             link.display()
         )));
     }

@@ -18,6 +18,8 @@ const SPEC: StageSpec = StageSpec {
     output: "numbers",
     parts: Parts::Shards,
     unrecorded: &["count.crash_at", "count.plus", "count.sleep"],
+    paths: &[],
+    extends: false,
 };
 
 #[derive(Serialize, Deserialize, Default)]

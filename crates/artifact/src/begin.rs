@@ -5,9 +5,9 @@ use crate::manifest::{Manifest, short};
 use crate::old::Old;
 use crate::staging::{Again, Lock, Piece, Rules, Share, has_replaced};
 use crate::{Artifact, Input, Stage, Staging};
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, loose};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl<C> Stage<C> {
     /// Begins to write the output. Returns `None` if the output is up to date, so that the
@@ -81,6 +81,7 @@ impl<C> Stage<C> {
             extends: if all { &|_, _| false } else { extends },
         };
         let mut staging = Staging::share(draft, self.share, lock, old.as_ref(), &rules)?;
+        staging.inside = self.folders_of_inputs();
         let Some(old) = old else {
             return Ok(Some(staging));
         };
@@ -109,12 +110,22 @@ impl<C> Stage<C> {
             return Ok(Some((old, keep)));
         }
         let manifest = old.as_ref().and_then(|old| old.manifest.as_ref());
+        if old.is_some() {
+            // Files may have been touched without a change. Another user's artifact stays.
+            let _ = loose::write(&self.output, &self.folders_of_inputs());
+        }
         tracing::info!(
             "{} is up to date ({})",
             self.output.display(),
             manifest.map_or("", |manifest| short(&manifest.digest))
         );
         Ok(None)
+    }
+
+    fn folders_of_inputs(&self) -> Vec<PathBuf> {
+        let roots = self.inputs.values().map(|input| &input.root);
+        let both = roots.flat_map(|root| [std::path::absolute(root), root.canonicalize()]);
+        both.flatten().collect()
     }
 
     fn draft(&self, extra: &[(&str, Input)]) -> Manifest {

@@ -1,7 +1,7 @@
 //! The manifest: an artifact's kind, its origin and its files.
 
 use crate::digest::digest_file;
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, loose};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -84,6 +84,7 @@ impl Input {
                 path.display().to_string()
             )))
         };
+        loose::note(path);
         match path.metadata() {
             Ok(meta) if meta.is_file() => Ok(Input {
                 kind: kind.to_owned(),

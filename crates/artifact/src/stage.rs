@@ -6,7 +6,7 @@ use crate::staging::{Again, Share, apart, place};
 use attend_program::config::{self, Unset};
 use attend_program::describe::{self, Description, Parts};
 use attend_program::run::resumable;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, log};
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,12 +44,16 @@ pub struct StageSpec {
     /// of its manifest: paths, numbers of threads, devices. `section.key=value`: kept
     /// out if it has that value.
     pub unrecorded: &'static [&'static str],
+    /// Those of them that name files or folders of the user.
+    pub paths: &'static [&'static str],
+    /// Whether it begins with [`Stage::begin_extending`].
+    pub extends: bool,
 }
 
 #[derive(Parser)]
 struct Args {
     /// Config file (TOML); the stage reads only its own sections
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override a parameter of the config
     #[arg(long, value_name = "SECTION.KEY=VALUE")]
@@ -58,10 +62,10 @@ struct Args {
     #[arg(long, value_name = "KIND=PATH")]
     input: Vec<String>,
     /// Where to put the artifact
-    #[arg(long, required_unless_present = "describe")]
+    #[arg(long, value_name = "PATH", required_unless_present = "describe")]
     output: Option<PathBuf>,
     /// Number of threads [default: all cores]
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     jobs: Option<usize>,
     /// Make the output again even if it is up to date
     #[arg(long)]
@@ -87,6 +91,9 @@ struct Args {
     /// Combine the shards of all tasks into the artifact
     #[arg(long, conflicts_with_all = ["force", "shards", "repair", "task"])]
     finalize: bool,
+    /// Append the log lines to this file, too
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// Print name, version, parameters, inputs and output as JSON
     #[arg(long)]
     describe: bool,
@@ -139,16 +146,16 @@ where
     C: Serialize + DeserializeOwned + Default,
     F: FnOnce(&Stage<C>) -> Result<()>,
 {
-    let matches = <Args as clap::CommandFactory>::command()
-        .name(spec.name)
-        .version(spec.version)
-        .about(spec.about)
+    let matches = command(spec)
         .after_help(more_help)
         .get_matches_from(arguments);
     let args = match <Args as clap::FromArgMatches>::from_arg_matches(&matches) {
         Ok(args) => args,
         Err(e) => e.exit(),
     };
+    if let Some(Err(error)) = args.log.as_deref().map(log::to) {
+        return resumable(|| Err(error));
+    }
     let run = || {
         if args.describe {
             return describe::<C>(spec);
@@ -157,6 +164,30 @@ where
         body(&stage).map_err(|error| unset.explain(error))
     };
     resumable(run)
+}
+
+/// The command line; its help shows only what the stage takes.
+fn command(spec: &StageSpec) -> clap::Command {
+    let kinds = spec.inputs.iter().map(|input| match input.required {
+        true => input.kind.to_owned(),
+        false => format!("{} (optional)", input.kind),
+    });
+    let kinds = kinds.collect::<Vec<_>>().join(", ");
+    let command = <Args as clap::CommandFactory>::command()
+        .name(spec.name)
+        .version(spec.version)
+        .about(spec.about)
+        .mut_arg("input", |arg| {
+            let help = format!("Artifact to read, one for each kind: {kinds}");
+            arg.hide(spec.inputs.is_empty()).help(help)
+        })
+        .mut_arg("repair", |arg| arg.hide(spec.parts == Parts::None));
+    let sharded = spec.parts == Parts::Shards;
+    ["shards", "task", "finalize"]
+        .into_iter()
+        .fold(command, |command, name| {
+            command.mut_arg(name, |arg| arg.hide(!sharded))
+        })
 }
 
 fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
@@ -173,7 +204,10 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
         parts: spec.parts,
         parameters: config::defaults::<C>()?,
         unrecorded: spec.unrecorded.iter().map(|&name| name.into()).collect(),
+        paths: Some(spec.paths.iter().map(|&name| name.into()).collect()),
         discard: true,
+        extends: spec.extends,
+        log: true,
     };
     description.print()
 }

@@ -6,12 +6,13 @@
 //! - [`command`]: the program of a foreign encoder, if the user allows it.
 //! - [`coprocess`]: that program, running beside this one.
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
-//!   ensemble or a network in training.
+//!   ensemble or a network in training. `pieces`: words of pieces.
 #![deny(missing_docs)]
 
 pub mod captioner;
 pub mod command;
 pub mod coprocess;
+mod pieces;
 pub mod search;
 
 pub use captioner::Captioner;

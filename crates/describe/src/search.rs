@@ -1,5 +1,6 @@
 //! Searches captions for encoded images.
 
+use crate::pieces::joined;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_model::{Decoder, Hypothesis, Images, SearchOptions, ensemble_search};
 use attend_program::{Error, Result};
@@ -97,11 +98,13 @@ impl Search {
         let best = |hypotheses: Vec<Hypothesis>| {
             #[expect(clippy::expect_used, reason = "a search always returns a caption")]
             let best = hypotheses.into_iter().next().expect("a caption");
+            let tokens = best.tokens.iter().map(|id| word(vocabulary, *id));
+            let (words, alphas) = joined(tokens, best.alphas);
             Description {
-                words: best.tokens.iter().map(|id| word(vocabulary, *id)).collect(),
+                words,
                 log_prob: best.log_prob,
                 finished: best.finished,
-                alphas: best.alphas,
+                alphas,
                 grid,
             }
         };

@@ -24,7 +24,7 @@ use attend_describe::EncoderCommand;
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
 use attend_program::describe::Parts;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, loose};
 use config::Config;
 use describe::Describer;
 use report::References;
@@ -60,6 +60,8 @@ const SPEC: StageSpec = StageSpec {
         "evaluate.ensemble",
         "evaluate.encoder_command",
     ],
+    paths: &["evaluate.ensemble"],
+    extends: false,
 };
 
 fn main() -> ExitCode {
@@ -72,6 +74,7 @@ fn scorer(config: &config::Evaluate) -> Result<(Scorer, Option<Input>)> {
     let mut scorer = Scorer::default();
     if config.metrics.contains(&Metric::Meteor) {
         let folder = Data::default_folder().unwrap_or_default();
+        loose::note(&folder);
         scorer.meteor = Data::of_folder(&folder).map_err(Error::input)?;
         if scorer.meteor.is_none() {
             let absent = format!(

@@ -36,6 +36,8 @@ const SPEC: StageSpec = StageSpec {
         "torchscript.skip=0",
         "torchscript.grid=[0,0]",
     ],
+    paths: &["encoder.weights", "torchscript.file"],
+    extends: false,
 };
 
 /// The sections of the config that this stage reads.

@@ -22,6 +22,8 @@ pub const SPEC: StageSpec = StageSpec {
     parts: Parts::Shards,
     // Paths of the files; their contents are recorded by digest.
     unrecorded: &["dataset.root", "dataset.annotations"],
+    paths: &["dataset.root", "dataset.annotations"],
+    extends: false,
 };
 
 /// The sections that this stage reads.

@@ -4,7 +4,7 @@
 use crate::images::Images;
 use crate::splits::order;
 use attend_artifact::{Input, digest_file};
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, loose};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::fs::File;
@@ -74,6 +74,7 @@ impl Tutorial {
                     missing.display()
                 )));
             }
+            loose::note(&root.join(&file));
             let images = Images::open(&root.join(&file))?;
             let first = splits
                 .first()
@@ -99,6 +100,7 @@ impl Tutorial {
 
 /// A JSON file as an input of the artifact.
 fn input(path: &Path) -> Result<Input> {
+    loose::note(path);
     Ok(Input {
         kind: "annotations".into(),
         digest: digest_file(path)?,
@@ -137,6 +139,7 @@ fn split_names(root: &Path, base: &str) -> Result<Vec<String>> {
 }
 
 fn names(root: &Path) -> Result<Vec<String>> {
+    loose::note(root);
     let entries = root.read_dir().at(root)?.flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     Ok(names.collect())

@@ -17,7 +17,7 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// Layout of the data set, one of [`crate::formats::LAYOUTS`].
+    /// Layout of the data set: `karpathy`, `coco` or `flickr8k`.
     pub format: String,
     /// Folder that all other paths are relative to; empty if an input artifact `scenes`
     /// takes its place. May be a zip or tar archive of the photographs if `annotations` is

@@ -13,7 +13,7 @@ use crate::{limit, rows};
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::{Input, InputSpec, Piece, Record, Stage, StageSpec};
 use attend_program::describe::Parts;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, loose};
 use std::path::{Path, PathBuf};
 
 /// The stage's name, inputs and output.
@@ -36,6 +36,8 @@ pub const SPEC: StageSpec = StageSpec {
         "dataset.max_rejected_fraction",
         "dataset.refuse_damaged=false",
     ],
+    paths: &["dataset.root", "dataset.annotations", "dataset.objects"],
+    extends: false,
 };
 
 /// Runs the stage.
@@ -118,6 +120,7 @@ fn photographs(candidates: &[Candidate]) -> impl Iterator<Item = &Reference> {
 }
 
 fn list(root: &Path, section: &Section, layout: &Layout) -> Result<Listing> {
+    loose::note(root);
     let mut annotations = (layout.read)(root, section)?;
     let listed = annotations.images.len();
     if listed == 0 {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// Name, parameters, inputs and output of a stage. Stages of other projects may omit
 /// fields that have a default here.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Description {
     /// Name of its program.
     #[serde(default)]
@@ -29,13 +29,24 @@ pub struct Description {
     /// Parameters (`section.key`) that don't shape the output.
     #[serde(default)]
     pub unrecorded: Vec<String>,
+    /// Parameters (`section.key`) that name files or folders of the user. `None`: any of
+    /// `unrecorded` may.
+    #[serde(default)]
+    pub paths: Option<Vec<String>>,
     /// Whether it takes `--discard`.
     #[serde(default)]
     pub discard: bool,
+    /// Whether it can continue from output made with other parameters, such as a shorter
+    /// training.
+    #[serde(default)]
+    pub extends: bool,
+    /// Whether it takes `--log FILE`.
+    #[serde(default)]
+    pub log: bool,
 }
 
 /// An artifact that a stage reads.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Input {
     /// Its kind.
     pub kind: String,

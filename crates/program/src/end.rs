@@ -1,7 +1,7 @@
 //! Ends a program: exit code, error message, panic.
 
 use crate::progress::AboveBars;
-use crate::{Error, Result, say, text};
+use crate::{Error, Result, log, say, text};
 use std::any::Any;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -57,6 +57,7 @@ fn tell(error: &Error, interrupted: &str) {
     };
     let message = text::message(&format!("error: {error}{more}"));
     let _ = writeln!(AboveBars, "{message}");
+    log::line(&message);
 }
 
 fn note(panic: &PanicHookInfo) {
@@ -88,9 +89,11 @@ fn tell_panic() {
     let panic = PANIC.lock().unwrap_or_else(|e| e.into_inner()).take();
     let program = std::env::args_os().next().unwrap_or_default();
     let program = std::path::Path::new(&program).file_name();
-    say!(
+    let message = format!(
         "error: internal error in {}: {}; please report this line and the command (RUST_BACKTRACE=1 prints more)",
         program.unwrap_or_default().display(),
         panic.as_deref().unwrap_or("panic")
     );
+    say!("{message}");
+    log::line(&message);
 }

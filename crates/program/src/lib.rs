@@ -1,11 +1,13 @@
 //! Code that all programs share, including the runner.
 //!
 //! - [`error`]: the error type and its exit codes; [`end`]: ends a program.
-//! - [`run`]: runs a program with log lines and the handler of Ctrl-C.
+//! - [`run`]: runs a program with log lines and the handler of Ctrl-C; [`log`]: their copy
+//!   in a file.
 //! - [`signal`]: handles Ctrl-C, SIGTERM and SIGHUP.
 //! - [`config`]: TOML files, `--set` and `${VAR}`, from text to parameters.
 //! - [`describe`]: the description that a stage prints with `--describe`.
-//! - [`whole`]: atomic writes of single files.
+//! - [`loose`]: the loose files that a program looks at; [`whole`]: atomic writes of single
+//!   files.
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: makes
 //!   untrusted text safe for the terminal; [`mod@progress`]: bars and log lines of long
 //!   work; [`question`]: questions to the user.
@@ -17,6 +19,8 @@ pub mod describe;
 pub mod end;
 pub mod error;
 pub mod fault;
+pub mod log;
+pub mod loose;
 pub mod output;
 pub mod progress;
 pub mod question;

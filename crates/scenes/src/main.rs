@@ -24,6 +24,8 @@ const SPEC: StageSpec = StageSpec {
     output: "scenes",
     parts: Parts::Whole,
     unrecorded: &[],
+    paths: &[],
+    extends: false,
 };
 
 /// The section of the config that this stage reads.

@@ -7,7 +7,7 @@ use attend_artifact::{Input, InputSpec, Stage, StageSpec, Staging, model, stage}
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
 use attend_program::describe::Parts;
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, loose};
 use attend_train::average;
 use attend_train::begin::Beginning;
 use attend_train::checkpoint::State;
@@ -58,6 +58,8 @@ const SPEC: StageSpec = StageSpec {
         "train.checkpoint_minutes",
         "train.log_steps",
     ],
+    paths: &["encoder.weights", "decoder.embeddings", "train.start"],
+    extends: true,
 };
 
 fn main() -> ExitCode {
@@ -141,6 +143,7 @@ fn scorer(metric: StopMetric) -> Result<Scorer> {
     let mut scorer = Scorer::default();
     if metric == StopMetric::Meteor {
         let folder = MeteorData::default_folder().unwrap_or_default();
+        loose::note(&folder);
         scorer.meteor = MeteorData::of_folder(&folder).map_err(Error::input)?;
         if scorer.meteor.is_none() {
             return Err(Error::input(format!(

@@ -29,6 +29,8 @@ const SPEC: StageSpec = StageSpec {
     output: "vocabulary",
     parts: Parts::Whole,
     unrecorded: &[],
+    paths: &[],
+    extends: false,
 };
 
 /// The sections of the config that this stage reads.

@@ -2,23 +2,22 @@
 
 use crate::child;
 use crate::config::Config;
+use crate::folders::name;
 use crate::programs::Programs;
-use crate::runs::{Entry, list, name};
+use crate::runs::{Entry, find, list};
 use crate::workspace::{Workspace, shown};
 use attend_program::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Command line of `cargo xtask caption`: that of `attend-caption`, and the choice of a
 /// run.
 #[derive(clap::Args)]
-#[command(
-    override_usage = "cargo xtask caption [--config FILE | --model DIR] [OPTIONS] IMAGE|FOLDER|-..."
-)]
+#[command(override_usage = "cargo xtask caption [--run NAME | --model DIR] IMAGE|FOLDER|-...")]
 pub struct Args {
-    /// --config FILE: use the model of this run [default: the only run that has one];
-    /// --model DIR: use this model or checkpoint; --artifacts DIR: folder of the runs;
+    /// --run NAME or --config FILE: use the model of this run [default: the only run that
+    /// has one]; --model DIR: use this model or checkpoint; --artifacts DIR: folder of the runs;
     /// --attention DIR: draw where the model looked; --beam N; --json; and every other
     /// option of attend-caption
     #[arg(
@@ -35,12 +34,23 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let mut rest = args.arguments;
     let given = take(&mut rest, "--model")?;
     let config = take(&mut rest, "--config")?;
+    let run = take(&mut rest, "--run")?;
     let artifacts = take(&mut rest, "--artifacts")?.unwrap_or_else(|| workspace.artifacts());
-    let model = match (given, config) {
-        (Some(_), Some(_)) => return Err(Error::usage("give --config or --model, not both")),
-        (Some(model), None) => model,
-        (None, Some(config)) => model_of(&artifacts, &config)?,
-        (None, None) => only_model(&artifacts)?,
+    let model = match (given, config, run) {
+        (Some(model), None, None) => model,
+        (None, Some(config), None) => {
+            let train = format!("--config {}", config.display());
+            model_of(
+                &artifacts.join(Config::read(&config, &[])?.run_name()?),
+                &train,
+            )?
+        }
+        (None, None, Some(run)) => {
+            let train = format!("--run {}", run.display());
+            model_of(&find(&artifacts, &run.to_string_lossy())?, &train)?
+        }
+        (None, None, None) => only_model(&artifacts)?,
+        _ => return Err(Error::usage("give one of --model, --config and --run")),
     };
     let programs = Programs::prepare(workspace, ["attend-caption"], None)?;
     let mut command = programs.command(&["attend-caption".to_owned()])?;
@@ -71,21 +81,19 @@ fn take(arguments: &mut Vec<OsString>, name: &str) -> Result<Option<PathBuf>> {
     }
 }
 
-fn model_of(artifacts: &std::path::Path, config: &std::path::Path) -> Result<PathBuf> {
-    let model = artifacts
-        .join(Config::read(config, &[])?.run_name()?)
-        .join("model");
+/// The model in a run's folder. `train` names the run for `cargo xtask train`.
+fn model_of(run: &Path, train: &str) -> Result<PathBuf> {
+    let model = run.join("model");
     if model.join("manifest.json").is_file() {
         return Ok(model);
     }
     Err(Error::usage(format!(
-        "{} does not exist; train it with `cargo xtask train --config {}`",
-        shown(&model),
-        config.display()
+        "{} does not exist; train it with `cargo xtask train {train}`",
+        shown(&model)
     )))
 }
 
-fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
+fn only_model(artifacts: &Path) -> Result<PathBuf> {
     let runs = list(artifacts)?.into_iter();
     let models: Vec<PathBuf> = runs.flat_map(|(_, entries)| models(entries)).collect();
     match models.as_slice() {
@@ -96,7 +104,7 @@ fn only_model(artifacts: &std::path::Path) -> Result<PathBuf> {
         several => {
             let several: Vec<String> = several.iter().map(|path| shown(path)).collect();
             Err(Error::usage(format!(
-                "several runs have a model; name one with --model or --config: {}",
+                "several runs have a model; name one with --model or --run: {}",
                 several.join(", ")
             )))
         }

@@ -1,20 +1,28 @@
 //! `cargo xtask clean`: deletes runs, unfinished work and the cache.
 
-use super::print;
+use super::{confirm, print};
 use crate::config::Config;
-use crate::runs::{Entry, FolderState, entries, human, list, lock, name, size};
+use crate::folders::{human, lock, name, size};
+use crate::run::LOCK;
+use crate::runs::{Entry, FolderState, entries, find, list};
 use crate::setup::cache::{Cache, remove};
+use crate::store::{Store, needed, unneeded};
 use crate::workspace::{Workspace, shown};
-use attend_program::question::ask;
 use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Command line of `cargo xtask clean`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Delete everything that the run of this config made
+    /// Delete these runs, and the artifacts that no other run needs
+    #[arg(value_name = "RUN", conflicts_with = "staging")]
+    runs: Vec<String>,
+    /// Delete the run of this config
     #[arg(long, value_name = "FILE", conflicts_with = "staging")]
     config: Option<PathBuf>,
+    /// Override a parameter of the config: `run.name` names another run
+    #[arg(long, value_name = "SECTION.KEY=VALUE", requires = "config")]
+    set: Vec<String>,
     /// Delete the unfinished work of interrupted stages, in all runs or in this one
     #[arg(long, value_name = "RUN", num_args = 0..=1)]
     staging: Option<Option<String>>,
@@ -31,40 +39,24 @@ pub struct Args {
 
 /// Deletes what the arguments name, after asking if it took work to make.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if args.config.is_none() && args.staging.is_none() && !args.cache {
+    if args.runs.is_empty() && args.config.is_none() && args.staging.is_none() && !args.cache {
         return Err(Error::usage(
-            "name what to delete: --config FILE (a run), --staging (unfinished work) or --cache (libtorch and tools)",
+            "name what to delete: a run (by name or --config FILE), --staging (unfinished work) or --cache (libtorch and tools)",
         ));
     }
     let artifacts = args
         .artifacts
         .clone()
         .unwrap_or_else(|| workspace.artifacts());
+    let mut runs = Vec::new();
+    for run in &args.runs {
+        runs.push(find(&artifacts, run)?);
+    }
     if let Some(path) = &args.config {
-        let run = artifacts.join(Config::read(path, &[])?.run_name()?);
-        let entries = entries(&run)?;
-        let busy = |entry: &&Entry| matches!(entry.state, FolderState::Staging { busy: true });
-        if let Some(entry) = entries.iter().find(busy) {
-            return Err(Error::usage(format!(
-                "a stage is writing {}; wait for it or stop it",
-                shown(&entry.path)
-            )));
-        }
-        let held = match (
-            entries.iter().any(Entry::is_model),
-            entries.iter().any(Entry::is_work),
-        ) {
-            (true, true) => Some("a trained model and unfinished work"),
-            (true, false) => Some("a trained model"),
-            (false, true) => Some("unfinished work"),
-            (false, false) => None,
-        };
-        if let Some(held) = held
-            && !args.yes
-        {
-            confirm(&format!("{} holds {held}", shown(&run)))?;
-        }
-        clean_run(&run, &entries)?;
+        runs.push(artifacts.join(Config::read(path, &args.set)?.run_name()?));
+    }
+    for run in runs {
+        clean_run(&artifacts, &run, args.yes)?;
     }
     if let Some(run) = &args.staging {
         clean_staging(&artifacts, run.as_deref(), args.yes)?;
@@ -75,12 +67,57 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Deletes what the runner and its stages put into the folder of a run; keeps everything
-/// else.
-fn clean_run(run: &Path, entries: &[Entry]) -> Result<()> {
+/// Deletes what the runner and its stages put into the folder of a run, and the artifacts
+/// that no other run needs; keeps everything else.
+fn clean_run(artifacts: &Path, run: &Path, yes: bool) -> Result<()> {
     if !run.exists() {
         return print(format!("{} does not exist", shown(run)));
     }
+    let entries = entries(run)?;
+    let busy = |entry: &&Entry| matches!(entry.state, FolderState::Staging { busy: true });
+    if let Some(entry) = entries.iter().find(busy) {
+        return Err(Error::usage(format!(
+            "a stage is writing {}; wait for it or stop it",
+            shown(&entry.path)
+        )));
+    }
+    let needed = needed(artifacts)?;
+    let shared = |place: &Path| needed.get(place).is_some_and(|runs| runs.len() > 1);
+    let store = Store::of(artifacts);
+    // The places, under the store's own name: `Entry::place` has links resolved.
+    let place = |entry: &Entry| store.root.join(place_name(&entry.place));
+    let own: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| !shared(&place(entry)))
+        .collect();
+    let held = match (
+        own.iter().any(|entry| entry.is_model()),
+        own.iter().any(|entry| entry.is_work()),
+    ) {
+        (true, true) => Some("a trained model and unfinished work"),
+        (true, false) => Some("a trained model"),
+        (false, true) => Some("unfinished work"),
+        (false, false) => None,
+    };
+    if let Some(held) = held
+        && !yes
+    {
+        confirm(&format!("{} holds {held}", shown(run)))?;
+    }
+    let places: Vec<PathBuf> = entries.iter().map(place).collect();
+    remove_run(run, &entries)?;
+    let unneeded = unneeded(&store, artifacts)?;
+    super::gc::delete(unneeded.iter().filter(|one| places.contains(&one.place)))
+}
+
+/// The name of an artifact's place, given that of its staging folder or its own.
+fn place_name(path: &Path) -> String {
+    let name = name(path);
+    name.strip_suffix(".staging")
+        .map_or(name.clone(), str::to_owned)
+}
+
+fn remove_run(run: &Path, entries: &[Entry]) -> Result<()> {
     let bytes = size(run);
     for entry in entries {
         remove(&entry.path)?;
@@ -88,11 +125,18 @@ fn clean_run(run: &Path, entries: &[Entry]) -> Result<()> {
     let mut left = Vec::new();
     for entry in run.read_dir().at(run)?.flatten() {
         let path = entry.path();
-        // A stage's lock, the stages' configs, the demo's pictures.
+        // Links to begun artifacts, a stage's lock, the stages' configs and logs, the
+        // demo's pictures.
         let ours = is_lock(&path)
-            || [("config", "toml"), ("attention", "png")]
-                .iter()
-                .any(|(folder, end)| name(&path) == *folder && holds_only(&path, end));
+            || path.is_symlink()
+            || name(&path) == LOCK
+            || [
+                ("config", &["toml", "json", "lock"][..]),
+                ("logs", &["log"]),
+                ("attention", &["png"]),
+            ]
+            .iter()
+            .any(|(folder, ends)| name(&path) == *folder && holds_only(&path, ends));
         match ours {
             true => remove(&path)?,
             false => left.push(path),
@@ -116,11 +160,11 @@ fn is_lock(path: &Path) -> bool {
         && text().is_ok_and(|text| text.is_empty() || text.starts_with("process "))
 }
 
-fn holds_only(folder: &Path, end: &str) -> bool {
+fn holds_only(folder: &Path, ends: &[&str]) -> bool {
     let entries = folder.read_dir().into_iter().flatten().flatten();
     folder.is_dir()
         && (entries.map(|entry| entry.path()))
-            .all(|path| path.extension().is_some_and(|e| e == end))
+            .all(|path| (path.extension()).is_some_and(|e| ends.iter().any(|end| e == *end)))
 }
 
 fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
@@ -150,13 +194,13 @@ fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
     }
     if work && !yes {
         for entry in &idle {
-            print(format!("{} ({})", shown(&entry.path), human(entry.bytes)))?;
+            print(format!("{} ({})", shown(&entry.place), human(entry.bytes)))?;
         }
         confirm("this is unfinished work, which its stages would continue")?;
     }
     for entry in idle {
-        match lock(&entry.path) {
-            Some(_lock) => delete(&entry.path)?,
+        match lock(&entry.place) {
+            Some(_lock) => delete(&entry.place)?,
             None => print(format!("{} is being written: kept", shown(&entry.path)))?,
         }
     }
@@ -170,14 +214,6 @@ fn delete(path: &Path) -> Result<()> {
     let bytes = size(path);
     remove(path)?;
     print(format!("deleted {} ({})", shown(path), human(bytes)))
-}
-
-fn confirm(what: &str) -> Result<()> {
-    match ask(&format!("{what}. Delete it?"))? {
-        Some(true) => Ok(()),
-        Some(false) => Err(Error::usage("nothing was deleted")),
-        None => Err(Error::usage(format!("{what}: give --yes to delete it"))),
-    }
 }
 
 /// Names that `setup` and `bench` use in the cache.

@@ -1,7 +1,8 @@
 //! `cargo xtask compare`: the parameters and scores of several runs, side by side.
 
 use super::{print, print_json};
-use crate::runs::{folders, name};
+use crate::folders::{folders, name};
+use crate::runs::find;
 use crate::workspace::{Workspace, shown};
 use attend_program::table::Align::{Left, Right};
 use attend_program::table::Table;
@@ -63,15 +64,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 impl Column {
     fn read(artifacts: &Path, run: &str) -> Result<Column> {
-        let folder = [artifacts.join(run), PathBuf::from(run)]
-            .into_iter()
-            .find(|folder| folder.is_dir())
-            .ok_or_else(|| {
-                Error::usage(format!(
-                    "{run}: neither a run in {} nor a folder; `cargo xtask status` shows the runs",
-                    shown(artifacts)
-                ))
-            })?;
+        let folder = find(artifacts, run)?;
         let mut column = Column {
             name: name(&folder),
             parameters: Map::new(),

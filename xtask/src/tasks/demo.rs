@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::child;
-use crate::config::Config;
+use crate::config::{Choice, Config};
 use crate::pipeline::Pipeline;
 use crate::tasks::run::{Options, Prepared, prepare, seconds};
 use crate::workspace::{Workspace, shown};
@@ -39,24 +39,29 @@ pub struct Args {
 /// Draws scenes, trains on some of them, captions others, and shows the results.
 pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let options = Options {
-        config: workspace.root.join("configs/demo.toml"),
+        choice: Choice {
+            config: Some(workspace.root.join("configs/demo.toml")),
+            run: None,
+        },
         set: args.set,
-        force: args.force,
+        force: args.force.then(|| vec![String::new()]),
         discard: args.discard,
         artifacts: args.artifacts,
         jobs: args.jobs,
+        at_once: 4,
         ..Options::default()
     };
-    let config = Config::read(&options.config, &options.set)?;
+    let path = workspace.root.join("configs/demo.toml");
+    let config = Config::read(&path, &options.set)?;
     let pipeline = Pipeline::load(workspace, &config.pipeline()?)?;
     let prepared = prepare(workspace, pipeline, &config, &["attend-caption"], &options)?;
     let started = Instant::now();
     // Quiet: `report` shows the scores that the stages print.
     prepared.run_all(&options, true)?;
-    let shown_images = examples(&prepared.folder)?;
-    let pictures = prepared.folder.join("attention");
+    let shown_images = examples(&prepared.plan.run.folder)?;
+    let pictures = prepared.plan.run.folder.join("attention");
     draw(&prepared, &shown_images, &pictures)?;
-    report(&prepared.folder, &shown_images, &pictures)?;
+    report(&prepared.plan.run.folder, &shown_images, &pictures)?;
     print(format!("\ntook {} after the build", seconds(started)))
 }
 
@@ -123,7 +128,7 @@ fn draw(prepared: &Prepared, examples: &[Example], pictures: &Path) -> Result<()
     let mut command = prepared.programs.command(&["attend-caption".to_owned()])?;
     command
         .arg("--model")
-        .arg(prepared.folder.join("model"))
+        .arg(prepared.plan.run.folder.join("model"))
         .arg("--attention")
         .arg(pictures);
     child::run_ok(

@@ -4,6 +4,7 @@
 use crate::child;
 use crate::config::Config;
 use crate::programs::Programs;
+use crate::runs::find;
 use crate::workspace::{Workspace, shown};
 use attend_program::{Error, Result};
 use std::path::PathBuf;
@@ -12,10 +13,13 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// Config file of the run
-    #[arg(long, value_name = "FILE", required_unless_present = "folders")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["folders", "run"])]
     config: Option<PathBuf>,
+    /// Name of the run
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    run: Option<String>,
     /// Folder of a data set and, optionally, of a vocabulary
-    #[arg(value_name = "DIR", num_args = 1..=2, conflicts_with = "config")]
+    #[arg(value_name = "DIR", num_args = 1..=2, conflicts_with_all = ["config", "run"])]
     folders: Vec<PathBuf>,
     /// Print JSON instead of tables
     #[arg(long)]
@@ -28,17 +32,22 @@ pub struct Args {
 /// Finds the folders and passes them on to `attend-stats`.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let mut folders = args.folders.clone();
-    if let Some(config) = &args.config {
-        let artifacts = args.artifacts.clone();
-        let artifacts = artifacts.unwrap_or_else(|| workspace.artifacts());
-        let run = artifacts.join(Config::read(config, &[])?.run_name()?);
+    let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
+    let run = match (&args.config, &args.run) {
+        (Some(config), _) => Some((
+            artifacts.join(Config::read(config, &[])?.run_name()?),
+            format!("--config {}", shown(config)),
+        )),
+        (_, Some(run)) => Some((find(&artifacts, run)?, format!("--run {run}"))),
+        _ => None,
+    };
+    if let Some((run, named)) = run {
         let made = ["dataset", "vocabulary"].map(|kind| run.join(kind));
         folders = made.into_iter().filter(|path| path.is_dir()).collect();
         if !run.join("dataset").is_dir() {
             return Err(Error::usage(format!(
-                "{}: has no data set yet; `cargo xtask preprocess --config {}` makes it",
-                shown(&run),
-                shown(config)
+                "{}: has no data set yet; `cargo xtask preprocess {named}` makes it",
+                shown(&run)
             )));
         }
     }

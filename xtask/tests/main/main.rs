@@ -4,8 +4,10 @@
 
 mod arrows;
 mod circles;
+mod completions;
 mod place;
 mod promises;
 mod runner;
 mod runs;
 mod setup;
+mod store;

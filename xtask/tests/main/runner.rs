@@ -33,12 +33,12 @@ fn stages_run_in_order_with_their_own_config() {
     };
     assert!(
         first.starts_with("first --config ")
-            && first.ends_with(
-                "artifacts/r/config/draw.toml --output artifacts/r/alpha --jobs 2 --force"
-            ),
+            && first.contains("artifacts/r/config/draw.toml --output artifacts/.store/alpha-")
+            && first.ends_with(" --jobs 2 --force"),
         "{first}"
     );
-    assert!(second.ends_with("artifacts/r/config/learn.toml --input alpha=artifacts/r/alpha --output artifacts/r/beta --jobs 2 --force"), "{second}");
+    assert!(second.contains("artifacts/r/config/learn.toml --input alpha=artifacts/r/alpha --output artifacts/.store/beta-"), "{second}");
+    assert!(place.path("artifacts/r/beta/manifest.json").is_file());
     let config: toml::Table = place.read("artifacts/r/config/learn.toml").parse().unwrap();
     assert_eq!(config.to_string(), "[learn]\nrate = 0.001\nepochs = 9\n");
     let config: toml::Table = place.read("artifacts/r/config/draw.toml").parse().unwrap();
@@ -120,6 +120,17 @@ fn overrides_are_checked_too_and_may_name_the_run() {
         &place.xtask(&[&RUN[..], &["--set", "learn.rat=1"]].concat()),
         2,
         "--set learn.rat=1: [learn] has no key `rat`; the nearest is `rate`",
+    );
+    refused(
+        &place.xtask(&[&RUN[..], &["--set", "draw.epochs=1"]].concat()),
+        2,
+        "--set draw.epochs=1: [draw] has no key `epochs`; the nearest is `learn.epochs`",
+    );
+    place.write("other.toml", "[run]\nname = \"r\"\n\n[learn]\ncolour = 9\n");
+    refused(
+        &place.xtask(&["run", "two", "--config", "other.toml"]),
+        2,
+        "other.toml:5: [learn] has no key `colour`; the nearest is `draw.colour`",
     );
     refused(
         &place.xtask(&[&RUN[..], &["--set", "draw.count=x"]].concat()),

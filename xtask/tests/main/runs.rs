@@ -44,11 +44,11 @@ fn status_and_clean() {
         .map(|line| line.split_whitespace().collect())
         .collect();
     assert_eq!(lines[0][0], "r");
-    assert_eq!(lines[1][..2], ["dataset", "DAMAGED"]);
-    assert_eq!(lines[2][..4], ["features.staging", "5", "B", "unfinished:"]);
+    assert_eq!(lines[1][..2], ["dataset", "damaged"]);
+    assert_eq!(lines[2][..4], ["features.staging", "unfinished", "5", "B"]);
     assert_eq!(
         lines[3],
-        ["model", "001122334455", "76", "B", "epochs", "4"]
+        ["model", "made", "001122334455", "76", "B", "epochs", "4"]
     );
 
     assert_eq!(place.xtask(&["clean"]).code, Some(2));
@@ -139,7 +139,7 @@ fn what_a_stage_is_writing_is_not_deleted() {
         place.xtask(&["clean", "--staging", "--yes"]).stdout,
         "artifacts/r/features.staging is being written: kept\n"
     );
-    assert!(place.xtask(&["status"]).stdout.contains("being written"));
+    assert!(place.xtask(&["status"]).stdout.contains("running"));
     assert_eq!(
         place.xtask(&["clean", "--config", "c.toml", "--yes"]).code,
         Some(2)

@@ -5,7 +5,7 @@ use super::files::{CARD, CHECKPOINTS, DECODER, WORDS};
 use super::seal::Sealed;
 use crate::vocabulary::Vocabulary;
 use crate::{Artifact, Input, digest_file, manifest, staging};
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, loose};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -162,6 +162,7 @@ impl Checkpoint {
     /// # Errors
     /// [`Error::Internal`] if the file can't be read.
     pub fn input(&self) -> Result<Input> {
+        loose::note(&self.decoder());
         Ok(Input {
             kind: "checkpoint".into(),
             digest: digest_file(&self.decoder())?,

@@ -8,7 +8,7 @@ use super::place::check_files;
 use super::work::WORK;
 use crate::manifest::{FILE, FileEntry, Manifest};
 use crate::old::Before;
-use attend_program::{At, Error, Result, whole};
+use attend_program::{At, Error, Result, loose, whole};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -70,6 +70,7 @@ impl Staging {
         remove_others(&self.folder, "".as_ref(), &keep)?;
         self.seconds = (self.seconds).map(|before| before + self.begun.elapsed().as_secs());
         self.write_work()?;
+        loose::write(&self.folder, &self.inside)?;
         let text = serde_json::to_string_pretty(&manifest).map_err(Error::internal)?;
         let file = self.folder.join(FILE);
         write_synced(&file, format!("{text}\n").as_bytes())?;

@@ -35,6 +35,8 @@ pub struct Staging {
     /// Seconds of work before this run.
     pub(super) seconds: Option<u64>,
     pub(super) begun: Instant,
+    /// The inputs' folders, in which no file is loose.
+    pub(crate) inside: Vec<PathBuf>,
     pub(super) _lock: Lock,
 }
 

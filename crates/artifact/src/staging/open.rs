@@ -141,6 +141,7 @@ impl Staging {
             must_equal: None,
             seconds,
             begun: Instant::now(),
+            inside: Vec::new(),
             _lock: lock,
         };
         staging.write_work()?;

@@ -5,7 +5,7 @@ use super::journal::{self, JOURNAL};
 use super::notes::NOTES;
 use super::work::WORK;
 use crate::manifest::{self, Manifest};
-use attend_program::{At, Error, Result, whole};
+use attend_program::{At, Error, Result, loose, whole};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -124,7 +124,7 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
     let own = |name: &Path| {
         let text = name.to_string_lossy();
         let hidden = journal::is_journal(&text)
-            || [WORK, disk::REPLACED, NOTES].contains(&&*text)
+            || [WORK, disk::REPLACED, NOTES, loose::FILE].contains(&&*text)
             || text.starts_with(".nfs")
             || text == ".DS_Store";
         hidden || text == manifest::FILE || manifest.file(&text).is_some()

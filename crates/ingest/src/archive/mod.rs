@@ -20,7 +20,7 @@ pub use packed::{hint, hint_beside};
 use crate::reference::{Refusal, State, refuse};
 use crate::sniff;
 use attend_artifact::ledger::Reason;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, loose};
 use cursor::Cursor;
 use std::fs::File;
 use std::io::Read;
@@ -58,6 +58,7 @@ impl Archive {
     /// # Errors
     /// [`Error::Input`] if it is damaged or something else; [`Error::Interrupted`].
     pub fn open(path: &Path) -> Result<Archive> {
+        loose::note(path);
         let wrong =
             |why: &dyn std::fmt::Display| Error::input(format!("{}: {why}", path.display()));
         let damaged = |e: &dyn std::fmt::Display| {

@@ -2,7 +2,7 @@
 
 use crate::archive;
 use attend_artifact::Input;
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, loose};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek};
@@ -27,6 +27,7 @@ pub fn open(path: &Path, what: &str) -> Result<Opened> {
     let refused = |why: &dyn std::fmt::Display| {
         Error::input(format!("{}: {why}; expected here: {what}", path.display()))
     };
+    loose::note(path);
     let file = OpenOptions::new()
         .read(true)
         // Opening a named pipe would wait for its writer.

@@ -5,7 +5,7 @@ use super::place::Place;
 use crate::archive::{Archive, hint, is_archive};
 use crate::name::{folded, plain};
 use crate::reference::Refusal;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, loose};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -34,6 +34,7 @@ impl Finder {
             return Ok(Place::Nowhere(outside()));
         };
         if folder.is_dir() {
+            loose::note(folder);
             let root = folder.canonicalize().ok().filter(|_| !self.follow_links);
             return self.locate(&folder.join(&below), root.as_deref(), false);
         }
@@ -74,11 +75,14 @@ impl Finder {
         let inside = |path: &Path| root.is_none_or(|root| path.starts_with(root));
         if rest.is_empty() {
             return Ok(match inside(&at) {
-                true => Place::Folder {
-                    path: at,
-                    root: root.map(Path::to_owned),
-                    names: OnceLock::new(),
-                },
+                true => {
+                    loose::note(&at);
+                    Place::Folder {
+                        path: at,
+                        root: root.map(Path::to_owned),
+                        names: OnceLock::new(),
+                    }
+                }
                 false => Place::Nowhere(outside()),
             });
         }
@@ -199,6 +203,7 @@ fn archive_at(path: &Path) -> Option<PathBuf> {
 
 /// The zip and tar archives in a folder, by name.
 fn archives_in(folder: &Path) -> Vec<PathBuf> {
+    loose::note(real(folder));
     let names = real(folder).read_dir().into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = names
         .map(|entry| entry.path())

@@ -3,10 +3,11 @@
 use crate::name::folded;
 use crate::reference::{MAX_BYTES, Refusal, State, check, refuse};
 use attend_artifact::ledger::Reason;
+use attend_program::loose;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -36,15 +37,22 @@ pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
 
 /// Size and modification time of the file that [`read`] reads.
 pub fn state(path: &Path, root: Option<&Path>) -> Option<State> {
-    let mut meta = path.symlink_metadata().ok()?;
-    if meta.is_symlink() {
-        let target = path.canonicalize().ok()?;
-        if root.is_some_and(|root| !target.starts_with(root)) {
-            return None;
-        }
-        meta = target.metadata().ok()?;
-    }
+    let meta = metadata(path, root);
+    loose::note_meta(path, meta.as_ref());
+    let meta = meta?;
     Some([meta.len() as i64, meta.mtime(), meta.mtime_nsec()])
+}
+
+fn metadata(path: &Path, root: Option<&Path>) -> Option<Metadata> {
+    let meta = path.symlink_metadata().ok()?;
+    if !meta.is_symlink() {
+        return Some(meta);
+    }
+    let target = path.canonicalize().ok()?;
+    if root.is_some_and(|root| !target.starts_with(root)) {
+        return None;
+    }
+    target.metadata().ok()
 }
 
 /// Opens a file that is not a link, without waiting for the writer of a named pipe.

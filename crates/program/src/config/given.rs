@@ -19,6 +19,7 @@ pub struct Config {
 
 /// An override, `--set section.key=value`.
 struct Override {
+    /// Empty if it was forgotten.
     section: String,
     key: String,
     value: String,
@@ -69,16 +70,16 @@ impl Config {
     ) -> Result<Table> {
         let mut given = Table::new();
         for (section, content) in &self.table {
-            let Some(known) = schema.get(section) else {
+            if !schema.contains_key(section) {
                 foreign(section).map_err(|why| self.refuse_in_file(section, "", why))?;
                 continue;
-            };
+            }
             let content = content.as_table().ok_or_else(|| {
                 let why = format!("[{section}] must be a section, not a value");
                 self.refuse_in_file(section, "", why)
             })?;
             for (key, value) in content {
-                let fitting = schema::default_of(known, section, key)
+                let fitting = schema::default_of(schema, section, key)
                     .and_then(|default| schema::fits(default, value, section, key));
                 fitting.map_err(|why| self.refuse_in_file(section, key, why))?;
             }
@@ -91,11 +92,16 @@ impl Config {
                 value,
             } = set;
             let refuse = |why| Error::usage(format!("{set}: {why}"));
-            let Some(known) = schema.get(section) else {
-                foreign(section).map_err(refuse)?;
+            if section.is_empty() {
+                let near = schema::elsewhere(schema, key);
+                return Err(refuse(format!("expected section.key=value{near}")));
+            }
+            if !schema.contains_key(section) {
+                let near = schema::elsewhere(schema, key);
+                foreign(section).map_err(|why| refuse(why + &near))?;
                 continue;
-            };
-            let default = schema::default_of(known, section, key).map_err(refuse)?;
+            }
+            let default = schema::default_of(schema, section, key).map_err(refuse)?;
             let value = schema::typed(default, value);
             schema::fits(default, &value, section, key).map_err(refuse)?;
             let content = given.entry(section).or_insert_with(|| Table::new().into());
@@ -134,7 +140,8 @@ impl Override {
     fn parse(item: &str) -> Result<Override> {
         let parts = item
             .split_once('=')
-            .and_then(|(path, value)| Some((path.trim().split_once('.')?, value)));
+            .map(|(path, value)| (path.trim(), value))
+            .map(|(path, value)| (path.split_once('.').unwrap_or(("", path)), value));
         let ((section, key), value) = parts
             .ok_or_else(|| Error::usage(format!("--set {item}: expected section.key=value")))?;
         Ok(Override {
@@ -147,7 +154,8 @@ impl Override {
 
 impl Display for Override {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        write!(f, "--set {}.{}={}", self.section, self.key, self.value)
+        let dot = if self.section.is_empty() { "" } else { "." };
+        write!(f, "--set {}{dot}{}={}", self.section, self.key, self.value)
     }
 }
 

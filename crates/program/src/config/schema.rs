@@ -17,17 +17,49 @@ pub fn sections(parameters: &Map<String, Json>) -> Schema {
     parameters.iter().map(section).collect()
 }
 
-/// The default of a key; the error says why the key is refused.
+/// The default of a key of a section that the schema has; the error says why the key is
+/// refused, and which may be meant.
 pub(super) fn default_of<'a>(
-    known: &'a BTreeMap<String, Json>,
+    schema: &'a Schema,
     section: &str,
     key: &str,
 ) -> Result<&'a Json, String> {
-    known.get(key).ok_or_else(|| {
-        let near = nearest(key, known.keys().map(String::as_str))
-            .map_or_else(String::new, |near| format!("; the nearest is `{near}`"));
+    let known = schema.get(section);
+    known.and_then(|known| known.get(key)).ok_or_else(|| {
+        let own = known.into_iter().flat_map(|known| known.keys());
+        let own = nearest(key, own.map(String::as_str));
+        let edits = |name: &str| strsim::damerau_levenshtein(key, name);
+        let near = match elsewhere(schema, key) {
+            found if found.is_empty() || own.is_some_and(|own| edits(own) <= 1) => {
+                own.map_or_else(String::new, |own| format!("; the nearest is `{own}`"))
+            }
+            found => found,
+        };
         format!("[{section}] has no key `{key}`{near}")
     })
+}
+
+/// The end of a message about an unknown key: where in any section a key of this name is, or
+/// of almost this name; empty if there is none.
+pub(super) fn elsewhere(schema: &Schema, key: &str) -> String {
+    let all = || {
+        let sections = schema.iter();
+        sections.flat_map(|(section, keys)| keys.keys().map(move |known| (section, known)))
+    };
+    let edits = |known: &str| strsim::damerau_levenshtein(key, known);
+    let fewest = all().map(|(_, known)| edits(known)).min();
+    // Of a short key, almost any other is a few edits away.
+    let Some(fewest) = fewest.filter(|fewest| 4 * fewest <= key.len()) else {
+        return String::new();
+    };
+    let near = all().filter(|(_, known)| edits(known) == fewest);
+    let near: Vec<String> = near
+        .map(|(section, known)| format!("`{section}.{known}`"))
+        .collect();
+    match near.as_slice() {
+        [one] => format!("; the nearest is {one}"),
+        several => format!("; the nearest are {}", several.join(", ")),
+    }
 }
 
 /// The known name with the fewest edits from `word`, if these are fewer than the letters of

@@ -95,6 +95,43 @@ mod given {
     }
 
     #[test]
+    fn a_key_of_another_section_is_named_with_its_section() {
+        refused(
+            "[run]\nbatch = 3\n",
+            &[],
+            "c.toml:2: [run] has no key `batch`; the nearest is `train.batch`",
+        );
+        refused(
+            "",
+            &["run.lerning_rate=1"],
+            "--set run.lerning_rate=1: [run] has no key `lerning_rate`; the nearest is `train.learning_rate`",
+        );
+        // One edit from a key of its own section.
+        refused(
+            "",
+            &["run.names=1"],
+            "[run] has no key `names`; the nearest is `name`",
+        );
+        refused("", &["run.gird=1"], "; the nearest is `train.grid`");
+        // A few edits make any key of another short one.
+        refused(
+            "",
+            &["run.lim=1"],
+            "[run] has no key `lim`; the nearest is `name`",
+        );
+        refused(
+            "",
+            &["batch=3"],
+            "--set batch=3: expected section.key=value; the nearest is `train.batch`",
+        );
+        refused(
+            "",
+            &["other.batch=3"],
+            "--set other.batch=3: no section [other]; the nearest is `train.batch`",
+        );
+    }
+
+    #[test]
     fn types_are_those_of_the_defaults() {
         refused(
             "[train]\nbatch = 1.5\n",

@@ -1,0 +1,72 @@
+//! `cargo xtask gc`: deletes artifacts that no run needs.
+
+use super::{confirm, print};
+use crate::folders::{human, name};
+use crate::setup::cache::remove;
+use crate::store::{Store, Unneeded, is_busy, parts, unneeded};
+use crate::workspace::{Workspace, shown};
+use attend_program::Result;
+use attend_program::table::Align::{Left, Right};
+use attend_program::table::Table;
+use std::path::PathBuf;
+
+/// Command line of `cargo xtask gc`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only list what would be deleted
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Where the runs are [default: artifacts/ of the checkout]
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+}
+
+/// Lists the artifacts that no run needs, asks, and deletes them.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
+    let store = Store::of(&artifacts);
+    let all = unneeded(&store, &artifacts)?;
+    if all.is_empty() {
+        return print(format!(
+            "{}: every artifact is needed by a run",
+            shown(&artifacts)
+        ));
+    }
+    let mut table = Table::new([Left, Right, Left]);
+    for one in &all {
+        let work = if one.is_work { "unfinished work" } else { "" };
+        table.row([name(&one.place), human(one.bytes), work.to_owned()]);
+    }
+    print(table)?;
+    let bytes = all.iter().map(|one| one.bytes).sum();
+    let what = format!("no run needs these {} ({})", all.len(), human(bytes));
+    if args.dry_run {
+        return print(what);
+    }
+    if !args.yes {
+        confirm(&what)?;
+    }
+    delete(all.iter())
+}
+
+/// Deletes artifacts of the store, except those that a stage is writing.
+pub fn delete<'a>(all: impl IntoIterator<Item = &'a Unneeded>) -> Result<()> {
+    for one in all {
+        if is_busy(&one.place) {
+            print(format!("{} is being written: kept", shown(&one.place)))?;
+            continue;
+        }
+        for path in parts(&one.place) {
+            remove(&path)?;
+        }
+        print(format!(
+            "deleted {} ({})",
+            shown(&one.place),
+            human(one.bytes)
+        ))?;
+    }
+    Ok(())
+}
