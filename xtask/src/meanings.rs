@@ -142,7 +142,10 @@ impl Sources {
         if let Type::Array(array) = of {
             return match &array.len {
                 Expr::Lit(len) => match &len.lit {
-                    Lit::Int(len) => format!("a list of {len} whole numbers"),
+                    Lit::Int(len) => {
+                        let of = self.takes(user, &array.elem);
+                        format!("a list of {len} {}s", of.trim_start_matches("a "))
+                    }
                     _ => "a list".to_owned(),
                 },
                 _ => "a list".to_owned(),

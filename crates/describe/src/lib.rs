@@ -4,7 +4,7 @@
 //! - [`captioner`]: a loaded checkpoint, which turns photographs into captions, or only
 //!   into its decoder's input.
 //! - [`command`]: the program of a foreign encoder, if the user allows it.
-//! - [`coprocess`]: that program, running beside this one.
+//! - [`coprocess`]: that program, running beside this one (`process`).
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
 //!   ensemble or a network in training. `pieces`: words of pieces.
 #![deny(missing_docs)]
@@ -13,6 +13,7 @@ pub mod captioner;
 pub mod command;
 pub mod coprocess;
 mod pieces;
+mod process;
 pub mod search;
 
 pub use captioner::Captioner;

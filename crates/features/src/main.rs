@@ -1,19 +1,20 @@
 //! `attend-features`: runs a frozen encoder over every image, once, and stores the features.
 
+mod encoder;
+
 use attend_artifact::dataset::{Dataset, ImageRecord};
-use attend_artifact::model::{EncoderConfig, Form, SCRIPT, TorchScriptConfig};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
-use attend_artifact::{Input, InputSpec, Piece, Stage, StageSpec, Staging, stage};
-use attend_model::{FrozenEncoder, ResNetConfig, TorchScript, gather, weights};
+use attend_artifact::{InputSpec, Piece, Stage, StageSpec, Staging, stage};
+use attend_model::{FrozenEncoder, gather};
 use attend_program::describe::{Checked, Parts};
 use attend_program::text::escaped;
-use attend_program::{At, Error, Progress, Result, check_interrupt, progress};
+use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::{Receiver, bounded};
+use encoder::{EncoderSection, TorchScriptSection, input, keep, open};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor};
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-features",
@@ -49,47 +50,6 @@ struct Config {
     features: FeaturesSection,
 }
 
-#[derive(Default, Serialize, Deserialize)]
-#[serde(default)]
-struct EncoderSection {
-    #[serde(flatten)]
-    config: ResNetConfig,
-    /// File of the encoder's weights, `.safetensors` or `.pth`.
-    weights: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(default)]
-struct TorchScriptSection {
-    /// TorchScript module to take instead of the ResNet: the file of `torch.jit.save`. It
-    /// gets normalised images, and may answer any batch of them. It is code: name only one
-    /// that you trust. Empty: the ResNet of `[encoder]`.
-    file: String,
-    /// Mean of each channel, subtracted from pixels from 0 to 1.
-    mean: [f64; 3],
-    /// Standard deviation of each channel, by which they are divided then.
-    std: [f64; 3],
-    /// Output of the module: a `map` (B, C, h, w) or `tokens` (B, N, C).
-    output: Form,
-    /// Tokens before the first cell, such as a class token, to leave out.
-    skip: i64,
-    /// Grid of the cells, [height, width]; [0, 0]: the map's, or a square one of tokens.
-    grid: [i64; 2],
-}
-
-impl Default for TorchScriptSection {
-    fn default() -> Self {
-        TorchScriptSection {
-            file: String::new(),
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-            output: Form::Map,
-            skip: 0,
-            grid: [0, 0],
-        }
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct FeaturesSection {
@@ -117,13 +77,18 @@ fn main() -> ExitCode {
 
 /// Opens the encoder; a TorchScript module only if the size of its images is known.
 fn check(stage: &Stage<Config>) -> Result<Checked> {
-    let (_, device) = settings(&stage.config.features)?;
-    stage.config.input()?;
+    let Config {
+        encoder,
+        torchscript,
+        features,
+    } = &stage.config;
+    let (_, device) = settings(features)?;
+    input(encoder, torchscript)?;
     let dataset = stage.optional_input("dataset");
     let size = dataset.map(Dataset::open).transpose()?;
     let size = size.map(|dataset| dataset.image_size().map(|n| n as i64));
-    if size.is_some() || stage.config.torchscript.file.is_empty() {
-        stage.config.open(size.unwrap_or([64, 64]), device)?;
+    if size.is_some() || torchscript.file.is_empty() {
+        open(encoder, torchscript, size.unwrap_or([64, 64]), device)?;
     }
     Ok(Checked::default())
 }
@@ -150,7 +115,12 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let features = &stage.config.features;
     let (dtype, device) = settings(features)?;
     attend_model::set_threads(stage.jobs);
-    let input = stage.config.input()?;
+    let Config {
+        encoder,
+        torchscript,
+        ..
+    } = &stage.config;
+    let input = input(encoder, torchscript)?;
     let artifact = stage.input("dataset")?;
     let dataset = Dataset::open(artifact)?;
     let shards = shards(&dataset);
@@ -165,7 +135,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     };
     let to_make = staging.to_make(&pieces)?;
     let image_size = dataset.image_size().map(|n| n as i64);
-    let (config, encoder, file) = stage.config.open(image_size, device)?;
+    let (config, encoder, kept) = open(encoder, torchscript, image_size, device)?;
     let mut writer = Writer {
         encoder,
         device,
@@ -186,7 +156,7 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         );
         return Ok(());
     }
-    keep_encoder(&staging, &config, file)?;
+    keep(&staging, &config, kept)?;
     staging.commit(&[
         ("images", dataset.images().len() as u64),
         ("grid_height", grid[0] as u64),
@@ -203,85 +173,6 @@ fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
         shards.entry(&image.shard).or_default().push(image);
     }
     shards
-}
-
-/// What is kept of an encoder beside its features.
-enum Kept {
-    /// A ResNet's weights.
-    Weights(nn::VarStore),
-    /// A TorchScript module's file.
-    File(PathBuf),
-}
-
-impl Config {
-    /// The encoder's file as an input.
-    fn input(&self) -> Result<(&'static str, Input)> {
-        let file = &self.torchscript.file;
-        if !file.is_empty() {
-            let input = Input::of_file("torchscript.file", Path::new(file), "torchscript")?;
-            return Ok(("torchscript", input));
-        }
-        let file = Path::new(&self.encoder.weights);
-        let input = Input::of_file("encoder.weights", file, "weights").map_err(|e| {
-            Error::input(format!(
-                "{e}; a frozen encoder needs trained weights, such as torchvision's resnet101 (.pth or .safetensors)"
-            ))
-        })?;
-        Ok(("weights", input))
-    }
-
-    /// Opens the encoder for images of this height and width.
-    fn open(
-        &self,
-        image_size: [i64; 2],
-        device: Device,
-    ) -> Result<(EncoderConfig, Box<dyn FrozenEncoder>, Kept)> {
-        let section = &self.torchscript;
-        if section.file.is_empty() {
-            let resnet = &self.encoder.config;
-            let file = Path::new(&self.encoder.weights);
-            let vars = nn::VarStore::new(device);
-            let encoder = attend_model::encoder::new(&vars.root(), resnet);
-            let dict = weights::read(file).map_err(Error::input)?;
-            (encoder.load(&vars, &dict))
-                .map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
-            let config = EncoderConfig::ResNet(resnet.clone());
-            return Ok((config, encoder.frozen(), Kept::Weights(vars)));
-        }
-        let file = PathBuf::from(&section.file);
-        let config = TorchScriptConfig {
-            file: SCRIPT.into(),
-            image_size,
-            mean: section.mean,
-            std: section.std,
-            output: section.output,
-            skip: section.skip,
-            grid: section.grid,
-            channels: 0,
-        };
-        let checked = config.check();
-        checked.map_err(|why| Error::usage(format!("torchscript.{why}")))?;
-        let script = TorchScript::open(&file, &config, device).map_err(Error::input)?;
-        let config = EncoderConfig::TorchScript(script.config().clone());
-        let checked = config.check();
-        checked.map_err(|why| Error::input(format!("{}: {why}", file.display())))?;
-        Ok((config, Box::new(script), Kept::File(file)))
-    }
-}
-
-/// Writes the encoder beside its features.
-fn keep_encoder(staging: &Staging, config: &EncoderConfig, kept: Kept) -> Result<()> {
-    let path = staging.path("encoder.json")?;
-    std::fs::write(&path, config.json(staging.schema())?).at(&path)?;
-    staging.done("encoder.json", None)?;
-    let name = config.file().unwrap_or_default();
-    let path = staging.path(name)?;
-    match kept {
-        Kept::Weights(vars) => weights::write(&path, &vars.variables().into_iter().collect())
-            .map_err(Error::internal)?,
-        Kept::File(file) => drop(std::fs::copy(file, &path).at(&path)?),
-    }
-    staging.done(name, None)
 }
 
 /// Maximum number of batches that wait for the encoder, and for the disk.
