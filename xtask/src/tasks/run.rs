@@ -3,6 +3,7 @@
 use crate::child;
 use crate::config::{Choice, Config};
 use crate::describe::describe_all;
+use crate::executor::{self, Executor, Job, Jobs, Target};
 use crate::parameters::schema;
 use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Digests, Plan, Step};
@@ -69,6 +70,12 @@ pub struct Options {
     /// How many stages that don't wait for each other may run at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub at_once: usize,
+    /// What runs the stages
+    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
+    pub executor: Executor,
+    /// Write scripts that run the stages, and run none
+    #[arg(long, value_enum, value_name = "FOR", conflicts_with_all = ["executor", "dry_run"])]
+    pub emit: Option<Target>,
     /// Cargo profile to build the stages with [default: ATTEND_PROFILE, else release]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -117,9 +124,17 @@ pub fn run(
         pipeline.position(name)?;
     }
     let prepared = prepare(workspace, pipeline, &config, &[], options)?;
-    match options.dry_run {
-        true => prepared.tell(&wanted, options),
-        false => prepared.run(&wanted, options, false),
+    match (options.dry_run, options.emit, options.executor) {
+        (true, ..) => prepared.tell(&wanted, options),
+        (_, Some(target), _) => {
+            let start = executor::emit(&prepared.jobs(workspace, &wanted, options)?, target)?;
+            super::print(format!("wrote {}", shown(&start)))
+        }
+        (.., Executor::Local) => prepared.run(&wanted, options, false),
+        (.., Executor::Slurm) => {
+            executor::slurm::run(&prepared.jobs(workspace, &wanted, options)?)?;
+            prepared.all_fresh(&wanted)
+        }
     }
 }
 
@@ -285,6 +300,76 @@ impl Prepared {
             keep_going: options.keep_going,
         };
         schedule::run(plan, wanted, self.earlier(wanted), rules, decide, work)
+    }
+
+    /// The jobs that make what is to be made of the stages `wanted`.
+    fn jobs(&self, workspace: &Workspace, wanted: &[usize], options: &Options) -> Result<Jobs> {
+        self.plan.adopt()?;
+        self.write_run()?;
+        let absolute = |path: &Path| std::path::absolute(path).at(path);
+        let Plan { run, stages, .. } = &self.plan;
+        let artifacts = run.folder.parent().unwrap_or(Path::new(""));
+        let steps = self.plan.steps().into_iter();
+        let to_make = steps.filter(|step| {
+            let forced = is_forced(options, &stages[step.index].0);
+            wanted.contains(&step.index) && (step.state != State::Fresh || forced)
+        });
+        let to_make: Vec<usize> = to_make.map(|step| step.index).collect();
+        let job = |index: &usize| {
+            let (stage, description) = &stages[*index];
+            let makers = to_make.iter().map(|other| &stages[*other].0);
+            let after = makers.filter(|maker| stage.inputs.values().any(|i| *i == maker.output));
+            let mut resources = stage.resources.clone();
+            if description.parts != Parts::Shards {
+                resources.tasks = 0;
+            }
+            let mut arguments = Vec::new();
+            if let Some(jobs) = options.jobs {
+                arguments.extend(["--jobs".to_owned(), jobs.to_string()]);
+            }
+            for (given, word) in [
+                (is_forced(options, stage), "--force"),
+                (options.discard, "--discard"),
+                (options.locked, "--locked"),
+            ] {
+                arguments.extend(given.then(|| word.to_owned()));
+            }
+            Job {
+                stage: stage.name.clone(),
+                after: after.map(|maker| maker.name.clone()).collect(),
+                resources,
+                arguments,
+            }
+        };
+        let commands = stages.iter().map(|(stage, _)| &stage.command);
+        let ours = commands.filter(|words| words.first().is_some_and(|p| !p.contains('/')));
+        let programs = ours.filter_map(|words| {
+            let command = self.programs.command(words).ok()?;
+            absolute(Path::new(command.get_program()).parent()?).ok()
+        });
+        Ok(Jobs {
+            run: crate::folders::name(&run.folder),
+            artifacts: absolute(artifacts)?,
+            program: std::env::current_exe().map_err(Error::internal)?,
+            programs: programs.into_iter().next(),
+            workspace: absolute(&workspace.root)?,
+            here: std::env::current_dir().map_err(Error::internal)?,
+            jobs: to_make.iter().map(job).collect(),
+        })
+    }
+
+    /// Checks that the stages' artifacts are there after their jobs.
+    fn all_fresh(&self, wanted: &[usize]) -> Result<()> {
+        let steps = self.plan.steps().into_iter();
+        let mut wanted = steps.filter(|step| wanted.contains(&step.index));
+        match wanted.find(|step| !step.state.is_there()) {
+            None => Ok(()),
+            Some(step) => Err(Error::internal(format!(
+                "the jobs have ended, but {} is {}",
+                self.plan.stages[step.index].0.name,
+                step.state.word()
+            ))),
+        }
     }
 
     /// Runs all stages.
