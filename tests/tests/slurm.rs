@@ -151,17 +151,23 @@ fn slurm_makes_the_artifacts_that_a_local_run_makes() {
     let mut first = slurm("cluster", &[]).stderr(Stdio::null()).spawn().unwrap();
     let train = cluster.wait_for("r-train RUNNING");
     let log = place.path(&format!("cluster/r/slurm/train-{train}.out"));
-    let trained = || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("epoch 3:"));
-    let began = Instant::now();
-    while !trained() {
-        assert!(began.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    let wait_until_log_has = |words: &str| {
+        let began = Instant::now();
+        while !std::fs::read_to_string(&log).is_ok_and(|text| text.contains(words)) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{words}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    wait_until_log_has("epoch 3:");
     let interrupt = ["-INT", &first.id().to_string()];
     Command::new("kill").args(interrupt).ok();
     assert_eq!(first.wait().unwrap().code(), Some(130));
     cluster.ask("scontrol", &["requeue", &train]);
+    // Slurm lets a job that is queued again wait for two minutes. Here it need not, once the
+    // node has cleaned up.
+    wait_until_log_has("train: interrupted");
     cluster.wait_for("r-train PENDING");
+    std::thread::sleep(Duration::from_secs(3));
     cluster.ask(
         "scontrol",
         &["update", &format!("JobId={train}"), "StartTime=now"],

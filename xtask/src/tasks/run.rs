@@ -70,11 +70,17 @@ pub struct Options {
     /// How many stages that don't wait for each other may run at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub at_once: usize,
-    /// What runs the stages
-    #[arg(long, value_enum, default_value_t, value_name = "NAME")]
+    /// What runs the stages: local, this machine, or slurm, a Slurm cluster
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "NAME",
+        hide_possible_values = true
+    )]
     pub executor: Executor,
-    /// Write scripts that run the stages, and run none
-    #[arg(long, value_enum, value_name = "FOR", conflicts_with_all = ["executor", "dry_run"])]
+    /// Only write scripts that run the stages: for slurm, kubernetes or make
+    #[arg(long, value_enum, value_name = "FOR", hide_possible_values = true, conflicts_with_all = ["executor", "dry_run"])]
     pub emit: Option<Target>,
     /// Cargo profile to build the stages with [default: ATTEND_PROFILE, else release]
     #[arg(long, value_name = "NAME")]
