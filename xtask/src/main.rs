@@ -14,6 +14,7 @@ mod meanings;
 mod parameters;
 mod pipeline;
 mod plan;
+mod preflight;
 mod programs;
 mod run;
 mod runs;
@@ -67,8 +68,10 @@ enum Task {
     Compare(tasks::compare::Args),
     /// Show which artifacts of two runs differ, and why
     Diff(tasks::diff::Args),
-    /// Check artifacts; --repair makes damaged parts again
+    /// Judge artifacts of any program; --repair mends damage
     Verify(tasks::verify::Args),
+    /// Write the manifest for a program that only wrote the files
+    Seal(tasks::seal::Args),
     /// Show the stages of a pipeline, and what they read and make
     Graph(tasks::graph::Args),
     /// Pin a finished run to its artifacts, for `run --locked`
@@ -135,6 +138,7 @@ fn run(name: &str, task: Task) -> Result<()> {
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
+        Task::Seal(args) => tasks::seal::run(&workspace, &args),
         Task::Diff(args) => tasks::diff::run(&workspace, &args),
         Task::Graph(args) => tasks::graph::run(&workspace, &args),
         Task::Lock(args) => tasks::lock::run(&workspace, &args),

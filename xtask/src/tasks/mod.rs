@@ -15,6 +15,7 @@ pub mod graph;
 pub mod lock;
 pub mod parameters;
 pub mod run;
+pub mod seal;
 pub mod setup;
 pub mod stats;
 pub mod status;

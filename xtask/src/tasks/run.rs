@@ -1,12 +1,13 @@
 //! `cargo xtask run`, and the tasks that run part of a pipeline.
 
-use crate::child;
+use crate::child::{self, Ways};
 use crate::config::{Choice, Config};
 use crate::describe::describe_all;
-use crate::executor::{self, Executor, Job, Jobs, Target};
+use crate::executor::{self, Executor, Target};
 use crate::parameters::schema;
 use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Digests, Plan, Step};
+use crate::preflight;
 use crate::programs::Programs;
 use crate::run::{self, CONFIG, PIPELINE, Pin, Run, write_if_new};
 use crate::schedule::{self, Rules};
@@ -16,7 +17,7 @@ use attend_program::describe::{Description, Parts};
 use attend_program::{At, Error, Result, say};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// Command line of the tasks that run stages.
@@ -132,15 +133,8 @@ pub fn run(
     let prepared = prepare(workspace, pipeline, &config, &[], options)?;
     match (options.dry_run, options.emit, options.executor) {
         (true, ..) => prepared.tell(&wanted, options),
-        (_, Some(target), _) => {
-            let start = executor::emit(&prepared.jobs(workspace, &wanted, options)?, target)?;
-            super::print(format!("wrote {}", shown(&start)))
-        }
-        (.., Executor::Local) => prepared.run(&wanted, options, false),
-        (.., Executor::Slurm) => {
-            executor::slurm::run(&prepared.jobs(workspace, &wanted, options)?)?;
-            prepared.all_fresh(&wanted)
-        }
+        (_, None, Executor::Local) => prepared.run(&wanted, options, false),
+        _ => prepared.run_elsewhere(workspace, &wanted, options),
     }
 }
 
@@ -254,6 +248,7 @@ impl Prepared {
             true => Some(self.pinned()?),
             false => None,
         };
+        self.preflight(wanted, options)?;
         let count = wanted.len();
         let title = |step: &Step| {
             let number = wanted.iter().position(|index| *index == step.index);
@@ -273,6 +268,11 @@ impl Prepared {
                 self.finish(step, place)?;
                 let short = digest.get(..12).unwrap_or(&digest);
                 say!("{}: up to date ({short})", title(step));
+                if let (Ok(printed), false) =
+                    (std::fs::read_to_string(beside(place, ".out")), quiet)
+                {
+                    super::print(printed.trim_end())?;
+                }
                 return Ok(Some(digest));
             }
             match step.why.is_empty() || step.state == State::Running {
@@ -308,73 +308,67 @@ impl Prepared {
         schedule::run(plan, wanted, self.earlier(wanted), rules, decide, work)
     }
 
-    /// The jobs that make what is to be made of the stages `wanted`.
-    fn jobs(&self, workspace: &Workspace, wanted: &[usize], options: &Options) -> Result<Jobs> {
+    /// Runs the stages `wanted` as jobs of a cluster, or writes scripts that do.
+    fn run_elsewhere(
+        &self,
+        workspace: &Workspace,
+        wanted: &[usize],
+        options: &Options,
+    ) -> Result<()> {
         self.plan.adopt()?;
         self.write_run()?;
-        let absolute = |path: &Path| std::path::absolute(path).at(path);
-        let Plan { run, stages, .. } = &self.plan;
-        let artifacts = run.folder.parent().unwrap_or(Path::new(""));
-        let steps = self.plan.steps().into_iter();
-        let to_make = steps.filter(|step| {
-            let forced = is_forced(options, &stages[step.index].0);
-            wanted.contains(&step.index) && (step.state != State::Fresh || forced)
-        });
-        let to_make: Vec<usize> = to_make.map(|step| step.index).collect();
-        let job = |index: &usize| {
-            let (stage, description) = &stages[*index];
-            let makers = to_make.iter().map(|other| &stages[*other].0);
-            let after = makers.filter(|maker| stage.inputs.values().any(|i| *i == maker.output));
-            let mut resources = stage.resources.clone();
-            if description.parts != Parts::Shards {
-                resources.tasks = 0;
+        self.preflight(wanted, options)?;
+        let mut to_make = Vec::new();
+        for step in self.plan.steps() {
+            let (stage, _) = &self.plan.stages[step.index];
+            match step.state == State::Fresh && !is_forced(options, stage) {
+                _ if !wanted.contains(&step.index) => {}
+                true => self.finish(&step, self.place(&step)?)?,
+                false => to_make.push(step.index),
             }
-            let mut arguments = Vec::new();
-            if let Some(jobs) = options.jobs {
-                arguments.extend(["--jobs".to_owned(), jobs.to_string()]);
-            }
-            for (given, word) in [
+        }
+        let jobs_option = options
+            .jobs
+            .map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
+        let arguments = |stage: &Stage| {
+            let flags = [
                 (is_forced(options, stage), "--force"),
                 (options.discard, "--discard"),
                 (options.locked, "--locked"),
-            ] {
-                arguments.extend(given.then(|| word.to_owned()));
-            }
-            Job {
-                stage: stage.name.clone(),
-                after: after.map(|maker| maker.name.clone()).collect(),
-                resources,
-                arguments,
-            }
+            ];
+            let flags = flags.into_iter().filter(|(given, _)| *given);
+            let flags = flags.map(|(_, word)| word.to_owned());
+            jobs_option
+                .clone()
+                .into_iter()
+                .flatten()
+                .chain(flags)
+                .collect()
         };
-        let commands = stages.iter().map(|(stage, _)| &stage.command);
-        let ours = commands.filter(|words| words.first().is_some_and(|p| !p.contains('/')));
-        let programs = ours.filter_map(|words| {
-            let command = self.programs.command(words).ok()?;
-            absolute(Path::new(command.get_program()).parent()?).ok()
-        });
-        Ok(Jobs {
-            run: crate::folders::name(&run.folder),
-            artifacts: absolute(artifacts)?,
-            program: std::env::current_exe().map_err(Error::internal)?,
-            programs: programs.into_iter().next(),
-            workspace: absolute(&workspace.root)?,
-            here: std::env::current_dir().map_err(Error::internal)?,
-            jobs: to_make.iter().map(job).collect(),
-        })
+        let jobs = executor::jobs(workspace, &self.plan, &self.programs, &to_make, &arguments)?;
+        if let Some(target) = options.emit {
+            let start = executor::emit(&jobs, target)?;
+            return super::print(format!("wrote {}", shown(&start)));
+        }
+        executor::slurm::run(&jobs)?;
+        executor::ended(&self.plan, wanted)
     }
 
-    /// Checks that the stages' artifacts are there after their jobs.
-    fn all_fresh(&self, wanted: &[usize]) -> Result<()> {
-        let steps = self.plan.steps().into_iter();
-        let mut wanted = steps.filter(|step| wanted.contains(&step.index));
-        match wanted.find(|step| !step.state.is_there()) {
-            None => Ok(()),
-            Some(step) => Err(Error::internal(format!(
-                "the jobs have ended, but {} is {}",
-                self.plan.stages[step.index].0.name,
-                step.state.word()
-            ))),
+    /// Checks, if several stages are to run, what the later ones will need.
+    fn preflight(&self, wanted: &[usize], options: &Options) -> Result<()> {
+        let steps = self.plan.steps();
+        let is_to_run = |step: &&Step| {
+            let (stage, _) = &self.plan.stages[step.index];
+            let fresh = step.state.is_there() && !is_forced(options, stage);
+            wanted.contains(&step.index) && !fresh
+        };
+        let to_run: Vec<&Step> = steps.iter().filter(is_to_run).collect();
+        match to_run.len() {
+            0 | 1 => Ok(()),
+            _ => {
+                let config = |index| self.write_config(index);
+                preflight::check(&self.plan, &self.programs, &to_run, config)
+            }
         }
     }
 
@@ -485,18 +479,20 @@ impl Prepared {
         if let (Some(shards), Parts::Shards) = (&options.shards, description.parts) {
             command.args(["--shards", shards]);
         }
-        if quiet {
-            command.stdout(Stdio::null());
-        }
         run.link_log(&stage.name, &log)?;
-        match (alone, description.log) {
-            (true, true) => child::run_ok(&mut command),
-            (false, true) => child::run_ok_told(&mut command, &format!("{}: ", stage.name), None),
-            (true, false) => child::run_ok_told(&mut command, "", Some(&log)),
-            (false, false) => {
-                child::run_ok_told(&mut command, &format!("{}: ", stage.name), Some(&log))
-            }
-        }?;
+        let prefix = if alone {
+            ""
+        } else {
+            &format!("{}: ", stage.name)
+        };
+        let ways = Ways {
+            terminal: alone && description.log,
+            prefix,
+            log: (!description.log).then_some(&log),
+            out: &beside(place, ".out"),
+            quiet,
+        };
+        child::run_stage(&mut command, ways)?;
         if options.task.is_some() {
             return Ok(String::new());
         }
