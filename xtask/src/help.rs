@@ -32,6 +32,35 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
 ];
 
+/// Headings of the many options of tasks that run stages.
+const OPTIONS: [(&str, &[&str]); 2] = [
+    (
+        "Which stages",
+        &[
+            "from",
+            "to",
+            "only",
+            "force",
+            "shards",
+            "task",
+            "finalize",
+            "dry_run",
+            "keep_going",
+        ],
+    ),
+    (
+        "Where",
+        &[
+            "artifacts",
+            "jobs",
+            "at_once",
+            "executor",
+            "emit",
+            "profile",
+        ],
+    ),
+];
+
 /// The tasks that work in a checkout only.
 pub const OF_CHECKOUT: [&str; 5] = ["dist", "doctor", "parameters", "test", "bench"];
 
@@ -52,12 +81,25 @@ pub fn command<C: CommandFactory>() -> Command {
             command = command.mut_subcommand(task, |task| task.hide(true));
         }
     }
+    command = command.mut_subcommands(|task| {
+        let runs_stages = task.get_arguments().any(|arg| arg.get_id() == "only");
+        task.mut_args(|arg| match heading(arg.get_id().as_str()) {
+            Some(heading) if runs_stages => arg.help_heading(heading),
+            _ => arg,
+        })
+    });
     let groups = groups(&command);
     let template = "{about}\n\n{usage-heading} {usage}{after-help}\n";
     command
         .help_template(template)
         .after_help(groups)
         .override_usage(format!("{} TASK [OPTIONS]", name()))
+}
+
+fn heading(option: &str) -> Option<&'static str> {
+    let mut headings = OPTIONS.iter();
+    let found = headings.find(|(_, options)| options.contains(&option));
+    found.map(|(heading, _)| *heading)
 }
 
 fn groups(command: &Command) -> StyledStr {

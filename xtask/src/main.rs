@@ -7,6 +7,7 @@ mod child;
 mod config;
 mod conform;
 mod describe;
+mod executor;
 mod folders;
 mod help;
 mod meanings;

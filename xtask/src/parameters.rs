@@ -107,6 +107,7 @@ mod tests {
             inputs: BTreeMap::new(),
             sections: sections.iter().map(owned).collect(),
             output: name.into(),
+            resources: Default::default(),
         };
         let description = json!({"inputs": [], "output": "kind", "parameters": parameters});
         let description = serde_json::from_value(description).unwrap();

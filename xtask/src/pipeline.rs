@@ -1,5 +1,6 @@
 //! Reads `pipelines/*.toml`: the stages, and which stage reads which output.
 
+use crate::executor::Resources;
 use crate::workspace::{Workspace, shown};
 use attend_program::config::{self, nearest};
 use attend_program::{Error, Result};
@@ -33,6 +34,13 @@ pub struct Stage {
     pub sections: BTreeMap<String, String>,
     /// The folder within the run that it makes.
     pub output: String,
+    /// What it asks of a cluster.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resources: Resources,
+}
+
+fn is_default(resources: &Resources) -> bool {
+    *resources == Resources::default()
 }
 
 impl Pipeline {

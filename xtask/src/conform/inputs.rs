@@ -53,6 +53,11 @@ fn recipe(kind: &str) -> Option<Recipe> {
             ],
         ),
         "features" => ("attend-features", &["dataset"], &["features.batch=8"]),
+        "evaluation" => (
+            "attend-evaluate",
+            &["dataset", "model"],
+            &["search.max_length=5", "evaluate.metrics=[\"bleu\"]"],
+        ),
         _ => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! Checks of runs that are stopped, and of parts that are made again.
 
-use super::folder::{left_over, overwrite, shards, smallest_file};
+use super::folder::{digest, left_over, overwrite, shards, smallest_file};
 use super::subject::Call;
 use super::trial::{Trial, Verdict, untried};
 use attend_program::describe::Parts;
@@ -43,8 +43,8 @@ fn stopped(trial: &Trial, signal: Signal, name: &str) -> Result<Verdict> {
                 met += 1;
                 Ok(())
             }
-            // It had not come so far that it listens to signals.
-            None if !begun => Ok(()),
+            // It did not listen to signals yet, or not any more.
+            None if !begun || digest(&call.output).as_ref() == Some(&trial.digest) => Ok(()),
             _ => {
                 met += 1;
                 ended.refused(&[130])

@@ -3,6 +3,7 @@
 use crate::child::{self, Ways};
 use crate::config::{Choice, Config};
 use crate::describe::describe_all;
+use crate::executor::{self, Executor, Target};
 use crate::parameters::schema;
 use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Digests, Plan, Step};
@@ -70,6 +71,18 @@ pub struct Options {
     /// How many stages that don't wait for each other may run at the same time
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub at_once: usize,
+    /// What runs the stages: local, this machine, or slurm, a Slurm cluster
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "NAME",
+        hide_possible_values = true
+    )]
+    pub executor: Executor,
+    /// Only write scripts that run the stages: for slurm, kubernetes or make
+    #[arg(long, value_enum, value_name = "FOR", hide_possible_values = true, conflicts_with_all = ["executor", "dry_run"])]
+    pub emit: Option<Target>,
     /// Cargo profile to build the stages with [default: ATTEND_PROFILE, else release]
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
@@ -118,9 +131,10 @@ pub fn run(
         pipeline.position(name)?;
     }
     let prepared = prepare(workspace, pipeline, &config, &[], options)?;
-    match options.dry_run {
-        true => prepared.tell(&wanted, options),
-        false => prepared.run(&wanted, options, false),
+    match (options.dry_run, options.emit, options.executor) {
+        (true, ..) => prepared.tell(&wanted, options),
+        (_, None, Executor::Local) => prepared.run(&wanted, options, false),
+        _ => prepared.run_elsewhere(workspace, &wanted, options),
     }
 }
 
@@ -292,6 +306,52 @@ impl Prepared {
             keep_going: options.keep_going,
         };
         schedule::run(plan, wanted, self.earlier(wanted), rules, decide, work)
+    }
+
+    /// Runs the stages `wanted` as jobs of a cluster, or writes scripts that do.
+    fn run_elsewhere(
+        &self,
+        workspace: &Workspace,
+        wanted: &[usize],
+        options: &Options,
+    ) -> Result<()> {
+        self.plan.adopt()?;
+        self.write_run()?;
+        self.preflight(wanted, options)?;
+        let mut to_make = Vec::new();
+        for step in self.plan.steps() {
+            let (stage, _) = &self.plan.stages[step.index];
+            match step.state == State::Fresh && !is_forced(options, stage) {
+                _ if !wanted.contains(&step.index) => {}
+                true => self.finish(&step, self.place(&step)?)?,
+                false => to_make.push(step.index),
+            }
+        }
+        let jobs_option = options
+            .jobs
+            .map(|jobs| ["--jobs".to_owned(), jobs.to_string()]);
+        let arguments = |stage: &Stage| {
+            let flags = [
+                (is_forced(options, stage), "--force"),
+                (options.discard, "--discard"),
+                (options.locked, "--locked"),
+            ];
+            let flags = flags.into_iter().filter(|(given, _)| *given);
+            let flags = flags.map(|(_, word)| word.to_owned());
+            jobs_option
+                .clone()
+                .into_iter()
+                .flatten()
+                .chain(flags)
+                .collect()
+        };
+        let jobs = executor::jobs(workspace, &self.plan, &self.programs, &to_make, &arguments)?;
+        if let Some(target) = options.emit {
+            let start = executor::emit(&jobs, target)?;
+            return super::print(format!("wrote {}", shown(&start)));
+        }
+        executor::slurm::run(&jobs)?;
+        executor::ended(&self.plan, wanted)
     }
 
     /// Checks, if several stages are to run, what the later ones will need.
