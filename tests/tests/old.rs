@@ -1,6 +1,7 @@
 //! Tests with a run of earlier code (`fixtures/old.sh`): it is read, verified and continued.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use attend_artifact::{Manifest, digest_file};
 use attend_testing::Run;
 use attend_tests::{old_run, program};
 use serde_json::Value;
@@ -63,6 +64,40 @@ fn an_old_model_is_evaluated_as_before() {
         let captions = |folder: &str| std::fs::read(run_folder.join(folder).join(file)).unwrap();
         assert_eq!(captions("again"), captions("evaluation"), "{file}");
     }
+}
+
+/// Features of schema version 1 say `encoder.json` without a kind. That is no reason to make
+/// them again, and a part that is made again is as it was.
+#[test]
+fn old_features_are_up_to_date_and_repaired_as_they_were() {
+    let (_folder, run_folder) = old_run();
+    let features = run_folder.join("features");
+    // The file of weights is not kept; its tensors are.
+    let weights = run_folder.join("weights.safetensors");
+    std::fs::copy(features.join("encoder.safetensors"), &weights).unwrap();
+    let mut old = Manifest::read(&features).unwrap();
+    old.inputs.get_mut("weights").unwrap().digest = digest_file(&weights).unwrap();
+    old.digest = old.compute_digest();
+    let text = serde_json::to_string(&old).unwrap();
+    std::fs::write(features.join("manifest.json"), text).unwrap();
+    let make = |more: &str| {
+        let set = format!("--set=encoder.weights=\"{}\"", weights.display());
+        let arguments = [
+            "--config=config.toml",
+            "--jobs=1",
+            "--input=dataset=dataset",
+            "--output=features",
+            &set,
+        ];
+        let arguments = [&arguments[..], &[more][..more.len().min(1)]].concat();
+        run(&run_folder, "attend-features", &arguments)
+    };
+    let log = make("");
+    assert!(log.contains("up to date"), "{log}");
+    std::fs::write(features.join("encoder.json"), "{}").unwrap();
+    make("--repair");
+    run(&run_folder, "attend-verify", &["features"]);
+    assert_eq!(Manifest::read(&features).unwrap(), old);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
 use crate::staging::{Again, Lock, Piece, Rules, Share, has_replaced};
-use crate::{Artifact, Input, Stage, Staging};
+use crate::{Input, Stage, Staging};
 use attend_program::{Error, Result, loose};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl<C> Stage<C> {
         pieces: &[Piece],
         extends: &dyn Fn(&Path, &[&str]) -> bool,
     ) -> Result<Option<Staging>> {
-        let draft = self.draft(extra);
+        let mut draft = self.draft(extra);
         // Before waiting for other runs: usually there is nothing to do.
         if matches!(self.again, Again::Stale)
             && !has_replaced(&self.output)
@@ -69,6 +69,11 @@ impl<C> Stage<C> {
         let Some((old, keep)) = self.look(&draft, pieces)? else {
             return Ok(None);
         };
+        if let Some(before) = old.as_ref().and_then(Old::made_with)
+            && self.is_part()
+        {
+            draft.schema = before.schema;
+        }
         let all = matches!(self.again, Again::All);
         let rules = Rules {
             discard: self.discard || all,
@@ -124,14 +129,10 @@ impl<C> Stage<C> {
     }
 
     fn draft(&self, extra: &[(&str, Input)]) -> Manifest {
-        let of_artifact = |artifact: &Artifact| Input {
-            kind: artifact.manifest.kind.clone(),
-            digest: artifact.manifest.digest.clone(),
-        };
         let mut inputs: BTreeMap<String, Input> = self
             .inputs
             .iter()
-            .map(|(name, artifact)| (name.clone(), of_artifact(artifact)))
+            .map(|(name, artifact)| (name.clone(), artifact.input()))
             .collect();
         let extra = extra.iter();
         inputs.extend(extra.map(|(name, input)| ((*name).to_owned(), input.clone())));

@@ -29,7 +29,7 @@ impl Difference {
             format!("{} {}", producer.name, producer.version)
         };
         let mut difference = Difference::default();
-        if old.producer != new.producer || old.schema != new.schema {
+        if old.producer != new.producer || old.schema > new.schema {
             difference.program = Some(format!("{} -> {}", program(old), program(new)));
         }
         for (key, a, b) in changed(&old.config, &new.config) {
@@ -149,6 +149,11 @@ mod tests {
         let keys = vec!["t.a", "t.b", "t.c", "u.d"];
         assert_eq!(difference.only_parameters(), Some(keys));
         assert_eq!(Difference::between(&old, &old, &[]), None);
+        let first = Manifest {
+            schema: 1,
+            ..old.clone()
+        };
+        assert_eq!(Difference::between(&first, &old, &[]), None);
         let other = manifest(json!({"t": {"a": 2, "b": "x"}}), "d2");
         let difference = Difference::between(&old, &other, &["t.log"]).unwrap();
         assert_eq!(

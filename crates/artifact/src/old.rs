@@ -58,10 +58,15 @@ impl Old {
         }))
     }
 
+    /// Its manifest or, if that is damaged, the one that it was begun with.
+    pub(crate) fn made_with(&self) -> Option<&Manifest> {
+        let of_work = self.work.as_ref().map(|work| &work.draft);
+        self.manifest.as_ref().or(of_work)
+    }
+
     /// How `draft` differs from what this artifact was made with.
     pub(crate) fn difference(&self, draft: &Manifest, unrecorded: &[&str]) -> Option<Difference> {
-        let of_work = self.work.as_ref().map(|work| &work.draft);
-        match self.manifest.as_ref().or(of_work) {
+        match self.made_with() {
             Some(old) => Difference::between(old, draft, unrecorded),
             None => {
                 let same = self.fingerprint.as_ref() == Some(&fingerprint(draft));

@@ -256,6 +256,9 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
                 }
             }
         }
+        if let Some(sections) = recorded.as_object_mut() {
+            sections.retain(|_, section| section.as_object().is_none_or(|keys| !keys.is_empty()));
+        }
         let sharded = !args.shards.is_empty() || args.task.is_some() || args.finalize;
         if (sharded && spec.parts != Parts::Shards) || (args.repair && spec.parts == Parts::None) {
             return Err(Error::usage(format!(

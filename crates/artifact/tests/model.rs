@@ -4,25 +4,28 @@
 
 use attend_artifact::model::{
     self, Arch, CARD, Checkpoint, DECODER, DecoderConfig, ENCODER, EncoderConfig, LastStage,
-    ModelCard, Parameters, STATE, StrideIn, WORDS,
+    ModelCard, Parameters, ResNetConfig, STATE, StrideIn, WORDS,
 };
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Manifest, Staging, digest_file, verify::faults};
+use attend_artifact::{Artifact, Manifest, Staging, digest_file, verify::judge};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 fn vocabulary() -> Vocabulary {
     Vocabulary::new(["a", "dog"].map(|word| (word.to_owned(), 9)), 1, 50)
 }
 
+const RESNET: ResNetConfig = ResNetConfig {
+    arch: Arch::Resnet18,
+    last_stage: LastStage::Layer1,
+    stride_in: StrideIn::Conv3x3,
+};
+
 fn card() -> ModelCard {
     ModelCard {
-        encoder: EncoderConfig {
-            arch: Arch::Resnet18,
-            last_stage: LastStage::Layer1,
-            stride_in: StrideIn::Conv3x3,
-        },
+        encoder: EncoderConfig::ResNet(RESNET),
         decoder: DecoderConfig {
             vocabulary: 6,
             channels: 64,
@@ -59,7 +62,7 @@ fn checkpoint(folder: &Path, mut card: ModelCard, spoil: impl Fn(&Path)) {
         card.vocabulary_blake3 = digest_file(words.path()).unwrap();
     }
     model::write(folder, &card, words.path(), |new| {
-        zeros(&new.join(ENCODER), &card.encoder.parameters(), Dtype::F32);
+        zeros(&new.join(ENCODER), &RESNET.parameters(), Dtype::F32);
         zeros(&new.join(DECODER), &card.decoder.parameters(), Dtype::F32);
         std::fs::write(new.join(STATE), "{}").unwrap();
         spoil(new);
@@ -96,7 +99,7 @@ fn a_card_comes_back_and_digests_are_no_part_of_it() {
     opened.check().unwrap();
     assert_eq!(opened.vocabulary().unwrap(), vocabulary());
     let text = std::fs::read_to_string(folder.join(CARD)).unwrap();
-    let begin = "{\n  \"encoder\": {\n    \"arch\": \"resnet18\",\n    \"last_stage\": \"layer1\",\n    \"stride_in\": \"conv3x3\"\n  },\n  \"decoder\": {\n    \"vocabulary\": 6,\n";
+    let begin = "{\n  \"encoder\": {\n    \"kind\": \"resnet\",\n    \"arch\": \"resnet18\",\n    \"last_stage\": \"layer1\",\n    \"stride_in\": \"conv3x3\"\n  },\n  \"decoder\": {\n    \"vocabulary\": 6,\n";
     assert!(text.starts_with(begin) && text.ends_with("}\n"), "{text}");
 }
 
@@ -154,7 +157,7 @@ fn an_encoder_json_must_say_all_and_nothing_else() {
     let good = r#"{"arch": "resnet50", "last_stage": "layer3", "stride_in": "conv1x1"}"#;
     std::fs::write(&path, good).unwrap();
     let config = EncoderConfig::read(&path).unwrap();
-    assert_eq!((config.channels(), config.stride()), (1024, 16));
+    assert_eq!(config.channels(), 1024);
     assert_eq!(config.grid([256, 250]), [16, 16]);
     for text in [
         "{",
@@ -166,6 +169,166 @@ fn an_encoder_json_must_say_all_and_nothing_else() {
         assert_eq!(error.exit_code(), 4);
         assert!(error.to_string().contains("encoder.json: "), "{error}");
     }
+}
+
+/// The description of an encoder, or the refusal of its `encoder.json`.
+fn encoder(json: &serde_json::Value) -> Result<EncoderConfig, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("encoder.json");
+    std::fs::write(&path, json.to_string()).unwrap();
+    EncoderConfig::read(&path).map_err(|error| {
+        assert_eq!(error.exit_code(), 4);
+        let message = error.to_string();
+        let why = message.strip_prefix(&format!("{}: ", path.display()));
+        why.unwrap().to_owned()
+    })
+}
+
+fn foreign() -> serde_json::Value {
+    json!({
+        "kind": "foreign", "name": "efficientnet-lite0", "image_size": [32, 48], "grid": [2, 3],
+        "channels": 5, "command": ["python3", "lite0.py"],
+    })
+}
+
+fn torchscript() -> serde_json::Value {
+    json!({
+        "kind": "torchscript", "file": "encoder.pt", "image_size": [32, 32],
+        "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "output": "tokens", "skip": 1,
+        "grid": [2, 2], "channels": 192,
+    })
+}
+
+#[test]
+fn encoders_of_each_kind_are_read_and_written_alike() {
+    let mut alone = foreign();
+    alone.as_object_mut().unwrap().remove("command");
+    for json in [foreign(), alone.clone(), torchscript()] {
+        let config = encoder(&json).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&config.json(2).unwrap()).unwrap();
+        assert_eq!(written, json);
+    }
+    let [with, without] = [foreign(), alone].map(|json| encoder(&json).unwrap());
+    assert!(with.is_same(&without) && with != without);
+    assert_eq!(with.grid([32, 48]), [2, 3]);
+    assert!(with.check_images([32, 48]).is_ok());
+    assert_eq!(
+        with.check_images([48, 32]).unwrap_err(),
+        "the encoder takes images of 32 x 48, not of 48 x 32"
+    );
+    assert_eq!((with.file(), with.channels()), (None, 5));
+    // Version 1 has no kind.
+    let resnet = EncoderConfig::ResNet(RESNET);
+    for schema in [1, 2] {
+        let text = resnet.json(schema).unwrap();
+        assert_eq!(text.contains("kind"), schema == 2);
+        assert_eq!(
+            encoder(&serde_json::from_str(&text).unwrap()),
+            Ok(resnet.clone())
+        );
+    }
+}
+
+#[test]
+fn encoders_of_absurd_sizes_are_refused_before_memory_is_asked_for() {
+    for (good, key, value, why) in [
+        (foreign(), "kind", json!("vgg"), "unknown variant `vgg`"),
+        (foreign(), "arch", json!("resnet18"), "holds arch"),
+        (foreign(), "name", json!(""), "name = \"\": not a name"),
+        (
+            foreign(),
+            "grid",
+            json!([2, 1u64 << 40]),
+            "grid[1] = 1099511627776 is not in 1..=256",
+        ),
+        (foreign(), "grid", json!([-1, -6]), "grid[0] = -1 "),
+        (foreign(), "channels", json!(0), "channels = 0 "),
+        (foreign(), "channels", json!(1 << 20), "channels = 1048576 "),
+        (
+            foreign(),
+            "image_size",
+            json!([32, 10000]),
+            "image_size[1] = 10000 ",
+        ),
+        (
+            foreign(),
+            "image_size",
+            json!([32.5, 1]),
+            "invalid type: floating point",
+        ),
+        (foreign(), "command", json!([]), "command names no program"),
+        (
+            foreign(),
+            "command",
+            json!("python3 lite0.py"),
+            "expected a sequence",
+        ),
+        (
+            torchscript(),
+            "file",
+            json!("../../script.pt"),
+            "file = \"../../script.pt\" is not",
+        ),
+        (
+            torchscript(),
+            "std",
+            json!([0.5, 0, 0.5]),
+            "std = [0.5, 0.0, 0.5]",
+        ),
+        (torchscript(), "mean", json!([0.5]), "invalid length 1"),
+        (
+            torchscript(),
+            "output",
+            json!("map"),
+            "skip = 1 is not in 0..=0, for output = \"map\"",
+        ),
+        (torchscript(), "skip", json!(-1), "skip = -1 "),
+    ] {
+        let mut json = good;
+        json[key] = value;
+        let refused = encoder(&json).unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+    }
+    for key in ["name", "image_size", "grid", "channels"] {
+        let mut json = foreign();
+        json.as_object_mut().unwrap().remove(key);
+        assert_eq!(
+            encoder(&json).unwrap_err(),
+            format!("missing field `{key}`")
+        );
+    }
+}
+
+#[test]
+fn a_model_of_a_foreign_encoder_has_no_file_of_it() {
+    let foreign = encoder(&foreign()).unwrap();
+    let mut card = card();
+    card.decoder.channels = foreign.channels();
+    card.encoder = foreign;
+    card.encoder_blake3 = "made by a program".into();
+    of_model(
+        &card,
+        |new| std::fs::remove_file(new.join(ENCODER)).unwrap(),
+        &[],
+    );
+    let says =
+        |card: &ModelCard, why: &str| of_model(card, |_| {}, &[&format!("model.json: {why}")]);
+    let other_size = ModelCard {
+        image_size: [48, 32],
+        ..card.clone()
+    };
+    says(
+        &other_size,
+        "the encoder takes images of 32 x 48, not of 48 x 32",
+    );
+    let trained = ModelCard {
+        encoder_blake3: String::new(),
+        ..card
+    };
+    says(
+        &trained,
+        "encoder_blake3 is empty, but only a ResNet is ever trained",
+    );
 }
 
 #[test]
@@ -285,12 +448,10 @@ fn what_changes_after_a_checkpoint_was_opened_is_seen() {
     assert!(error.to_string().contains(DECODER), "{error}");
 }
 
-/// All faults that verifying an artifact finds, without its folder's name.
+/// Everything that verifying an artifact finds.
 fn said(root: &Path) -> Vec<String> {
-    let found = faults(&Artifact::open(root).unwrap()).unwrap();
-    let prefix = format!("{}/", root.display());
-    let below = |text: String| text.strip_prefix(&prefix).unwrap().to_owned();
-    found.iter().map(|fault| below(fault.to_string())).collect()
+    let verdict = judge(root, None, &[]).unwrap();
+    verdict.findings.iter().map(ToString::to_string).collect()
 }
 
 /// Verifies a model whose card or files are spoilt.
@@ -312,7 +473,7 @@ fn a_model_is_judged_by_its_card() {
     of_model(&card(), |_| {}, &[]);
     // An encoder's file may hold other tensors, and its names may share a prefix.
     let spoil = |new: &Path| {
-        let parameters = card().encoder.parameters().into_iter();
+        let parameters = RESNET.parameters().into_iter();
         let mut parameters: Parameters = parameters
             .map(|(name, shape)| (format!("backbone.{name}"), shape))
             .collect();
@@ -321,10 +482,13 @@ fn a_model_is_judged_by_its_card() {
     };
     of_model(&card(), spoil, &[]);
     let mut deeper = card();
-    deeper.encoder.arch = Arch::Resnet34;
+    deeper.encoder = EncoderConfig::ResNet(ResNetConfig {
+        arch: Arch::Resnet34,
+        ..RESNET
+    });
     deeper.encoder_blake3 = "abc".into();
     let spoil = |new: &Path| {
-        zeros(&new.join(ENCODER), &card().encoder.parameters(), Dtype::F32);
+        zeros(&new.join(ENCODER), &RESNET.parameters(), Dtype::F32);
         let mut parameters = card().decoder.parameters();
         parameters.insert("fc.bias".into(), vec![7]);
         parameters.remove("init_c.bias");
@@ -382,7 +546,7 @@ fn files_that_a_model_lacks_are_named() {
     staging.done("metrics.jsonl", None).unwrap();
     staging.commit(&[]).unwrap();
     let missing =
-        "checkpoints/best: 4 files are missing: model.json, vocab.json, encoder.safetensors, …";
+        "checkpoints/best: 3 files are missing: model.json, vocab.json, decoder.safetensors";
     let lines = "metrics.jsonl: 2 lines are no JSON objects: 2, 4";
     assert_eq!(said(&root), [missing, lines]);
 }

@@ -4,7 +4,7 @@
 
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
-use attend_artifact::{Artifact, Manifest, Staging, model};
+use attend_artifact::{Artifact, Input, Manifest, Staging, model};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -31,10 +31,15 @@ const GOOD: Made = Made {
 
 impl Made<'_> {
     fn write(&self, folder: &Path) -> Artifact {
-        let draft = Manifest {
-            config: self.config.clone(),
-            ..Manifest::draft("features", "another-program", "1")
+        let mut draft = Manifest::draft("features", "another-program", "1");
+        if !self.config.is_null() {
+            draft.config = self.config.clone();
+        }
+        let dataset = Input {
+            kind: "dataset".into(),
+            digest: "d".repeat(64),
         };
+        draft.inputs.insert("dataset".into(), dataset);
         let staging = Staging::open(folder, draft).unwrap();
         for (n, rows) in self.shards.iter().enumerate() {
             let name = format!("shards/train-{n:05}.arrow");
@@ -58,7 +63,8 @@ impl Made<'_> {
             let written = writer.finish().unwrap().rows;
             staging.done(&name, self.rows.or(Some(written))).unwrap();
         }
-        std::fs::write(staging.path("encoder.json").unwrap(), "{}").unwrap();
+        let json = r#"{"kind": "foreign", "name": "a", "image_size": [8, 8], "grid": [1, 1], "channels": 2}"#;
+        std::fs::write(staging.path("encoder.json").unwrap(), json).unwrap();
         staging.done("encoder.json", None).unwrap();
         let names = ["grid_height", "grid_width", "channels"];
         let counts: Vec<_> = names.into_iter().zip(self.counts).collect();
@@ -123,7 +129,8 @@ fn features_that_contradict_themselves_are_refused_when_opened() {
             ..GOOD
         },
     );
-    assert!(error.contains("train-00001.arrow: image 2"), "{error}");
+    let named = error.contains("train-00001.arrow: 1 images have features already: image 2");
+    assert!(named, "{error}");
     let error = refusal(
         "rows",
         Made {
@@ -196,21 +203,23 @@ fn weights_that_are_no_numbers_are_not_whole_and_their_tensor_is_named() {
     }
 }
 
+/// The files of a checkpoint with a ResNet, besides `model.json`.
+const FILES: [&str; 3] = [model::WORDS, model::ENCODER, model::DECODER];
+
 /// A checkpoint's folder in a model artifact.
 fn checkpoint(root: &Path, sealed: bool) {
     let staging = Staging::open(root, Manifest::draft("model", "test", "1")).unwrap();
     let name = |file: &str| format!("checkpoints/best/{file}");
     let folder = staging.path(&name(model::CARD)).unwrap();
     let folder = folder.parent().unwrap();
-    let files = model::DESCRIBING;
-    for file in files {
+    for file in FILES {
         std::fs::write(folder.join(file), format!("contents of {file}")).unwrap();
     }
     std::fs::write(folder.join(model::CARD), r#"{"hidden": 7, "dropout": 0.3}"#).unwrap();
     if sealed {
         model::seal(folder, &BTreeMap::new()).unwrap();
     }
-    for file in files.iter().chain([&model::CARD]) {
+    for file in FILES.iter().chain([&model::CARD]) {
         staging.done(&name(file), None).unwrap();
     }
     staging.commit(&[]).unwrap();
@@ -223,8 +232,8 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
         let artifact = root.path().join(kind);
         checkpoint(&artifact, sealed);
         let folder = artifact.join("checkpoints/best");
-        model::check(&folder, &model::DESCRIBING).unwrap();
-        for file in model::DESCRIBING.iter().chain([&model::CARD]) {
+        model::check(&folder, &FILES).unwrap();
+        for file in FILES.iter().chain([&model::CARD]) {
             let path = folder.join(file);
             let whole = std::fs::read(&path).unwrap();
             for at in 0..whole.len() {
@@ -239,7 +248,7 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
                     continue;
                 }
                 std::fs::write(&path, &flipped).unwrap();
-                let Err(error) = model::check(&folder, &model::DESCRIBING) else {
+                let Err(error) = model::check(&folder, &FILES) else {
                     panic!("{kind}: byte {at} of {file} is changed and nobody sees it");
                 };
                 // A flipped digest is reported as a fault of its file.
@@ -253,7 +262,7 @@ fn one_flipped_bit_in_any_file_of_a_checkpoint_is_named() {
     let copy = root.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
     std::fs::write(copy.join(model::CARD), "{}").unwrap();
-    model::check(&copy, &model::DESCRIBING).unwrap();
+    model::check(&copy, &FILES).unwrap();
     std::fs::write(copy.join(model::CARD), r#"{"blake3": {}}"#).unwrap();
     assert_eq!(model::check(&copy, &[]).unwrap_err().exit_code(), 4);
 }

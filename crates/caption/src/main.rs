@@ -10,7 +10,7 @@ mod picture;
 mod read;
 
 use attend_artifact::model::Checkpoint;
-use attend_describe::{Captioner, Description, Search};
+use attend_describe::{Captioner, Description, EncoderCommand, Search};
 use attend_figure::Figure;
 use attend_image::{DecodeOptions, Photograph};
 use attend_program::{Error, Result, check_interrupt, output, progress, signal};
@@ -77,6 +77,15 @@ struct Args {
     /// Number of threads [default: all cores]
     #[arg(long, value_parser = at_least_one)]
     jobs: Option<usize>,
+    /// Program of the model's encoder, if that is another program's network: the words as
+    /// in a shell. It is started once and gets the photographs' pixels
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        default_value = "",
+        hide_default_value = true
+    )]
+    encoder_command: String,
     /// Image files, folders of images, or - for a list of paths on standard input
     #[arg(required = true, value_name = "IMAGE|FOLDER|-")]
     images: Vec<PathBuf>,
@@ -143,6 +152,7 @@ fn caption(args: &Args) -> Result<()> {
     if let Some(bar) = &bar {
         bar.finish();
     }
+    run.captioner.end()?;
     match run.unread {
         0 => Ok(()),
         n => Err(Error::input(format!(
@@ -166,7 +176,9 @@ fn load(args: &Args) -> Result<Captioner> {
             format!("{at} does not exist; name the folder of a model artifact, or train a model first")
         })
     })?;
-    Captioner::load(&checkpoint, device)
+    let (encoder, given) = (&checkpoint.card.encoder, &args.encoder_command);
+    let command = EncoderCommand::of(encoder, given, "--encoder-command=")?;
+    Captioner::load(&checkpoint, device, command.as_ref())
 }
 
 struct Captioning<'a> {

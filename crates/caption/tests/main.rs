@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::manifest::Manifest;
-use attend_artifact::model::{CARD, DESCRIBING};
+use attend_artifact::model::{CARD, ModelCard};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Staging, staging};
 use attend_testing::checkpoint;
@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// A checkpoint with random weights and a word that is not ASCII.
-fn write_checkpoint(folder: &Path) {
+fn write_checkpoint(folder: &Path) -> ModelCard {
     let words = ["a", "hündchen", "собака", "犬", "runs"].map(|word| (word.to_owned(), 9));
     let vocabulary = Vocabulary::new(words, 5, 50);
     let card = checkpoint::card(&vocabulary, [24, 32], [0, 0]);
-    checkpoint::write(folder, card, &vocabulary, 3, false);
+    checkpoint::write(folder, card, &vocabulary, 3, false)
 }
 
 /// A model artifact of an earlier version, whose `model.json` has no digests.
@@ -27,12 +27,12 @@ fn model(root: &Path) -> PathBuf {
     let path = root.join("model");
     let staging = Staging::open(&path, Manifest::draft("model", "test", "1")).unwrap();
     let best = staging.folder().join("checkpoints/best");
-    write_checkpoint(&best);
+    let written = write_checkpoint(&best);
     let text = std::fs::read(best.join(CARD)).unwrap();
     let mut card: Value = serde_json::from_slice(&text).unwrap();
     card.as_object_mut().unwrap().remove("blake3").unwrap();
     std::fs::write(best.join(CARD), format!("{card:#}\n")).unwrap();
-    for file in [CARD].iter().chain(&DESCRIBING) {
+    for file in [CARD].iter().chain(&written.files()) {
         staging
             .done(&format!("checkpoints/best/{file}"), None)
             .unwrap();

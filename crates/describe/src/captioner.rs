@@ -1,13 +1,15 @@
 //! A loaded checkpoint: encoder, decoder and words.
 
+use crate::command::EncoderCommand;
+use crate::coprocess::{Coprocess, PATIENCE};
 use crate::search::{Description, Search};
-use attend_artifact::model::{Checkpoint, ModelCard};
+use attend_artifact::model::{Checkpoint, EncoderConfig, ModelCard};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_image::Photograph;
 use attend_model::weights::{self, StateDict};
-use attend_model::{Cells, Decoder, Encoder, Images, decoder, encoder, gather};
-use attend_program::{Error, Result};
+use attend_model::{Cells, Decoder, FrozenEncoder, Images, TorchScript, decoder, encoder, gather};
+use attend_program::{Error, Result, check_interrupt};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
@@ -19,38 +21,50 @@ pub struct Captioner {
     pub vocabulary: Vocabulary,
     /// The decoder.
     pub decoder: Box<dyn Decoder>,
-    encoder: Box<dyn Encoder>,
+    /// `None` if the images are features.
+    encoder: Option<Box<dyn FrozenEncoder>>,
     device: Device,
 }
 
 impl Captioner {
-    /// Loads a checkpoint after comparing its files with their digests.
+    /// Loads a checkpoint after comparing its files with their digests. A foreign encoder
+    /// is started by `command`.
     ///
     /// # Errors
     /// [`Error::Refused`] naming the file that is missing or damaged, or doesn't fit the
-    /// checkpoint's `model.json`; [`Error::Interrupted`].
-    pub fn load(checkpoint: &Checkpoint, device: Device) -> Result<Captioner> {
+    /// checkpoint's `model.json`; [`Error::Input`] if the command can't be started;
+    /// [`Error::Interrupted`].
+    pub fn load(
+        checkpoint: &Checkpoint,
+        device: Device,
+        command: Option<&EncoderCommand>,
+    ) -> Result<Captioner> {
+        let captioner = Captioner::of_features(checkpoint, device)?;
+        let encoder = open_encoder(checkpoint, device, command)?;
+        Ok(Captioner {
+            encoder: Some(encoder),
+            ..captioner
+        })
+    }
+
+    /// Like [`Captioner::load`], for images whose features are given: without the encoder.
+    ///
+    /// # Errors
+    /// Those of [`Captioner::load`].
+    pub fn of_features(checkpoint: &Checkpoint, device: Device) -> Result<Captioner> {
         checkpoint.check()?;
         let vocabulary = checkpoint.vocabulary()?;
         let card = checkpoint.card.clone();
-
-        let path = checkpoint.encoder();
-        let vars = nn::VarStore::new(device);
-        let encoder = encoder::new(&vars.root(), &card.encoder);
-        let loaded = encoder.load(&vars, &read(&path)?);
-        loaded.map_err(|e| Error::refused(format!("{}: {e}", path.display())))?;
-
         let path = checkpoint.decoder();
         let vars = nn::VarStore::new(device);
         let decoder = decoder::new(&vars.root(), &card.decoder);
         let loaded = weights::assign(&vars, &read(&path)?, &|_| false);
         loaded.map_err(|e| Error::refused(format!("{}: {e}", path.display())))?;
-
         Ok(Captioner {
             card,
             vocabulary,
             decoder,
-            encoder: encoder.frozen(),
+            encoder: None,
             device,
         })
     }
@@ -67,7 +81,7 @@ impl Captioner {
     /// [`Captioner::prepare`].
     ///
     /// # Errors
-    /// [`Error::Internal`] if a photograph has another size.
+    /// [`Error::Internal`] if a photograph has another size; those of [`Captioner::look`].
     pub fn describe(
         &self,
         prepared: &[Vec<u8>],
@@ -77,17 +91,32 @@ impl Captioner {
         let [height, width] = self.card.image_size;
         let rows: Vec<&[u8]> = prepared.iter().map(Vec::as_slice).collect();
         let pixels = gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)?;
-        let images = self.look(&pixels);
+        let images = self.look(&pixels)?;
         Ok(search.describe(&[(self.decoder.as_ref(), &images)], &self.vocabulary, beam))
     }
 
     /// The decoder's input for images with `pixels` u8 (n, 3, H, W).
-    pub fn look(&self, pixels: &Tensor) -> Images {
-        no_grad(|| {
-            let pixels = pixels.to_device(self.device);
-            let Cells { cells, grid } = self.encoder.encode(&pixels, false, Kind::Float);
-            self.decoder.project(&cells, grid)
-        })
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the encoder fails, such as a foreign encoder's program;
+    /// [`Error::Interrupted`].
+    pub fn look(&self, pixels: &Tensor) -> Result<Images> {
+        let encoder = self.encoder.as_ref();
+        let encoder =
+            encoder.ok_or_else(|| Error::internal("a captioner of features got pixels"))?;
+        let seen = encoder.cells(&pixels.to_device(self.device));
+        let Cells { cells, grid } = seen.map_err(failed)?;
+        let cells = cells.to_device(self.device);
+        Ok(no_grad(|| self.decoder.project(&cells, grid)))
+    }
+
+    /// Ends a foreign encoder's program. The captions are right if it ends well.
+    ///
+    /// # Errors
+    /// Those of [`Captioner::look`].
+    pub fn end(self) -> Result<()> {
+        self.encoder
+            .map_or(Ok(()), |encoder| encoder.end().map_err(failed))
     }
 
     /// The decoder's input for images with `features` f16 or f32 (n, cells, C) of the same
@@ -95,6 +124,40 @@ impl Captioner {
     pub fn project(&self, features: &Tensor, grid: [i64; 2]) -> Images {
         let features = features.to_device(self.device).to_kind(Kind::Float);
         no_grad(|| self.decoder.project(&features, grid))
+    }
+}
+
+/// An encoder's error. Ctrl-C may have ended its program, too.
+fn failed(error: attend_model::Error) -> Error {
+    match check_interrupt() {
+        Ok(()) => Error::input(error),
+        Err(interrupted) => interrupted,
+    }
+}
+
+fn open_encoder(
+    checkpoint: &Checkpoint,
+    device: Device,
+    command: Option<&EncoderCommand>,
+) -> Result<Box<dyn FrozenEncoder>> {
+    let encoder = &checkpoint.card.encoder;
+    match (encoder, checkpoint.encoder(), command) {
+        (EncoderConfig::ResNet(resnet), Some(path), _) => {
+            let vars = nn::VarStore::new(device);
+            let encoder = encoder::new(&vars.root(), resnet);
+            let loaded = encoder.load(&vars, &read(&path)?);
+            loaded.map_err(|e| Error::refused(format!("{}: {e}", path.display())))?;
+            Ok(encoder.frozen())
+        }
+        (EncoderConfig::TorchScript(script), Some(path), _) => {
+            let script = TorchScript::open(&path, script, device);
+            Ok(Box::new(script.map_err(Error::refused)?))
+        }
+        (EncoderConfig::Foreign(foreign), _, Some(command)) => {
+            let started = Coprocess::start(foreign, command, PATIENCE);
+            Ok(Box::new(started.map_err(Error::input)?))
+        }
+        _ => Err(Error::internal(format!("nothing runs {encoder}"))),
     }
 }
 

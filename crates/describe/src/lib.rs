@@ -3,13 +3,18 @@
 //!
 //! - [`captioner`]: a loaded checkpoint, which turns photographs into captions, or only
 //!   into its decoder's input.
+//! - [`command`]: the program of a foreign encoder, if the user allows it.
+//! - [`coprocess`]: that program, running beside this one.
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
 //!   ensemble or a network in training. `pieces`: words of pieces.
 #![deny(missing_docs)]
 
 pub mod captioner;
+pub mod command;
+pub mod coprocess;
 mod pieces;
 pub mod search;
 
 pub use captioner::Captioner;
+pub use command::EncoderCommand;
 pub use search::{Description, Search};

@@ -1,15 +1,18 @@
 //! Loads checkpoints and captions images with them.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use attend_artifact::model::{CARD, Checkpoint};
+use attend_artifact::model::{
+    CARD, Checkpoint, EncoderConfig, Form, SCRIPT, TorchScriptConfig, seal,
+};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_describe::{Captioner, Search};
 use attend_model::{Cells, encoder as encoders, gather, weights};
 use attend_testing::checkpoint;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
-use tch::{Device, Kind, nn, no_grad};
+use tch::{CModule, Device, Kind, Tensor, nn, no_grad};
 
 const SIZE: [i64; 2] = [16, 24];
 
@@ -25,7 +28,7 @@ fn write_checkpoint(folder: &Path, seed: u64) {
 }
 
 fn load(folder: &Path) -> attend_program::Result<Captioner> {
-    Captioner::load(&Checkpoint::open(folder)?, Device::Cpu)
+    Captioner::load(&Checkpoint::open(folder)?, Device::Cpu, None)
 }
 
 /// Pixels of n images.
@@ -58,7 +61,7 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
     }
     // The same weights in an encoder with BatchNorm not folded.
     let vars = nn::VarStore::new(Device::Cpu);
-    let encoder = encoders::new(&vars.root(), &captioner.card.encoder);
+    let encoder = encoders::new(&vars.root(), captioner.card.encoder.resnet().unwrap());
     let dict = weights::read(&folder.join("encoder.safetensors")).unwrap();
     encoder.load(&vars, &dict).unwrap();
     let rows: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
@@ -84,6 +87,61 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
             .collect()
     };
     assert_eq!(words(&together), words(&again));
+}
+
+#[test]
+fn a_torchscript_module_is_the_eye_of_a_model_that_was_made_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("checkpoint");
+    let words = vocabulary();
+    let mut card = checkpoint::card(&words, SIZE, [0, 0]);
+    let encoder = TorchScriptConfig {
+        file: SCRIPT.into(),
+        image_size: SIZE,
+        mean: [0.5; 3],
+        std: [0.1; 3],
+        output: Form::Map,
+        skip: 0,
+        grid: [2, 3],
+        channels: 3,
+    };
+    card.decoder.channels = encoder.channels;
+    card.encoder = EncoderConfig::TorchScript(encoder);
+    card.encoder_blake3 = "of the module".into();
+    checkpoint::write(&folder, card, &words, 3, true);
+    let images = Tensor::zeros([2, 3, SIZE[0], SIZE[1]], (Kind::Float, Device::Cpu));
+    let pool = |images: &Tensor| images.avg_pool2d([8, 8], [8, 8], [0, 0], false, true, None);
+    let mut traced = |inputs: &[Tensor]| vec![pool(&inputs[0])];
+    let module = CModule::create_by_tracing("Net", "forward", &[images], &mut traced);
+    module.unwrap().save(folder.join(SCRIPT)).unwrap();
+    seal(&folder, &BTreeMap::new()).unwrap();
+
+    let captioner = load(&folder).unwrap();
+    let images = pixels(4);
+    let search = Search {
+        max_length: 7,
+        ..Search::default()
+    };
+    let described = captioner.describe(&images, &search, 3).unwrap();
+    // The same cells as features, for a captioner that never loads the module.
+    let rows: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
+    let batch = gather(&rows, &[3, SIZE[0], SIZE[1]], Dtype::U8).unwrap();
+    let cells = pool(&((batch.to_kind(Kind::Float) / 255.0 - 0.5) / 0.1));
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let blind = Captioner::of_features(&checkpoint, Device::Cpu).unwrap();
+    let seen = blind.project(&cells.flatten(2, 3).transpose(1, 2), [2, 3]);
+    let again = search.describe(&[(blind.decoder.as_ref(), &seen)], &blind.vocabulary, 3);
+    for (a, b) in described.iter().zip(&again) {
+        assert_eq!(a.words, b.words);
+        assert!((a.log_prob - b.log_prob).abs() < 1e-3);
+    }
+    assert!(blind.look(&batch).is_err());
+
+    std::fs::write(folder.join(SCRIPT), "no module").unwrap();
+    let Err(error) = load(&folder) else {
+        panic!("a module that has changed was loaded");
+    };
+    assert!(error.to_string().contains("encoder.pt: damaged"), "{error}");
 }
 
 #[test]

@@ -33,6 +33,9 @@ pub struct Evaluate {
     pub primary_beam: u32,
     /// Images per batch.
     pub batch: usize,
+    /// Program of a foreign encoder, the words as in a shell: needed for such a model
+    /// without features.
+    pub encoder_command: String,
     /// Device to run on: `auto`, `cpu`, `cuda` or `cuda:N`.
     pub device: String,
 }
@@ -46,6 +49,7 @@ impl Default for Evaluate {
             metrics: Metric::ALL.to_vec(),
             primary_beam: 3,
             batch: 32,
+            encoder_command: String::new(),
             device: "cpu".into(),
         }
     }

@@ -7,7 +7,7 @@ use crate::source::ImageInput;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
 use attend_artifact::model::Checkpoint;
 use attend_artifact::{Record, Staging};
-use attend_describe::{Captioner, Description};
+use attend_describe::{Captioner, Description, EncoderCommand};
 use attend_model::Images;
 use attend_program::{Error, Result, check_interrupt, progress};
 use std::collections::HashMap;
@@ -29,16 +29,21 @@ impl<'a> Describer<'a> {
     /// Loads the checkpoints of an ensemble, at least one, all of one vocabulary.
     ///
     /// # Errors
-    /// [`Error::Refused`] if one is damaged or doesn't fit its `model.json`.
+    /// [`Error::Refused`] if one is damaged or doesn't fit its `model.json`,
+    /// [`Error::Input`] if the command can't be started.
     pub fn load(
         config: &'a Config,
         checkpoints: &[Checkpoint],
         source: ImageInput,
+        command: Option<&EncoderCommand>,
         dataset: &'a Dataset,
     ) -> Result<Describer<'a>> {
         let device = attend_model::device(&config.evaluate.device).map_err(Error::usage)?;
         let captioners = (checkpoints.iter())
-            .map(|checkpoint| Captioner::load(checkpoint, device))
+            .map(|checkpoint| match source {
+                ImageInput::Features(_) => Captioner::of_features(checkpoint, device),
+                ImageInput::Pixels => Captioner::load(checkpoint, device, command),
+            })
             .collect::<Result<_>>()?;
         let mut objects: HashMap<i64, Vec<&ObjectRecord>> = HashMap::new();
         for object in dataset.objects() {
@@ -88,12 +93,20 @@ impl<'a> Describer<'a> {
         Ok(beams.map(|beam| (beam, of_beam(beam).collect())).collect())
     }
 
+    /// Ends the programs of foreign encoders.
+    ///
+    /// # Errors
+    /// Those of [`Captioner::end`].
+    pub fn end(self) -> Result<()> {
+        self.captioners.into_iter().try_for_each(Captioner::end)
+    }
+
     /// Encodes the images once, and searches once per beam size.
     fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
         let gathered = self.source.gather(self.dataset, images)?;
         let projected: Vec<Images> = (self.captioners.iter())
             .map(|captioner| self.source.project(captioner, &gathered))
-            .collect();
+            .collect::<Result<_>>()?;
         let decoders = self
             .captioners
             .iter()

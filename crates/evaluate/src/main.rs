@@ -20,14 +20,16 @@ mod source;
 
 use attend_artifact::dataset::Dataset;
 use attend_artifact::{Input, InputSpec, Stage, StageSpec, stage};
+use attend_describe::EncoderCommand;
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
-use attend_program::describe::Parts;
+use attend_program::describe::{Checked, Parts};
 use attend_program::{Error, Result, loose};
 use config::Config;
 use describe::Describer;
 use report::References;
 use source::ImageInput;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 const SPEC: StageSpec = StageSpec {
@@ -54,13 +56,36 @@ const SPEC: StageSpec = StageSpec {
     ],
     output: "evaluation",
     parts: Parts::None,
-    unrecorded: &["evaluate.device", "evaluate.ensemble"],
+    unrecorded: &[
+        "evaluate.device",
+        "evaluate.ensemble",
+        "evaluate.encoder_command",
+    ],
     paths: &["evaluate.ensemble"],
     extends: false,
 };
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, evaluate)
+    stage::main(&SPEC, check, evaluate)
+}
+
+/// Checks the parameters, METEOR's data and the ensemble; the split, if the data set is
+/// there, or leaves that to the one who knows which splits it will have.
+fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let config = &stage.config.evaluate;
+    stage.config.check()?;
+    scorer(config)?;
+    for path in &config.ensemble {
+        checkpoint::find(path)?;
+    }
+    if let Some(dataset) = stage.optional_input("dataset") {
+        Dataset::open(dataset)?.split(&config.split)?;
+    }
+    let wants = ("evaluate.split".to_owned(), config.split.clone());
+    Ok(Checked {
+        wants: BTreeMap::from([wants]),
+        ..Checked::default()
+    })
 }
 
 /// The scorer, and METEOR's data if it is used. The data goes into the manifest, so that an
@@ -103,6 +128,15 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let images = dataset.split(&config.evaluate.split)?;
     let scores = stage.output().join("scores.json");
     let mut inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
+    let command = match source {
+        ImageInput::Features(_) => None,
+        ImageInput::Pixels => EncoderCommand::of(
+            &checkpoint.card.encoder,
+            &config.evaluate.encoder_command,
+            "--set=evaluate.encoder_command=",
+        )?,
+    };
+    inputs.extend((command.iter()).map(|command| ("encoder-command", command.input())));
     let members = &config.evaluate.ensemble;
     let names: Vec<String> = (1..=members.len())
         .map(|n| format!("ensemble-{n}"))
@@ -117,8 +151,9 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
         return report::print_table(&scores);
     };
 
-    let describer = Describer::load(config, &checkpoints, source, &dataset)?;
+    let describer = Describer::load(config, &checkpoints, source, command.as_ref(), &dataset)?;
     let mut by_beam = describer.all(&images, &staging)?;
+    describer.end()?;
     let references = References::new(&dataset, words.tokenizer);
     let silent = images
         .iter()

@@ -3,7 +3,7 @@
 use attend_artifact::Artifact;
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::features::Features;
-use attend_artifact::model::ModelCard;
+use attend_artifact::model::{EncoderConfig, ModelCard};
 use attend_artifact::shard::Dtype;
 use attend_describe::Captioner;
 use attend_model::{Images, gather};
@@ -45,20 +45,21 @@ impl ImageInput {
             return Ok(ImageInput::Pixels);
         };
         let at = features.root.display();
-        let encoder = features.manifest.file("encoder.safetensors");
-        let encoder = encoder.map_or("", |file| file.blake3.as_str());
-        if encoder != card.encoder_blake3 {
+        let encoder = EncoderConfig::read(&features.file("encoder.json")?)?;
+        let weights = encoder.weights_blake3(features)?;
+        if !card.has_seen(&encoder, &weights) {
             let trained = match card.encoder_blake3.as_str() {
                 "" => {
                     "the model has trained its own encoder; leave --input features out".to_owned()
                 }
                 digest => format!(
-                    "the model was trained on features of the encoder {digest}; \
-                     make the features again with that one, or leave --input features out"
+                    "the model was trained on features of the encoder {digest} ({}); \
+                     make the features again with that one, or leave --input features out",
+                    card.encoder
                 ),
             };
             return Err(Error::refused(format!(
-                "{at}: encoder {encoder}, but {trained}"
+                "{at}: encoder {weights} ({encoder}), but {trained}"
             )));
         }
         let of = features.manifest.inputs.get("dataset");
@@ -69,7 +70,7 @@ impl ImageInput {
             )));
         }
         let features = Features::open(features)?;
-        features.check_shape(card.encoder.grid(size), card.encoder.channels())?;
+        features.check_encoder(&encoder, size)?;
         Ok(ImageInput::Features(features))
     }
 
@@ -101,10 +102,13 @@ impl ImageInput {
     }
 
     /// The input of a captioner's decoder, from images that [`ImageInput::gather`] returned.
-    pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Images {
+    ///
+    /// # Errors
+    /// Those of [`Captioner::look`].
+    pub fn project(&self, captioner: &Captioner, images: &Tensor) -> Result<Images> {
         match self {
             ImageInput::Features(features) => {
-                captioner.project(images, features.grid().map(|n| n as i64))
+                Ok(captioner.project(images, features.grid().map(|n| n as i64)))
             }
             ImageInput::Pixels => captioner.look(images),
         }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::manifest::Manifest;
-use attend_artifact::model::{CARD, Checkpoint, DESCRIBING};
+use attend_artifact::model::{CARD, Checkpoint};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Staging, digest_file};
 use attend_metrics::{Corpus, Metric, Scorer, tokens};
@@ -61,8 +61,8 @@ fn model(root: &Path) -> PathBuf {
     let words = words(false);
     let card = checkpoint::card(&words, [SIDE as i64; 2], [4, 4]);
     let best = staging.folder().join("checkpoints/best");
-    checkpoint::write(&best, card, &words, 7, true);
-    for file in [CARD].iter().chain(&DESCRIBING) {
+    let card = checkpoint::write(&best, card, &words, 7, true);
+    for file in [CARD].iter().chain(&card.files()) {
         staging
             .done(&format!("checkpoints/best/{file}"), None)
             .unwrap();
@@ -77,21 +77,21 @@ fn features(root: &Path, encoder: Option<&[u8]>) -> PathBuf {
     let best = root.join("model/checkpoints/best");
     let config = Checkpoint::open(&best).unwrap().card.encoder;
     let vars = nn::VarStore::new(Device::Cpu);
-    let resnet = encoders::new(&vars.root(), &config);
+    let resnet = encoders::new(&vars.root(), config.resnet().unwrap());
     let dict = weights::read(&best.join("encoder.safetensors")).unwrap();
     resnet.load(&vars, &dict).unwrap();
     let resnet = resnet.frozen();
     let cells = |pixels: &[u8]| -> Vec<f32> {
         let size = [1, 3, SIDE as i64, SIDE as i64];
         let pixels = Tensor::from_data_size(pixels, &size, Kind::Uint8);
-        let cells = tch::no_grad(|| resnet.encode(&pixels, false, Kind::Float));
+        let cells = resnet.cells(&pixels).unwrap();
         assert_eq!(cells.grid, [8, 8]);
         cells.cells.reshape([-1]).try_into().unwrap()
     };
     let dataset = Artifact::open(&root.join("dataset")).unwrap();
     let own = std::fs::read(best.join("encoder.safetensors")).unwrap();
-    let encoder = ("{}", encoder.unwrap_or(&own));
-    attend_testing::features::write(&path, &dataset, [8, 8], 64, encoder, &cells).root
+    let file = encoder.unwrap_or(&own);
+    attend_testing::features::write(&path, &dataset, &config, file, &cells).root
 }
 
 fn command(root: &Path, inputs: &[&str], output: &str) -> Command {

@@ -1,18 +1,19 @@
 //! `attend-features`: runs a frozen encoder over every image, once, and stores the features.
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::model::{EncoderConfig, Form, SCRIPT, TorchScriptConfig};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
 use attend_artifact::{Input, InputSpec, Piece, Stage, StageSpec, Staging, stage};
-use attend_model::{Encoder, EncoderConfig, gather, weights};
-use attend_program::describe::Parts;
+use attend_model::{FrozenEncoder, ResNetConfig, TorchScript, gather, weights};
+use attend_program::describe::{Checked, Parts};
 use attend_program::text::escaped;
 use attend_program::{At, Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::{Receiver, bounded};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use tch::{Device, Kind, Tensor, nn, no_grad};
+use tch::{Device, Kind, Tensor, nn};
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-features",
@@ -24,8 +25,18 @@ const SPEC: StageSpec = StageSpec {
     }],
     output: "features",
     parts: Parts::Shards,
-    unrecorded: &["encoder.weights", "features.device"],
-    paths: &["encoder.weights"],
+    unrecorded: &[
+        "encoder.weights",
+        "features.device",
+        "torchscript.file",
+        // As they are for a ResNet.
+        "torchscript.mean=[0.485,0.456,0.406]",
+        "torchscript.std=[0.229,0.224,0.225]",
+        "torchscript.output=\"map\"",
+        "torchscript.skip=0",
+        "torchscript.grid=[0,0]",
+    ],
+    paths: &["encoder.weights", "torchscript.file"],
     extends: false,
 };
 
@@ -34,6 +45,7 @@ const SPEC: StageSpec = StageSpec {
 #[serde(default)]
 struct Config {
     encoder: EncoderSection,
+    torchscript: TorchScriptSection,
     features: FeaturesSection,
 }
 
@@ -41,9 +53,41 @@ struct Config {
 #[serde(default)]
 struct EncoderSection {
     #[serde(flatten)]
-    config: EncoderConfig,
+    config: ResNetConfig,
     /// File of the encoder's weights, `.safetensors` or `.pth`.
     weights: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct TorchScriptSection {
+    /// TorchScript module to take instead of the ResNet: the file of `torch.jit.save`. It
+    /// gets normalised images, and may answer any batch of them. It is code: name only one
+    /// that you trust. Empty: the ResNet of `[encoder]`.
+    file: String,
+    /// Mean of each channel, subtracted from pixels from 0 to 1.
+    mean: [f64; 3],
+    /// Standard deviation of each channel, by which they are divided then.
+    std: [f64; 3],
+    /// Output of the module: a `map` (B, C, h, w) or `tokens` (B, N, C).
+    output: Form,
+    /// Tokens before the first cell, such as a class token, to leave out.
+    skip: i64,
+    /// Grid of the cells, [height, width]; [0, 0]: the map's, or a square one of tokens.
+    grid: [i64; 2],
+}
+
+impl Default for TorchScriptSection {
+    fn default() -> Self {
+        TorchScriptSection {
+            file: String::new(),
+            mean: [0.485, 0.456, 0.406],
+            std: [0.229, 0.224, 0.225],
+            output: Form::Map,
+            skip: 0,
+            grid: [0, 0],
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,11 +112,24 @@ impl Default for FeaturesSection {
 }
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, features)
+    stage::main(&SPEC, check, features)
 }
 
-fn features(stage: &Stage<Config>) -> Result<()> {
-    let Config { encoder, features } = &stage.config;
+/// Opens the encoder; a TorchScript module only if the size of its images is known.
+fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let (_, device) = settings(&stage.config.features)?;
+    stage.config.input()?;
+    let dataset = stage.optional_input("dataset");
+    let size = dataset.map(Dataset::open).transpose()?;
+    let size = size.map(|dataset| dataset.image_size().map(|n| n as i64));
+    if size.is_some() || stage.config.torchscript.file.is_empty() {
+        stage.config.open(size.unwrap_or([64, 64]), device)?;
+    }
+    Ok(Checked::default())
+}
+
+/// The type of the numbers on disk, and the device.
+fn settings(features: &FeaturesSection) -> Result<(Dtype, Device)> {
     let dtype = match features.dtype.as_str() {
         "f16" => Dtype::F16,
         "f32" => Dtype::F32,
@@ -86,13 +143,14 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         return Err(Error::usage("features.batch must be at least 1"));
     }
     let device = attend_model::device(&features.device).map_err(Error::usage)?;
-    let weights_file = Path::new(&encoder.weights);
+    Ok((dtype, device))
+}
+
+fn features(stage: &Stage<Config>) -> Result<()> {
+    let features = &stage.config.features;
+    let (dtype, device) = settings(features)?;
     attend_model::set_threads(stage.jobs);
-    let input = Input::of_file("encoder.weights", weights_file, "weights").map_err(|e| {
-        Error::input(format!(
-            "{e}; a frozen encoder needs trained weights, such as torchvision's resnet101 (.pth or .safetensors)"
-        ))
-    })?;
+    let input = stage.config.input()?;
     let artifact = stage.input("dataset")?;
     let dataset = Dataset::open(artifact)?;
     let shards = shards(&dataset);
@@ -102,18 +160,14 @@ fn features(stage: &Stage<Config>) -> Result<()> {
             sources: String::new(), // the data set's digest covers them
         })
         .collect();
-    let Some(staging) = stage.begin_pieces(&[("weights", input)], &pieces)? else {
+    let Some(staging) = stage.begin_pieces(&[input], &pieces)? else {
         return Ok(());
     };
     let to_make = staging.to_make(&pieces)?;
-    let vars = nn::VarStore::new(device);
-    let model = attend_model::encoder::new(&vars.root(), &encoder.config);
-    let dict = weights::read(weights_file).map_err(Error::input)?;
-    model
-        .load(&vars, &dict)
-        .map_err(|e| Error::input(format!("{}: {e}", weights_file.display())))?;
+    let image_size = dataset.image_size().map(|n| n as i64);
+    let (config, encoder, file) = stage.config.open(image_size, device)?;
     let mut writer = Writer {
-        encoder: model.frozen(),
+        encoder,
         device,
         batch: features.batch,
         ends: Ends {
@@ -122,7 +176,9 @@ fn features(stage: &Stage<Config>) -> Result<()> {
             dtype,
         },
     };
-    let [height, width, channels] = writer.run(&shards, &to_make)?;
+    let grid = config.grid(image_size);
+    let shape = [grid[0] * grid[1], config.channels()].map(|n| n as usize);
+    writer.run(&shards, &to_make, shape)?;
     if staging.is_task() {
         tracing::info!(
             "{} shards are done; --finalize makes the artifact once all tasks are done",
@@ -130,12 +186,12 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         );
         return Ok(());
     }
-    keep_encoder(&staging, &encoder.config, &vars)?;
+    keep_encoder(&staging, &config, file)?;
     staging.commit(&[
         ("images", dataset.images().len() as u64),
-        ("grid_height", height),
-        ("grid_width", width),
-        ("channels", channels),
+        ("grid_height", grid[0] as u64),
+        ("grid_width", grid[1] as u64),
+        ("channels", shape[1] as u64),
     ])?;
     Ok(())
 }
@@ -149,22 +205,90 @@ fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
     shards
 }
 
+/// What is kept of an encoder beside its features.
+enum Kept {
+    /// A ResNet's weights.
+    Weights(nn::VarStore),
+    /// A TorchScript module's file.
+    File(PathBuf),
+}
+
+impl Config {
+    /// The encoder's file as an input.
+    fn input(&self) -> Result<(&'static str, Input)> {
+        let file = &self.torchscript.file;
+        if !file.is_empty() {
+            let input = Input::of_file("torchscript.file", Path::new(file), "torchscript")?;
+            return Ok(("torchscript", input));
+        }
+        let file = Path::new(&self.encoder.weights);
+        let input = Input::of_file("encoder.weights", file, "weights").map_err(|e| {
+            Error::input(format!(
+                "{e}; a frozen encoder needs trained weights, such as torchvision's resnet101 (.pth or .safetensors)"
+            ))
+        })?;
+        Ok(("weights", input))
+    }
+
+    /// Opens the encoder for images of this height and width.
+    fn open(
+        &self,
+        image_size: [i64; 2],
+        device: Device,
+    ) -> Result<(EncoderConfig, Box<dyn FrozenEncoder>, Kept)> {
+        let section = &self.torchscript;
+        if section.file.is_empty() {
+            let resnet = &self.encoder.config;
+            let file = Path::new(&self.encoder.weights);
+            let vars = nn::VarStore::new(device);
+            let encoder = attend_model::encoder::new(&vars.root(), resnet);
+            let dict = weights::read(file).map_err(Error::input)?;
+            (encoder.load(&vars, &dict))
+                .map_err(|e| Error::input(format!("{}: {e}", file.display())))?;
+            let config = EncoderConfig::ResNet(resnet.clone());
+            return Ok((config, encoder.frozen(), Kept::Weights(vars)));
+        }
+        let file = PathBuf::from(&section.file);
+        let config = TorchScriptConfig {
+            file: SCRIPT.into(),
+            image_size,
+            mean: section.mean,
+            std: section.std,
+            output: section.output,
+            skip: section.skip,
+            grid: section.grid,
+            channels: 0,
+        };
+        let checked = config.check();
+        checked.map_err(|why| Error::usage(format!("torchscript.{why}")))?;
+        let script = TorchScript::open(&file, &config, device).map_err(Error::input)?;
+        let config = EncoderConfig::TorchScript(script.config().clone());
+        let checked = config.check();
+        checked.map_err(|why| Error::input(format!("{}: {why}", file.display())))?;
+        Ok((config, Box::new(script), Kept::File(file)))
+    }
+}
+
 /// Writes the encoder beside its features.
-fn keep_encoder(staging: &Staging, config: &EncoderConfig, vars: &nn::VarStore) -> Result<()> {
+fn keep_encoder(staging: &Staging, config: &EncoderConfig, kept: Kept) -> Result<()> {
     let path = staging.path("encoder.json")?;
-    let json = serde_json::to_string_pretty(config).map_err(Error::internal)?;
-    std::fs::write(&path, json + "\n").at(&path)?;
+    std::fs::write(&path, config.json(staging.schema())?).at(&path)?;
     staging.done("encoder.json", None)?;
-    let path = staging.path("encoder.safetensors")?;
-    weights::write(&path, &vars.variables().into_iter().collect()).map_err(Error::internal)?;
-    staging.done("encoder.safetensors", None)
+    let name = config.file().unwrap_or_default();
+    let path = staging.path(name)?;
+    match kept {
+        Kept::Weights(vars) => weights::write(&path, &vars.variables().into_iter().collect())
+            .map_err(Error::internal)?,
+        Kept::File(file) => drop(std::fs::copy(file, &path).at(&path)?),
+    }
+    staging.done(name, None)
 }
 
 /// Maximum number of batches that wait for the encoder, and for the disk.
 const AHEAD: usize = 2;
 
 struct Writer<'a> {
-    encoder: Box<dyn Encoder>,
+    encoder: Box<dyn FrozenEncoder>,
     device: Device,
     batch: usize,
     ends: Ends<'a>,
@@ -178,15 +302,13 @@ struct Ends<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes the shards of `to_make`; returns the feature map's height, width and channels.
+    /// Writes the shards of `to_make`; `shape` is the number of cells and of their channels.
     fn run(
         &mut self,
         shards: &BTreeMap<&str, Vec<&ImageRecord>>,
         to_make: &[&Piece],
-    ) -> Result<[u64; 3]> {
-        let [height, width] = self.ends.dataset.image_size().map(|n| n as i64);
-        let [grid_height, grid_width] = self.encoder.grid([height, width]);
-        let shape = [grid_height * grid_width, self.encoder.channels()].map(|n| n as usize);
+        shape: [usize; 2],
+    ) -> Result<()> {
         let images = |piece: &Piece| {
             shards
                 .get(piece.name.as_str())
@@ -200,7 +322,7 @@ impl Writer<'_> {
             self.shard(piece, images(piece), shape, &bar)?;
         }
         bar.finish();
-        Ok([grid_height as u64, grid_width as u64, shape[1] as u64])
+        Ok(())
     }
 
     /// Makes a shard: one thread reads batches ahead, this one runs the encoder, and another
@@ -230,7 +352,7 @@ impl Writer<'_> {
                 for batch in batches {
                     check_interrupt()?;
                     let (batch, pixels) = batch?;
-                    let cells = self.encode(&pixels).to_kind(ends.kind());
+                    let cells = self.encode(&pixels)?.to_kind(ends.kind());
                     if to_disk.send((batch, cells.contiguous())).is_err() {
                         break; // the writer's error says why
                     }
@@ -248,12 +370,10 @@ impl Writer<'_> {
     }
 
     /// Encodes pixels, u8 (B, 3, H, W), into cells (B, p, C).
-    fn encode(&self, pixels: &Tensor) -> Tensor {
-        let pixels = pixels.to_device(self.device);
-        no_grad(|| {
-            let cells = self.encoder.encode(&pixels, false, Kind::Float).cells;
-            cells.to_device(Device::Cpu)
-        })
+    fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
+        let cells = self.encoder.cells(&pixels.to_device(self.device));
+        let cells = cells.map_err(Error::input)?.cells;
+        Ok(cells.to_device(Device::Cpu))
     }
 }
 

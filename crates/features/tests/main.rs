@@ -5,7 +5,8 @@
 use attend_artifact::Artifact;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder, weights};
+use attend_artifact::model::EncoderConfig;
+use attend_model::{Arch, Encoder, LastStage, ResNetConfig, StrideIn, encoder, weights};
 use attend_testing::{DataSet, Split};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,7 +14,7 @@ use std::time::Instant;
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
 const SIZE: usize = 32;
-const ENCODER: EncoderConfig = EncoderConfig {
+const ENCODER: ResNetConfig = ResNetConfig {
     arch: Arch::Resnet18,
     last_stage: LastStage::Layer2,
     stride_in: StrideIn::Conv3x3,
@@ -206,6 +207,79 @@ fn weights_that_are_no_numbers_never_become_features() {
     refused("huge", scale, 3e38, &["features.dtype=f32"], &words);
     let file = format!("encoder.weights=\"{}\"", world.path("large").display());
     world.made("f32", &[&file, "features.dtype=f32"]);
+}
+
+/// A module that averages pixels into cells of a grid of 4 x 4.
+fn module(path: &Path) {
+    let images = Tensor::zeros([2, 3, 32, 32], (Kind::Float, Device::Cpu));
+    let mut traced = |inputs: &[Tensor]| {
+        let map = inputs[0].avg_pool2d([8, 8], [8, 8], [0, 0], false, true, None);
+        vec![map]
+    };
+    let module = tch::CModule::create_by_tracing("Net", "forward", &[images], &mut traced);
+    module.unwrap().save(path).unwrap();
+}
+
+#[test]
+fn a_torchscript_module_makes_features_and_is_kept_beside_them() {
+    let world = World::new();
+    let path = world.path("module.pt");
+    module(&path);
+    let file = format!("torchscript.file=\"{}\"", path.display());
+    let set = [
+        &*file,
+        "torchscript.mean=[0.0,0.0,0.0]",
+        "torchscript.std=[1.0,1.0,1.0]",
+        "features.dtype=f32",
+        "features.batch=3",
+    ];
+    let artifact = world.made("features", &set);
+    let kept = |name: &str| std::fs::read(artifact.file(name).unwrap()).unwrap();
+    assert_eq!(kept("encoder.pt"), std::fs::read(&path).unwrap());
+    assert!(artifact.file("encoder.safetensors").is_err());
+    let config = EncoderConfig::read(&artifact.file("encoder.json").unwrap()).unwrap();
+    assert_eq!((config.grid([32, 32]), config.channels()), ([4, 4], 3));
+    assert_eq!(artifact.manifest.inputs["torchscript"].kind, "torchscript");
+    let weights = config.weights_blake3(&artifact).unwrap();
+    assert_eq!(weights, artifact.manifest.inputs["torchscript"].digest);
+    // Cell 1, blue, of an image: by hand.
+    let features = Features::open(&artifact).unwrap();
+    let dataset = Dataset::open(&Artifact::open(&world.path("dataset")).unwrap()).unwrap();
+    let image = &dataset.images()[3];
+    let pixels = dataset.pixels(image).unwrap();
+    let blue = &pixels[2 * SIZE * SIZE..];
+    let sum: f32 = (0..8)
+        .flat_map(|y| &blue[y * SIZE + 8..y * SIZE + 16])
+        .map(|p| f32::from(*p))
+        .sum();
+    let row = features.row(image.image_id).unwrap();
+    let cell = f32::from_ne_bytes(row[20..24].try_into().unwrap());
+    assert!((cell - sum / 64.0 / 255.0).abs() < 1e-6, "{cell}");
+    // Shards are made again alone, to the byte.
+    std::fs::remove_file(world.path("features/shards/val-00000.arrow")).unwrap();
+    let made = world.made("features", &set).manifest;
+    assert_eq!(made, artifact.manifest);
+    let refused = |more: &[&str], code: i32, words: &str| {
+        let result = world.run("refused", &[&[&*file], more].concat());
+        let log = String::from_utf8_lossy(&result.stderr).into_owned();
+        assert!(
+            result.status.code() == Some(code) && log.contains(words),
+            "{log}"
+        );
+    };
+    refused(
+        &["torchscript.std=[1.0,0.0,1.0]"],
+        2,
+        "three numbers above 0",
+    );
+    refused(&["torchscript.output=tokens"], 3, "[2, tokens, channels]");
+    refused(&["torchscript.output=maps"], 2, "torchscript.output");
+    refused(&["torchscript.file=/no/such.pt"], 3, "torchscript.file");
+    let weights = format!(
+        "torchscript.file=\"{}\"",
+        world.path("w.safetensors").display()
+    );
+    refused(&[&weights], 3, "w.safetensors: no TorchScript module");
 }
 
 /// The stage with further arguments.

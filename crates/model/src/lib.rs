@@ -28,10 +28,12 @@ pub mod threads;
 pub mod weights;
 
 pub use arena::Arena;
-pub use attend_artifact::model::{Arch, DecoderConfig, EncoderConfig, LastStage, StrideIn};
+pub use attend_artifact::model::{
+    Arch, DecoderConfig, EncoderConfig, LastStage, ResNetConfig, StrideIn,
+};
 pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients, Pass, Reading};
 pub use device::device;
-pub use encoder::{Cells, Encoder, Learning};
+pub use encoder::{Cells, Encoder, FrozenEncoder, Learning, TorchScript};
 pub use gather::gather;
 pub use objective::{CrossEntropy, Objective};
 pub use parallel::parallel;
@@ -50,6 +52,9 @@ pub enum Error {
     /// The device does not exist.
     #[error("{0}")]
     Device(String),
+    /// A frozen encoder fails, or answers something other than its cells.
+    #[error("{0}")]
+    Encoder(String),
 }
 
 /// `Result` with [`Error`].

@@ -14,5 +14,7 @@ mod rebuilt;
 mod search;
 #[path = "main/threads.rs"]
 mod threads;
+#[path = "main/torchscript.rs"]
+mod torchscript;
 #[path = "main/weights.rs"]
 mod weights;

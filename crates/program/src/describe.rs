@@ -1,13 +1,14 @@
 //! The description that a stage prints with `--describe`: one JSON object.
 
 use crate::{Result, output};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Name, parameters, inputs and output of a stage. Stages of other projects may omit
 /// fields that have a default here.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Description {
     /// Name of its program.
     #[serde(default)]
@@ -50,7 +51,7 @@ pub struct Description {
 }
 
 /// An artifact that a stage reads.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Input {
     /// Its kind.
     pub kind: String,
@@ -59,7 +60,7 @@ pub struct Input {
 }
 
 /// Which parts of its output a stage can make again by themselves, byte for byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Parts {
     /// Each shard: the stage takes `--shards`, `--repair`, `--task`, `--finalize`.

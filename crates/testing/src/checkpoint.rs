@@ -3,6 +3,7 @@
 use attend_artifact::digest_file;
 use attend_artifact::model::{
     self, Arch, DECODER, DecoderConfig, ENCODER, EncoderConfig, LastStage, ModelCard, Parameters,
+    ResNetConfig,
 };
 use attend_artifact::vocabulary::Vocabulary;
 use safetensors::Dtype;
@@ -66,11 +67,11 @@ impl Weights {
 /// The card of a small model: a ResNet-18 up to layer1, and a narrow decoder.
 pub fn card(vocabulary: &Vocabulary, image_size: [i64; 2], grid: [i64; 2]) -> ModelCard {
     ModelCard {
-        encoder: EncoderConfig {
+        encoder: EncoderConfig::ResNet(ResNetConfig {
             arch: Arch::Resnet18,
             last_stage: LastStage::Layer1,
-            ..EncoderConfig::default()
-        },
+            ..ResNetConfig::default()
+        }),
         decoder: DecoderConfig {
             vocabulary: vocabulary.len() as i64,
             channels: 64,
@@ -87,7 +88,8 @@ pub fn card(vocabulary: &Vocabulary, image_size: [i64; 2], grid: [i64; 2]) -> Mo
 }
 
 /// Writes a checkpoint that has something to say: words depend strongly on what was seen
-/// and said, and `<end>` is unlikely. With `frozen` its card names the encoder's weights.
+/// and said, and `<end>` is unlikely. With `frozen` its card names the encoder's weights. Of
+/// an encoder that is no ResNet it has no file.
 pub fn write(
     folder: &Path,
     mut card: ModelCard,
@@ -95,7 +97,8 @@ pub fn write(
     seed: u64,
     frozen: bool,
 ) -> ModelCard {
-    let encoder = Weights::random(&card.encoder.parameters(), seed);
+    let resnet = card.encoder.resnet();
+    let encoder = resnet.map(|resnet| Weights::random(&resnet.parameters(), seed).bytes());
     let mut decoder = Weights::random(&card.decoder.parameters(), seed + 1);
     for (name, (_, numbers)) in &mut decoder.0 {
         numbers.iter_mut().for_each(|number| *number *= 6.0);
@@ -107,13 +110,15 @@ pub fn write(
     let words = files.path().join("vocab.json");
     vocabulary.write(&words).unwrap();
     card.vocabulary_blake3 = digest_file(&words).unwrap();
-    if frozen {
+    if let (true, Some(encoder)) = (frozen, &encoder) {
         let path = files.path().join(ENCODER);
-        std::fs::write(&path, encoder.bytes()).unwrap();
+        std::fs::write(&path, encoder).unwrap();
         card.encoder_blake3 = digest_file(&path).unwrap();
     }
     model::write(folder, &card, &words, |new| {
-        std::fs::write(new.join(ENCODER), encoder.bytes()).unwrap();
+        if let Some(encoder) = &encoder {
+            std::fs::write(new.join(ENCODER), encoder).unwrap();
+        }
         std::fs::write(new.join(DECODER), decoder.bytes()).unwrap();
         Ok(())
     })

@@ -3,6 +3,7 @@
 //! - [`mod@run`]: `command.ok()`, `command.refused(code, words)`.
 //! - [`dataset`], [`vocabulary`], [`features`], [`checkpoint`]: artifacts of a few rows,
 //!   written by the code that writes real ones.
+//! - [`foreign`]: a network of another program.
 //!
 //! Only tests depend on this crate: it panics where something fails.
 #![deny(missing_docs)]
@@ -11,6 +12,7 @@
 pub mod checkpoint;
 pub mod dataset;
 pub mod features;
+pub mod foreign;
 pub mod run;
 pub mod vocabulary;
 

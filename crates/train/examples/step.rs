@@ -12,7 +12,7 @@
     reason = "a tool for the benchmark"
 )]
 
-use attend_artifact::model::{DecoderConfig, ModelCard};
+use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
 use attend_model::Reading;
 use attend_model::weights::{self, StateDict};
 use attend_train::config::Config;
@@ -20,7 +20,7 @@ use attend_train::data::Batch;
 use attend_train::network::Network;
 use serde::Deserialize;
 use std::io::BufRead;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -60,13 +60,13 @@ fn main() {
             dropout: config.decoder.dropout,
             grid: config.decoder.grid,
         },
-        encoder: config.encoder.config.clone(),
+        encoder: EncoderConfig::ResNet(config.encoder.config.clone()),
         image_size: [256, 256],
         vocabulary_blake3: String::new(),
         encoder_blake3: String::new(),
     };
     let mut network = match config.encoder.weights.as_str() {
-        "" => Network::on_features(card, config, settings.native, PathBuf::new(), device),
+        "" => Network::on_features(card, config, settings.native, None, device),
         weights => Network::on_pixels(card, config, Some(Path::new(weights)), device).unwrap(),
     };
     network.start_from(&decoder).unwrap();

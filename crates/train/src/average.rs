@@ -67,15 +67,17 @@ pub fn average(args: &Args) -> Result<()> {
         checkpoint.check()?;
         let other = &checkpoint.card;
         let same = |card: &ModelCard| {
+            let frozen = card.encoder.resnet().is_none();
             (
                 card.encoder.clone(),
                 card.decoder.clone(),
                 card.vocabulary_blake3.clone(),
+                frozen.then(|| card.encoder_blake3.clone()),
             )
         };
         if same(other) != same(&card) {
             return Err(Error::refused(format!(
-                "{}: other sizes or another vocabulary than {}",
+                "{}: other sizes, another encoder or another vocabulary than {}",
                 checkpoint.folder.display(),
                 first.folder.display()
             )));
@@ -84,7 +86,9 @@ pub fn average(args: &Args) -> Result<()> {
             card.encoder_blake3 = String::new();
         }
         decoder.add(&checkpoint.decoder())?;
-        encoder.add(&checkpoint.encoder())?;
+        if let (Some(_), Some(file)) = (other.encoder.resnet(), checkpoint.encoder()) {
+            encoder.add(&file)?;
+        }
         let name = format!("checkpoint-{n}");
         draft.inputs.insert(name, checkpoint.input()?);
         tracing::info!("{}", checkpoint.folder.display());
@@ -97,15 +101,18 @@ pub fn average(args: &Args) -> Result<()> {
         &first.words(),
         |new| {
             decoder.write(&new.join(model::DECODER))?;
-            let path = new.join(model::ENCODER);
-            match card.encoder_blake3.is_empty() {
-                true => encoder.write(&path),
+            match first.encoder() {
+                _ if card.encoder_blake3.is_empty() => encoder.write(&new.join(model::ENCODER)),
                 // A frozen encoder is the same in all checkpoints, byte for byte.
-                false => std::fs::copy(first.encoder(), &path).map(drop).at(&path),
+                Some(file) => {
+                    let path = new.join(file.file_name().unwrap_or_default());
+                    std::fs::copy(file, &path).map(drop).at(&path)
+                }
+                None => Ok(()),
             }
         },
     )?;
-    for name in [model::CARD].iter().chain(&model::DESCRIBING) {
+    for name in card.files().iter().chain([&model::CARD]) {
         staging.done(&format!("{best}/{name}"), None)?;
     }
     staging.commit(&[("checkpoints", checkpoints.len() as u64)])?;

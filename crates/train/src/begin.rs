@@ -1,7 +1,7 @@
 //! The inputs of a run: artifacts, weights, an earlier model.
 
 use crate::config::{Config, Decoder};
-use crate::network::Network;
+use crate::network::{Network, trainable};
 use crate::{embeddings, start};
 use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
@@ -32,8 +32,9 @@ pub struct Seen {
     /// The features.
     pub features: Features,
     encoder: EncoderConfig,
-    /// The file of the encoder's weights.
-    file: PathBuf,
+    /// The encoder's file, unless another program has the encoder.
+    file: Option<PathBuf>,
+    weights_blake3: String,
 }
 
 impl<'a> Beginning<'a> {
@@ -41,7 +42,8 @@ impl<'a> Beginning<'a> {
     ///
     /// # Errors
     /// [`Error::Refused`] if they don't belong together, [`Error::Usage`] if a frozen
-    /// encoder would keep random weights, or those of [`start::find`].
+    /// encoder would keep random weights or the trainer can't run it, or those of
+    /// [`start::find`].
     pub fn find(stage: &'a Stage<Config>) -> Result<Beginning<'a>> {
         let beginning = Beginning {
             config: &stage.config,
@@ -61,19 +63,49 @@ impl<'a> Beginning<'a> {
         beginning.check_encoder().map(|()| beginning)
     }
 
-    /// Refuses an encoder whose untrained parts would keep random weights.
+    /// Checks, before all inputs are there, that the files exist which the training will
+    /// begin with.
+    ///
+    /// # Errors
+    /// Those of [`Beginning::find`] and [`Beginning::files`] that can be known by then.
+    pub fn check(stage: &Stage<Config>) -> Result<()> {
+        let config = &stage.config;
+        let start = start::find(&config.train.start, stage.optional_input("model"))?;
+        let has = |kind| stage.will_have(kind);
+        let weights = &config.encoder.weights;
+        if !has("features") && !has("model") {
+            if !weights.is_empty() {
+                Input::of_file("encoder.weights", Path::new(weights), "weights")?;
+            } else if start.is_none() && config.train.encoder == Learning::Frozen {
+                return Err(random_weights());
+            }
+        }
+        let embeddings = &config.decoder.embeddings;
+        if !embeddings.is_empty() {
+            Input::of_file("decoder.embeddings", Path::new(embeddings), "embeddings")?;
+        }
+        Ok(())
+    }
+
+    /// Refuses an encoder that the trainer can't run, or whose untrained parts would keep
+    /// random weights.
     fn check_encoder(&self) -> Result<()> {
         let weights = &self.config.encoder.weights;
-        if self.features.is_some() || self.start.is_some() || !weights.is_empty() {
+        if self.features.is_some() {
+            return Ok(());
+        }
+        if let Some(start) = &self.start {
+            return match self.model.is_none() && !weights.is_empty() {
+                true => Ok(()),
+                false => trainable(&start.card.encoder).map(drop),
+            };
+        }
+        if !weights.is_empty() {
             return Ok(());
         }
         match self.config.train.encoder {
             Learning::Whole => {}
-            Learning::Frozen => {
-                return Err(Error::usage(
-                    "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would keep random weights. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or train it from scratch (train.encoder = \"whole\")",
-                ));
-            }
+            Learning::Frozen => return Err(random_weights()),
             Learning::FineTune => tracing::warn!(
                 "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 keep random weights; train.encoder = \"whole\" trains all of it"
             ),
@@ -128,12 +160,15 @@ impl<'a> Beginning<'a> {
         };
         let features = Features::open(artifact)?;
         let config = EncoderConfig::read(&artifact.file("encoder.json")?)?;
-        features.check_shape(config.grid(image_size), config.channels())?;
-        let file = artifact.file("encoder.safetensors")?;
-        let vars = nn::VarStore::new(Device::Cpu);
-        let dict = weights::read(&file).map_err(Error::refused)?;
-        let fits = encoder::new(&vars.root(), &config).load(&vars, &dict);
-        fits.map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
+        features.check_encoder(&config, image_size)?;
+        let weights_blake3 = config.weights_blake3(artifact)?;
+        let file = config.file().map(|file| artifact.root.join(file));
+        if let (Some(resnet), Some(file)) = (config.resnet(), &file) {
+            let vars = nn::VarStore::new(Device::Cpu);
+            let dict = weights::read(file).map_err(Error::refused)?;
+            let fits = encoder::new(&vars.root(), resnet).load(&vars, &dict);
+            fits.map_err(|e| Error::refused(format!("{}: {e}", file.display())))?;
+        }
         if self.config.train.verify {
             features.check_finite()?;
         }
@@ -141,6 +176,7 @@ impl<'a> Beginning<'a> {
             features,
             encoder: config,
             file,
+            weights_blake3,
         }))
     }
 
@@ -159,7 +195,7 @@ impl<'a> Beginning<'a> {
     ) -> Result<Network> {
         let vocabulary = self.vocabulary.file("vocab.json")?;
         let card = ModelCard {
-            encoder: self.config.encoder.config.clone(),
+            encoder: EncoderConfig::ResNet(self.config.encoder.config.clone()),
             decoder: decoder_config(&self.config.decoder, words),
             image_size,
             vocabulary_blake3: digest_file(&vocabulary)?,
@@ -197,9 +233,9 @@ impl<'a> Beginning<'a> {
     fn on_features(&self, mut card: ModelCard, seen: &Seen, device: Device) -> Result<Network> {
         card.decoder.channels = seen.encoder.channels();
         card.encoder = seen.encoder.clone();
-        card.encoder_blake3 = digest_file(&seen.file)?;
+        card.encoder_blake3 = seen.weights_blake3.clone();
         if let (Some(model), Some(features)) = (self.model_card(), self.features)
-            && model.encoder_blake3 != card.encoder_blake3
+            && !model.has_seen(&card.encoder, &card.encoder_blake3)
         {
             return Err(Error::refused(format!(
                 "{}: features of another encoder than that of the model to start from; leave one of the two out",
@@ -207,9 +243,13 @@ impl<'a> Beginning<'a> {
             )));
         }
         if self.config.train.encoder != Learning::Frozen {
-            return Err(Error::usage(
-                "train.encoder: features come from a frozen encoder; to train it, run a pipeline without the features stage (end-to-end)",
-            ));
+            return Err(Error::usage(match card.encoder.resnet() {
+                Some(_) => "train.encoder: features come from a frozen encoder; to train it, run a pipeline without the features stage (end-to-end)".to_owned(),
+                None => format!(
+                    "train.encoder: the features are those of {}, which can't be trained here; set train.encoder = \"frozen\", or train a ResNet without the features stage (end-to-end)",
+                    card.encoder
+                ),
+            }));
         }
         let grid = seen.features.grid().map(|n| n as i64);
         let file = seen.file.clone();
@@ -220,7 +260,7 @@ impl<'a> Beginning<'a> {
         let named = &self.config.encoder.weights;
         let weights = match self.model_card() {
             None if !named.is_empty() => Some(named.into()),
-            _ => self.start.as_ref().map(Checkpoint::encoder),
+            _ => self.start.as_ref().and_then(Checkpoint::encoder),
         };
         if let Some(model) = self.model_card() {
             card.encoder = model.encoder.clone();
@@ -228,6 +268,12 @@ impl<'a> Beginning<'a> {
         card.decoder.channels = card.encoder.channels();
         Network::on_pixels(card, self.config, weights.as_deref(), device)
     }
+}
+
+fn random_weights() -> Error {
+    Error::usage(
+        "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would keep random weights. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or train it from scratch (train.encoder = \"whole\")",
+    )
 }
 
 fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {

@@ -2,7 +2,7 @@
 
 use crate::metrics::Lengths;
 use attend_artifact::model;
-use attend_artifact::model::ModelCard;
+use attend_artifact::model::{Checkpoint, ModelCard};
 use attend_model::weights::{self, StateDict};
 use attend_program::{At, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,8 @@ pub struct Contents<'a> {
 
 /// The encoder's part of a checkpoint.
 pub enum EncoderWeights {
+    /// Another program has the encoder.
+    Elsewhere,
     /// A frozen encoder's file; it is linked if the file system can, or else copied.
     File(PathBuf),
     /// Trained weights.
@@ -94,8 +96,9 @@ impl Contents<'_> {
         tensors(model::DECODER, &self.decoder)?;
         match &self.encoder {
             EncoderWeights::Tensors(dict) => tensors(model::ENCODER, dict)?,
+            EncoderWeights::Elsewhere => {}
             EncoderWeights::File(file) => {
-                let encoder = new.join(model::ENCODER);
+                let encoder = new.join(file.file_name().unwrap_or_default());
                 if std::fs::hard_link(file, &encoder).is_err() {
                     std::fs::copy(file, &encoder).at(&encoder)?;
                 }
@@ -120,15 +123,9 @@ pub fn read(folder: &Path) -> Result<Option<State>> {
     if !path.exists() {
         return Ok(None);
     }
-    model::check(
-        folder,
-        &[
-            model::DECODER,
-            model::ENCODER,
-            model::OPTIMIZER,
-            model::STATE,
-        ],
-    )?;
+    let mut files = vec![model::DECODER, model::OPTIMIZER, model::STATE];
+    files.extend(Checkpoint::open(folder)?.card.encoder.file());
+    model::check(folder, &files)?;
     let text = std::fs::read(&path).at(&path)?;
     let state = serde_json::from_slice(&text).map_err(|e| {
         Error::refused(format!(

@@ -1,7 +1,7 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
 use crate::network::adam;
-use attend_model::{EncoderConfig, Learning};
+use attend_model::{Learning, ResNetConfig};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::Kind;
@@ -25,7 +25,7 @@ pub struct Config {
 pub struct Encoder {
     /// Architecture of the encoder.
     #[serde(flatten)]
-    pub config: EncoderConfig,
+    pub config: ResNetConfig,
     /// File of initial weights (`.safetensors` or `.pth`). Empty: random weights, which
     /// `train.encoder = "frozen"` refuses.
     pub weights: String,

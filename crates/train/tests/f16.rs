@@ -2,12 +2,11 @@
 //! weight.
 #![allow(clippy::unwrap_used)]
 
-use attend_artifact::model::{DecoderConfig, ModelCard};
+use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
 use attend_model::Reading;
 use attend_train::config::{Config, Precision};
 use attend_train::data::Batch;
 use attend_train::network::Network;
-use std::path::PathBuf;
 use tch::{Device, Kind, Tensor};
 
 const CHANNELS: i64 = 8;
@@ -16,7 +15,7 @@ fn network() -> Network {
     let mut config = Config::default();
     config.train.precision = Precision::F16;
     let card = ModelCard {
-        encoder: config.encoder.config.clone(),
+        encoder: EncoderConfig::ResNet(config.encoder.config.clone()),
         decoder: DecoderConfig {
             vocabulary: 12,
             channels: CHANNELS,
@@ -30,7 +29,7 @@ fn network() -> Network {
         vocabulary_blake3: String::new(),
         encoder_blake3: String::new(),
     };
-    Network::on_features(card, &config, [2, 2], PathBuf::new(), Device::Cpu)
+    Network::on_features(card, &config, [2, 2], None, Device::Cpu)
 }
 
 /// A multiple of the loss whose gradients are infinite in f16 at the initial scale.

@@ -6,7 +6,7 @@ use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Input, Manifest, Record, Staging};
-use attend_model::{Arch, EncoderConfig, LastStage, encoder, weights};
+use attend_model::{Arch, EncoderConfig, LastStage, ResNetConfig, encoder, weights};
 use attend_testing::{DataSet, Split, features, vocabulary};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -66,10 +66,10 @@ fn world(folder: &Path, world: &World) -> (PathBuf, PathBuf) {
 
 /// Features of the pictures, by an encoder with random weights up to layer2.
 fn write_features(folder: &Path, dataset: &Path) {
-    let config = EncoderConfig {
+    let config = ResNetConfig {
         arch: Arch::Resnet18,
         last_stage: LastStage::Layer2,
-        ..EncoderConfig::default()
+        ..ResNetConfig::default()
     };
     let vars = nn::VarStore::new(Device::Cpu);
     let encoder = encoder::new(&vars.root(), &config);
@@ -81,10 +81,15 @@ fn write_features(folder: &Path, dataset: &Path) {
     };
     let file = tempfile::NamedTempFile::with_suffix(".safetensors").unwrap();
     weights::write(file.path(), &vars.variables().into_iter().collect()).unwrap();
-    let json = serde_json::to_string(&config).unwrap();
-    let made_by = (json.as_str(), &std::fs::read(file.path()).unwrap()[..]);
+    let file = std::fs::read(file.path()).unwrap();
     let dataset = Artifact::open(dataset).unwrap();
-    features::write(folder, &dataset, [4, 4], 128, made_by, &cells);
+    features::write(
+        folder,
+        &dataset,
+        &EncoderConfig::ResNet(config),
+        &file,
+        &cells,
+    );
 }
 
 const CONFIG: &str = r#"
@@ -995,7 +1000,10 @@ fn a_damaged_checkpoint_is_neither_begun_with_nor_averaged_nor_resumed() {
     let result = average();
     assert!(result.status.success(), "{}", log_of(&result));
     let mean = trainer.path("mean/checkpoints/best");
-    attend_artifact::model::check(&mean, &attend_artifact::model::DESCRIBING).unwrap();
+    attend_artifact::model::Checkpoint::open(&mean)
+        .unwrap()
+        .check()
+        .unwrap();
     std::fs::remove_dir_all(trainer.path("mean")).unwrap();
     flip(&trainer.path("first/checkpoints/epoch-00001/decoder.safetensors"));
     let result = average();
@@ -1036,7 +1044,7 @@ struct Foreign<'a> {
     grid: [u64; 2],
     number: f32,
     encoder_json: &'a str,
-    weights: EncoderConfig,
+    weights: ResNetConfig,
 }
 
 impl Foreign<'_> {
@@ -1087,10 +1095,10 @@ impl Foreign<'_> {
 fn features_that_do_not_fit_their_encoder_are_refused() {
     let trainer = Trainer::new();
     let path = trainer.path("features");
-    let resnet18 = |last_stage| EncoderConfig {
+    let resnet18 = |last_stage| ResNetConfig {
         arch: Arch::Resnet18,
         last_stage,
-        ..EncoderConfig::default()
+        ..ResNetConfig::default()
     };
     let json = r#"{"arch": "resnet18", "last_stage": "layer2", "stride_in": "conv3x3"}"#;
     let good = || Foreign {

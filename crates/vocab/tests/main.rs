@@ -3,7 +3,7 @@
 
 use assert_cmd::Command;
 use attend_artifact::dataset::{CaptionRecord, RejectedRecord};
-use attend_artifact::manifest::{FileEntry, Producer, SCHEMA};
+use attend_artifact::manifest::{FileEntry, Producer, schema};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
 use attend_artifact::{Artifact, Manifest, Record, digest_file};
 use std::collections::HashMap;
@@ -29,7 +29,7 @@ fn dataset(folder: &Path, captions: &[(&str, &str)]) -> PathBuf {
     CaptionRecord::write(&path, &captions).unwrap();
     let mut manifest = Manifest {
         kind: "dataset".into(),
-        schema: SCHEMA,
+        schema: schema("dataset"),
         producer: Producer {
             name: "test".into(),
             version: "1".into(),

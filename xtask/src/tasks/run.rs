@@ -1,6 +1,6 @@
 //! `cargo xtask run`, and the tasks that run part of a pipeline.
 
-use crate::child;
+use crate::child::{self, Ways};
 use crate::config::{Choice, Config};
 use crate::describe::describe_all;
 use crate::parameters::schema;
@@ -16,7 +16,7 @@ use attend_program::describe::{Description, Parts};
 use attend_program::{At, Error, Result, say};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// Command line of the tasks that run stages.
@@ -254,6 +254,11 @@ impl Prepared {
                 self.finish(step, place)?;
                 let short = digest.get(..12).unwrap_or(&digest);
                 say!("{}: up to date ({short})", title(step));
+                if let (Ok(printed), false) =
+                    (std::fs::read_to_string(beside(place, ".out")), quiet)
+                {
+                    super::print(printed.trim_end())?;
+                }
                 return Ok(Some(digest));
             }
             match step.why.is_empty() || step.state == State::Running {
@@ -414,18 +419,20 @@ impl Prepared {
         if let (Some(shards), Parts::Shards) = (&options.shards, description.parts) {
             command.args(["--shards", shards]);
         }
-        if quiet {
-            command.stdout(Stdio::null());
-        }
         run.link_log(&stage.name, &log)?;
-        match (alone, description.log) {
-            (true, true) => child::run_ok(&mut command),
-            (false, true) => child::run_ok_told(&mut command, &format!("{}: ", stage.name), None),
-            (true, false) => child::run_ok_told(&mut command, "", Some(&log)),
-            (false, false) => {
-                child::run_ok_told(&mut command, &format!("{}: ", stage.name), Some(&log))
-            }
-        }?;
+        let prefix = if alone {
+            ""
+        } else {
+            &format!("{}: ", stage.name)
+        };
+        let ways = Ways {
+            terminal: alone && description.log,
+            prefix,
+            log: (!description.log).then_some(&log),
+            out: &beside(place, ".out"),
+            quiet,
+        };
+        child::run_stage(&mut command, ways)?;
         if options.task.is_some() {
             return Ok(String::new());
         }

@@ -1,13 +1,15 @@
 //! The contents of `model.json`: a model's architecture and origin.
 
-use super::encoder::EncoderConfig;
+use super::encoder::{EncoderConfig, name_kind};
+use super::files::{DECODER, WORDS};
 use super::json::strict;
 use super::seal::SEAL;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sizes of a decoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecoderConfig {
     /// V: number of ids, specials included.
     pub vocabulary: i64,
@@ -26,10 +28,10 @@ pub struct DecoderConfig {
 }
 
 /// Contents of `model.json`, without the digests of the checkpoint's files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
-    /// The encoder's architecture.
+    /// The encoder.
     pub encoder: EncoderConfig,
     /// The decoder's sizes.
     pub decoder: DecoderConfig,
@@ -37,8 +39,8 @@ pub struct ModelCard {
     pub image_size: [i64; 2],
     /// BLAKE3 of the `vocab.json` that defines its ids.
     pub vocabulary_blake3: String,
-    /// BLAKE3 of the encoder's weights that its features were made with; empty
-    /// if the encoder was trained, too.
+    /// The encoder that its features were made with ([`EncoderConfig::weights_blake3`]);
+    /// empty if the encoder was trained, too.
     pub encoder_blake3: String,
 }
 
@@ -49,9 +51,24 @@ impl ModelCard {
     /// Names the key that is unknown or missing, or the invalid size.
     pub(super) fn parse(mut json: Map<String, Value>) -> Result<ModelCard, String> {
         json.remove(SEAL);
+        json.get_mut("encoder").map(name_kind);
         let card: ModelCard = strict(Value::Object(json))?;
         card.check()?;
         Ok(card)
+    }
+
+    /// Whether its decoder was trained on features of this encoder, whose
+    /// [`EncoderConfig::weights_blake3`] is `weights`.
+    pub fn has_seen(&self, encoder: &EncoderConfig, weights: &str) -> bool {
+        self.encoder_blake3 == weights && self.encoder.is_same(encoder)
+    }
+
+    /// The files of a checkpoint that describing photographs needs, besides `model.json`.
+    pub fn files(&self) -> Vec<&'static str> {
+        [WORDS, DECODER]
+            .into_iter()
+            .chain(self.encoder.file())
+            .collect()
     }
 
     /// Refuses sizes that would make libtorch fail or ask for absurd memory.
@@ -65,6 +82,10 @@ impl ModelCard {
             dropout,
             grid,
         } = self.decoder;
+        self.encoder
+            .check()
+            .map_err(|why| format!("encoder: {why}"))?;
+        self.encoder.check_images(self.image_size)?;
         let [height, width] = self.image_size;
         let sizes = [
             ("decoder.vocabulary", vocabulary, 1 << 20),
@@ -87,6 +108,12 @@ impl ModelCard {
         }
         if !(0.0..=1.0).contains(&dropout) {
             return Err(format!("decoder.dropout = {dropout} is not in 0..=1"));
+        }
+        if self.encoder_blake3.is_empty() && self.encoder.resnet().is_none() {
+            return Err(format!(
+                "encoder_blake3 is empty, but only a ResNet is ever trained, not {}",
+                self.encoder
+            ));
         }
         if channels != self.encoder.channels() {
             return Err(format!(

@@ -1,7 +1,7 @@
 //! Finds, opens and checks checkpoints.
 
 use super::card::ModelCard;
-use super::files::{CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, WORDS};
+use super::files::{CARD, CHECKPOINTS, DECODER, WORDS};
 use super::seal::Sealed;
 use crate::vocabulary::Vocabulary;
 use crate::{Artifact, Input, digest_file, manifest, staging};
@@ -42,10 +42,13 @@ impl Checkpoint {
     /// [`Error::Refused`] naming a file that the artifact lacks; those of
     /// [`Checkpoint::open`].
     pub fn of_artifact(model: &Artifact, name: &str) -> Result<Checkpoint> {
-        for file in [CARD].iter().chain(&DESCRIBING) {
-            model.file(&format!("{CHECKPOINTS}/{name}/{file}"))?;
+        let file = |file: &str| model.file(&format!("{CHECKPOINTS}/{name}/{file}"));
+        file(CARD)?;
+        let checkpoint = Checkpoint::open(&model.root.join(CHECKPOINTS).join(name))?;
+        for needed in checkpoint.card.files() {
+            file(needed)?;
         }
-        Checkpoint::open(&model.root.join(CHECKPOINTS).join(name))
+        Ok(checkpoint)
     }
 
     /// Opens the checkpoint that a user means by `path`: the folder itself, or checkpoint
@@ -110,7 +113,12 @@ impl Checkpoint {
     /// [`Error::Refused`] naming the file that is missing or has changed;
     /// [`Error::Interrupted`].
     pub fn check(&self) -> Result<()> {
-        self.sealed.check(&DESCRIBING)
+        self.sealed.check(&self.card.files())
+    }
+
+    /// Like [`Checkpoint::check`], for a file of its folder whose digest is known.
+    pub(crate) fn compare(&self, name: &str, digest: &str) -> Result<()> {
+        self.sealed.compare(name, || Ok(digest.to_owned()))
     }
 
     /// Reads its vocabulary.
@@ -144,9 +152,9 @@ impl Checkpoint {
         self.folder.join(WORDS)
     }
 
-    /// The file of the encoder's weights.
-    pub fn encoder(&self) -> PathBuf {
-        self.folder.join(ENCODER)
+    /// The encoder's file; `None` if another program has the encoder.
+    pub fn encoder(&self) -> Option<PathBuf> {
+        Some(self.folder.join(self.card.encoder.file()?))
     }
 
     /// The file of the decoder's weights.

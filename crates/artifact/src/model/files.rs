@@ -12,7 +12,7 @@ pub const CARD: &str = "model.json";
 /// The vocabulary.
 pub const WORDS: &str = "vocab.json";
 
-/// The encoder's weights.
+/// A ResNet's weights.
 pub const ENCODER: &str = "encoder.safetensors";
 
 /// The decoder's weights.
@@ -23,6 +23,3 @@ pub const OPTIMIZER: &str = "optimizer.safetensors";
 
 /// The state of the training.
 pub const STATE: &str = "state.json";
-
-/// The files that describing a photograph needs, besides [`CARD`].
-pub const DESCRIBING: [&str; 3] = [WORDS, ENCODER, DECODER];

@@ -22,9 +22,10 @@ pub(super) fn strict<T: Serialize + DeserializeOwned>(given: Value) -> Result<T,
     Ok(value)
 }
 
-/// The dotted keys of an object and of the objects in it.
+/// The dotted keys of an object and of the objects in it, without those of null.
 fn keys(value: &Value) -> BTreeSet<String> {
     let members = value.as_object().into_iter().flatten();
+    let members = members.filter(|(_, value)| !value.is_null());
     let each = members.flat_map(|(key, value)| {
         let inner = keys(value).into_iter().map(move |k| format!("{key}.{k}"));
         inner.chain([key.clone()])

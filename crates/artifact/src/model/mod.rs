@@ -4,14 +4,15 @@
 //! |---|---|
 //! | `model.json` | the [`ModelCard`], and the BLAKE3 of every file of the folder ([`seal()`]) |
 //! | `vocab.json` | the vocabulary that defines the decoder's ids |
-//! | `encoder.safetensors`, `decoder.safetensors` | the weights, under the names of [`Parameters`] |
+//! | `decoder.safetensors` | the decoder's weights, under the names of [`Parameters`] |
+//! | `encoder.safetensors` or `encoder.pt` | the encoder, unless it is another program's ([`EncoderConfig::file`]) |
 //! | `state.json` | the state of the training, in the trainer's own format |
 //! | `optimizer.safetensors` | in `last`: the optimizer's moments, to resume from |
 //!
 //! Beside the checkpoints are `metrics.jsonl` and TensorBoard events.
 //!
-//! - [`encoder`], [`card`]: a model's architecture, as JSON. [`parameters`]: its weights'
-//!   names and shapes.
+//! - [`encoder`], [`resnet`], [`card`]: a model's architecture, as JSON. [`parameters`]: its
+//!   weights' names and shapes.
 //! - [`files`]: the names above. [`checkpoint`]: finds, opens and checks checkpoints.
 //! - [`mod@seal`]: the digests of its files. [`weights`]: checks files of weights.
 //! - [`mod@write`]: writes and replaces checkpoints atomically, and cleans up after a
@@ -23,17 +24,17 @@ pub mod encoder;
 pub mod files;
 mod json;
 pub mod parameters;
+pub mod resnet;
 pub mod seal;
 pub mod weights;
 pub mod write;
 
 pub use card::{DecoderConfig, ModelCard};
 pub use checkpoint::Checkpoint;
-pub use encoder::{Arch, EncoderConfig, LastStage, StrideIn};
-pub use files::{
-    CARD, CHECKPOINTS, DECODER, DESCRIBING, ENCODER, METRICS, OPTIMIZER, STATE, WORDS,
-};
+pub use encoder::{EncoderConfig, ForeignConfig, Form, SCRIPT, TorchScriptConfig};
+pub use files::{CARD, CHECKPOINTS, DECODER, ENCODER, METRICS, OPTIMIZER, STATE, WORDS};
 pub use parameters::Parameters;
+pub use resnet::{Arch, LastStage, ResNetConfig, StrideIn};
 pub use seal::{check, seal};
 pub use weights::check_finite;
 pub use write::{epoch, epoch_name, recover, swap, tidy, write};

@@ -1,13 +1,13 @@
 //! The names and shapes of a model's weights in its files.
 
 use super::card::DecoderConfig;
-use super::encoder::EncoderConfig;
+use super::resnet::ResNetConfig;
 use std::collections::BTreeMap;
 
 /// Shapes of tensors by name; all are of floats.
 pub type Parameters = BTreeMap<String, Vec<i64>>;
 
-impl EncoderConfig {
+impl ResNetConfig {
     /// The shapes of weights and BatchNorm statistics, under torchvision's names.
     pub fn parameters(&self) -> Parameters {
         let mut all = Parameters::new();

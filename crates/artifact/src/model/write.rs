@@ -4,7 +4,7 @@
 //! for a moment. [`recover`] repairs what a process left that died in that moment.
 
 use super::card::ModelCard;
-use super::files::{CARD, CHECKPOINTS, ENCODER, WORDS};
+use super::files::{CARD, CHECKPOINTS, WORDS};
 use super::seal::seal;
 use attend_program::{At, Result, fault};
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Writes a checkpoint to `folder`, replacing an old one: the card, a copy of the file
-/// `vocabulary`, and the files that `put` writes to the folder that it gets, at least both
-/// files of weights. The card's `encoder_blake3`, unless it is empty, is taken as the
-/// digest of the encoder's file without reading it.
+/// `vocabulary`, and the files that `put` writes to the folder that it gets, at least
+/// those of decoder and encoder. The card's `encoder_blake3`, unless it is empty, is taken as
+/// the digest of the encoder's file without reading it.
 ///
 /// # Errors
 /// [`attend_program::Error::Internal`] if writing fails, or the error of `put`; then the old
@@ -35,8 +35,12 @@ pub fn write(
     std::fs::copy(vocabulary, &words).at(&words)?;
     put(&new)?;
     let mut known = BTreeMap::new();
-    if !card.encoder_blake3.is_empty() {
-        known.insert(ENCODER.to_owned(), card.encoder_blake3.clone());
+    if let Some(file) = card
+        .encoder
+        .file()
+        .filter(|_| !card.encoder_blake3.is_empty())
+    {
+        known.insert(file.to_owned(), card.encoder_blake3.clone());
     }
     seal(&new, &known)?;
     for path in entries(&new)?.iter().chain([&new]) {

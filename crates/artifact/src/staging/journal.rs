@@ -13,9 +13,13 @@ use std::path::{Path, PathBuf};
 pub(crate) const JOURNAL: &str = ".journal.jsonl";
 
 /// The fingerprint that two runs must share for one to resume the other; the first line of
-/// a journal.
+/// a journal. It is the same in every schema version.
 pub(crate) fn fingerprint(draft: &Manifest) -> String {
-    draft.compute_digest()
+    let first = Manifest {
+        schema: 1,
+        ..draft.clone()
+    };
+    first.compute_digest()
 }
 
 /// A line of the journal: a finished file.

@@ -39,6 +39,11 @@ impl Staging {
         matches!(self.share, Share::Task { .. })
     }
 
+    /// The schema version of the artifact: an older one if part of an older one is made again.
+    pub fn schema(&self) -> u32 {
+        self.draft.schema
+    }
+
     /// Whether this run must reproduce what it makes exactly.
     pub fn must_equal(&self) -> bool {
         self.must_equal.is_some()

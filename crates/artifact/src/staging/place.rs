@@ -4,7 +4,7 @@ use super::disk;
 use super::journal::{self, JOURNAL};
 use super::notes::NOTES;
 use super::work::WORK;
-use crate::manifest::{self, Manifest, SCHEMA};
+use crate::manifest::{self, Manifest};
 use attend_program::{At, Error, Result, loose, whole};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -101,7 +101,7 @@ pub(crate) fn check(destination: &Path, draft: &Manifest) -> Result<bool> {
             "there is an artifact of kind {kind:?}, which {} does not make",
             draft.producer.name
         )),
-        Some(_) if value.get("schema").and_then(Value::as_u64) > Some(SCHEMA.into()) => {
+        Some(_) if manifest::newer(&value).is_some() => {
             refuse("there is an artifact of a newer version of attend".into())
         }
         Some(_) if is_manifest => Ok(true),
@@ -123,11 +123,7 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
     };
     let own = |name: &Path| {
         let text = name.to_string_lossy();
-        let hidden = journal::is_journal(&text)
-            || [WORK, disk::REPLACED, NOTES, loose::FILE].contains(&&*text)
-            || text.starts_with(".nfs")
-            || text == ".DS_Store";
-        hidden || text == manifest::FILE || manifest.file(&text).is_some()
+        is_hidden(&text) || text == manifest::FILE || manifest.file(&text).is_some()
     };
     match strange(destination, Path::new(""), &own)? {
         None => Ok(()),
@@ -137,6 +133,14 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
             file.display()
         ))),
     }
+}
+
+/// Whether an artifact may have a file or folder of this name that is not content.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    journal::is_journal(name)
+        || [WORK, disk::REPLACED, NOTES, loose::FILE].contains(&name)
+        || name.starts_with(".nfs")
+        || name == ".DS_Store"
 }
 
 /// Finds a file below `root` that is not `own`; skips folders that are.

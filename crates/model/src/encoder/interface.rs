@@ -1,4 +1,4 @@
-//! The interface of all encoders.
+//! The interfaces of encoders.
 
 use crate::Result;
 use crate::weights::StateDict;
@@ -25,7 +25,7 @@ pub struct Cells {
     pub grid: [i64; 2],
 }
 
-/// The interface of all encoders.
+/// An encoder that may be trained.
 pub trait Encoder: Send {
     /// The cells of unnormalised pixels u8 (B, 3, H, W). Convolutions are computed in
     /// `kind`, f32 or lower. With `train`, BatchNorm uses the batch's statistics and
@@ -50,5 +50,23 @@ pub trait Encoder: Send {
     fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()>;
 
     /// An inference-only copy with the current weights: faster, without gradients.
-    fn frozen(&self) -> Box<dyn Encoder>;
+    fn frozen(&self) -> Box<dyn FrozenEncoder>;
+}
+
+/// An encoder that is only run.
+pub trait FrozenEncoder: Send {
+    /// The cells, f32, of unnormalised pixels u8 (B, 3, H, W), without gradients.
+    ///
+    /// # Errors
+    /// [`Error::Encoder`](crate::Error::Encoder) if it fails on these pixels.
+    fn cells(&self, pixels: &Tensor) -> Result<Cells>;
+
+    /// Ends what runs for it; it encodes no more pixels.
+    ///
+    /// # Errors
+    /// [`Error::Encoder`](crate::Error::Encoder) if it ends badly, so that its cells are not
+    /// to be trusted.
+    fn end(&self) -> Result<()> {
+        Ok(())
+    }
 }

@@ -1,22 +1,23 @@
 //! ResNet encoders (He et al. 2015) with spatial output, under torchvision's
 //! parameter names.
 
-use super::interface::{Cells, Encoder, Learning};
+use super::interface::{Cells, Encoder, FrozenEncoder, Learning};
+use super::pixels::normalise;
 use crate::weights::{self, StateDict};
 use crate::{Error, Result};
-use attend_artifact::model::{EncoderConfig, StrideIn};
+use attend_artifact::model::{ResNetConfig, StrideIn};
 use std::collections::HashSet;
 use tch::nn::{self, Init};
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 /// Mean and standard deviation of ImageNet's channels, for values from 0 to 1.
-const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-const STD: [f32; 3] = [0.229, 0.224, 0.225];
+const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
+const STD: [f64; 3] = [0.229, 0.224, 0.225];
 const BATCH_NORM_EPSILON: f64 = 1e-5;
 
 /// A ResNet up to its last stage.
 pub struct ResNet {
-    config: EncoderConfig,
+    config: ResNetConfig,
     stem: Unit,
     blocks: Vec<Block>,
 }
@@ -48,7 +49,7 @@ struct Block {
 
 impl ResNet {
     /// An encoder with random weights, initialised like torchvision's.
-    pub fn new(p: &nn::Path, config: &EncoderConfig) -> ResNet {
+    pub fn new(p: &nn::Path, config: &ResNetConfig) -> ResNet {
         let stem = Unit::new(&(p / "conv1"), &(p / "bn1"), [3, 64], 7, 2);
         let mut blocks = Vec::new();
         let mut channels = 64;
@@ -92,7 +93,7 @@ impl ResNet {
             units: block.units.iter().map(Unit::folded).collect(),
             downsample: block.downsample.as_ref().map(Unit::folded),
         };
-        tch::no_grad(|| ResNet {
+        no_grad(|| ResNet {
             config: self.config.clone(),
             stem: self.stem.folded(),
             blocks: self.blocks.iter().map(fold).collect(),
@@ -159,8 +160,14 @@ impl Encoder for ResNet {
         })
     }
 
-    fn frozen(&self) -> Box<dyn Encoder> {
+    fn frozen(&self) -> Box<dyn FrozenEncoder> {
         Box::new(self.folded())
+    }
+}
+
+impl FrozenEncoder for ResNet {
+    fn cells(&self, pixels: &Tensor) -> Result<Cells> {
+        Ok(no_grad(|| self.encode(pixels, false, Kind::Float)))
     }
 }
 
@@ -274,7 +281,7 @@ impl Block {
     /// A block from `channels` to `width` channels (times 4 in bottlenecks).
     fn new(
         p: &nn::Path,
-        config: &EncoderConfig,
+        config: &ResNetConfig,
         channels: &mut i64,
         width: i64,
         stride: i64,
@@ -335,12 +342,7 @@ impl Block {
 
 /// Pixels u8 (B, 3, H, W) as f32, normalised by ImageNet's mean and standard deviation.
 pub fn normalised(pixels: &Tensor) -> Tensor {
-    let channel = |values: &[f32]| {
-        Tensor::from_slice(values)
-            .view([1, 3, 1, 1])
-            .to_device(pixels.device())
-    };
-    (pixels.to_kind(Kind::Float) / 255.0 - channel(&MEAN)) / channel(&STD)
+    normalise(pixels, &MEAN, &STD)
 }
 
 /// The same tensor (B, C, h, w) with channels innermost in memory.

@@ -6,7 +6,7 @@ use crate::rebuilt::{
 use attend_artifact::model::Parameters;
 use attend_model::encoder::{ResNet, normalised};
 use attend_model::{
-    Arch, DecoderConfig, Encoder, EncoderConfig, LastStage, StrideIn, decoder, weights,
+    Arch, DecoderConfig, Encoder, LastStage, ResNetConfig, StrideIn, decoder, weights,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -25,7 +25,7 @@ fn images() -> Tensor {
 /// An encoder with rebuilt weights; every name must fit (no name `may_be_left`).
 fn encoder(arch: Arch, last_stage: LastStage, stride_in: StrideIn) -> (nn::VarStore, ResNet) {
     let vars = nn::VarStore::new(Device::Cpu);
-    let config = EncoderConfig {
+    let config = ResNetConfig {
         arch,
         last_stage,
         stride_in,
@@ -192,7 +192,7 @@ fn weights_have_the_names_and_shapes_that_verify_looks_for() {
     );
     for last_stage in last_stages {
         for arch in archs {
-            let config = EncoderConfig {
+            let config = ResNetConfig {
                 arch,
                 last_stage,
                 stride_in: StrideIn::Conv3x3,

@@ -2,7 +2,7 @@
 
 use crate::rebuilt::{assert_sample, expected};
 use attend_model::encoder::{ResNet, normalised};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, weights};
+use attend_model::{Arch, Encoder, LastStage, ResNetConfig, StrideIn, weights};
 use std::path::Path;
 use tch::{Device, Tensor, nn};
 
@@ -36,7 +36,7 @@ fn real_weights_on_a_photograph_agree_with_torchvision() {
         (LastStage::Layer2, "layer2", 197),
     ] {
         let vars = nn::VarStore::new(Device::Cpu);
-        let config = EncoderConfig {
+        let config = ResNetConfig {
             arch: Arch::Resnet50,
             last_stage,
             stride_in: StrideIn::Conv1x1,
@@ -58,7 +58,7 @@ fn real_weights_are_not_those_of_another_architecture() {
     let dict = weights::read(&data.join("weights/resnet50-layer3-stride1x1.safetensors")).unwrap();
     let message = |arch, last_stage| {
         let vars = nn::VarStore::new(Device::Cpu);
-        let config = EncoderConfig {
+        let config = ResNetConfig {
             arch,
             last_stage,
             stride_in: StrideIn::Conv3x3,

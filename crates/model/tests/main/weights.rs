@@ -2,7 +2,7 @@
 
 use crate::rebuilt::{fixture, resnet_weights, uniform};
 use attend_model::weights::{self, StateDict};
-use attend_model::{Arch, Encoder, EncoderConfig, LastStage, StrideIn, encoder as encoders};
+use attend_model::{Arch, Encoder, LastStage, ResNetConfig, StrideIn, encoder as encoders};
 use safetensors::tensor::{Dtype, TensorView};
 use std::path::Path;
 use tch::{Device, Kind, Tensor, nn};
@@ -204,7 +204,7 @@ fn pickle_is_not_executed() {
 
 fn encoder(arch: Arch, last_stage: LastStage) -> (nn::VarStore, Box<dyn Encoder>) {
     let vars = nn::VarStore::new(Device::Cpu);
-    let config = EncoderConfig {
+    let config = ResNetConfig {
         arch,
         last_stage,
         stride_in: StrideIn::Conv3x3,

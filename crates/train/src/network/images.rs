@@ -2,16 +2,19 @@
 //! were computed before.
 
 use attend_model::weights::{self, StateDict};
-use attend_model::{Arena, Cells, Encoder, EncoderConfig, Learning, encoder};
+use attend_model::{Arena, Cells, Encoder, Learning, ResNetConfig, encoder};
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
 
 /// The source of a batch's cells.
 pub(super) enum Images {
-    /// Features, which are cells of this grid. The file has the encoder's weights, for
-    /// checkpoints.
-    Features { grid: [i64; 2], file: PathBuf },
+    /// Features, which are cells of this grid. The file is the encoder's, for checkpoints,
+    /// unless another program has the encoder.
+    Features {
+        grid: [i64; 2],
+        file: Option<PathBuf>,
+    },
     /// Pixels, which the encoder turns into cells.
     Pixels(Pixels),
 }
@@ -53,7 +56,7 @@ impl Pixels {
     /// # Errors
     /// [`Error::Input`] if the file can't be read or is another encoder's.
     pub fn new(
-        config: &EncoderConfig,
+        config: &ResNetConfig,
         weights: Option<&Path>,
         learning: Learning,
         seed: u64,

@@ -11,7 +11,7 @@ use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, Precision};
 use crate::data::Batch;
 use crate::order::mix;
-use attend_artifact::model::ModelCard;
+use attend_artifact::model::{EncoderConfig, ModelCard, ResNetConfig};
 use attend_model::weights::{self, StateDict};
 use attend_model::{
     Arena, Captions, Cells, CrossEntropy, Decoder, Gradients, Objective, Output, Reading, decoder,
@@ -67,13 +67,13 @@ impl Outcome {
 }
 
 impl Network {
-    /// A network for features of this grid; `encoder` is the file of the encoder's
-    /// weights.
+    /// A network for features of this grid; `encoder` is the encoder's file, unless another
+    /// program has the encoder.
     pub fn on_features(
         card: ModelCard,
         config: &Config,
         grid: [i64; 2],
-        encoder: PathBuf,
+        encoder: Option<PathBuf>,
         device: Device,
     ) -> Network {
         let images = Images::Features {
@@ -87,7 +87,8 @@ impl Network {
     /// any.
     ///
     /// # Errors
-    /// [`Error::Input`] if the encoder's weights can't be read.
+    /// [`Error::Usage`] if the encoder is no ResNet, [`Error::Input`] if its weights can't be
+    /// read.
     pub fn on_pixels(
         card: ModelCard,
         config: &Config,
@@ -95,7 +96,8 @@ impl Network {
         device: Device,
     ) -> Result<Network> {
         let seed = mix(&[config.train.seed, 1]);
-        let pixels = Pixels::new(&card.encoder, weights, config.train.encoder, seed, device)?;
+        let resnet = trainable(&card.encoder)?;
+        let pixels = Pixels::new(resnet, weights, config.train.encoder, seed, device)?;
         Ok(Network::new(card, config, Images::Pixels(pixels), device))
     }
 
@@ -263,7 +265,10 @@ impl Network {
     /// The encoder's weights.
     pub fn encoder_weights(&self) -> EncoderWeights {
         match &self.images {
-            Images::Features { file, .. } => EncoderWeights::File(file.clone()),
+            Images::Features { file: None, .. } => EncoderWeights::Elsewhere,
+            Images::Features {
+                file: Some(file), ..
+            } => EncoderWeights::File(file.clone()),
             Images::Pixels(pixels) => EncoderWeights::Tensors(named(&pixels.vars)),
         }
     }
@@ -338,6 +343,18 @@ impl Network {
         }
         Ok(())
     }
+}
+
+/// The ResNet that an encoder is: the only kind that the trainer runs.
+///
+/// # Errors
+/// [`Error::Usage`] if it is of another kind.
+pub fn trainable(encoder: &EncoderConfig) -> Result<&ResNetConfig> {
+    encoder.resnet().ok_or_else(|| {
+        Error::usage(format!(
+            "the encoder of the model to start from is {encoder}, which the trainer can't run; give the features that it made (--input features=PATH)"
+        ))
+    })
 }
 
 fn clone((name, tensor): &(String, Tensor)) -> (String, Tensor) {
