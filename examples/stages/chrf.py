@@ -29,8 +29,8 @@ def main(stage: attend.Stage) -> None:
     scored, by_beam = [], defaultdict(list)
     for row in evaluation.table("per_image.parquet").to_pylist():
         theirs = references[row["image_id"]]
-        score = scorer.sentence_score(row["caption"], theirs).score / 100 if theirs else 0.0
-        scored.append({**row, "chrf": score})
+        score = scorer.sentence_score(row["caption"], theirs).score if theirs else float("nan")
+        scored.append({**row, "chrf": score / 100})
         by_beam[row["beam"]].append(row)
 
     beams = {str(k): {"chrf": corpus(scorer, rows, references)} for k, rows in by_beam.items()}
@@ -41,17 +41,17 @@ def main(stage: attend.Stage) -> None:
         if file.name.startswith("results"):
             out.json(file.name, evaluation.json(file.name))
     for beam, scores in beams.items():
-        print(f"beam {beam}: chrF {100 * scores['chrf']:.2f}")
+        print(f"beam {beam}: chrF {scores['chrf']}")
 
 
-def corpus(scorer: CHRF, rows: list, references: dict) -> float:
+def corpus(scorer: CHRF, rows: list, references: dict) -> float | None:
     """chrF of all captions; sacrebleu wants equally many references of each image."""
     rows = [row for row in rows if references[row["image_id"]]]
     most = max((len(references[row["image_id"]]) for row in rows), default=0)
     theirs = [references[row["image_id"]] for row in rows]
     streams = [[texts[n % len(texts)] for texts in theirs] for n in range(most)]
     captions = [row["caption"] for row in rows]
-    return scorer.corpus_score(captions, streams).score / 100 if rows else 0.0
+    return scorer.corpus_score(captions, streams).score / 100 if rows else None
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 PARAMETERS = {"sqlite": {"file": "", "image_size": 256, "shard_size": 1024}}
-SPLITS = "SELECT DISTINCT split FROM images ORDER BY split <> 'train', split <> 'val', split"
+SPLITS = """SELECT DISTINCT split FROM images
+    ORDER BY split <> 'train', split <> 'val', split <> 'test', split"""
 IMAGES = "SELECT id, name, data FROM images WHERE split = ? ORDER BY id"
 CAPTIONS = "SELECT id, image_id, caption FROM captions ORDER BY id"
 
@@ -39,8 +40,7 @@ def ingest(database: sqlite3.Connection, size: int, rows: int, out: attend.Stagi
     images, captions, rejected = [], [], []
     for (split,) in database.execute(SPLITS).fetchall():
         good = decoded(database.execute(IMAGES, (split,)), size, rejected)
-        chunks = iter(lambda good=good: list(islice(good, rows)), [])
-        for number, chunk in enumerate(chunks):
+        for number, chunk in enumerate(iter(lambda good=good: list(islice(good, rows)), [])):
             name = f"{split}-{number:05}"
             with out.shard(name, "image", (3, size, size), "u8") as shard:
                 for row, (image, pixels) in enumerate(chunk):
@@ -48,7 +48,9 @@ def ingest(database: sqlite3.Connection, size: int, rows: int, out: attend.Stagi
                     images.append({**image, "split": split, "shard": shard.name, "row": row})
     place = {image["image_id"]: n for n, image in enumerate(images)}
     for n, image, text in database.execute(CAPTIONS):
-        if image in place:
+        if not text.strip():
+            rejected.append(attend.left_out("caption", n, image, "empty-caption"))
+        elif image in place:
             split = images[place[image]]["split"]
             captions.append(dict(caption_id=n, image_id=image, split=split, caption=text))
         else:

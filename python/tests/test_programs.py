@@ -262,13 +262,14 @@ class Programs(unittest.TestCase):
             broken = 999999, "train", "x.jpg", b"no jpeg"
             database.execute("INSERT INTO images VALUES (?, ?, ?, ?)", broken)
             database.execute("INSERT INTO captions VALUES (99999, 999999, 'a broken one')")
+            database.execute("INSERT INTO captions VALUES (99998, 1, ' ')")
         database.close()
         self.pipeline("sqlite_ingest", folder, sqlite={"file": str(file)})
         made = attend.open(folder / "dataset", verify=True)
         self.assertEqual(made.shards, theirs.shards)
         for name in made.shards:
             self.assertEqual((made.path / name).read_bytes(), (theirs.path / name).read_bytes())
-        self.assertEqual((made.counts["rejected"], made.counts["rejected.corrupt"]), (2, 1))
+        self.assertEqual((made.counts["rejected"], made.counts["rejected.corrupt"]), (3, 1))
         self.assertNotIn(str(file), (made.path / "manifest.json").read_text())
         wrong = folder / "wrong.sqlite"
         wrong.write_bytes(b"no database at all, but long enough to be read as a page of one")
