@@ -102,7 +102,9 @@ class Program(Case):
         self.ends(2, "[count] has no key `x`", *words, "--set", "count.x=1")
         self.ends(2, "count.rate is negative", *words, "--set", "count.rate=-1")
         self.ends(2, "count.rate is negative", "--set", "count.rate=-1")
-        self.ends(3, "w.bin: no such file", *words, "--set", "count.weights=w.bin")
+        self.ends(
+            3, 'count.weights = "w.bin": no such file', *words, "--set", "count.weights=w.bin"
+        )
         self.assertFalse(self.path.with_name("artifact.staging").exists())
 
     def test_a_wrong_command_line_or_config_ends_with_2(self):
@@ -139,7 +141,7 @@ class Program(Case):
 
     def test_wrong_files_end_with_3_and_wrong_artifacts_with_4(self):
         self.ends(3, r"photo\u{1b}[2J.jpg: broken", "--set", "count.name=raise")
-        self.ends(3, "w.bin: no such file", "--set", "count.weights=w.bin")
+        self.ends(3, 'count.weights = "w.bin": no such file', "--set", "count.weights=w.bin")
         self.ends(4, "of kind 'dataset', not 'features'", "--input", f"features={self.data}")
         self.ends(4, "does not exist", "--input", f"features={self.folder / 'none'}")
         (self.data / "captions.parquet").write_bytes(b"")

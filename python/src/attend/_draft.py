@@ -14,10 +14,12 @@ from .manifest import Input, Manifest, Producer, digest_file, schema
 
 
 class Loose(NamedTuple):
-    """A loose file, of no artifact, as an input: the word for it, and its path."""
+    """A loose file, of no artifact, as an input: the word for it, and its path. `parameter` is
+    the one that names it, for messages."""
 
     kind: str
     path: Path
+    parameter: str = ""
 
 
 #: What an artifact may be made from: an artifact or its folder, a loose file, an entry of a
@@ -64,8 +66,9 @@ def check_file(source: Loose) -> Path:
     """The path of a loose file, which must be there."""
     path = Path(source.path)
     if not path.is_file():
-        why = "is no regular file" if path.exists() else "no such file"
-        raise BadInput(f"{path}: {why}")
+        place = f'{source.parameter} = "{path}"' if source.parameter else str(path)
+        why = "not a regular file" if path.exists() else "no such file"
+        raise BadInput(f"{place}: {why}")
     return path
 
 

@@ -182,8 +182,8 @@ def _run(spec: _Spec, body: Callable[[Stage], None], given: Sequence[str] | None
     cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
     stage = Stage(config, inputs, max(1, args.jobs or len(cores)))
     if args.check:
-        for name, path in _loose(spec, config):
-            check_file(Loose(spec.files[name], path))
+        for file in _loose(spec, config):
+            check_file(file)
         print(json.dumps(spec.check(stage) or {}))
         return
     place = destination(args.output, [artifact.path for artifact in inputs.values()])
@@ -220,7 +220,7 @@ def _inputs(spec: _Spec, given: Sequence[str], check: bool) -> dict[str, Artifac
     return inputs
 
 
-def _loose(spec: _Spec, config: Parameters) -> list[tuple[str, Path]]:
+def _loose(spec: _Spec, config: Parameters) -> list[Loose]:
     """The loose files that parameters name."""
     found = []
     for name, kind in spec.files.items():
@@ -229,15 +229,15 @@ def _loose(spec: _Spec, config: Parameters) -> list[tuple[str, Path]]:
         if value == "":
             raise Usage(f"{name} is not set: name a file ({kind})")
         if value is not None:
-            found.append((name, Path(value)))
+            found.append(Loose(kind, Path(value), name))
     return found
 
 
 def _draft(spec: _Spec, config: Parameters, inputs: Mapping[str, Artifact]) -> Draft:
     sources: dict[str, Source] = dict(inputs)
     recorded = {section: dict(keys) for section, keys in config.items()}
-    for name, path in _loose(spec, config):
-        sources[name.partition(".")[2]] = Loose(spec.files[name], path)
+    for file in _loose(spec, config):
+        sources[file.parameter.partition(".")[2]] = file
     for name in spec.unrecorded:
         section, _, key = name.partition(".")
         del recorded[section][key]
