@@ -97,6 +97,9 @@ enum Task {
     Parameters(tasks::parameters::Args),
     /// Report what is installed, where, and what is missing
     Doctor,
+    /// A program by its name, such as attend-score, with its arguments
+    #[command(external_subcommand)]
+    Program(Vec<std::ffi::OsString>),
 }
 
 fn main() -> ExitCode {
@@ -154,5 +157,12 @@ fn run(name: &str, task: Task) -> Result<()> {
         }
         Task::Parameters(args) => tasks::parameters::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),
+        Task::Program(words) => {
+            let command = help::command::<Cli>();
+            let tasks = command
+                .get_subcommands()
+                .map(|task| task.get_name().to_owned());
+            tasks::program::run(&workspace, &words, &tasks.collect::<Vec<_>>())
+        }
     }
 }
