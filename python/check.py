@@ -33,7 +33,10 @@ def main(arguments: list[str]) -> int:
     wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
     stamp = environment / "requirements"
     if not stamp.is_file() or stamp.read_text() != wanted:
-        venv.create(environment, clear=True, with_pip=True)
+        try:
+            venv.create(environment, clear=True, with_pip=True)
+        except (OSError, subprocess.CalledProcessError) as why:
+            return failed(f"{environment}: no environment ({why}); Debian's is python3-venv", 1)
         if not pip(python, "install", "-r", str(REQUIREMENTS)):
             return 1
         stamp.write_text(wanted)
@@ -48,7 +51,7 @@ def main(arguments: list[str]) -> int:
             return 1
     path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     own = {"ATTEND_BIN_DIR": str(programs), "PATH": path, "OMP_NUM_THREADS": "2"}
-    tests = [str(python), "-m", "unittest", "discover", "-s", str(HERE / "tests"), "-v"]
+    tests = [str(python), "-m", "unittest", "discover", "--buffer", "-s", str(HERE / "tests")]
     # Not from the folder of the sources: the installed package is tested.
     return subprocess.run(tests, env={**os.environ, **own}, cwd=HERE / "tests").returncode
 

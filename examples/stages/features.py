@@ -20,6 +20,12 @@ PARAMETERS = {
 }
 
 
+def check(stage: attend.Stage) -> None:
+    blocks, dtype = stage.config["efficientnet"]["blocks"], stage.config["features"]["dtype"]
+    if not 1 <= blocks <= 16 or dtype not in ("f16", "f32"):
+        raise attend.Usage("efficientnet.blocks is 1 to 16, features.dtype f16 or f32")
+
+
 @attend.stage(
     "efficientnet-features",
     "1",
@@ -27,11 +33,10 @@ PARAMETERS = {
     inputs={"dataset": True},
     output="features",
     parameters=PARAMETERS,
+    check=check,
 )
 def main(stage: attend.Stage) -> None:
     blocks, own = stage.config["efficientnet"]["blocks"], stage.config["features"]
-    if not 1 <= blocks <= 16 or own["dtype"] not in ("f16", "f32"):
-        raise attend.Usage("efficientnet.blocks is 1 to 16, features.dtype f16 or f32")
     dataset = stage.input("dataset")
     height, width = dataset.image_size
     h, w, channels = cells(np.zeros((3, height, width), np.uint8), blocks).shape

@@ -28,8 +28,6 @@ CAPTIONS = "SELECT id, image_id, caption FROM captions ORDER BY id"
 )
 def main(stage: attend.Stage) -> None:
     own = stage.config["sqlite"]
-    if not own["file"]:
-        raise attend.Usage("sqlite.file is not set: name the SQLite file")
     try:
         with sqlite3.connect(f"file:{own['file']}?mode=ro", uri=True) as database:
             ingest(database, own["image_size"], own["shard_size"], stage.out)

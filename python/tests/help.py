@@ -30,6 +30,7 @@ class Case(unittest.TestCase):
 
 def features(path: Path, value: float = 1.0, rows: int = 3, **named: Any) -> None:
     """Writes a small features artifact."""
+    named.setdefault("inputs", {"dataset": attend.Input("dataset", "0" * 64)})
     with attend.artifact("features", path, PRODUCER, **named) as out:
         encoder = {"kind": "foreign", "name": "x", "image_size": [8, 8], "grid": [2, 2]}
         out.json("encoder.json", {**encoder, "channels": 3})

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import shutil
 import sqlite3
 import struct
@@ -195,12 +196,14 @@ class Programs(unittest.TestCase):
 
     def test_word_pieces(self):
         folder = self.shared("scenes", "dataset")
-        self.pipeline("word_pieces", folder)
+        self.pipeline("word_pieces", folder, pieces={"size": 60})  # many pieces
         vocabulary = attend.open(folder / "vocabulary", verify=True)
         self.assertIn("##", "".join(vocabulary.words.words))
         captions = attend.open(folder / "dataset").captions.to_pylist()
         for row, encoded in zip(captions, vocabulary.encoded.to_pylist()):
             self.assertEqual(vocabulary.decode(encoded["tokens"]), row["caption"].lower())
+        for result in attend.open(folder / "evaluation").json("results.json"):
+            self.assertNotIn(" ##", result["caption"])
         again = folder / "again"
         run("examples/stages/word_pieces.py", "--config", folder / "config.toml",
             "--input", f"dataset={folder / 'dataset'}", "--output", again)  # fmt: skip
@@ -220,8 +223,16 @@ class Programs(unittest.TestCase):
         for n, described in zip(ids, cells):
             np.testing.assert_allclose(described.astype("f2"), made.row(n), rtol=2e-3, atol=2e-3)
         self.assertGreater(float(cells.std()), 0.1)
+        photograph = next((self.folder / "scenes" / "images").iterdir())
+        command = shlex.join(encoder["command"])
+        ended = run(
+            "attend-caption", "--model", folder / "model", "--encoder-command", command, photograph
+        )
+        words = attend.open(folder / "vocabulary").words
+        said = ended.stdout.rstrip("\n").split("\t")[1].split(" ")
+        self.assertTrue(said and set(said) <= set(words.words), said)
 
-    def test_the_network_knows_what_is_in_a_picture(self):
+    def test_the_network_pads_as_it_was_trained(self):
         sys.path.insert(0, str(EXAMPLES))
         self.addCleanup(sys.path.remove, str(EXAMPLES))
         import efficientnet_lite0 as network
@@ -264,6 +275,8 @@ class Programs(unittest.TestCase):
         ended = run("examples/stages/sqlite_ingest.py", "--output", folder / "x", "--set",
                     f"sqlite.file={wrong}", code=3)  # fmt: skip
         self.assertIn("file is not a database", ended.stderr)
+        ended = run("examples/stages/sqlite_ingest.py", "--check", code=2)
+        self.assertIn("sqlite.file is not set: name a file (sqlite)", ended.stderr)
 
 
 class Examples(unittest.TestCase):

@@ -3,11 +3,17 @@ import importlib
 import json
 import pickle
 import pkgutil
+import sys
+import types
 import unittest
+from pathlib import Path
+from unittest import mock
 
 import attend
 import numpy as np
 from help import Case, dataset, features
+
+README = Path(__file__).parents[1] / "README.md"
 
 
 def load_tests(loader, tests, pattern):
@@ -16,6 +22,7 @@ def load_tests(loader, tests, pattern):
         f"attend.{found.name}" for found in pkgutil.iter_modules(attend.__path__)
     ]:
         tests.addTests(doctest.DocTestSuite(importlib.import_module(module)))
+    tests.addTests(doctest.DocFileSuite(str(README), module_relative=False))
     return tests
 
 
@@ -89,6 +96,18 @@ class Reading(Case):
         self.assertEqual(shard[0].__array_interface__["data"][0] % 64, 0)
         self.assertRaises(IndexError, shard.__getitem__, 70_000)
 
+    def test_a_torch_tensor_shares_the_map_and_writes_to_no_file(self):
+        features(self.path)
+        before = (self.path / "shards" / "train-00000.arrow").read_bytes()
+        stand_in = types.SimpleNamespace(from_numpy=lambda array: array)
+        with mock.patch.dict(sys.modules, torch=stand_in):
+            items = attend.open(self.path).torch([2, 0])
+            self.assertEqual((len(items), items[0][0]), (2, 2))
+            items[0][1][:] = 5  # torch can't know that numpy's array is not to be written
+            self.assertEqual(items.artifact.row(2)[0, 0], 5)
+        self.assertEqual(attend.open(self.path).row(2)[0, 0], 1)
+        self.assertEqual((self.path / "shards" / "train-00000.arrow").read_bytes(), before)
+
     @unittest.skipUnless(importlib.util.find_spec("torch"), "torch is not installed")
     def test_torch_shares_the_memory(self):
         import torch
@@ -109,7 +128,8 @@ class Words(Case):
         self.refused(attend.Error, "8 is no id of this vocabulary of 8", words.decode, [8])
 
     def test_a_wrong_vocabulary_is_refused(self):
-        with attend.artifact("vocabulary", self.path, ("x", "1")) as out:
+        made_from = {"dataset": attend.Input("dataset", "0" * 64)}
+        with attend.artifact("vocabulary", self.path, ("x", "1"), inputs=made_from) as out:
             content = attend.Words(["a"]).file([1], 1, 9)
             content["specials"]["<unk>"] = 7
             out.json("vocab.json", content)

@@ -11,17 +11,24 @@ STAGE = """
 import sys, time
 import attend
 
+def check(stage):
+    if stage.config["count"]["rate"] < 0:
+        raise attend.Usage("count.rate is negative")
+    return {"wants": {"count.name": stage.config["count"]["name"]}}
+
 @attend.stage("count", "1", output="notes", inputs={"dataset": True, "features": False},
               parameters={"count": {"rate": 1.0, "name": "a", "sizes": [1], "seed": None,
-                                    "fast": False, "weights": "", "device": "cpu"}},
-              files={"count.weights": "weights"}, unrecorded=["count.device"], about="Counts.")
+                                    "fast": False, "weights": None, "device": "cpu"}},
+              files={"count.weights": "weights"}, unrecorded=["count.device"], about="Counts.",
+              check=check)
 def main(stage):
     mode = stage.config["count"]["name"]
-    with stage.out.file("first.txt") as path:
-        path.write_text("done")
-    if mode == "slow":
-        print("slow", flush=True)
-        time.sleep(30)
+    if "first.txt" not in stage.out:
+        with stage.out.file("first.txt") as path:
+            path.write_text("done")
+        if mode == "slow":
+            print("slow", flush=True)
+            time.sleep(30)
     if mode == "raise":
         raise attend.BadInput("photo\\x1b[2J.jpg: broken")
     if mode == "bug":
@@ -86,6 +93,18 @@ class Program(Case):
         self.assertEqual(said["unrecorded"], ["count.device", "count.weights"])
         self.assertEqual(said["paths"], ["count.weights"])
 
+    def test_check_refuses_before_a_pipeline_runs(self):
+        words = ("--check", "--input", "dataset=/none/yet", "--set", "count.name=raise")
+        self.assertEqual(json.loads(self.ok(*words).stdout), {"wants": {"count.name": "raise"}})
+        self.assertFalse(self.path.exists() or self.path.with_name("artifact.lock").exists())
+        bare = [sys.executable, str(self.program), "--check"]
+        self.ends(2, "count needs --input dataset=PATH", command=bare)
+        self.ends(2, "[count] has no key `x`", *words, "--set", "count.x=1")
+        self.ends(2, "count.rate is negative", *words, "--set", "count.rate=-1")
+        self.ends(2, "count.rate is negative", "--set", "count.rate=-1")
+        self.ends(3, "w.bin: no such file", *words, "--set", "count.weights=w.bin")
+        self.assertFalse(self.path.with_name("artifact.staging").exists())
+
     def test_a_wrong_command_line_or_config_ends_with_2(self):
         config = self.folder / "c.toml"
         config.write_text("# x\n[count]\nrate = 1\n\nrat = 2\n[other]\nx = 1\n")
@@ -134,28 +153,19 @@ class Program(Case):
         wall = [*self.command(), "--output", str(self.folder / "file" / "x")]
         self.ends(1, f"{self.folder / 'file'}: ", command=wall)
 
-    def test_a_signal_ends_with_130_and_keeps_what_is_finished(self):
+    def test_a_signal_ends_with_130_and_the_same_command_makes_the_rest(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            command = self.command("--set", "count.name=slow")
+            slow = ("--set", "count.name=slow", "--set", f"count.seed={number:d}")
             running = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                self.command(*slow), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
             )
             self.assertEqual(running.stdout.readline(), "slow\n")
             running.send_signal(number)
             _, told = running.communicate(timeout=20)
             self.assertEqual(running.returncode, 130, told)
             self.assertIn("error: interrupted; finished parts are kept", told)
-            self.assertTrue((self.folder / "artifact.staging" / "first.txt").exists())
-        self.assertIn(
-            "continuing",
-            subprocess.run(
-                self.command("--set", "count.name=slow"),
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                preexec_fn=lambda: signal.alarm(3),
-            ).stderr,
-        )
+            self.assertIn("continuing from", self.ok(*slow).stderr)
+            self.assertEqual(attend.open(self.path, verify=True).json("count.json"), 2)
 
     def test_the_log_is_copied(self):
         log = self.folder / "log"

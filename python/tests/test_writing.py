@@ -179,16 +179,24 @@ class Writing(Case):
             with out.shard("a", "x", (2,), "f32") as shard:
                 shard.append(1, np.ones(2, np.float32))
                 refused = lambda words, *row: self.refused(attend.Error, words, shard.append, *row)  # noqa: E731
+                self.refused(attend.Error, "as many images", shard.extend, [5, 6], [b"12345678"])
                 refused("image 1 comes twice", 1, np.ones(2, np.float32))
                 refused("float64 [2], not float32 [2]", 2, np.ones(2))
                 refused("are NaN or infinite", 2, np.float32([1, np.inf]))
                 refused("has 3 bytes, not 8", 2, b"abc")
             out.abandon()
+        flat = {"seed": 1}
+        self.refused(attend.Error, "give sections", attend.artifact, "x", self.path, PRODUCER, flat)
         self.assertFalse(self.path.exists())
 
     def test_what_the_kind_needs_must_be_there(self):
         with self.assertRaises(attend.Error) as caught:
             with attend.artifact("vocabulary", self.path, PRODUCER) as out:
+                out.json("vocab.json", attend.Words([]).file([], 1, 1))
+        self.assertIn("needs the input dataset", str(caught.exception))
+        inputs = {"dataset": attend.Input("dataset", "0" * 64)}
+        with self.assertRaises(attend.Error) as caught:
+            with attend.artifact("vocabulary", self.path, PRODUCER, inputs=inputs) as out:
                 out.json("vocab.json", attend.Words([]).file([], 1, 1))
         self.assertIn("needs encoded.parquet", str(caught.exception))
 

@@ -176,7 +176,7 @@ impl Case {
             None => std::fs::read_to_string(&file).unwrap_or_default(),
         };
         assert_eq!(status.code(), Some(130), "{name}: {status}\n{said}");
-        let last = place.path().join("r/model.staging/checkpoints/last");
+        let last = staging(place.path()).join("checkpoints/last");
         assert!(last.join("state.json").is_file(), "{name}\n{said}");
         if matches!(log, Log::File | Log::Terminal) {
             let words = "interrupted; finished parts are kept, and the same command makes the rest";
@@ -214,11 +214,22 @@ fn read_all(mut terminal: File) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// The staging folder of the model: beside it, or, if the runner made it, in the store.
+fn staging(place: &Path) -> PathBuf {
+    match place.join("r/model.next").read_link() {
+        Ok(next) => {
+            let name = next.file_name().unwrap().to_string_lossy().into_owned();
+            place.join(format!(".store/{name}.staging"))
+        }
+        Err(_) => place.join("r/model.staging"),
+    }
+}
+
 /// Waits for the first epochs' metrics, so that a signal comes in the middle of work.
 fn wait_until_it_learns(child: &mut Child, place: &Path, name: &str) {
-    let metrics = place.join("r/model.staging/metrics.jsonl");
+    let metrics = || staging(place).join("metrics.jsonl");
     let deadline = Instant::now() + Duration::from_secs(120);
-    while metrics.metadata().map_or(0, |meta| meta.len()) == 0 {
+    while metrics().metadata().map_or(0, |meta| meta.len()) == 0 {
         assert!(child.try_wait().unwrap().is_none(), "{name}: ended");
         assert!(Instant::now() < deadline, "{name}: does not learn");
         std::thread::sleep(Duration::from_millis(10));
@@ -274,7 +285,7 @@ fn a_ctrl_c_on_the_terminal_keeps_a_checkpoint() {
     drop(slave);
     let said = shown.join().unwrap();
     assert_eq!(status.code(), Some(130), "{said}");
-    let last = place.path().join("r/model.staging/checkpoints/last");
+    let last = staging(place.path()).join("checkpoints/last");
     assert!(last.join("state.json").is_file(), "{said}");
     assert!(
         said.contains("interrupted; finished parts are kept"),
@@ -294,7 +305,7 @@ fn a_training_outlives_its_terminal() {
     drop(command);
     wait_until_it_learns(&mut child, place.path(), "closed");
     drop(terminal);
-    let last = place.path().join("r/model.staging/checkpoints/last");
+    let last = staging(place.path()).join("checkpoints/last");
     let epochs = || {
         let state = std::fs::read(last.join("state.json")).unwrap_or_default();
         let state = serde_json::from_slice::<serde_json::Value>(&state);

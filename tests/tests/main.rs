@@ -171,7 +171,8 @@ fn a_pipeline_is_made_once_and_says_the_same_again() {
 
     // The captioner needs only its model folder.
     let model = world.path("elsewhere");
-    std::fs::rename(world.path("two/model"), &model).unwrap();
+    let place = std::fs::canonicalize(world.path("two/model")).unwrap();
+    std::fs::rename(place, &model).unwrap();
     let mut caption = Command::new(PROGRAMS.join("attend-caption"));
     caption
         .arg("--model")
@@ -184,54 +185,137 @@ fn a_pipeline_is_made_once_and_says_the_same_again() {
     assert_eq!(world.path("attention").read_dir().unwrap().count(), 3);
 }
 
+/// The processes of a group, except its leader.
+fn others(group: u32) -> Vec<rustix::process::Pid> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let of_group = processes.filter_map(|entry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (pid, rest) = (stat.split(' ').next()?, stat.rsplit_once(") ")?.1);
+        let rest: Vec<&str> = rest.split(' ').collect();
+        let is_alive = rest[0] != "Z" && rest[2] == group.to_string();
+        let pid: i32 = pid.parse().ok()?;
+        (is_alive && pid != group as i32).then(|| rustix::process::Pid::from_raw(pid))?
+    });
+    of_group.collect()
+}
+
+/// What `status` has to say of an artifact that is made for the first time.
+fn state(place: &Path) -> &'static str {
+    let staging = place.with_file_name(format!(
+        "{}.staging",
+        place.file_name().unwrap().to_string_lossy()
+    ));
+    let is_file = |entry: std::fs::DirEntry| {
+        let name = entry.file_name();
+        !name.to_string_lossy().starts_with('.')
+    };
+    let begun = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.into_iter().any(is_file)
+    };
+    match place.join("manifest.json").is_file() {
+        true => "fresh",
+        false if begun(&staging) => "unfinished",
+        false => "missing",
+    }
+}
+
+/// Kills the runner, the stages or both, thirty times, each time somewhere else.
 #[test]
 fn a_pipeline_that_is_killed_again_and_again_ends_the_same() {
-    let world = World::new();
-    ok(world.demo("whole", &[]));
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+    let (undisturbed, world) = (World::new(), World::new());
+    ok(undisturbed.demo("run", &[]));
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = |below: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % below
+    };
     let mut kills = 0;
-    for n in 0u64.. {
+    while kills < 30 {
+        // Begin anew now and then: otherwise all is made after a few kills.
+        if world.path("run/evaluation/manifest.json").is_file() {
+            assert_eq!(world.digests("run"), undisturbed.digests("run"));
+            std::fs::remove_dir_all(world.path(".store")).unwrap();
+        }
         let mut child = world
-            .demo("killed", &[])
+            .demo("run", &[])
             .process_group(0)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(150 + n * 230));
+        std::thread::sleep(Duration::from_millis(20 + next(1500)));
         if child.try_wait().unwrap().is_some() {
-            break;
+            continue;
         }
-        // The stage continues when its runner dies: kill both.
-        let group = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+        let group = Pid::from_child(&child);
+        match next(3) {
+            // The stage goes on when its runner dies.
+            0 => kill_process(group, Signal::KILL).unwrap(),
+            1 => drop(kill_process_group(group, Signal::KILL)),
+            _ => {
+                for stage in others(child.id()) {
+                    let _ = kill_process(stage, Signal::KILL);
+                }
+            }
+        }
         child.wait().unwrap();
         kills += 1;
+        let told = || {
+            let (out, _) = ok(world.xtask(&["status", "--json"], &[]));
+            let json: Value = serde_json::from_str(&out).unwrap();
+            json["run"]["stages"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        };
+        while !others(child.id()).is_empty() {
+            let states = told();
+            let running = |stage: &&Value| stage["state"] == "running";
+            assert!(states.iter().filter(running).count() <= 2, "{states:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for stage in told() {
+            let known = stage["place"].as_str().map(Path::new);
+            let expected = known.map_or("missing", state);
+            assert_eq!(stage["state"], expected, "{stage}");
+        }
     }
-    assert!(kills > 3, "only {kills} kills");
-    ok(world.demo("killed", &[]));
-    assert_eq!(world.digests("killed"), world.digests("whole"));
+    ok(world.demo("run", &[]));
+    assert_eq!(world.digests("run"), undisturbed.digests("run"));
 }
 
-/// Runs `train --set …`, then without `--set`.
+/// Runs `train --set …`, then without `--set`, then with it again.
 #[test]
-fn a_model_that_took_long_is_not_trained_again_for_a_forgotten_parameter() {
+fn a_model_is_not_lost_for_a_forgotten_parameter() {
     let world = World::new();
-    ok(world.demo("one", &["--set=train.decoder_lr=3.3e-3", "--until=train"]));
+    let set = ["--set=train.decoder_lr=3.3e-3", "--until=train"];
+    ok(world.demo("one", &set));
     let model = world.manifest("one/model");
-    let path = world.path("one/model/.work.json");
-    let mut work: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    work["seconds"] = 150.into();
-    std::fs::write(&path, work.to_string()).unwrap();
-    fails(
-        world.demo("one", &[]),
-        4,
-        &["train.decoder_lr 0.0033 -> ", "2 min of work", "--discard"],
+    let (told, _) = ok(world.demo("one", &["--dry-run"]));
+    assert!(
+        told.contains("train would run: train.decoder_lr 0.0033 -> "),
+        "{told}"
     );
-    assert_eq!(world.manifest("one/model"), model);
-    ok(world.demo("one", &["--set=train.decoder_lr=3.3e-3"]));
-    assert_eq!(world.manifest("one/model"), model);
-    ok(world.demo("one", &["--discard"]));
+    let (_, log) = ok(world.demo("one", &["--until=train"]));
+    assert!(log.contains("train: train.decoder_lr 0.0033 -> "), "{log}");
     assert_ne!(world.manifest("one/model"), model);
+    let (_, log) = ok(world.demo("one", &set));
+    assert_eq!(log.matches("up to date").count(), 4, "{log}");
+    assert_eq!(world.manifest("one/model"), model);
+    // More epochs begin where the shorter training has ended.
+    let (_, log) = ok(world.demo("one", &[&set[..], &["--set=train.epochs=3"]].concat()));
+    assert!(log.contains("train: train.epochs 2 -> 3"), "{log}");
+    let lines = |run: &str| {
+        let text = std::fs::read_to_string(world.path(run).join("model/metrics.jsonl")).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let longer = lines("one");
+    ok(world.demo("one", &set));
+    assert_eq!(lines("one")[..], longer[..lines("one").len()]);
 }
 
 /// `verify --repair` repairs a whole run: each artifact with the stage that made it.

@@ -1,6 +1,6 @@
 //! Runs the programs that a task needs, and passes signals such as Ctrl-C to them.
 
-use attend_program::{At, Error, Result, end, say, signal};
+use attend_program::{At, Error, Result, end, say, signal, whole};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -45,34 +45,80 @@ pub fn run_ok(command: &mut Command) -> Result<()> {
     succeeded(&name, status)
 }
 
-/// Like [`run_ok`], but passes on what the command writes to standard error line by line,
-/// each after `prefix`, and appends it to `log`, if given.
-pub fn run_ok_told(command: &mut Command, prefix: &str, log: Option<&Path>) -> Result<()> {
+/// Where a stage's output goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Ways<'a> {
+    /// Whether the stage writes to our standard error itself, with its bars.
+    pub terminal: bool,
+    /// Otherwise, what stands before each of its lines.
+    pub prefix: &'a str,
+    /// A file that gets these lines, too.
+    pub log: Option<&'a Path>,
+    /// A file that keeps what it prints to standard output, if it prints anything.
+    pub out: &'a Path,
+    /// Whether that is not shown.
+    pub quiet: bool,
+}
+
+/// Runs a stage, which has to succeed; its exit code becomes ours.
+pub fn run_stage(command: &mut Command, ways: Ways<'_>) -> Result<()> {
     let name = name(command);
-    let mut log = log
-        .map(|path| {
-            File::options()
-                .append(true)
-                .create(true)
-                .open(path)
-                .at(path)
+    let append = |path| {
+        File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .at(path)
+    };
+    let mut log = ways.log.map(append).transpose()?;
+    command.stdout(Stdio::piped());
+    if !ways.terminal {
+        command.stderr(Stdio::piped());
+    }
+    let (status, printed) = watched(command, |child| {
+        let (out, errors) = (child.stdout.take(), child.stderr.take());
+        std::thread::scope(|scope| {
+            let lines = scope.spawn(move || {
+                let lines = errors.into_iter();
+                for line in lines.flat_map(|errors| BufReader::new(errors).split(b'\n')) {
+                    let line = line?;
+                    let line = String::from_utf8_lossy(&line);
+                    if let Some(log) = &mut log {
+                        let _ = writeln!(log, "{line}");
+                    }
+                    say!("{}{line}", ways.prefix);
+                }
+                Ok(())
+            });
+            let printed = out.map_or(Ok(Vec::new()), |out| copied(out, ways.quiet));
+            let told = lines.join().unwrap_or(Ok(()));
+            told.and(printed)
         })
-        .transpose()?;
-    let (status, ()) = watched(command.stderr(Stdio::piped()), |child| {
-        let Some(errors) = child.stderr.take() else {
-            return Ok(());
-        };
-        for line in BufReader::new(errors).split(b'\n') {
-            let line = line?;
-            let line = String::from_utf8_lossy(&line);
-            if let Some(log) = &mut log {
-                let _ = writeln!(log, "{line}");
-            }
-            say!("{prefix}{line}");
-        }
-        Ok(())
     })?;
-    succeeded(&name, status)
+    succeeded(&name, status)?;
+    match printed.is_empty() {
+        true => Ok(()),
+        false => whole::write_bytes(ways.out, printed),
+    }
+}
+
+/// Reads what a stage prints, and shows it as it comes. If our reader is gone, the stage
+/// goes on.
+fn copied(mut out: impl Read, quiet: bool) -> std::io::Result<Vec<u8>> {
+    let (mut all, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = out.read(&mut part)?;
+        if read == 0 {
+            return Ok(all);
+        }
+        all.extend_from_slice(&part[..read]);
+        if !quiet {
+            let mut stdout = std::io::stdout();
+            let _ = stdout
+                .write_all(&part[..read])
+                .and_then(|()| stdout.flush());
+        }
+    }
 }
 
 fn succeeded(name: &str, status: ExitStatus) -> Result<()> {

@@ -32,6 +32,9 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
 ];
 
+/// The tasks that work in a checkout only.
+pub const OF_CHECKOUT: [&str; 5] = ["dist", "doctor", "parameters", "test", "bench"];
+
 /// How the user calls this program.
 pub fn name() -> &'static str {
     let program = std::env::args_os().next().unwrap_or_default();
@@ -43,7 +46,12 @@ pub fn name() -> &'static str {
 
 /// The command line, with its tasks under headings.
 pub fn command<C: CommandFactory>() -> Command {
-    let command = C::command().name(name()).bin_name(name());
+    let mut command = C::command().name(name()).bin_name(name());
+    if name() == "attend" {
+        for task in OF_CHECKOUT {
+            command = command.mut_subcommand(task, |task| task.hide(true));
+        }
+    }
     let groups = groups(&command);
     let template = "{about}\n\n{usage-heading} {usage}{after-help}\n";
     command

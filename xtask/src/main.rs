@@ -13,6 +13,7 @@ mod meanings;
 mod parameters;
 mod pipeline;
 mod plan;
+mod preflight;
 mod programs;
 mod run;
 mod runs;
@@ -23,7 +24,7 @@ mod store;
 mod tasks;
 mod workspace;
 
-use attend_program::{Result, end};
+use attend_program::{Error, Result, end};
 use clap::{FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 use workspace::Workspace;
@@ -66,8 +67,10 @@ enum Task {
     Compare(tasks::compare::Args),
     /// Show which artifacts of two runs differ, and why
     Diff(tasks::diff::Args),
-    /// Check artifacts; --repair makes damaged parts again
+    /// Judge artifacts of any program; --repair mends damage
     Verify(tasks::verify::Args),
+    /// Write the manifest for a program that only wrote the files
+    Seal(tasks::seal::Args),
     /// Show the stages of a pipeline, and what they read and make
     Graph(tasks::graph::Args),
     /// Pin a finished run to its artifacts, for `run --locked`
@@ -80,6 +83,8 @@ enum Task {
     Bench(tasks::bench::Args),
     /// Check format, lints, licences and documentation; run all tests
     Test(tasks::test::Args),
+    /// Pack programs and libraries for machines without a checkout
+    Dist(tasks::dist::Args),
     /// Put a stage of your own through what ours promise
     Conform(tasks::conform::Args),
     /// Print a script that completes command lines in bash, zsh or fish
@@ -103,14 +108,19 @@ fn main() -> ExitCode {
                 let _ = help::command::<Cli>().print_help();
                 return Ok(());
             };
-            run(task)
+            let name = matches.subcommand_name().unwrap_or_default();
+            run(name, task)
         },
         "",
     )
 }
 
-fn run(task: Task) -> Result<()> {
+fn run(name: &str, task: Task) -> Result<()> {
     let workspace = Workspace::locate()?;
+    if help::OF_CHECKOUT.contains(&name) && !workspace.is_checkout() {
+        let why = format!("{name} works in a checkout of attend, not in an archive of it");
+        return Err(Error::usage(why));
+    }
     match task {
         Task::Setup(args) => tasks::setup::run(&workspace, &args),
         Task::Demo(args) => tasks::demo::run(&workspace, args),
@@ -127,6 +137,7 @@ fn run(task: Task) -> Result<()> {
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
+        Task::Seal(args) => tasks::seal::run(&workspace, &args),
         Task::Diff(args) => tasks::diff::run(&workspace, &args),
         Task::Graph(args) => tasks::graph::run(&workspace, &args),
         Task::Lock(args) => tasks::lock::run(&workspace, &args),
@@ -134,6 +145,7 @@ fn run(task: Task) -> Result<()> {
         Task::Clean(args) => tasks::clean::run(&workspace, &args),
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
+        Task::Dist(args) => tasks::dist::run(&workspace, &args),
         Task::Conform(args) => tasks::conform::run(&workspace, &args),
         Task::Completions(args) => tasks::completions::script(&args),
         Task::Complete(args) => {

@@ -27,10 +27,9 @@ impl Programs {
         names: impl IntoIterator<Item = &'a str>,
         profile: Option<&str>,
     ) -> Result<Programs> {
-        let folder = std::env::var_os("ATTEND_BIN_DIR").map(PathBuf::from);
         let mut programs = Programs {
             root: workspace.root.clone(),
-            folder,
+            folder: workspace.programs(),
             built: BTreeMap::new(),
         };
         if programs.folder.is_some() {
@@ -118,6 +117,14 @@ impl Programs {
             Error::usage(format!("program {program}: neither {tried} nor on PATH"))
         })
     }
+}
+
+/// Names of the programs of the workspace's crates; without the one that takes most of a
+/// full build, unless `heavy`.
+pub fn names(workspace: &Workspace, heavy: bool) -> Result<Vec<String>> {
+    let mut programs = ours(workspace)?;
+    programs.retain(|_, package| heavy || package != HEAVY);
+    Ok(programs.into_keys().collect())
 }
 
 /// Program -> package, for every program of the workspace's crates.

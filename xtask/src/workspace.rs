@@ -1,4 +1,4 @@
-//! The checkout that a task works in.
+//! The checkout that a task works in, or the folder that `cargo xtask dist` has packed.
 
 use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ impl Workspace {
     pub fn locate() -> Result<Workspace> {
         if let Some(root) = std::env::var_os("ATTEND_WORKSPACE") {
             return Ok(Workspace { root: root.into() });
+        }
+        if let Some(root) = unpacked() {
+            return Ok(Workspace { root });
         }
         let own = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
@@ -39,10 +42,34 @@ impl Workspace {
         self.root.join(".tools").join(name)
     }
 
-    /// The default folder of runs (`--artifacts`).
+    /// The default folder of runs (`--artifacts`): that of the checkout; without a checkout,
+    /// one in the working directory.
     pub fn artifacts(&self) -> PathBuf {
-        self.root.join("artifacts")
+        match self.is_checkout() {
+            true => self.root.join("artifacts"),
+            false => PathBuf::from("artifacts"),
+        }
     }
+
+    /// Whether this is a checkout, not the folder of an archive that `dist` made.
+    pub fn is_checkout(&self) -> bool {
+        unpacked().is_none_or(|root| root != self.root)
+    }
+
+    /// The folder in which all programs are, instead of being built: that of an archive, or
+    /// `ATTEND_BIN_DIR`.
+    pub fn programs(&self) -> Option<PathBuf> {
+        let given = std::env::var_os("ATTEND_BIN_DIR").map(PathBuf::from);
+        given.or_else(|| (!self.is_checkout()).then(|| self.root.join("bin")))
+    }
+}
+
+/// The folder of the archive that this program came in: it is `bin/attend` there.
+fn unpacked() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let root = program.parent()?.parent()?;
+    let is_packed = program.file_name()? == "attend" && root.join("pipelines").is_dir();
+    is_packed.then(|| root.to_owned())
 }
 
 /// Makes `link` point to `target`, atomically: whoever follows it at any moment

@@ -53,7 +53,7 @@ impl Default for Count {
 }
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, count)
+    stage::main(&SPEC, stage::nothing, count)
 }
 
 fn count(stage: &Stage<Config>) -> Result<()> {

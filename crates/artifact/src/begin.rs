@@ -4,7 +4,7 @@
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
 use crate::staging::{Again, Lock, Piece, Rules, Share, has_replaced};
-use crate::{Artifact, Input, Stage, Staging};
+use crate::{Input, Stage, Staging};
 use attend_program::{Error, Result, loose};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -129,14 +129,10 @@ impl<C> Stage<C> {
     }
 
     fn draft(&self, extra: &[(&str, Input)]) -> Manifest {
-        let of_artifact = |artifact: &Artifact| Input {
-            kind: artifact.manifest.kind.clone(),
-            digest: artifact.manifest.digest.clone(),
-        };
         let mut inputs: BTreeMap<String, Input> = self
             .inputs
             .iter()
-            .map(|(name, artifact)| (name.clone(), of_artifact(artifact)))
+            .map(|(name, artifact)| (name.clone(), artifact.input()))
             .collect();
         let extra = extra.iter();
         inputs.extend(extra.map(|(name, input)| ((*name).to_owned(), input.clone())));

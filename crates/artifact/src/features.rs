@@ -8,9 +8,10 @@
 //!
 //! Counts: `images`, `grid_height`, `grid_width`, `channels`.
 
-use crate::Artifact;
+use crate::findings::Findings;
 use crate::model::EncoderConfig;
 use crate::shard::{Dtype, TensorShard};
+use crate::{Artifact, manifest};
 use attend_program::{Error, Result, check_interrupt};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -33,10 +34,19 @@ impl Features {
     /// # Errors
     /// [`Error::Refused`] if a file does not follow the contract.
     pub fn open(artifact: &Artifact) -> Result<Features> {
+        let mut findings = Findings::new(artifact, false);
+        let features = Features::examine(&mut findings)?;
+        findings.refuse().map(|()| features)
+    }
+
+    /// Maps all shards, and notes everything that does not follow the contract. Leaves out
+    /// shards that can't be read or have another shape. Looks at all numbers if every byte is
+    /// to be read.
+    pub(crate) fn examine(findings: &mut Findings) -> Result<Features> {
+        let artifact = findings.artifact;
         let count = |name| artifact.count(name) as usize;
         let grid = [count("grid_height"), count("grid_width")];
         let channels = count("channels");
-        let cells = grid[0].checked_mul(grid[1]).unwrap_or_default();
         let mut features = Features {
             root: artifact.root.clone(),
             shards: Vec::new(),
@@ -45,62 +55,70 @@ impl Features {
             channels,
             dtype: Dtype::F32,
         };
+        findings.needs_dataset();
+        let cells = grid[0].checked_mul(grid[1]).unwrap_or_default();
         if cells == 0 || channels == 0 {
-            return Err(features.wrong(
-                crate::manifest::FILE,
-                &format!("features of {grid:?} cells and {channels} channels"),
-            ));
+            let why = format!("features of {grid:?} cells and {channels} channels");
+            findings.note(manifest::FILE, why);
         }
         let promised = artifact.manifest.config.pointer("/features/dtype");
-        let promised = promised.and_then(|dtype| dtype.as_str());
-        let promised = promised.filter(|dtype| ["f16", "f32"].contains(dtype));
-        for file in artifact
-            .manifest
-            .files
-            .iter()
-            .filter(|file| file.name.starts_with("shards/"))
-        {
-            let shard = TensorShard::open(&artifact.root.join(&file.name))?;
-            let dtype = match shard.dtype() {
-                Dtype::U8 => "u8",
-                Dtype::F16 => "f16",
-                Dtype::F32 => "f32",
+        let mut promised = (promised.and_then(|dtype| dtype.as_str()))
+            .filter(|dtype| ["f16", "f32"].contains(dtype));
+        let names = artifact.manifest.files.iter().map(|file| &file.name);
+        let names: Vec<&String> = names.filter(|name| name.starts_with("shards/")).collect();
+        for name in &names {
+            let Some(path) = findings.file(name)? else {
+                continue;
             };
-            let other = !features.shards.is_empty() && shard.dtype() != features.dtype;
-            if shard.shape() != [cells, channels]
-                || dtype == "u8"
-                || other
-                || promised.is_some_and(|promised| promised != dtype)
-            {
-                return Err(features.wrong(
-                    &file.name,
-                    &format!(
-                        "features {:?} of {dtype}, expected [{cells}, {channels}] of {}",
-                        shard.shape(),
-                        promised.unwrap_or("one float type"),
-                    ),
-                ));
+            let Some(shard) = findings.take(TensorShard::open(&path))? else {
+                continue;
+            };
+            findings.rows(name, shard.rows());
+            if shard.column() != "features" {
+                let why = format!("its tensors are called {:?}, not features", shard.column());
+                findings.note(name, why);
             }
-            if file.rows.is_some_and(|rows| rows != shard.rows() as u64) {
+            let (dtype, shape) = (shard.dtype().name(), shard.shape());
+            let good = dtype != "u8" && promised.is_none_or(|promised| promised == dtype);
+            if shape != [cells, channels] || !good {
+                let promised = promised.unwrap_or("one float type");
                 let why = format!(
-                    "{} rows, but the manifest says {:?}",
-                    shard.rows(),
-                    file.rows
+                    "features {shape:?} of {dtype}, expected [{cells}, {channels}] of {promised}"
                 );
-                return Err(features.wrong(&file.name, &why));
+                findings.note(name, why);
+                continue;
             }
             features.dtype = shard.dtype();
-            let index = features.shards.len();
-            for (row, id) in shard.ids().iter().enumerate() {
-                if features.rows.insert(*id, (index, row)).is_some() {
-                    return Err(
-                        features.wrong(&file.name, &format!("image {id} has features twice"))
-                    );
-                }
-            }
-            features.shards.push((file.name.clone(), shard));
+            promised = Some(shard.dtype().name());
+            features.take(name, shard, findings)?;
+        }
+        if features.shards.len() == names.len() {
+            findings.count("shards", "images", features.ids().count());
         }
         Ok(features)
+    }
+
+    /// Takes a shard.
+    fn take(&mut self, name: &str, shard: TensorShard, findings: &mut Findings) -> Result<()> {
+        let index = self.shards.len();
+        let mut twice = Vec::new();
+        for (row, id) in shard.ids().iter().enumerate() {
+            if self.rows.insert(*id, (index, row)).is_some() {
+                twice.push(format!("image {id}"));
+            }
+        }
+        findings.all(name, "images have features already", twice);
+        if findings.thorough {
+            let strange = strange(&shard)?;
+            let strange = strange.into_iter().map(|id| format!("image {id}"));
+            findings.all(
+                name,
+                "images have features that are NaN or infinite",
+                strange,
+            );
+        }
+        self.shards.push((name.to_owned(), shard));
+        Ok(())
     }
 
     /// Compares the features with their encoder's output for images of this height and width:
@@ -117,7 +135,7 @@ impl Features {
         }
         let [[height, width], [h, w]] = [found.0, grid];
         Err(self.wrong(
-            crate::manifest::FILE,
+            manifest::FILE,
             &format!(
                 "features of {height} x {width} cells and {} channels, but the encoder of encoder.json makes {h} x {w} cells and {channels} channels of this data set's images",
                 found.1
@@ -130,19 +148,11 @@ impl Features {
     /// # Errors
     /// [`Error::Refused`] naming the first image that has such numbers, and its shard;
     /// [`Error::Interrupted`].
-    #[expect(
-        clippy::expect_used,
-        reason = "a shard without a row for each id is refused"
-    )]
     pub fn check_finite(&self) -> Result<()> {
         for (name, shard) in &self.shards {
-            for (row, id) in shard.ids().iter().enumerate() {
-                check_interrupt()?;
-                let numbers = shard.row(row).expect("a row for each id");
-                if !self.dtype.all_finite(numbers) {
-                    let why = format!("the features of image {id} are NaN or infinite");
-                    return Err(self.wrong(name, &why));
-                }
+            if let Some(id) = strange(shard)?.first() {
+                let why = format!("the features of image {id} are NaN or infinite");
+                return Err(self.wrong(name, &why));
             }
         }
         Ok(())
@@ -170,6 +180,11 @@ impl Features {
         self.dtype
     }
 
+    /// The shards and their names.
+    pub(crate) fn shards(&self) -> &[(String, TensorShard)] {
+        &self.shards
+    }
+
     /// The image of each row of each shard.
     pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
         self.shards
@@ -194,4 +209,16 @@ impl Features {
         let (shard, row) = self.rows.get(&image_id)?;
         self.shards.get(*shard)?.1.row(*row)
     }
+}
+
+/// The images of a shard whose numbers are infinite or NaN.
+fn strange(shard: &TensorShard) -> Result<Vec<i64>> {
+    let mut strange = Vec::new();
+    for (row, id) in shard.ids().iter().enumerate() {
+        check_interrupt()?;
+        if !(shard.row(row)).is_some_and(|numbers| shard.dtype().all_finite(numbers)) {
+            strange.push(*id);
+        }
+    }
+    Ok(strange)
 }

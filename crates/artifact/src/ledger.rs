@@ -20,6 +20,9 @@ macro_rules! reasons {
         }
 
         impl Reason {
+            /// All reasons.
+            pub const ALL: &[Reason] = &[$(Reason::$name,)+];
+
             /// The code, such as `too-large`.
             pub fn code(self) -> &'static str {
                 match self {

@@ -6,6 +6,7 @@
 //! (with BLAKE3 digests), and a digest of all these. Nothing else goes into that
 //! digest: no time, no path, no host name.
 //!
+//! - [`schemas`]: JSON Schemas of the contract's JSON files.
 //! - [`stage`]: the command line of every stage, and its run from arguments to exit
 //!   code.
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
@@ -15,7 +16,8 @@
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
 //! - [`record`]: typed rows of Parquet tables.
-//! - [`verify`]: checks an artifact's content.
+//! - [`verify`]: judges an artifact of any program: lists every [`Finding`].
+//! - [`mod@seal`]: writes the manifest of files that a program wrote without one.
 //!
 //! Nothing in this crate depends on what a stage does.
 
@@ -24,6 +26,8 @@ pub mod dataset;
 mod difference;
 mod digest;
 pub mod features;
+mod finding;
+mod findings;
 mod finite;
 mod hashed;
 pub mod ledger;
@@ -32,6 +36,9 @@ pub mod model;
 mod old;
 pub mod reader;
 pub mod record;
+pub mod schemas;
+pub mod seal;
+
 pub mod shard;
 pub mod stage;
 pub mod staging;
@@ -40,6 +47,7 @@ pub mod verify;
 pub mod vocabulary;
 
 pub use digest::digest_file;
+pub use finding::Finding;
 pub use manifest::{Input, Manifest};
 pub use reader::Artifact;
 pub use record::Record;

@@ -1,7 +1,7 @@
 //! Opens and reads finished artifacts.
 
 use crate::digest::digest_file;
-use crate::manifest::{FileEntry, Manifest, short};
+use crate::manifest::{FileEntry, Input, Manifest, short};
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -97,6 +97,14 @@ impl Artifact {
         )))
     }
 
+    /// This artifact as an input in a manifest.
+    pub fn input(&self) -> Input {
+        Input {
+            kind: self.manifest.kind.clone(),
+            digest: self.manifest.digest.clone(),
+        }
+    }
+
     /// The digest's first characters.
     pub fn short_digest(&self) -> &str {
         short(&self.manifest.digest)
@@ -104,12 +112,16 @@ impl Artifact {
 
     fn check_size(&self, file: &FileEntry) -> Result<()> {
         let path = self.root.join(&file.name);
-        let bytes = std::fs::metadata(&path).map(|meta| meta.len());
-        match bytes {
-            Ok(bytes) if bytes == file.bytes => Ok(()),
-            Ok(bytes) => Err(Error::refused(format!(
-                "{} has {bytes} bytes, but the manifest says {}; make the artifact again",
+        match std::fs::metadata(&path) {
+            Ok(meta) if !meta.is_file() => Err(Error::refused(format!(
+                "{} is not a regular file; make the artifact again",
+                path.display()
+            ))),
+            Ok(meta) if meta.len() == file.bytes => Ok(()),
+            Ok(meta) => Err(Error::refused(format!(
+                "{} has {} bytes, but the manifest says {}; make the artifact again",
                 path.display(),
+                meta.len(),
                 file.bytes
             ))),
             Err(e) => Err(Error::refused(format!(

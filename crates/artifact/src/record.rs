@@ -4,7 +4,8 @@
 //! defines its columns; reading checks names and types.
 
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use attend_program::{At, Error, Result, whole};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -74,28 +75,76 @@ pub trait Record: Sized {
     /// Those of [`Record::read`].
     fn batches(path: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
         let file = File::open(path).at(path)?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(|builder| builder.with_batch_size(1 << 13).build())
-            .map_err(|e| refused(path, &format!("not a Parquet table ({e})")))?;
+        let not_a_table = |e| refused(path, &format!("not a Parquet table ({e})"));
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(not_a_table)?;
         let schema = Self::schema();
+        check_columns(&schema, builder.schema()).map_err(|why| refused(path, &why))?;
+        let reader = builder.with_batch_size(1 << 13).build();
+        let reader = reader.map_err(not_a_table)?;
+        let mut before = 0;
         Ok(reader.map(move |batch| {
             let batch = batch.map_err(|e| refused(path, &format!("unreadable ({e})")))?;
-            let mut columns = Vec::new();
+            let (mut columns, mut empty) = (Vec::new(), Vec::new());
             for field in schema.fields() {
                 let name = field.name();
                 let column = batch
                     .column_by_name(name)
                     .ok_or_else(|| refused(path, &format!("has no column {name:?}")))?;
-                // Other writers use wider or dictionary types for the same values.
-                let column = arrow::compute::cast(column, field.data_type())
+                let nulls = column.null_count();
+                let cast = cast(column, field.data_type())
                     .map_err(|e| refused(path, &format!("column {name:?}: {e}")))?;
-                if column.null_count() > 0 {
-                    return Err(refused(path, &format!("column {name:?} has an empty cell")));
+                if nulls > 0 {
+                    let row = (0..column.len()).find(|row| column.is_null(*row));
+                    let row = before + row.unwrap_or_default();
+                    empty.push(format!("column {name:?} has an empty cell in row {row}"));
+                } else if cast.null_count() > 0 {
+                    empty.push(format!("column {name:?} has a number out of range"));
                 }
-                columns.push(column);
+                columns.push(cast);
             }
+            if !empty.is_empty() {
+                return Err(refused(path, &empty.join("; ")));
+            }
+            before += batch.num_rows();
             RecordBatch::try_new(Arc::new(nullable(&schema)), columns).at(path)
         }))
+    }
+}
+
+/// Compares the columns of a table with those that it must have; the error names all that
+/// are missing or of another type.
+fn check_columns(expected: &Schema, found: &Schema) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    for field in expected.fields() {
+        let (name, data_type) = (field.name(), field.data_type());
+        match found.field_with_name(name) {
+            Err(_) => wrong.push(format!("has no column {name:?}")),
+            Ok(column) if !is_like(column.data_type(), data_type) => {
+                let other = column.data_type();
+                wrong.push(format!("column {name:?} is of {other}, not of {data_type}"));
+            }
+            Ok(_) => {}
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("; ")),
+    }
+}
+
+/// Whether values of a type can stand for those of another: other writers use wider or
+/// dictionary types.
+fn is_like(found: &DataType, expected: &DataType) -> bool {
+    use DataType::{Dictionary, FixedSizeList, LargeList, LargeUtf8, List, Utf8, Utf8View};
+    match (found, expected) {
+        (Dictionary(_, values), _) => is_like(values, expected),
+        (Utf8 | LargeUtf8 | Utf8View, Utf8) => true,
+        (List(a) | LargeList(a) | FixedSizeList(a, _), List(b)) => {
+            is_like(a.data_type(), b.data_type())
+        }
+        (found, expected) if expected.is_integer() => found.is_integer(),
+        (found, expected) if expected.is_floating() => found.is_floating(),
+        _ => found == expected,
     }
 }
 

@@ -4,16 +4,16 @@
 use crate::Artifact;
 use crate::staging::{Again, Share, apart, place};
 use attend_program::config::{self, Unset};
-use attend_program::describe::{self, Description, Parts};
+use attend_program::describe::{self, Checked, Description, Parts};
 use attend_program::run::resumable;
 use attend_program::{Error, Result, log};
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// An input that a stage takes.
@@ -62,7 +62,7 @@ struct Args {
     #[arg(long, value_name = "KIND=PATH")]
     input: Vec<String>,
     /// Where to put the artifact
-    #[arg(long, value_name = "PATH", required_unless_present = "describe")]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["describe", "check"])]
     output: Option<PathBuf>,
     /// Number of threads [default: all cores]
     #[arg(long, value_name = "N")]
@@ -91,6 +91,10 @@ struct Args {
     /// Combine the shards of all tasks into the artifact
     #[arg(long, conflicts_with_all = ["force", "shards", "repair", "task"])]
     finalize: bool,
+    /// Only check the parameters, the files that they name and the inputs that exist; print
+    /// as JSON the splits that are made or needed
+    #[arg(long, conflicts_with_all = ["shards", "repair", "task", "finalize"])]
+    check: bool,
     /// Append the log lines to this file, too
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -107,6 +111,8 @@ pub struct Stage<C> {
     pub jobs: usize,
     pub(crate) spec: StageSpec,
     pub(crate) inputs: BTreeMap<String, Artifact>,
+    /// Kinds of inputs that another stage is still to make.
+    promised: BTreeSet<String>,
     pub(crate) output: PathBuf,
     pub(crate) again: Again,
     pub(crate) discard: bool,
@@ -123,15 +129,28 @@ fn task(text: &str) -> Result<Share, String> {
     }
 }
 
-/// Runs a stage: reads its command line, calls `body`, and reports errors. `C` has one
-/// field per section of the config; its `Default` holds the documented
+/// What a stage does for `--check`, before a pipeline runs: it refuses what it would refuse
+/// later, as far as that can be known while some of its inputs are still to be made
+/// ([`Stage::will_have`]).
+pub type Check<C> = fn(&Stage<C>) -> Result<Checked>;
+
+/// The check of a stage that needs nothing but valid parameters.
+///
+/// # Errors
+/// None.
+pub fn nothing<C>(_: &Stage<C>) -> Result<Checked> {
+    Ok(Checked::default())
+}
+
+/// Runs a stage: reads its command line, calls `body`, or `check` for `--check`, and reports
+/// errors. `C` has one field per section of the config; its `Default` holds the documented
 /// defaults.
-pub fn main<C, F>(spec: &StageSpec, body: F) -> ExitCode
+pub fn main<C, F>(spec: &StageSpec, check: Check<C>, body: F) -> ExitCode
 where
     C: Serialize + DeserializeOwned + Default,
     F: FnOnce(&Stage<C>) -> Result<()>,
 {
-    main_with(spec, std::env::args_os(), "", body)
+    main_with(spec, std::env::args_os(), "", check, body)
 }
 
 /// Like [`main`], with a given command line instead of the process's own, and a text
@@ -140,6 +159,7 @@ pub fn main_with<C, F>(
     spec: &StageSpec,
     arguments: impl IntoIterator<Item = OsString>,
     more_help: &'static str,
+    check: Check<C>,
     body: F,
 ) -> ExitCode
 where
@@ -160,8 +180,13 @@ where
         if args.describe {
             return describe::<C>(spec);
         }
+        let is_check = args.check;
         let (stage, unset) = Stage::new(*spec, args)?;
-        body(&stage).map_err(|error| unset.explain(error))
+        let done = match is_check {
+            true => check(&stage).and_then(|checked| checked.print()),
+            false => body(&stage),
+        };
+        done.map_err(|error| unset.explain(error))
     };
     resumable(run)
 }
@@ -208,6 +233,7 @@ fn describe<C: Serialize + Default>(spec: &StageSpec) -> Result<()> {
         discard: true,
         extends: spec.extends,
         log: true,
+        check: true,
     };
     description.print()
 }
@@ -251,15 +277,19 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
             None if args.finalize => Share::Finalize,
             None => Share::All,
         };
-        let inputs = open_inputs(&spec, &args.input)?;
+        let (inputs, promised) = open_inputs(&spec, &args.input, args.check)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let output = place::destination(&args.output.unwrap_or_default())?;
+        let output = match args.output {
+            Some(output) => place::destination(&output)?,
+            None => PathBuf::new(), // `--check` makes nothing
+        };
         apart(&output, inputs.values().map(|input| &*input.root))?;
         let stage = Stage {
             config,
             jobs: args.jobs.unwrap_or(cores).max(1),
             spec,
             inputs,
+            promised,
             output,
             again,
             discard: args.discard,
@@ -286,13 +316,24 @@ impl<C> Stage<C> {
         self.inputs.get(kind)
     }
 
+    /// Whether the stage will have an input of this kind when it runs: now, or, with
+    /// `--check`, once another stage has made it.
+    pub fn will_have(&self, kind: &str) -> bool {
+        self.inputs.contains_key(kind) || self.promised.contains(kind)
+    }
+
     /// The folder of the artifact to make.
     pub fn output(&self) -> &std::path::Path {
         &self.output
     }
 }
 
-fn open_inputs(spec: &StageSpec, given: &[String]) -> Result<BTreeMap<String, Artifact>> {
+/// Opens the inputs. With `check`, those that don't exist yet are only named.
+fn open_inputs(
+    spec: &StageSpec,
+    given: &[String],
+    check: bool,
+) -> Result<(BTreeMap<String, Artifact>, BTreeSet<String>)> {
     let kinds = || {
         spec.inputs
             .iter()
@@ -300,7 +341,7 @@ fn open_inputs(spec: &StageSpec, given: &[String]) -> Result<BTreeMap<String, Ar
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let mut inputs = BTreeMap::new();
+    let (mut inputs, mut promised) = (BTreeMap::new(), BTreeSet::new());
     for item in given {
         let Some((kind, path)) = item.split_once('=') else {
             return Err(Error::usage(format!("--input {item}: expected KIND=PATH")));
@@ -312,15 +353,19 @@ fn open_inputs(spec: &StageSpec, given: &[String]) -> Result<BTreeMap<String, Ar
                 kinds()
             )));
         }
+        if check && !Path::new(path).exists() {
+            promised.insert(kind.to_owned());
+            continue;
+        }
         inputs.insert(kind.to_owned(), Artifact::open_kind(path.as_ref(), kind)?);
     }
     for input in spec.inputs.iter().filter(|input| input.required) {
-        if !inputs.contains_key(input.kind) {
+        if !inputs.contains_key(input.kind) && !promised.contains(input.kind) {
             return Err(Error::usage(format!(
                 "{} needs --input {}=PATH",
                 spec.name, input.kind
             )));
         }
     }
-    Ok(inputs)
+    Ok((inputs, promised))
 }

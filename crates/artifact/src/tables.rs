@@ -5,6 +5,8 @@ use crate::manifest::short;
 use crate::{Record, Staging, ledger};
 use attend_program::Result;
 
+pub use crate::dataset::{is_split_name, shard_file, split_order};
+
 /// The rows of a data set's tables: images by split, captions in the order of their images.
 #[derive(Debug, Default)]
 pub struct Tables {
@@ -65,26 +67,6 @@ impl Tables {
 fn write<R: Record>(staging: &Staging, name: &str, rows: &[R]) -> Result<()> {
     R::write(&staging.path(name)?, rows)?;
     staging.done(name, Some(rows.len() as u64))
-}
-
-/// The file of a split's shard.
-pub fn shard_file(split: &str, number: usize) -> String {
-    format!("shards/{split}-{number:05}.arrow")
-}
-
-/// Whether a split's name may be part of a shard's file name.
-pub fn is_split_name(split: &str) -> bool {
-    (1..=64).contains(&split.len())
-        && split
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-/// The order of splits in a data set: train, val, test, then others by name.
-pub fn split_order(split: &str) -> (usize, &str) {
-    let known = ["train", "val", "test"];
-    let place = known.iter().position(|name| *name == split);
-    (place.unwrap_or(known.len()), split)
 }
 
 /// A value for `dataset.splits` that renames the splits to the names that other stages look

@@ -6,7 +6,7 @@ use attend_artifact::dataset::{CaptionRecord, ImageRecord};
 use attend_artifact::manifest::FileEntry;
 use attend_artifact::shard::{Dtype, TensorShard, TensorShardWriter};
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
-use attend_artifact::{Artifact, Manifest, Record, digest_file};
+use attend_artifact::{Artifact, Input, Manifest, Record, digest_file};
 
 #[test]
 fn a_shard_gives_back_every_row() {
@@ -181,13 +181,18 @@ fn token_ids_of_other_programs_are_checked_when_opened() {
         let caption = |caption_id, tokens: &[i32]| EncodedRecord {
             caption_id,
             image_id: 70,
-            split: "val".into(),
+            split: "train".into(),
             tokens: tokens.into(),
         };
         let rows = [caption(11, &[4, 1, 3, 2, 5]), caption(12, tokens)];
         EncodedRecord::write(&root.join("encoded.parquet"), &rows).unwrap();
         vocabulary.write(&root.join("vocab.json")).unwrap();
         let mut manifest = Manifest::draft("vocabulary", "another", "1");
+        let dataset = Input {
+            kind: "dataset".into(),
+            digest: "d".repeat(64),
+        };
+        manifest.inputs.insert("dataset".into(), dataset);
         manifest.files = ["encoded.parquet", "vocab.json"]
             .map(|name| FileEntry {
                 name: name.into(),
@@ -225,7 +230,7 @@ fn token_ids_of_other_programs_are_checked_when_opened() {
         assert_eq!(error.exit_code(), 4);
         let message = error.to_string();
         assert!(
-            message.contains("encoded.parquet: row 1 (caption 12"),
+            message.contains("encoded.parquet: ") && message.contains("row 1 (caption 12"),
             "{message}"
         );
         assert!(message.contains(why), "{message}");
@@ -356,7 +361,10 @@ mod stage {
             .collect();
         assert_eq!(left.len(), 2, "{left:?}: the artifact and its lock");
         let inside = std::fs::read_dir(&output).unwrap().count();
-        assert_eq!(inside, 5, "numbers, manifest, journal, notes and work");
+        assert_eq!(
+            inside, 6,
+            "numbers, manifest, journal, notes, work, sources"
+        );
     }
 
     #[test]
@@ -825,7 +833,7 @@ mod stage {
 mod verify {
     use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
     use attend_artifact::shard::{Dtype, TensorShardWriter};
-    use attend_artifact::{Artifact, Manifest, Record, Staging, verify::faults};
+    use attend_artifact::{Artifact, Manifest, Record, Staging, verify::judge};
     use std::path::Path;
     use std::process::Command;
 
@@ -841,13 +849,8 @@ mod verify {
 
     #[track_caller]
     fn found(root: &Path, expected: &[&str]) {
-        let found = faults(&Artifact::open(root).unwrap()).unwrap();
-        let found: Vec<String> = found.iter().map(|error| error.to_string()).collect();
-        let prefix = format!("{}/", root.display());
-        let found: Vec<&str> = found
-            .iter()
-            .map(|text| text.strip_prefix(&prefix).unwrap())
-            .collect();
+        let found = judge(root, None, &[]).unwrap().findings;
+        let found: Vec<String> = found.iter().map(|finding| finding.to_string()).collect();
         assert_eq!(found, expected);
     }
 
@@ -915,6 +918,7 @@ mod verify {
             &[
                 "images.parquet: 1 image ids come twice: 3",
                 "images.parquet: 1 images in a shard of another split: 3 in shards/train-00000.arrow",
+                "images.parquet: 1 images are not in order of split (train, val, test, others by name), shard and row: 3",
                 "images.parquet: 3 images, the manifest says 4",
                 "shards/train-00000.arrow: 1 rows are of images that images.parquet does not place here: 2",
                 "shards/train-00000.arrow: 1 image ids come twice: 3",
@@ -931,7 +935,7 @@ mod verify {
         assert_eq!(output.status.code(), Some(4));
         assert_eq!(
             String::from_utf8(output.stderr).unwrap().lines().count(),
-            11
+            12
         );
     }
 

@@ -7,7 +7,7 @@ use attend_artifact::model::{
     ModelCard, Parameters, ResNetConfig, STATE, StrideIn, WORDS,
 };
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Manifest, Staging, digest_file, verify::faults};
+use attend_artifact::{Artifact, Manifest, Staging, digest_file, verify::judge};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::json;
@@ -448,12 +448,10 @@ fn what_changes_after_a_checkpoint_was_opened_is_seen() {
     assert!(error.to_string().contains(DECODER), "{error}");
 }
 
-/// All faults that verifying an artifact finds, without its folder's name.
+/// Everything that verifying an artifact finds.
 fn said(root: &Path) -> Vec<String> {
-    let found = faults(&Artifact::open(root).unwrap()).unwrap();
-    let prefix = format!("{}/", root.display());
-    let below = |text: String| text.strip_prefix(&prefix).unwrap().to_owned();
-    found.iter().map(|fault| below(fault.to_string())).collect()
+    let verdict = judge(root, None, &[]).unwrap();
+    verdict.findings.iter().map(ToString::to_string).collect()
 }
 
 /// Verifies a model whose card or files are spoilt.

@@ -4,7 +4,7 @@
 
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
-use attend_artifact::{Artifact, Manifest, Staging, model};
+use attend_artifact::{Artifact, Input, Manifest, Staging, model};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -31,10 +31,15 @@ const GOOD: Made = Made {
 
 impl Made<'_> {
     fn write(&self, folder: &Path) -> Artifact {
-        let draft = Manifest {
-            config: self.config.clone(),
-            ..Manifest::draft("features", "another-program", "1")
+        let mut draft = Manifest::draft("features", "another-program", "1");
+        if !self.config.is_null() {
+            draft.config = self.config.clone();
+        }
+        let dataset = Input {
+            kind: "dataset".into(),
+            digest: "d".repeat(64),
         };
+        draft.inputs.insert("dataset".into(), dataset);
         let staging = Staging::open(folder, draft).unwrap();
         for (n, rows) in self.shards.iter().enumerate() {
             let name = format!("shards/train-{n:05}.arrow");
@@ -58,7 +63,8 @@ impl Made<'_> {
             let written = writer.finish().unwrap().rows;
             staging.done(&name, self.rows.or(Some(written))).unwrap();
         }
-        std::fs::write(staging.path("encoder.json").unwrap(), "{}").unwrap();
+        let json = r#"{"kind": "foreign", "name": "a", "image_size": [8, 8], "grid": [1, 1], "channels": 2}"#;
+        std::fs::write(staging.path("encoder.json").unwrap(), json).unwrap();
         staging.done("encoder.json", None).unwrap();
         let names = ["grid_height", "grid_width", "channels"];
         let counts: Vec<_> = names.into_iter().zip(self.counts).collect();
@@ -123,7 +129,8 @@ fn features_that_contradict_themselves_are_refused_when_opened() {
             ..GOOD
         },
     );
-    assert!(error.contains("train-00001.arrow: image 2"), "{error}");
+    let named = error.contains("train-00001.arrow: 1 images have features already: image 2");
+    assert!(named, "{error}");
     let error = refusal(
         "rows",
         Made {

@@ -33,6 +33,20 @@ pub fn open(
     Ok((checkpoint, words))
 }
 
+/// Finds a member of an ensemble: the best checkpoint of the model artifact at `path`, or
+/// the checkpoint folder `path`.
+///
+/// # Errors
+/// [`Error::Input`] if there is none.
+pub fn find(path: &str) -> Result<Checkpoint> {
+    let found = Checkpoint::find(Path::new(path), "best")?;
+    found.ok_or_else(|| {
+        Error::input(format!(
+            "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint folder"
+        ))
+    })
+}
+
 /// Opens another checkpoint for an ensemble with `first`: the best one of the model
 /// artifact at `path`, or the checkpoint folder `path`.
 ///
@@ -40,12 +54,7 @@ pub fn open(
 /// [`Error::Input`] if there is none, [`Error::Refused`] if it was trained with other
 /// words or with images of another size.
 pub fn companion(first: &Checkpoint, path: &str) -> Result<Checkpoint> {
-    let found = Checkpoint::find(Path::new(path), "best")?;
-    let checkpoint = found.ok_or_else(|| {
-        Error::input(format!(
-            "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint folder"
-        ))
-    })?;
+    let checkpoint = find(path)?;
     let (card, other) = (&first.card, &checkpoint.card);
     let why = if other.vocabulary_blake3 != card.vocabulary_blake3 {
         "another vocabulary"

@@ -23,12 +23,13 @@ use attend_artifact::{Input, InputSpec, Stage, StageSpec, stage};
 use attend_describe::EncoderCommand;
 use attend_metrics::meteor::Data;
 use attend_metrics::{Metric, Scorer};
-use attend_program::describe::Parts;
+use attend_program::describe::{Checked, Parts};
 use attend_program::{Error, Result, loose};
 use config::Config;
 use describe::Describer;
 use report::References;
 use source::ImageInput;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 const SPEC: StageSpec = StageSpec {
@@ -65,7 +66,26 @@ const SPEC: StageSpec = StageSpec {
 };
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, evaluate)
+    stage::main(&SPEC, check, evaluate)
+}
+
+/// Checks the parameters, METEOR's data and the ensemble; the split, if the data set is
+/// there, or leaves that to the one who knows which splits it will have.
+fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let config = &stage.config.evaluate;
+    stage.config.check()?;
+    scorer(config)?;
+    for path in &config.ensemble {
+        checkpoint::find(path)?;
+    }
+    if let Some(dataset) = stage.optional_input("dataset") {
+        Dataset::open(dataset)?.split(&config.split)?;
+    }
+    let wants = ("evaluate.split".to_owned(), config.split.clone());
+    Ok(Checked {
+        wants: BTreeMap::from([wants]),
+        ..Checked::default()
+    })
 }
 
 /// The scorer, and METEOR's data if it is used. The data goes into the manifest, so that an

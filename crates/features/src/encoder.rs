@@ -25,7 +25,7 @@ pub(crate) struct TorchScriptSection {
     /// TorchScript module to take instead of the ResNet: the file of `torch.jit.save`. It
     /// gets normalised images, and may answer any batch of them. It is code: name only one
     /// that you trust. Empty: the ResNet of `[encoder]`.
-    file: String,
+    pub(crate) file: String,
     /// Mean of each channel, subtracted from pixels from 0 to 1.
     mean: [f64; 3],
     /// Standard deviation of each channel, by which they are divided then.

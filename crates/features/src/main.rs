@@ -6,7 +6,7 @@ use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
 use attend_artifact::{InputSpec, Piece, Stage, StageSpec, Staging, stage};
 use attend_model::{FrozenEncoder, gather};
-use attend_program::describe::Parts;
+use attend_program::describe::{Checked, Parts};
 use attend_program::text::escaped;
 use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::{Receiver, bounded};
@@ -72,11 +72,29 @@ impl Default for FeaturesSection {
 }
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, features)
+    stage::main(&SPEC, check, features)
 }
 
-fn features(stage: &Stage<Config>) -> Result<()> {
-    let features = &stage.config.features;
+/// Opens the encoder; a TorchScript module only if the size of its images is known.
+fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let Config {
+        encoder,
+        torchscript,
+        features,
+    } = &stage.config;
+    let (_, device) = settings(features)?;
+    input(encoder, torchscript)?;
+    let dataset = stage.optional_input("dataset");
+    let size = dataset.map(Dataset::open).transpose()?;
+    let size = size.map(|dataset| dataset.image_size().map(|n| n as i64));
+    if size.is_some() || torchscript.file.is_empty() {
+        open(encoder, torchscript, size.unwrap_or([64, 64]), device)?;
+    }
+    Ok(Checked::default())
+}
+
+/// The type of the numbers on disk, and the device.
+fn settings(features: &FeaturesSection) -> Result<(Dtype, Device)> {
     let dtype = match features.dtype.as_str() {
         "f16" => Dtype::F16,
         "f32" => Dtype::F32,
@@ -90,12 +108,17 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         return Err(Error::usage("features.batch must be at least 1"));
     }
     let device = attend_model::device(&features.device).map_err(Error::usage)?;
-    attend_model::set_threads(stage.jobs);
+    Ok((dtype, device))
+}
+
+fn features(stage: &Stage<Config>) -> Result<()> {
     let Config {
         encoder,
         torchscript,
-        ..
+        features,
     } = &stage.config;
+    let (dtype, device) = settings(features)?;
+    attend_model::set_threads(stage.jobs);
     let input = input(encoder, torchscript)?;
     let artifact = stage.input("dataset")?;
     let dataset = Dataset::open(artifact)?;

@@ -6,7 +6,7 @@ use attend_artifact::ledger::Reason;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::tables::{Tables, is_split_name, shard_file, split_order};
 use attend_artifact::{Input, Piece, Stage, StageSpec, Staging};
-use attend_program::describe::Parts;
+use attend_program::describe::{Checked, Parts};
 use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -77,12 +77,20 @@ impl Image<'_> {
     }
 }
 
-/// Runs the stage.
+/// Reads the JSON files, and opens the HDF5 files.
 ///
 /// # Errors
-/// A message for the user, classified by who can fix the cause.
-pub fn import(stage: &Stage<Config>) -> Result<()> {
-    let section = &stage.config.dataset;
+/// Those that [`import`] would return before it reads an image.
+pub fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let tutorial = tutorial(&stage.config.dataset)?;
+    let splits = tutorial.splits.iter().map(|split| split.name.clone());
+    Ok(Checked {
+        splits: Some(splits.collect()),
+        ..Checked::default()
+    })
+}
+
+fn tutorial(section: &Section) -> Result<Tutorial> {
     if section.root.is_empty() {
         return Err(Error::usage(
             "dataset.root is empty; name the folder that create_input_files.py wrote to",
@@ -91,7 +99,16 @@ pub fn import(stage: &Stage<Config>) -> Result<()> {
     if section.shard_size == 0 {
         return Err(Error::usage("dataset.shard_size must be at least 1 image"));
     }
-    let tutorial = Tutorial::read(Path::new(&section.root), &section.annotations)?;
+    Tutorial::read(Path::new(&section.root), &section.annotations)
+}
+
+/// Runs the stage.
+///
+/// # Errors
+/// A message for the user, classified by who can fix the cause.
+pub fn import(stage: &Stage<Config>) -> Result<()> {
+    let section = &stage.config.dataset;
+    let tutorial = tutorial(section)?;
     let mut tables = Tables::default();
     let images = images(&tutorial, section, &mut tables.rejected)?;
     let shards: Vec<(Piece, &[Image<'_>])> = images

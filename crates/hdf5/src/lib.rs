@@ -28,4 +28,4 @@ mod tutorial;
 
 pub use export::{Args as ExportArgs, export};
 pub use images::{Images, ImagesWriter};
-pub use import::{SPEC, import};
+pub use import::{SPEC, check, import};

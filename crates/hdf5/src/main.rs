@@ -1,7 +1,7 @@
 //! `attend-hdf5`: exports and imports the PyTorch tutorial's files.
 
 use attend_artifact::stage;
-use attend_hdf5::{ExportArgs, SPEC, export, import};
+use attend_hdf5::{ExportArgs, SPEC, check, export, import};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Command::Import { arguments } => {
             let name = OsString::from("attend-hdf5 import");
             let arguments = std::iter::once(name).chain(arguments);
-            stage::main_with(&SPEC, arguments, IMPORT_HELP, import)
+            stage::main_with(&SPEC, arguments, IMPORT_HELP, check, import)
         }
     }
 }

@@ -36,4 +36,4 @@ pub mod sniff;
 pub mod source;
 pub mod stage;
 
-pub use stage::{SPEC, run};
+pub use stage::{SPEC, check, run};

@@ -4,5 +4,9 @@ use attend_artifact::stage;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    stage::main(&attend_ingest::SPEC, attend_ingest::run)
+    stage::main(
+        &attend_ingest::SPEC,
+        attend_ingest::check,
+        attend_ingest::run,
+    )
 }

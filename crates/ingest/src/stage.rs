@@ -12,8 +12,9 @@ use crate::source::Source;
 use crate::{limit, rows};
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::{Input, InputSpec, Piece, Record, Stage, StageSpec};
-use attend_program::describe::Parts;
+use attend_program::describe::{Checked, Parts};
 use attend_program::{Error, Result, loose};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The stage's name, inputs and output.
@@ -39,6 +40,30 @@ pub const SPEC: StageSpec = StageSpec {
     paths: &["dataset.root", "dataset.annotations", "dataset.objects"],
     extends: false,
 };
+
+/// Reads the annotations, and finds the photographs' folders.
+///
+/// # Errors
+/// Those that [`run`] would return before it reads a photograph.
+pub fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let section = &stage.config.dataset;
+    section.check()?;
+    let layout = formats::find(&section.format)?;
+    let scenes = stage.optional_input("scenes");
+    if scenes.is_none() && stage.will_have("scenes") {
+        return Ok(Checked::default());
+    }
+    let root = root(scenes.map(|artifact| &*artifact.root), section, &layout)?;
+    let listing = list(&root, section, &layout)?;
+    (listing.source).check(photographs(&listing.candidates))?;
+    let splits: BTreeSet<&str> = (listing.candidates.iter())
+        .map(|candidate| candidate.split.as_str())
+        .collect();
+    Ok(Checked {
+        splits: Some(splits.into_iter().map(str::to_owned).collect()),
+        ..Checked::default()
+    })
+}
 
 /// Runs the stage.
 ///

@@ -161,7 +161,7 @@ mod tests {
         std::fs::write(path("longer"), "longer text").unwrap();
         std::fs::remove_file(path("gone")).unwrap();
         std::fs::write(path("new"), "").unwrap();
-        let names: Vec<_> = ["gone", "longer", "new"].map(|name| path(name)).into();
+        let names: Vec<_> = ["gone", "longer", "new"].map(path).into();
         assert_eq!(changed(&mine), names);
     }
 }

@@ -63,7 +63,7 @@ impl Default for Scenes {
 }
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, scenes)
+    stage::main(&SPEC, stage::nothing, scenes)
 }
 
 fn scenes(stage: &Stage<Config>) -> Result<()> {

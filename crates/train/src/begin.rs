@@ -63,6 +63,30 @@ impl<'a> Beginning<'a> {
         beginning.check_encoder().map(|()| beginning)
     }
 
+    /// Checks, before all inputs are there, that the files exist which the training will
+    /// begin with.
+    ///
+    /// # Errors
+    /// Those of [`Beginning::find`] and [`Beginning::files`] that can be known by then.
+    pub fn check(stage: &Stage<Config>) -> Result<()> {
+        let config = &stage.config;
+        let start = start::find(&config.train.start, stage.optional_input("model"))?;
+        let has = |kind| stage.will_have(kind);
+        let weights = &config.encoder.weights;
+        if !has("features") && !has("model") {
+            if !weights.is_empty() {
+                Input::of_file("encoder.weights", Path::new(weights), "weights")?;
+            } else if start.is_none() && config.train.encoder == Learning::Frozen {
+                return Err(random_weights());
+            }
+        }
+        let embeddings = &config.decoder.embeddings;
+        if !embeddings.is_empty() {
+            Input::of_file("decoder.embeddings", Path::new(embeddings), "embeddings")?;
+        }
+        Ok(())
+    }
+
     /// Refuses an encoder that the trainer can't run, or whose untrained parts would keep
     /// random weights.
     fn check_encoder(&self) -> Result<()> {
@@ -81,11 +105,7 @@ impl<'a> Beginning<'a> {
         }
         match self.config.train.encoder {
             Learning::Whole => {}
-            Learning::Frozen => {
-                return Err(Error::usage(
-                    "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would keep random weights. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or train it from scratch (train.encoder = \"whole\")",
-                ));
-            }
+            Learning::Frozen => return Err(random_weights()),
             Learning::FineTune => tracing::warn!(
                 "train.encoder = \"fine-tune\" without encoder.weights: the stem and layer1 keep random weights; train.encoder = \"whole\" trains all of it"
             ),
@@ -248,6 +268,12 @@ impl<'a> Beginning<'a> {
         card.decoder.channels = card.encoder.channels();
         Network::on_pixels(card, self.config, weights.as_deref(), device)
     }
+}
+
+fn random_weights() -> Error {
+    Error::usage(
+        "train.encoder = \"frozen\" without encoder.weights: a frozen encoder would keep random weights. Name its weights (encoder.weights), give --input features=PATH or --input model=PATH, or train it from scratch (train.encoder = \"whole\")",
+    )
 }
 
 fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {

@@ -6,7 +6,7 @@ use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
 use attend_artifact::{Input, InputSpec, Stage, StageSpec, Staging, model, stage};
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data as MeteorData;
-use attend_program::describe::Parts;
+use attend_program::describe::{Checked, Parts};
 use attend_program::{At, Error, Result, loose};
 use attend_train::average;
 use attend_train::begin::Beginning;
@@ -18,6 +18,7 @@ use attend_train::resume;
 use attend_train::run::Training;
 use attend_train::validate::Judge;
 use clap::Parser;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -70,11 +71,34 @@ fn main() -> ExitCode {
     }
     let usage =
         "attend-train average CHECKPOINT… --output DIR averages several checkpoints into one model";
-    stage::main_with(&SPEC, arguments, usage, train)
+    stage::main_with(&SPEC, arguments, usage, check, train)
 }
 
-fn train(stage: &Stage<Config>) -> Result<()> {
-    let config = &stage.config;
+/// Checks the parameters and the files that they name, METEOR's data, and the model to start
+/// from; the splits, if the data set is there, or leaves that to the one who knows which
+/// splits it will have.
+fn check(stage: &Stage<Config>) -> Result<Checked> {
+    let train = &stage.config.train;
+    device(&stage.config)?;
+    Beginning::check(stage)?;
+    scorer(train.stop_metric)?;
+    let validation = ("train.validation_split", train.validation_split.as_str());
+    let wants = [("the words and the training", "train"), validation];
+    if let Some(dataset) = stage.optional_input("dataset") {
+        let dataset = Dataset::open(dataset)?;
+        for (_, split) in wants {
+            dataset.split(split)?;
+        }
+    }
+    let wants = wants.map(|(name, split)| (name.to_owned(), split.to_owned()));
+    Ok(Checked {
+        wants: BTreeMap::from(wants),
+        ..Checked::default()
+    })
+}
+
+/// Checks the parameters, and returns the device.
+fn device(config: &Config) -> Result<Device> {
     config.check()?;
     let device = attend_model::device(&config.train.device).map_err(Error::usage)?;
     if device == Device::Cpu && config.train.precision != Precision::F32 {
@@ -82,6 +106,12 @@ fn train(stage: &Stage<Config>) -> Result<()> {
             "train.precision: on a CPU only \"f32\" is possible; 16 bits need train.device = \"cuda\"",
         ));
     }
+    Ok(device)
+}
+
+fn train(stage: &Stage<Config>) -> Result<()> {
+    let config = &stage.config;
+    let device = device(config)?;
     // Sums of floats may depend on this number of threads only.
     attend_model::set_threads(stage.jobs);
     let beginning = Beginning::find(stage)?;

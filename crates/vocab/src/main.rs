@@ -66,7 +66,7 @@ impl Default for VocabSection {
 }
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, run)
+    stage::main(&SPEC, stage::nothing, run)
 }
 
 fn run(stage: &Stage<Config>) -> Result<()> {

@@ -10,7 +10,8 @@ line), `errors` (exit codes).
 
 >>> import attend, numpy, tempfile
 >>> path = tempfile.mkdtemp() + "/features"
->>> with attend.artifact("features", path, producer=("my-stage", "1.0")) as out:
+>>> made_from = {"dataset": attend.Input("dataset", "0" * 64)}  # an artifact, or its folder
+>>> with attend.artifact("features", path, ("my-stage", "1.0"), inputs=made_from) as out:
 ...     out.json("encoder.json", {"kind": "foreign", "name": "mine", "image_size": [64, 64],
 ...                               "grid": [2, 2], "channels": 3})
 ...     with out.shard("train-00000", "features", (4, 3), "f16") as shard:
@@ -36,12 +37,12 @@ from .shard import Shard
 from .stages import Stage, stage
 from .staging import Staging
 from .tables import left_out
-from .vocabulary import PIECE, Words, join
+from .vocabulary import PIECE, Words
 
 __all__ = [
     "Artifact", "BadInput", "Dataset", "Error", "Features", "Input", "Interrupted", "Loose",
     "Manifest", "PIECE", "Refused", "Shard", "ShardWriter", "Stage", "Staging", "Usage",
-    "Vocabulary", "Words", "artifact", "digest_file", "escaped", "join", "left_out", "open",
+    "Vocabulary", "Words", "artifact", "digest_file", "escaped", "left_out", "open",
     "split", "stage", "up_to_date",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -130,7 +131,9 @@ def remove_staging(folder: Path) -> None:
     if not folder.exists():
         return
     nothing = Manifest("", 1, Producer("", ""), {}, {}, [], {}).content()
-    write_synced(folder / WORK, dumps({"seconds": 0, "draft": {**nothing, "digest": ""}}).encode())
+    work = dumps({"seconds": 0, "draft": {**nothing, "digest": ""}}).encode()
+    with suppress(OSError):  # a full disk must not prevent the removal
+        write_synced(folder / WORK, work)
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

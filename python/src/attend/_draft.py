@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Union
 
 from ._json import dumps, loads
 from .artifact import Artifact, PathLike
-from .errors import BadInput, Refused
+from .errors import BadInput, Error, Refused
 from .manifest import Input, Manifest, Producer, digest_file, schema
 
 
@@ -60,6 +60,15 @@ def _exactly(value: Any) -> str:
     return "none" if value is None else dumps(value, sort=True)
 
 
+def check_file(source: Loose) -> Path:
+    """The path of a loose file, which must be there."""
+    path = Path(source.path)
+    if not path.is_file():
+        why = "is no regular file" if path.exists() else "no such file"
+        raise BadInput(f"{path}: {why}")
+    return path
+
+
 def draft(
     kind: str, producer: Sequence[str], config: Mapping[str, Any], inputs: Mapping[str, Source]
 ) -> Draft:
@@ -67,10 +76,7 @@ def draft(
     loose, folders, entries = [], [], {}
     for name, source in inputs.items():
         if isinstance(source, Loose):
-            path = Path(source.path)
-            if not path.is_file():
-                why = "is no regular file" if path.exists() else "no such file"
-                raise BadInput(f"{path}: {why}")
+            path = check_file(source)
             loose.append(path)
             entries[name] = Input(source.kind, digest_file(path))
         elif isinstance(source, Input):
@@ -79,6 +85,8 @@ def draft(
             artifact = source if isinstance(source, Artifact) else Artifact(source)
             folders.append(artifact.path)
             entries[name] = Input(artifact.kind, artifact.digest)
+    if not all(isinstance(keys, Mapping) for keys in config.values()):
+        raise Error("config: give sections of parameters, {'section': {'key': value}}")
     # As it reads back: a tuple is a list.
     plain = loads(dumps(dict(config)))
     name, version = producer

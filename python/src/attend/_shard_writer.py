@@ -6,6 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any, BinaryIO, Callable
 
 from blake3 import blake3
@@ -67,10 +68,10 @@ class ShardWriter:
 
     def extend(self, image_ids: Iterable[int], tensors: Iterable[Any]) -> None:
         """Appends several images."""
-        ids, tensors = list(image_ids), list(tensors)
-        if len(ids) != len(tensors):
-            raise Error(f"{self.name}: {len(ids)} images, but {len(tensors)} tensors")
-        for image_id, tensor in zip(ids, tensors):
+        end: Any = object()
+        for image_id, tensor in zip_longest(image_ids, tensors, fillvalue=end):
+            if image_id is end or tensor is end:
+                raise Error(f"{self.name}: not as many images as tensors")
             self.append(image_id, tensor)
 
     def _numbers(self, image_id: int, tensor: Any) -> bytes:
@@ -78,10 +79,9 @@ class ShardWriter:
 
         expected = np.dtype(DTYPES[self.dtype][2])
         if isinstance(tensor, (bytes, bytearray, memoryview)):
-            if len(bytes(tensor)) != self._size:
-                raise Error(
-                    f"{self.name}: image {image_id} has {len(tensor)} bytes, not {self._size}"
-                )
+            size = memoryview(tensor).nbytes
+            if size != self._size:
+                raise Error(f"{self.name}: image {image_id} has {size} bytes, not {self._size}")
             array = np.frombuffer(tensor, expected)
         else:
             if hasattr(tensor, "detach"):

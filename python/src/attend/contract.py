@@ -20,8 +20,14 @@ FILES = {
 }
 
 
+#: Kinds that name the data set that they were made from as an input.
+OF_A_DATASET = ("vocabulary", "features")
+
+
 def check(manifest: Manifest) -> None:
-    """Refuses an artifact that lacks a file."""
+    """Refuses an artifact that lacks a file or an input."""
+    if manifest.kind in OF_A_DATASET and "dataset" not in manifest.inputs:
+        raise Error(f"a {manifest.kind} artifact needs the input dataset, inputs={{'dataset': …}}")
     for name in FILES.get(manifest.kind, ()):
         if manifest.file(name) is None:
             raise Error(f"a {manifest.kind} artifact needs {name}, which was not written")

@@ -91,10 +91,10 @@ class Manifest(NamedTuple):
         return Manifest(
             kind=_typed(value, "kind", str),
             schema=_typed(value, "schema", int),
-            producer=Producer(**_typed(value, "producer", dict)),
+            producer=_fields(Producer, _typed(value, "producer", dict)),
             config=_typed(value, "config", dict),
-            inputs={name: Input(**input) for name, input in _typed(value, "inputs", dict).items()},
-            files=[File(**file) for file in _typed(value, "files", list)],
+            inputs={k: _fields(Input, v) for k, v in _typed(value, "inputs", dict).items()},
+            files=[_fields(File, {"rows": None, **v}) for v in _typed(value, "files", list)],
             counts=_typed(value, "counts", dict),
         )
 
@@ -129,6 +129,10 @@ class Manifest(NamedTuple):
                 f" {manifest.digest[:12]}: the manifest was changed; make the artifact again"
             )
         return manifest
+
+
+def _fields(kind: Any, value: dict[str, Any]) -> Any:
+    return kind(*(value[name] for name in kind._fields))
 
 
 def _typed(value: dict[str, Any], key: str, kind: type) -> Any:

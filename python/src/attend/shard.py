@@ -55,6 +55,8 @@ class Shard:
             ids, batches = [], []
             for n in range(reader.num_record_batches):
                 batch = reader.get_batch(n)
+                if batch.num_rows == 0:
+                    continue
                 if any(column.null_count for column in batch.columns):
                     raise ValueError("a value is null")
                 ids.append(batch.column(0).to_numpy())

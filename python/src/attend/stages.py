@@ -8,22 +8,18 @@ import logging
 import os
 import signal
 import sys
-import time
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, NoReturn
 
-from ._disk import REPLACED, SOURCES, at, log, write_synced
-from ._draft import Draft, Loose, Source, current, draft, sources
+from ._disk import REPLACED, SOURCES, log, write_synced
+from ._draft import Draft, Loose, Source, check_file, current, draft, sources
 from ._place import destination
+from ._program import catch_signals, ended, log_to
 from .artifact import Artifact, open_artifact
 from .config import Parameters, load
-from .errors import Error, Interrupted, Usage, escaped
+from .errors import Interrupted, Usage
 from .staging import Staging
-
-#: Signals within this time are one request: shells and runners send several.
-_SAME_REQUEST = 2.0
 
 
 class Stage:
@@ -46,6 +42,10 @@ class Stage:
         return self.inputs[kind]
 
 
+#: Refuses wrong parameters; returns what `--check` prints.
+Check = Callable[[Stage], "Mapping[str, Any] | None"]
+
+
 class _Spec:
     def __init__(self, **given: Any) -> None:
         self.name: str = given["name"]
@@ -56,6 +56,7 @@ class _Spec:
         self.parameters: Mapping[str, Mapping[str, Any]] = given["parameters"]
         self.files: dict[str, str] = dict(given["files"])
         self.unrecorded: list[str] = [*given["unrecorded"], *self.files]
+        self.check: Check = given["check"] or (lambda stage: None)
         for name in self.unrecorded:
             section, _, key = name.partition(".")
             if key not in self.parameters.get(section, {}):
@@ -76,6 +77,7 @@ class _Spec:
             "discard": True,
             "extends": False,
             "log": True,
+            "check": True,
         }
 
 
@@ -88,6 +90,7 @@ def stage(
     files: Mapping[str, str] = {},
     unrecorded: Sequence[str] = (),
     about: str = "",
+    check: Check | None = None,
 ) -> Callable[[Callable[[Stage], None]], Callable[..., NoReturn]]:
     """Makes a stage's program of a function. The function gets a `Stage`, reads
     `stage.input(kind)` and writes into `stage.out`; it is called only if there is something to
@@ -96,8 +99,12 @@ def stage(
     - `inputs`: kind of artifact -> whether the stage needs it. `output`: kind that it makes.
     - `parameters`: section -> key -> default. A config can set no others.
     - `files`: parameters (`section.key`) that name a loose file -> a word for such a file. Their
-      BLAKE3 stands in the manifest as an input, named by the key; the path does not.
+      BLAKE3 stands in the manifest as an input, named by the key; the path does not. If the
+      default is `""`, a file must be named; if it is `None`, there need not be one.
     - `unrecorded`: parameters that don't shape the output, such as a device.
+    - `check`: refuses wrong parameters (`raise attend.Usage(…)`), before anything is made. With
+      `--check` the runner asks so before a pipeline's first stage runs; then inputs that are
+      still to be made are not there. It may return what a stage's check says as JSON.
 
     >>> @stage("my-stage", "1", output="notes", parameters={"notes": {"text": "hello"}})
     ... def main(stage):
@@ -112,12 +119,20 @@ def stage(
     """
     spec = _Spec(
         name=name, version=version, about=about, inputs=inputs, output=output,
-        parameters=parameters, files=files, unrecorded=unrecorded,
+        parameters=parameters, files=files, unrecorded=unrecorded, check=check,
     )  # fmt: skip
 
     def program(body: Callable[[Stage], None]) -> Callable[..., NoReturn]:
         def main(arguments: Sequence[str] | None = None) -> NoReturn:
-            sys.exit(_ended(lambda: _run(spec, body, arguments), spec.name))
+            before = catch_signals()
+            try:
+                code = ended(lambda: _run(spec, body, arguments), spec.name)
+                for number, handler in before.items():
+                    # The work is done: a signal no longer changes how the program ends.
+                    signal.signal(number, signal.SIG_IGN if arguments is None else handler)
+            except Interrupted as why:
+                code = why.code
+            sys.exit(code)
 
         main.__doc__ = body.__doc__
         return main
@@ -147,6 +162,7 @@ def _arguments(spec: _Spec, given: Sequence[str] | None) -> argparse.Namespace:
     add("--force", action="store_true", help="make the output again even if it is up to date")
     add("--discard", action="store_true", help="delete output made with other parameters or inputs")
     add("--log", type=Path, metavar="FILE", help="append the log lines to this file, too")
+    add("--check", action="store_true", help="only check parameters, files and inputs that exist")
     add("--describe", action="store_true", help="print name, version, parameters, … as JSON")
     add("--version", action="version", version=f"{spec.name} {spec.version}")
     return parser.parse_args(given)
@@ -155,20 +171,26 @@ def _arguments(spec: _Spec, given: Sequence[str] | None) -> argparse.Namespace:
 def _run(spec: _Spec, body: Callable[[Stage], None], given: Sequence[str] | None) -> None:
     args = _arguments(spec, given)
     if args.log:
-        _log_to(logging.FileHandler(args.log, encoding="utf-8"), "%(asctime)s ")
+        log_to(logging.FileHandler(args.log, encoding="utf-8"), "%(asctime)s ")
     if args.describe:
         print(json.dumps(spec.describe(), indent=2))
         return
-    if args.output is None:
+    if args.output is None and not args.check:
         raise Usage("--output PATH is needed; --help shows the command line")
     config = load(spec.parameters, args.config, args.set)
-    inputs = _inputs(spec, args.input)
+    inputs = _inputs(spec, args.input, args.check)
+    cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    stage = Stage(config, inputs, max(1, args.jobs or len(cores)))
+    if args.check:
+        for name, path in _loose(spec, config):
+            check_file(Loose(spec.files[name], path))
+        print(json.dumps(spec.check(stage) or {}))
+        return
     place = destination(args.output, [artifact.path for artifact in inputs.values()])
     wanted = _draft(spec, config, inputs)
     if not args.force and not (place / REPLACED).is_dir() and _is_current(place, wanted):
         return
-    cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
-    stage = Stage(config, inputs, max(1, args.jobs or len(cores)))
+    spec.check(stage)
     stage.out = Staging(place, wanted, args.discard, args.force)
     with stage.out:
         # Another run may have made it while this one waited.
@@ -178,8 +200,9 @@ def _run(spec: _Spec, body: Callable[[Stage], None], given: Sequence[str] | None
             body(stage)
 
 
-def _inputs(spec: _Spec, given: Sequence[str]) -> dict[str, Artifact]:
-    inputs = {}
+def _inputs(spec: _Spec, given: Sequence[str], check: bool) -> dict[str, Artifact]:
+    """Opens the inputs. With `check`, those that don't exist yet are left out."""
+    inputs, promised = {}, set()
     for item in given:
         kind, equals, path = item.partition("=")
         if not equals:
@@ -187,21 +210,37 @@ def _inputs(spec: _Spec, given: Sequence[str]) -> dict[str, Artifact]:
         if kind not in spec.inputs:
             takes = ", ".join(spec.inputs) or "none"
             raise Usage(f"--input {item}: {spec.name} takes {takes}, not {kind}")
-        inputs[kind] = open_artifact(path, kind=kind)
+        if check and not os.path.exists(path):
+            promised.add(kind)
+        else:
+            inputs[kind] = open_artifact(path, kind=kind)
     for kind, needed in spec.inputs.items():
-        if needed and kind not in inputs:
+        if needed and kind not in inputs and kind not in promised:
             raise Usage(f"{spec.name} needs --input {kind}=PATH")
     return inputs
+
+
+def _loose(spec: _Spec, config: Parameters) -> list[tuple[str, Path]]:
+    """The loose files that parameters name."""
+    found = []
+    for name, kind in spec.files.items():
+        section, _, key = name.partition(".")
+        value = config[section][key]
+        if value == "":
+            raise Usage(f"{name} is not set: name a file ({kind})")
+        if value is not None:
+            found.append((name, Path(value)))
+    return found
 
 
 def _draft(spec: _Spec, config: Parameters, inputs: Mapping[str, Artifact]) -> Draft:
     sources: dict[str, Source] = dict(inputs)
     recorded = {section: dict(keys) for section, keys in config.items()}
+    for name, path in _loose(spec, config):
+        sources[name.partition(".")[2]] = Loose(spec.files[name], path)
     for name in spec.unrecorded:
         section, _, key = name.partition(".")
-        value = recorded[section].pop(key)
-        if name in spec.files and value:
-            sources[key] = Loose(spec.files[name], Path(value))
+        del recorded[section][key]
     return draft(spec.output, (spec.name, spec.version), recorded, sources)
 
 
@@ -215,77 +254,3 @@ def _is_current(place: Path, wanted: Draft) -> bool:
         pass  # another user's artifact stays as it is
     log.info("%s is up to date (%s)", place, artifact.digest[:12])
     return True
-
-
-class _Lines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        record.msg, record.args = escaped(record.getMessage()), ()
-        record.levelname = {"WARNING": "WARN"}.get(record.levelname, record.levelname)
-        return super().format(record)
-
-
-def _log_to(handler: logging.Handler, prefix: str = "") -> None:
-    handler.setFormatter(_Lines(prefix + "%(levelname)5s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-
-
-def _ended(run: Callable[[], None], name: str) -> int:
-    """Runs a program; tells an error in one line, and returns the exit code."""
-    _log_to(logging.StreamHandler(sys.stderr))
-    _catch_signals()
-    try:
-        run()
-        sys.stdout.flush()
-        return 0
-    except Interrupted as why:
-        end = "interrupted; finished parts are kept, and the same command makes the rest"
-        return _told(end, why.code)
-    except Error as why:
-        return _told(str(why), why.code)
-    except BrokenPipeError:  # whoever read the output has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as why:
-        return _told(str(at(Path(name), why)), Error.code)
-    except Exception as why:
-        if os.environ.get("ATTEND_TRACEBACK"):
-            traceback.print_exc()
-        last = traceback.extract_tb(why.__traceback__)[-1]
-        what = f"{type(why).__name__}: {why} ({last.filename}:{last.lineno})"
-        return _told(
-            f"internal error in {name}: {what}; ATTEND_TRACEBACK=1 prints more", Error.code
-        )
-    finally:
-        for handler in log.handlers[:]:
-            log.removeHandler(handler)
-
-
-def _told(message: str, code: int) -> int:
-    line = "error: " + escaped(message.rstrip(), keep="\n").replace("\n", "\n  ")
-    print(line, file=sys.stderr)
-    for handler in log.handlers:
-        if isinstance(handler, logging.FileHandler) and handler.stream:
-            handler.stream.write(line + "\n")
-    return code
-
-
-def _catch_signals() -> None:
-    """Makes SIGINT, SIGTERM and SIGHUP raise `Interrupted`; a later one ends the program."""
-    first: list[float] = []
-
-    def handle(number: int, frame: Any) -> None:
-        if first and time.monotonic() - first[0] > _SAME_REQUEST:
-            os._exit(Interrupted.code)
-        if not first:
-            first.append(time.monotonic())
-            raise Interrupted
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            try:
-                signal.signal(number, handle)
-            except ValueError:
-                return  # not in the main thread

@@ -124,7 +124,8 @@ class Staging:
             elif not self._files:
                 remove_staging(self.folder)
         except OSError as why:
-            raise at(self.folder, why) from None
+            if kind is None:
+                raise at(self.folder, why) from None
         finally:
             self._lock.release()
 
@@ -196,11 +197,7 @@ class Staging:
 
     def _path(self, name: str) -> Path:
         parts = name.split("/")
-        if (
-            name in (FILE, "")
-            or any(part in ("", ".", "..") for part in parts)
-            or parts[0].startswith(".")
-        ):
+        if name in (FILE, "") or "" in parts or any(part.startswith(".") for part in parts):
             raise Error(f"{name!r} is no name for a file of an artifact")
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

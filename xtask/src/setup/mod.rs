@@ -54,13 +54,14 @@ enum Thing {
 /// What is missing, small things first: their errors appear before the large download.
 fn missing(workspace: &Workspace, cache: &Cache, request: Request) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
-    if !tools::cmake(workspace).exists() {
+    let builds = workspace.is_checkout();
+    if builds && !tools::cmake(workspace).exists() {
         things.push(Thing::Cmake);
     }
-    if cfg!(target_arch = "x86_64") && !tools::nasm(workspace).exists() {
+    if builds && cfg!(target_arch = "x86_64") && !tools::nasm(workspace).exists() {
         things.push(Thing::Nasm);
     }
-    if !libtorch::is_ready(workspace)? {
+    if builds && !libtorch::is_ready(workspace)? {
         things.push(Thing::Libtorch);
     }
     if request.deny && tools::deny(cache).is_none() {

@@ -76,7 +76,7 @@ impl Store {
             if name.starts_with('.') {
                 continue;
             }
-            let stem = [".staging", ".part", ".lock", ".log"]
+            let stem = [".staging", ".part", ".lock", ".log", ".out"]
                 .iter()
                 .find_map(|end| name.strip_suffix(end));
             places.push(self.root.join(stem.unwrap_or(&name)));

@@ -1,11 +1,12 @@
 //! `cargo xtask run`, and the tasks that run part of a pipeline.
 
-use crate::child;
+use crate::child::{self, Ways};
 use crate::config::{Choice, Config};
 use crate::describe::describe_all;
 use crate::parameters::schema;
 use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Digests, Plan, Step};
+use crate::preflight;
 use crate::programs::Programs;
 use crate::run::{self, CONFIG, PIPELINE, Pin, Run, write_if_new};
 use crate::schedule::{self, Rules};
@@ -15,7 +16,7 @@ use attend_program::describe::{Description, Parts};
 use attend_program::{At, Error, Result, say};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 /// Command line of the tasks that run stages.
@@ -233,6 +234,7 @@ impl Prepared {
             true => Some(self.pinned()?),
             false => None,
         };
+        self.preflight(wanted, options)?;
         let count = wanted.len();
         let title = |step: &Step| {
             let number = wanted.iter().position(|index| *index == step.index);
@@ -252,6 +254,11 @@ impl Prepared {
                 self.finish(step, place)?;
                 let short = digest.get(..12).unwrap_or(&digest);
                 say!("{}: up to date ({short})", title(step));
+                if let (Ok(printed), false) =
+                    (std::fs::read_to_string(beside(place, ".out")), quiet)
+                {
+                    super::print(printed.trim_end())?;
+                }
                 return Ok(Some(digest));
             }
             match step.why.is_empty() || step.state == State::Running {
@@ -285,6 +292,24 @@ impl Prepared {
             keep_going: options.keep_going,
         };
         schedule::run(plan, wanted, self.earlier(wanted), rules, decide, work)
+    }
+
+    /// Checks, if several stages are to run, what the later ones will need.
+    fn preflight(&self, wanted: &[usize], options: &Options) -> Result<()> {
+        let steps = self.plan.steps();
+        let is_to_run = |step: &&Step| {
+            let (stage, _) = &self.plan.stages[step.index];
+            let fresh = step.state.is_there() && !is_forced(options, stage);
+            wanted.contains(&step.index) && !fresh
+        };
+        let to_run: Vec<&Step> = steps.iter().filter(is_to_run).collect();
+        match to_run.len() {
+            0 | 1 => Ok(()),
+            _ => {
+                let config = |index| self.write_config(index);
+                preflight::check(&self.plan, &self.programs, &to_run, config)
+            }
+        }
     }
 
     /// Runs all stages.
@@ -394,18 +419,20 @@ impl Prepared {
         if let (Some(shards), Parts::Shards) = (&options.shards, description.parts) {
             command.args(["--shards", shards]);
         }
-        if quiet {
-            command.stdout(Stdio::null());
-        }
         run.link_log(&stage.name, &log)?;
-        match (alone, description.log) {
-            (true, true) => child::run_ok(&mut command),
-            (false, true) => child::run_ok_told(&mut command, &format!("{}: ", stage.name), None),
-            (true, false) => child::run_ok_told(&mut command, "", Some(&log)),
-            (false, false) => {
-                child::run_ok_told(&mut command, &format!("{}: ", stage.name), Some(&log))
-            }
-        }?;
+        let prefix = if alone {
+            ""
+        } else {
+            &format!("{}: ", stage.name)
+        };
+        let ways = Ways {
+            terminal: alone && description.log,
+            prefix,
+            log: (!description.log).then_some(&log),
+            out: &beside(place, ".out"),
+            quiet,
+        };
+        child::run_stage(&mut command, ways)?;
         if options.task.is_some() {
             return Ok(String::new());
         }

@@ -20,6 +20,15 @@ pub struct Args {
     /// Repair first: make damaged or missing parts again, byte for byte
     #[arg(long)]
     repair: bool,
+    /// Refuse artifacts of another kind
+    #[arg(long)]
+    kind: Option<String>,
+    /// Artifacts that they must match, such as the inputs that they were made from
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    against: Vec<PathBuf>,
+    /// Print a JSON object for each artifact, one on a line
+    #[arg(long)]
+    json: bool,
     /// Where the runs are [default: artifacts/ of the checkout]
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -49,7 +58,14 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         repair(workspace, &artifacts, &paths)?;
     }
     let programs = Programs::prepare(workspace, ["attend-verify"], None)?;
-    child::run_ok(programs.command(&["attend-verify".to_owned()])?.args(paths))
+    let mut command = programs.command(&["attend-verify".to_owned()])?;
+    command.args(paths);
+    command.args(args.kind.iter().flat_map(|kind| ["--kind", kind]));
+    for path in &args.against {
+        command.arg("--against").arg(path);
+    }
+    command.args(args.json.then_some("--json"));
+    child::run_ok(&mut command)
 }
 
 /// The run that a path names, by its folder or by its name in `artifacts`.

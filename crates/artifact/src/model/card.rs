@@ -4,11 +4,12 @@ use super::encoder::{EncoderConfig, name_kind};
 use super::files::{DECODER, WORDS};
 use super::json::strict;
 use super::seal::SEAL;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Sizes of a decoder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DecoderConfig {
     /// V: number of ids, specials included.
     pub vocabulary: i64,
@@ -27,7 +28,7 @@ pub struct DecoderConfig {
 }
 
 /// Contents of `model.json`, without the digests of the checkpoint's files.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
     /// The encoder.

@@ -5,6 +5,7 @@ use super::json::strict;
 use super::resnet::ResNetConfig;
 use crate::Artifact;
 use attend_program::{Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt::{Display, Formatter};
@@ -14,7 +15,7 @@ use std::path::Path;
 pub const SCRIPT: &str = "encoder.pt";
 
 /// An encoder, by kind. An object without `kind` is a ResNet.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum EncoderConfig {
     /// A ResNet, whose weights are in `encoder.safetensors`.
@@ -26,7 +27,7 @@ pub enum EncoderConfig {
 }
 
 /// How a TorchScript module turns pixels into cells.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TorchScriptConfig {
     /// Its file, `encoder.pt`.
     pub file: String,
@@ -47,7 +48,7 @@ pub struct TorchScriptConfig {
 }
 
 /// Form of a network's output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// A feature map (B, C, h, w).
@@ -66,7 +67,7 @@ impl Display for Form {
 }
 
 /// A network of another program, which made the features.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ForeignConfig {
     /// Its name, which stands for its architecture and weights.
     pub name: String,

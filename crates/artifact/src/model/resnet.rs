@@ -1,9 +1,10 @@
 //! The architecture of a ResNet (He et al. 2015) up to one of its layers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The depth of the ResNet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Arch {
@@ -32,7 +33,9 @@ impl Arch {
 }
 
 /// The layer whose output is the feature map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum LastStage {
@@ -43,7 +46,7 @@ pub enum LastStage {
 }
 
 /// Where a bottleneck that halves the map has its stride of 2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum StrideIn {
     /// In the 3x3 convolution: torchvision ("v1.5").
@@ -53,7 +56,7 @@ pub enum StrideIn {
 }
 
 /// Architecture of a ResNet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ResNetConfig {
     /// The depth of the ResNet.

@@ -99,29 +99,42 @@ impl Sealed {
         for name in files.iter().chain([&CARD]) {
             check_interrupt()?;
             let path = self.folder.join(name);
-            let Some(expected) = self.digests.get(*name) else {
-                if self.sealed {
-                    return Err(Error::refused(format!(
-                        "{}: {SEAL} lacks {name}; copy the checkpoint again",
-                        self.folder.join(CARD).display()
-                    )));
-                }
-                continue;
-            };
-            let found = match self.sealed && *name == CARD {
-                true => digest(&self.card),
-                false => digest_file(&path).map_err(Error::refused)?,
-            };
-            if found != *expected {
-                return Err(Error::refused(format!(
-                    "{}: damaged: its BLAKE3 is {}, not {} as when the checkpoint was written; copy it again, or train again",
-                    path.display(),
-                    short(&found),
-                    short(expected)
-                )));
-            }
+            self.compare(name, || digest_file(&path).map_err(Error::refused))?;
         }
         Ok(())
+    }
+
+    /// Compares the digest of a file with the expected one, if there is one.
+    pub(super) fn compare(&self, name: &str, of_file: impl Fn() -> Result<String>) -> Result<()> {
+        let Some(expected) = self.expected(name)? else {
+            return Ok(());
+        };
+        let found = match self.sealed && name == CARD {
+            true => digest(&self.card),
+            false => of_file()?,
+        };
+        if found == *expected {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{}: damaged: its BLAKE3 is {}, not {} as when the checkpoint was written; copy it again, or train again",
+            self.folder.join(name).display(),
+            short(&found),
+            short(expected)
+        )))
+    }
+
+    /// The expected digest of a file; `None` if an earlier version wrote the checkpoint and no
+    /// manifest has it.
+    fn expected(&self, name: &str) -> Result<Option<&String>> {
+        let expected = self.digests.get(name);
+        if expected.is_none() && self.sealed {
+            return Err(Error::refused(format!(
+                "{}: {SEAL} lacks {name}; copy the checkpoint again",
+                self.folder.join(CARD).display()
+            )));
+        }
+        Ok(expected)
     }
 }
 

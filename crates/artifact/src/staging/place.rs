@@ -123,11 +123,7 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
     };
     let own = |name: &Path| {
         let text = name.to_string_lossy();
-        let hidden = journal::is_journal(&text)
-            || [WORK, disk::REPLACED, NOTES, loose::FILE].contains(&&*text)
-            || text.starts_with(".nfs")
-            || text == ".DS_Store";
-        hidden || text == manifest::FILE || manifest.file(&text).is_some()
+        is_hidden(&text) || text == manifest::FILE || manifest.file(&text).is_some()
     };
     match strange(destination, Path::new(""), &own)? {
         None => Ok(()),
@@ -137,6 +133,14 @@ pub(super) fn check_files(destination: &Path, draft: &Manifest) -> Result<()> {
             file.display()
         ))),
     }
+}
+
+/// Whether an artifact may have a file or folder of this name that is not content.
+pub(crate) fn is_hidden(name: &str) -> bool {
+    journal::is_journal(name)
+        || [WORK, disk::REPLACED, NOTES, loose::FILE].contains(&name)
+        || name.starts_with(".nfs")
+        || name == ".DS_Store"
 }
 
 /// Finds a file below `root` that is not `own`; skips folders that are.

@@ -1,7 +1,8 @@
 //! `encoded.parquet` of a vocabulary artifact: the captions as ids.
 
 use super::words::Vocabulary;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, RejectedRecord};
+use crate::findings::{Findings, twice};
 use crate::record::column;
 use crate::{Artifact, Record};
 use arrow::array::{
@@ -9,9 +10,11 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use attend_program::{Error, Result};
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+/// Name of the table.
+const FILE: &str = "encoded.parquet";
 
 /// One caption as ids: a row of `encoded.parquet`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,32 +30,34 @@ pub struct EncodedRecord {
 }
 
 impl EncodedRecord {
-    /// Checks that the ids are a valid caption of `vocabulary`; the error says why not.
-    fn check(&self, vocabulary: &Vocabulary) -> Result<(), String> {
+    /// Checks that the ids are a valid caption of `vocabulary`; if not, returns the rule that
+    /// it breaks, as a number, and how.
+    fn check(&self, vocabulary: &Vocabulary) -> Result<(), (u8, String)> {
         let [start, words @ .., end] = self.tokens.as_slice() else {
-            return Err(format!("{} tokens", self.tokens.len()));
+            return Err((0, format!("{} tokens", self.tokens.len())));
         };
         let (start, end) = (i64::from(*start), i64::from(*end));
         if (start, end) != (vocabulary.start(), vocabulary.end()) {
-            return Err(format!(
+            let why = format!(
                 "begins with {start} and ends with {end}, not with {} for <start> and {} for <end>",
                 vocabulary.start(),
                 vocabulary.end()
-            ));
+            );
+            return Err((0, why));
         }
         // The words, then <unk>.
         let is_word = |id: i64| (1..=vocabulary.unk()).contains(&id);
         if let Some(id) = words.iter().find(|id| !is_word(i64::from(**id))) {
-            return Err(format!(
-                "{id} is neither the id of a word nor that of <unk>"
-            ));
+            let why = format!("{id} is neither the id of a word nor that of <unk>");
+            return Err((1, why));
         }
         if !(1..=vocabulary.max_length).contains(&words.len()) {
-            return Err(format!(
+            let why = format!(
                 "has {} words; leave out captions without words or with more than max_length = {}",
                 words.len(),
                 vocabulary.max_length
-            ));
+            );
+            return Err((2, why));
         }
         Ok(())
     }
@@ -76,18 +81,50 @@ impl EncodedRecord {
                 Some(split) => format!("split {:?}, but its image is in {split:?}", caption.split),
                 None => "the data set has no such image".to_owned(),
             };
-            return Err(caption.refused(&vocabulary.file("encoded.parquet")?, row, &why));
+            return Err(Error::refused(format!(
+                "{}: {why}: {}; make the artifact again",
+                vocabulary.file(FILE)?.display(),
+                caption.place(row)
+            )));
         }
         Ok(())
     }
 
-    fn refused(&self, path: &Path, row: usize, why: &str) -> Error {
-        Error::refused(format!(
-            "{}: row {row} (caption {} of image {}): {why}; make the artifact again",
-            path.display(),
-            self.caption_id,
-            self.image_id
-        ))
+    /// The counts of a vocabulary artifact: `words`, `captions`, and for each split
+    /// `captions_SPLIT`, `tokens_SPLIT` and `oov_SPLIT` (tokens out of vocabulary).
+    pub(crate) fn counts(
+        encoded: &[EncodedRecord],
+        vocabulary: &Vocabulary,
+    ) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::from([
+            ("words".to_owned(), vocabulary.words.len() as u64),
+            ("captions".to_owned(), encoded.len() as u64),
+        ]);
+        for captions in encoded.chunk_by(|a, b| a.split == b.split) {
+            let split = &captions[0].split;
+            let tokens = captions.iter().flat_map(|caption| &caption.tokens);
+            let oov = tokens
+                .filter(|id| i64::from(**id) == vocabulary.unk())
+                .count();
+            // Without <start> and <end>.
+            let words = captions.iter().map(|c| c.tokens.len().saturating_sub(2));
+            for (name, n) in [
+                ("captions", captions.len()),
+                ("tokens", words.sum()),
+                ("oov", oov),
+            ] {
+                *counts.entry(format!("{name}_{split}")).or_default() += n as u64;
+            }
+        }
+        counts
+    }
+
+    /// Its place in the table, for messages.
+    pub(crate) fn place(&self, row: usize) -> String {
+        format!(
+            "row {row} (caption {} of image {})",
+            self.caption_id, self.image_id
+        )
     }
 }
 
@@ -98,15 +135,54 @@ impl Vocabulary {
     /// # Errors
     /// [`Error::Refused`] naming the file, and the row and the id in it.
     pub fn open_encoded(artifact: &Artifact) -> Result<(Vocabulary, Vec<EncodedRecord>)> {
-        let vocabulary = Vocabulary::open(artifact)?;
-        let path = artifact.file("encoded.parquet")?;
-        let encoded = EncodedRecord::read(&path)?;
-        for (row, caption) in encoded.iter().enumerate() {
-            caption
-                .check(&vocabulary)
-                .map_err(|why| caption.refused(&path, row, &why))?;
-        }
+        let mut findings = Findings::new(artifact, false);
+        let (vocabulary, encoded) = Vocabulary::examine(&mut findings)?;
+        findings.refuse()?;
+        let vocabulary = vocabulary.ok_or_else(|| Error::internal("no words and no finding"))?;
         Ok((vocabulary, encoded))
+    }
+
+    /// Reads it, and notes everything that does not follow the contract. What can't be read
+    /// is left out.
+    pub(crate) fn examine(
+        findings: &mut Findings,
+    ) -> Result<(Option<Vocabulary>, Vec<EncodedRecord>)> {
+        findings.needs_dataset();
+        let vocabulary = match findings.file("vocab.json")? {
+            Some(path) => findings.take(Vocabulary::read(&path))?,
+            None => None,
+        };
+        let encoded: Option<Vec<EncodedRecord>> = findings.table(FILE)?;
+        if let (Some(vocabulary), Some(encoded)) = (&vocabulary, &encoded) {
+            captions(findings, vocabulary, encoded);
+        }
+        let rejected = "rejected.parquet";
+        if findings.artifact.manifest.file(rejected).is_some()
+            && let Some(rows) = findings.table::<RejectedRecord>(rejected)?
+        {
+            findings.count(rejected, "dropped", rows.len());
+        }
+        Ok((vocabulary, encoded.unwrap_or_default()))
+    }
+}
+
+/// Notes captions that break a rule, by rule: the first one's words, and the places of all.
+fn captions(findings: &mut Findings, vocabulary: &Vocabulary, encoded: &[EncodedRecord]) {
+    let mut broken: BTreeMap<u8, (String, Vec<String>)> = BTreeMap::new();
+    for (row, caption) in encoded.iter().enumerate() {
+        if let Err((rule, why)) = caption.check(vocabulary) {
+            let (_, places) = broken.entry(rule).or_insert((why, Vec::new()));
+            places.push(caption.place(row));
+        }
+    }
+    for (why, places) in broken.into_values() {
+        let what = format!("captions break a rule, the first: {why}");
+        findings.all(FILE, &what, places);
+    }
+    let ids = encoded.iter().map(|caption| caption.caption_id);
+    findings.all(FILE, "caption ids come twice", twice(ids));
+    for (name, found) in EncodedRecord::counts(encoded, vocabulary) {
+        findings.count(FILE, &name, found as usize);
     }
 }
 

@@ -8,4 +8,5 @@ mod words;
 
 pub use encoded::EncodedRecord;
 pub use tokenizer::{Tokenizer, UNK};
+pub(crate) use words::VocabFile;
 pub use words::{Vocabulary, Word};

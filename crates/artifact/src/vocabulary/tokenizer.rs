@@ -1,5 +1,6 @@
 //! Splits captions into words.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use unicode_segmentation::UnicodeSegmentation;
@@ -10,7 +11,7 @@ pub(super) const SPECIALS: [&str; 4] = ["<pad>", UNK, "<start>", "<end>"];
 pub const UNK: &str = "<unk>";
 
 /// How captions are split into words; `vocab.json` holds the name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tokenizer {
     /// As the `tokens` of Karpathy's data sets: lower-case; drops the ASCII apostrophe, and

@@ -3,12 +3,16 @@
 use super::tokenizer::{SPECIALS, Tokenizer};
 use crate::Artifact;
 use attend_program::{At, Error, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// Name and version of the format of `vocab.json`.
 const FORMAT: &str = "attend.vocabulary/1";
+
+/// Maximum number of faults in a message.
+const SHOWN: usize = 5;
 
 /// Words and their ids. `<pad>` is 0, words are 1 to n, then come `<unk>`,
 /// `<start>` and `<end>`, as in the tutorial's word map.
@@ -26,24 +30,35 @@ pub struct Vocabulary {
 }
 
 /// A word of the vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Word {
     /// The word.
+    #[schemars(length(min = 1))]
     pub word: String,
     /// Its id.
+    #[schemars(range(min = 1))]
     pub id: i64,
     /// Number of its occurrences in the captions of the train split.
     pub count: u64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct VocabFile {
+pub(crate) struct VocabFile {
+    /// `attend.vocabulary/1`.
+    #[schemars(extend("const" = FORMAT))]
     format: String,
+    /// How captions are split into words.
     tokenizer: Tokenizer,
+    /// Words seen fewer times than this in the train split became `<unk>`.
     min_count: u64,
+    /// Captions of more words than this were left out.
+    #[schemars(range(min = 1))]
     max_length: usize,
+    /// The ids of `<pad>` (0), `<unk>` (n + 1), `<start>` (n + 2) and `<end>` (n + 3), where n
+    /// is the number of words.
     specials: BTreeMap<String, i64>,
+    /// The words, with the ids 1 to n in order.
     words: Vec<Word>,
 }
 
@@ -106,32 +121,41 @@ impl Vocabulary {
             .map(|word| (word.word.clone(), word.count));
         let vocabulary =
             Vocabulary::new(words, file.min_count, file.max_length).with_tokenizer(file.tokenizer);
-        vocabulary.check(&file).map_err(|why| {
-            refused(format!(
-                "{why}; ids are 0 for <pad>, 1 and so on for the words in order, then those of <unk>, <start> and <end>"
-            ))
-        })?;
-        Ok(vocabulary)
+        let faults = vocabulary.faults(&file);
+        if faults.is_empty() {
+            return Ok(vocabulary);
+        }
+        let more = match faults.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            n => format!("; and {n} more"),
+        };
+        Err(refused(format!(
+            "{}{more}; ids are 0 for <pad>, 1 and so on for the words in order, then those of <unk>, <start> and <end>",
+            faults[..faults.len().min(SHOWN)].join("; ")
+        )))
     }
 
-    /// Checks that the file is a valid vocabulary; the error says why not. `self` has the
-    /// expected ids.
-    fn check(&self, file: &VocabFile) -> Result<(), String> {
+    /// What is wrong with the ids and words of a file. `self` has the expected ids.
+    fn faults(&self, file: &VocabFile) -> Vec<String> {
+        let mut faults = Vec::new();
         for (word, given) in self.words.iter().zip(&file.words) {
             if word.id != given.id {
-                return Err(format!("word {:?} has id {}", given.word, given.id));
+                faults.push(format!("word {:?} has id {}", given.word, given.id));
             }
             if self.ids.get(&word.word) != Some(&word.id) {
-                return Err(format!("word {:?} occurs twice", word.word));
+                faults.push(format!("word {:?} occurs twice", word.word));
             }
             if word.word.is_empty() || SPECIALS.contains(&word.word.as_str()) {
-                return Err(format!("id {}: {:?} is not a word", word.id, word.word));
+                faults.push(format!("id {}: {:?} is not a word", word.id, word.word));
             }
         }
-        match self.specials() == file.specials {
-            true => Ok(()),
-            false => Err(format!("the specials are {:?}", file.specials)),
+        if self.specials() != file.specials {
+            faults.push(format!("the specials are {:?}", file.specials));
         }
+        if file.max_length == 0 {
+            faults.push("max_length is 0".to_owned());
+        }
+        faults
     }
 
     /// Writes `vocab.json`.
