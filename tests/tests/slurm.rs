@@ -195,18 +195,27 @@ fn slurm_makes_the_artifacts_that_a_local_run_makes() {
     let nothing = slurm("cluster", &[]).ok().log;
     assert!(nothing.contains("nothing to do"), "{nothing}");
 
-    // A stage that fails gives its message and its exit code; those after it don't run.
-    let missing = ["--set", "encoder.weights=none.pth"];
-    let failed = slurm("failed", &missing).output().unwrap();
+    // A stage that fails gives its message and its exit code, and its jobs are gone.
+    place.write(
+        "broken",
+        "#!/bin/sh\nif [ \"$1\" = --describe ]; then\n\
+         echo '{\"inputs\": [{\"kind\": \"dataset\", \"required\": true}], \"output\": \"vocabulary\", \"parameters\": {}}'\n\
+         exit\nfi\necho 'error: a.jpg: no photograph' >&2\nexit 3\n",
+    );
+    let broken = place.path("broken");
+    Command::new("chmod").arg("+x").arg(&broken).ok();
+    let text = std::fs::read_to_string(place.path("pipeline.toml")).unwrap();
+    let text = text.replace("attend-vocab", broken.to_str().unwrap());
+    place.write("pipeline.toml", &text.replace("cpus = 1\n", ""));
+    let config = std::fs::read_to_string(place.path("c.toml")).unwrap();
+    place.write("c.toml", &config.replace("[vocab]\nmin_count = 1\n", ""));
+    let failed = slurm("failed", &[]).output().unwrap();
     let log = String::from_utf8(failed.stderr).unwrap();
     assert_eq!(failed.status.code(), Some(3), "{log}");
-    assert!(
-        log.contains("  error: encoder.weights = \"none.pth\""),
-        "{log}"
-    );
-    assert!(log.contains("error: train: job "), "{log}");
+    assert!(log.contains("  error: a.jpg: no photograph"), "{log}");
+    assert!(log.contains("error: vocab: job "), "{log}");
     assert_eq!(cluster.ask("squeue", &["--noheader"]), "");
-    assert!(!place.path("failed/r/evaluation").exists());
+    assert!(!place.path("failed/r/model").exists());
 }
 
 #[test]

@@ -140,15 +140,14 @@ impl Sources {
     /// What values a type takes, in the words of the messages about wrong ones.
     fn takes(&self, user: &Definition, of: &Type) -> String {
         if let Type::Array(array) = of {
+            let of = self.takes(user, &array.elem);
+            let of = of.trim_start_matches("a ");
             return match &array.len {
                 Expr::Lit(len) => match &len.lit {
-                    Lit::Int(len) => {
-                        let of = self.takes(user, &array.elem);
-                        format!("a list of {len} {}s", of.trim_start_matches("a "))
-                    }
-                    _ => "a list".to_owned(),
+                    Lit::Int(len) => format!("a list of {len} {of}s"),
+                    _ => format!("a list of {of}s"),
                 },
-                _ => "a list".to_owned(),
+                _ => format!("a list of {of}s"),
             };
         }
         let Some((word, inner)) = last_segment(of) else {
@@ -392,6 +391,10 @@ mod tests {
             beams: Vec<u32>,
             /// Files.
             files: Files,
+            /// Grid.
+            grid: [i64; 2],
+            /// Mean.
+            mean: [f64; 3],
         }
         #[derive(Deserialize)]
         #[serde(rename_all = \"kebab-case\")]
@@ -431,12 +434,14 @@ mod tests {
             meaning("files"),
             of("a string or a list of strings", "Files.")
         );
+        assert_eq!(meaning("grid").0, "a list of 2 whole numbers");
+        assert_eq!(meaning("mean").0, "a list of 3 numbers");
         let text = "The schedule. `\"half-cosine\"`: Half a cosine. `\"plateau\"`: BLEU decides.";
         assert_eq!(
             meaning("schedule"),
             of("`\"half-cosine\"`, `\"plateau\"`", text)
         );
-        assert_eq!(all["train"].len(), 5);
+        assert_eq!(all["train"].len(), 7);
     }
 
     #[test]

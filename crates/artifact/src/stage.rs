@@ -280,10 +280,13 @@ impl<C: Serialize + DeserializeOwned + Default> Stage<C> {
         let (inputs, promised) = open_inputs(&spec, &args.input, args.check)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let output = match args.output {
-            Some(output) => place::destination(&output)?,
+            Some(output) => {
+                let output = place::destination(&output)?;
+                apart(&output, inputs.values().map(|input| &*input.root))?;
+                output
+            }
             None => PathBuf::new(), // `--check` makes nothing
         };
-        apart(&output, inputs.values().map(|input| &*input.root))?;
         let stage = Stage {
             config,
             jobs: args.jobs.unwrap_or(cores).max(1),

@@ -34,7 +34,7 @@ const fn nice(name: &'static str, run: fn(&Trial) -> Result<Verdict>) -> Check {
     }
 }
 
-const CHECKS: [Check; 28] = [
+const CHECKS: [Check; 29] = [
     required("its artifact passes attend-verify", made::verifies),
     required(
         "the manifest names producer, version, kind and inputs",
@@ -107,6 +107,10 @@ const CHECKS: [Check; 28] = [
     required(
         "--task 1/2, 2/2 and --finalize make the same artifact",
         stopped::tasks,
+    ),
+    required(
+        "--check refuses a wrong config beforehand, and makes nothing",
+        refused::checked,
     ),
     required("its inputs stay as they are", made::inputs_untouched),
     nice(

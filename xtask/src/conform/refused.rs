@@ -55,6 +55,25 @@ pub fn wrong_type(trial: &Trial) -> Result<Verdict> {
     Ok(refuses(trial, &call, &[2])?.into())
 }
 
+/// `--check` says beforehand what a run would refuse, and makes nothing.
+pub fn checked(trial: &Trial) -> Result<Verdict> {
+    if !trial.subject.description.check {
+        return untried("`check` in --describe does not promise it");
+    }
+    let call = trial.subject.call("checked").and(&["--check"]);
+    if let Err(why) = trial.subject.run(&call)?.ok() {
+        return Ok(Verdict::Failed(why));
+    }
+    if call.output.exists() || left_over(&call.output).is_some() {
+        return Ok(Verdict::Failed("it makes something".to_owned()));
+    }
+    let Some((section, ..)) = trial.key() else {
+        return Ok(Verdict::Passed);
+    };
+    let wrong = with_line(trial, section, "no_such_key = 1")?;
+    Ok(refuses(trial, &wrong.and(&["--check"]), &[2])?.into())
+}
+
 pub fn unknown_set(trial: &Trial) -> Result<Verdict> {
     let Some((section, ..)) = trial.key() else {
         return untried("it has no parameters");
