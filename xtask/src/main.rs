@@ -27,6 +27,7 @@ mod workspace;
 
 use attend_program::{Error, Result, end};
 use clap::{FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 use workspace::Workspace;
 
@@ -99,7 +100,7 @@ enum Task {
     Doctor,
     /// A program by its name, such as attend-score, with its arguments
     #[command(external_subcommand)]
-    Program(Vec<std::ffi::OsString>),
+    Program(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
