@@ -1,10 +1,10 @@
 //! `cargo xtask gc`: deletes artifacts that no run needs.
 
-use super::run::spent;
 use super::{confirm, print};
 use crate::folders::{human, name};
 use crate::setup::cache::remove;
 use crate::store::{Store, Unneeded, is_busy, parts, unneeded};
+use crate::time::spent;
 use crate::workspace::{Workspace, shown};
 use attend_program::Result;
 use attend_program::table::Align::{Left, Right};

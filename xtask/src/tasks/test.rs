@@ -2,7 +2,7 @@
 
 use crate::child;
 use crate::setup::{self, cache::Cache, tools};
-use crate::tasks::run::seconds;
+use crate::time::seconds;
 use crate::workspace::Workspace;
 use attend_program::{Error, Result, say};
 use std::path::Path;
