@@ -11,10 +11,12 @@ mod executor;
 mod folders;
 mod help;
 mod meanings;
+mod options;
 mod parameters;
 mod pipeline;
 mod plan;
 mod preflight;
+mod prepared;
 mod programs;
 mod run;
 mod runs;
@@ -23,10 +25,12 @@ mod setup;
 mod stamp;
 mod store;
 mod tasks;
+mod time;
 mod workspace;
 
 use attend_program::{Error, Result, end};
 use clap::{FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
 use workspace::Workspace;
 
@@ -45,18 +49,18 @@ enum Task {
     /// Draw scenes, train a small captioner, show what it looks at
     Demo(tasks::demo::Args),
     /// Make a run's data set, vocabulary and features
-    Preprocess(tasks::run::Options),
+    Preprocess(options::Options),
     /// Preprocess, then train a model
-    Train(tasks::run::Options),
+    Train(options::Options),
     /// Preprocess and train, then caption a split and score the captions
-    Evaluate(tasks::run::Options),
+    Evaluate(options::Options),
     /// Run a pipeline
     Run {
         /// Name of a file in pipelines/, without .toml, or a path that ends in .toml
         /// [default: the config's run.pipeline]
         pipeline: Option<String>,
         #[command(flatten)]
-        options: tasks::run::Options,
+        options: options::Options,
     },
     /// Describe photographs with a trained captioner
     Caption(tasks::caption::Args),
@@ -97,6 +101,9 @@ enum Task {
     Parameters(tasks::parameters::Args),
     /// Report what is installed, where, and what is missing
     Doctor,
+    /// A program by its name, such as attend-score, with its arguments
+    #[command(external_subcommand)]
+    Program(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -154,5 +161,12 @@ fn run(name: &str, task: Task) -> Result<()> {
         }
         Task::Parameters(args) => tasks::parameters::run(&workspace, &args),
         Task::Doctor => tasks::doctor::run(&workspace),
+        Task::Program(words) => {
+            let command = help::command::<Cli>();
+            let tasks = command
+                .get_subcommands()
+                .map(|task| task.get_name().to_owned());
+            tasks::program::run(&workspace, &words, &tasks.collect::<Vec<_>>())
+        }
     }
 }

@@ -4,7 +4,7 @@ use crate::child;
 use crate::setup;
 use crate::stamp::Stamp;
 use crate::workspace::Workspace;
-use attend_program::{At, Error, Result};
+use attend_program::{At, Error, Result, say};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,12 +42,17 @@ impl Programs {
             .collect();
         if !wanted.is_empty() {
             let from_env = std::env::var("ATTEND_PROFILE").ok();
-            let profile = profile.or(from_env.as_deref()).unwrap_or("release");
+            let is_heavy = wanted.values().all(|package| *package == HEAVY);
+            let usual = if is_heavy { QUICK } else { "release" };
+            let profile = profile.or(from_env.as_deref()).unwrap_or(usual);
             let stamp = Stamp::of(workspace, profile);
             programs.built = match stamp.read(true) {
                 Some(built) if wanted.keys().all(|name| built.contains_key(*name)) => built,
                 _ => {
                     setup::ensure(workspace, setup::Request::default())?;
+                    if is_heavy {
+                        say!("building {HEAVY}: polars takes minutes, the first time");
+                    }
                     let built = build(workspace, &ours, &wanted, profile)?;
                     stamp.write(&built)?;
                     built
@@ -170,6 +175,9 @@ fn package_name(manifest: &Path) -> Result<Option<String>> {
 /// The package that takes most of a full build's time, and that no stage needs.
 const HEAVY: &str = "attend-stats";
 
+/// The profile in which it is built alone: without optimisation of what it depends on.
+const QUICK: &str = "stats";
+
 /// Builds programs with cargo, which shows its progress; returns their paths.
 /// Always builds all stages: cargo builds a dependency with the features that all named
 /// packages need, so naming fewer packages would build the same dependencies again.
@@ -180,10 +188,8 @@ fn build(
     profile: &str,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let stages = ours.values().map(String::as_str);
-    let packages: BTreeSet<&str> = stages
-        .filter(|package| *package != HEAVY)
-        .chain(wanted.values().copied())
-        .collect();
+    let stages = stages.filter(|package| *package != HEAVY && profile != QUICK);
+    let packages: BTreeSet<&str> = stages.chain(wanted.values().copied()).collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args([

@@ -3,9 +3,9 @@
 //! A table is a plain Parquet file (zstd) that any reader opens. A record type
 //! defines its columns; reading checks names and types.
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::cast;
+use arrow_schema::{DataType, Schema, SchemaRef};
 use attend_program::{At, Error, Result, whole};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -230,22 +230,22 @@ pub fn column<A: 'static>(batch: &RecordBatch, index: usize) -> Option<&A> {
 macro_rules! record {
     ($type:ident { $($field:ident: $array:ident as $kind:ident),+ $(,)? }) => {
         impl $crate::Record for $type {
-            fn schema() -> arrow::datatypes::Schema {
-                arrow::datatypes::Schema::new(vec![
-                    $(arrow::datatypes::Field::new(stringify!($field), arrow::datatypes::DataType::$kind, false)),+
+            fn schema() -> arrow_schema::Schema {
+                arrow_schema::Schema::new(vec![
+                    $(arrow_schema::Field::new(stringify!($field), arrow_schema::DataType::$kind, false)),+
                 ])
             }
 
-            fn columns(rows: &[Self]) -> Vec<arrow::array::ArrayRef> {
+            fn columns(rows: &[Self]) -> Vec<arrow_array::ArrayRef> {
                 vec![$(std::sync::Arc::new(
-                    rows.iter().map(|row| Some(row.$field.clone())).collect::<arrow::array::$array>(),
+                    rows.iter().map(|row| Some(row.$field.clone())).collect::<arrow_array::$array>(),
                 )),+]
             }
 
             #[allow(unused_assignments)]
-            fn rows(batch: &arrow::array::RecordBatch) -> Option<Vec<Self>> {
+            fn rows(batch: &arrow_array::RecordBatch) -> Option<Vec<Self>> {
                 let mut index = 0;
-                $(let $field = $crate::record::column::<arrow::array::$array>(batch, index)?; index += 1;)+
+                $(let $field = $crate::record::column::<arrow_array::$array>(batch, index)?; index += 1;)+
                 Some((0..batch.num_rows()).map(|row| $type { $($field: $field.value(row).into()),+ }).collect())
             }
         }

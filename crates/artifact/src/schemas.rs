@@ -5,7 +5,7 @@ use crate::model::{EncoderConfig, ModelCard};
 use crate::verify::PerImage;
 use crate::vocabulary::{EncodedRecord, VocabFile};
 use crate::{Manifest, Record};
-use arrow::datatypes::Schema;
+use arrow_schema::Schema;
 use attend_program::describe::Description;
 use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};

@@ -553,7 +553,7 @@ fn files_that_a_model_lacks_are_named() {
 
 mod evaluation {
     use super::said;
-    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
     use attend_artifact::{Manifest, Staging};
     use parquet::arrow::ArrowWriter;
     use serde_json::{Value, json};

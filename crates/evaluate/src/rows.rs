@@ -1,9 +1,9 @@
 //! One row per image and beam size: the caption and its scores.
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
 };
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use attend_artifact::Record;
 use attend_artifact::record::column;
 use std::sync::Arc;

@@ -112,14 +112,13 @@ fn settings(features: &FeaturesSection) -> Result<(Dtype, Device)> {
 }
 
 fn features(stage: &Stage<Config>) -> Result<()> {
-    let features = &stage.config.features;
-    let (dtype, device) = settings(features)?;
-    attend_model::set_threads(stage.jobs);
     let Config {
         encoder,
         torchscript,
-        ..
+        features,
     } = &stage.config;
+    let (dtype, device) = settings(features)?;
+    attend_model::set_threads(stage.jobs);
     let input = input(encoder, torchscript)?;
     let artifact = stage.input("dataset")?;
     let dataset = Dataset::open(artifact)?;

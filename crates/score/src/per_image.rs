@@ -1,7 +1,7 @@
 //! The Parquet table of `--per-image`: `image_id`, `caption`, and a column for
 //! each score.
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use attend_metrics::Score;
 use attend_metrics::captions::Id;
 use attend_program::{At, Result, whole};

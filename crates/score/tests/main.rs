@@ -160,7 +160,7 @@ fn each_image_has_a_row() {
     let ids = batch
         .column(0)
         .as_any()
-        .downcast_ref::<arrow::array::Int64Array>()
+        .downcast_ref::<arrow_array::Int64Array>()
         .unwrap();
     assert_eq!(ids.values(), &[9, 7]);
 }
@@ -348,7 +348,7 @@ fn what_a_file_is_shows_in_its_content() {
     let ids = batch
         .column(0)
         .as_any()
-        .downcast_ref::<arrow::array::StringArray>();
+        .downcast_ref::<arrow_array::StringArray>();
     assert_eq!(
         ids.unwrap().iter().flatten().collect::<Vec<_>>(),
         ["9.jpg", "7.jpg"]

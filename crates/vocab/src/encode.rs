@@ -1,9 +1,8 @@
 //! Encodes captions as ids, and counts those kept and left out.
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Int32Builder, Int64Array, ListBuilder, RecordBatch, StringArray,
-};
-use arrow::compute::filter;
+use arrow_array::builder::{Int32Builder, ListBuilder};
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow_select::filter::filter;
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::ledger::Reason;
 use attend_artifact::record::column;

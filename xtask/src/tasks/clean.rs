@@ -217,13 +217,14 @@ fn delete(path: &Path) -> Result<()> {
 }
 
 /// Names that `setup` and `bench` use in the cache.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "libtorch-*",
     "cmake-*",
     "nasm-*",
     "cargo-deny-*",
     "bench-*",
     "meteor-*",
+    "python-package",
     "downloads",
     "apt",
 ];

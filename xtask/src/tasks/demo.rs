@@ -3,8 +3,10 @@
 use super::print;
 use crate::child;
 use crate::config::{Choice, Config};
+use crate::options::Options;
 use crate::pipeline::Pipeline;
-use crate::tasks::run::{Options, Prepared, prepare, seconds};
+use crate::prepared::{Prepared, prepare};
+use crate::time::seconds;
 use crate::workspace::{Workspace, shown};
 use attend_program::{At, Error, Result};
 use serde_json::Value;

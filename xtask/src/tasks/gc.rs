@@ -4,6 +4,7 @@ use super::{confirm, print};
 use crate::folders::{human, name};
 use crate::setup::cache::remove;
 use crate::store::{Store, Unneeded, is_busy, parts, unneeded};
+use crate::time::spent;
 use crate::workspace::{Workspace, shown};
 use attend_program::Result;
 use attend_program::table::Align::{Left, Right};
@@ -35,10 +36,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             shown(&artifacts)
         ));
     }
-    let mut table = Table::new([Left, Right, Left]);
+    let mut table = Table::new([Left, Right, Right, Left]);
     for one in &all {
         let work = if one.is_work { "unfinished work" } else { "" };
-        table.row([name(&one.place), human(one.bytes), work.to_owned()]);
+        let took = spent(&one.place).unwrap_or_default();
+        table.row([name(&one.place), human(one.bytes), took, work.to_owned()]);
     }
     print(table)?;
     let bytes = all.iter().map(|one| one.bytes).sum();

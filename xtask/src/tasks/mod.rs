@@ -14,6 +14,7 @@ pub mod gc;
 pub mod graph;
 pub mod lock;
 pub mod parameters;
+pub mod program;
 pub mod run;
 pub mod seal;
 pub mod setup;

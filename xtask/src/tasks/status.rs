@@ -1,16 +1,17 @@
 //! `cargo xtask status`: the state of every stage of every run, and why it would run.
 
-use super::run::{described, spent};
 use super::{print, print_json};
 use crate::config::Config;
 use crate::folders::{human, name, size};
 use crate::parameters::schema;
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, Step};
+use crate::prepared::described;
 use crate::programs::Programs;
 use crate::run::{CONFIG, PIPELINE, Run};
 use crate::runs::{Entry, FolderState, entries};
 use crate::store::{Manifest, State, Store, needed, staging, unneeded};
+use crate::time::spent;
 use crate::workspace::{Workspace, shown};
 use attend_program::Result;
 use attend_program::table::Align::{Left, Right};

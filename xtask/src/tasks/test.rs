@@ -2,9 +2,10 @@
 
 use crate::child;
 use crate::setup::{self, cache::Cache, tools};
-use crate::tasks::run::seconds;
+use crate::time::seconds;
 use crate::workspace::Workspace;
 use attend_program::{Error, Result, say};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -65,12 +66,18 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
     if args.quick {
         return Ok(vec![("tests", test)]);
     }
-    let deny =
-        tools::deny(&Cache::locate()?).ok_or_else(|| Error::internal("cargo-deny is gone"))?;
+    let cache = Cache::locate()?;
+    let deny = tools::deny(&cache).ok_or_else(|| Error::internal("cargo-deny is gone"))?;
     let mut dependencies = Command::new(deny);
     dependencies.args(["check", "bans", "licenses", "sources"]);
     let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
+    // With the programs that the tests have built, in an environment of its own.
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let mut python = Command::new("python3");
+    python.arg("python/check.py");
+    python.arg(Path::new(&target).join("debug"));
+    python.arg(cache.root.join("python-package"));
     Ok(vec![
         ("format", cargo(&["fmt", "--all", "--check"])),
         ("dependencies", dependencies),
@@ -87,5 +94,6 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
         ),
         ("documentation", doc),
         ("tests", test),
+        ("python", python),
     ])
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Crates that take minutes to build, or need a download first.
 const LIBTORCH: [&str; 2] = ["tch", "torch-sys"];
-const ARROW: [&str; 2] = ["arrow", "parquet"];
+const ARROW: [&str; 2] = ["arrow-array", "parquet"];
 const POLARS: [&str; 1] = ["polars"];
 
 /// All crates that `package` is built with, without those of its tests.

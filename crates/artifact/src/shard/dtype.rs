@@ -1,7 +1,7 @@
 //! Types of numbers.
 
 use crate::finite::Float;
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 
 /// Type of a tensor's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The extension type of a shard's tensor column.
 
 use super::dtype::Dtype;
-use arrow::datatypes::{DataType, Schema};
+use arrow_schema::{DataType, Schema};
 
 pub(super) const EXTENSION: &str = "arrow.fixed_shape_tensor";
 pub(super) const NAME: &str = "ARROW:extension:name";

@@ -2,10 +2,10 @@
 
 use super::dtype::Dtype;
 use super::extension::tensor_type;
-use arrow::buffer::Buffer;
-use arrow::ipc::convert::try_fb_to_schema;
-use arrow::ipc::reader::read_footer_length;
-use arrow::ipc::{self, Block, root_as_footer, root_as_message};
+use arrow_buffer::Buffer;
+use arrow_ipc::convert::try_fb_to_schema;
+use arrow_ipc::reader::read_footer_length;
+use arrow_ipc::{self as ipc, Block, root_as_footer, root_as_message};
 use attend_program::{At, Error, Result};
 use bytes::Bytes;
 use std::fs::File;

@@ -3,10 +3,11 @@
 use super::dtype::Dtype;
 use super::extension::{EXTENSION, METADATA, NAME};
 use crate::hashed::Hashed;
-use arrow::array::{ArrayData, ArrayRef, FixedSizeListArray, Int64Array, RecordBatch, make_array};
-use arrow::buffer::{Buffer, MutableBuffer};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::ipc::writer::FileWriter;
+use arrow_array::{ArrayRef, FixedSizeListArray, Int64Array, RecordBatch, make_array};
+use arrow_buffer::{Buffer, MutableBuffer};
+use arrow_data::ArrayData;
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{DataType, Field, Schema};
 use attend_program::{At, Error, Result};
 use std::collections::HashMap;
 use std::fs::File;

@@ -5,10 +5,10 @@ use crate::dataset::{Dataset, RejectedRecord};
 use crate::findings::{Findings, twice};
 use crate::record::column;
 use crate::{Artifact, Record};
-use arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-};
-use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema};
 use attend_program::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

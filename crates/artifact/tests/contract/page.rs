@@ -1,7 +1,7 @@
 //! What docs/contract.md says is what the code does.
 
 use crate::world::{World, json, redigest};
-use arrow::datatypes::DataType;
+use arrow_schema::DataType;
 use attend_artifact::ledger::Reason;
 use attend_artifact::manifest::schema;
 use attend_artifact::shard::{Dtype, TensorShard};

@@ -1,6 +1,6 @@
 //! One small artifact of each kind, whole, and ways to spoil copies of them.
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use attend_artifact::dataset::Dataset;
 use attend_artifact::features::Features;
 use attend_artifact::model::weights::check_parameters;

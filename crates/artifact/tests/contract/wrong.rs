@@ -4,7 +4,7 @@
 use crate::world::{
     CELLS, CHANNELS, SIDE, World, json, per_image, redigest, remake, rows, table, take,
 };
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::verify::judge;

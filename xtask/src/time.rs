@@ -1,0 +1,30 @@
+//! Times as text.
+
+use std::path::Path;
+use std::time::Instant;
+
+/// The time that the artifact at `place` took to make, as text.
+pub fn spent(place: &Path) -> Option<String> {
+    let text = std::fs::read(place.join(".work.json")).ok()?;
+    let work: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let seconds = work.get("seconds")?.as_u64()?;
+    Some(match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    })
+}
+
+/// The time since `started` as text: seconds, or minutes and seconds.
+pub fn seconds(started: Instant) -> String {
+    let seconds = started.elapsed().as_secs_f64();
+    if seconds < 60.0 {
+        format!("{seconds:.1} s")
+    } else {
+        format!(
+            "{:.0} min {:02.0} s",
+            (seconds / 60.0).floor(),
+            seconds % 60.0
+        )
+    }
+}
