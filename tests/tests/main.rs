@@ -146,8 +146,14 @@ fn a_pipeline_is_made_once_and_says_the_same_again() {
         verify
     });
 
-    let (_, log) = ok(world.demo("one", &[]));
+    let (again, log) = ok(world.demo("one", &[]));
     assert_eq!(log.matches("up to date").count(), STAGES.len(), "{log}");
+    assert!(
+        again.contains("BLEU"),
+        "what was printed is shown again: {again}"
+    );
+    let kept = std::fs::read_to_string(world.path("one/logs/train.log")).unwrap();
+    assert!(kept.contains("epoch 2: "), "{kept}");
     assert_eq!(world.digests("one"), first);
 
     // In another folder, and with two threads in stages that sum no floats.
@@ -524,6 +530,13 @@ fn the_readme_says_what_a_change_runs() {
     let world = World::new();
     ok(world.demo("scenes", &["--to=scenes"]));
     let (_old, run) = attend_tests::old_run();
+    let photographs = world.path("photographs");
+    let scenes = std::fs::canonicalize(world.path("scenes/scenes")).unwrap();
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&scenes, &photographs])
+        .status();
+    assert!(copied.unwrap().success());
     let config = world.path("r.toml");
     let text = format!(
         r#"
@@ -549,9 +562,7 @@ schedule = "constant"
 [search]
 beams = [1, 3]
 "#,
-        std::fs::canonicalize(world.path("scenes/scenes"))
-            .unwrap()
-            .display(),
+        photographs.display(),
         run.join("features/encoder.safetensors").display(),
     );
     std::fs::write(&config, text).unwrap();
@@ -602,4 +613,64 @@ beams = [1, 3]
         rows += 1;
     }
     assert_eq!(rows, 8, "rows of the README");
+
+    // A photograph is replaced: its shard is made again, and no other one.
+    let photographs = photographs.join("images");
+    let one = photographs.join("scene_000001.png");
+    std::fs::copy(photographs.join("scene_000002.png"), one).unwrap();
+    let (told, _) = captioning(&[], &["--dry-run"]);
+    let changed = "ingest would run: 1 loose files or folders changed: scene_000001.png";
+    assert!(told.starts_with(changed), "{told}");
+    let (_, log) = captioning(&[], &[]);
+    assert!(
+        log.contains("vocab: input dataset changed: 1 shard, "),
+        "{log}"
+    );
+    // The captions are the same, and so are their ids; but they were made from another data set.
+    assert!(
+        log.contains("features: input dataset changed: 1 shard, "),
+        "{log}"
+    );
+}
+
+#[test]
+fn what_the_last_stages_lack_is_said_before_the_first_one_runs() {
+    let world = World::new();
+    ok(world.demo("one", &["--to=scenes"]));
+    let begun = |run: &str| world.path(run).join("dataset").exists();
+    fails(
+        world.demo("one", &["--set=train.validation_split=dev"]),
+        3,
+        &[
+            "train.validation_split = \"dev\"",
+            "it will have test, train, val",
+        ],
+    );
+    fails(
+        world.demo("one", &["--set=evaluate.split=held-out"]),
+        3,
+        &["evaluate.split = \"held-out\""],
+    );
+    let mut meteor = world.demo("one", &["--set=train.stop_metric=meteor"]);
+    meteor.env("ATTEND_METEOR", "/no/such/folder");
+    fails(meteor, 3, &["METEOR's data is not in /no/such/folder"]);
+    fails(
+        world.demo("one", &["--set=decoder.embeddings=/no/such/file"]),
+        3,
+        &["decoder.embeddings = \"/no/such/file\": no such file"],
+    );
+    assert!(!begun("one"));
+    let root = std::fs::canonicalize(world.path("one/scenes")).unwrap();
+    let mut weights = world.xtask(
+        &["run", "captioning", "--config", "configs/demo.toml"],
+        &SMALL,
+    );
+    weights.arg(format!("--set=dataset.root={}", root.display()));
+    weights.args(["--set=run.name=two", "--set=encoder.weights=none.pth"]);
+    fails(
+        weights,
+        3,
+        &["encoder.weights = \"none.pth\": no such file"],
+    );
+    assert!(!begun("two"));
 }

@@ -117,7 +117,18 @@ impl Known {
         if new.is_empty() || !self.path.parent().is_some_and(Path::is_dir) {
             return;
         }
-        let all: Map<String, Value> = self.old.into_iter().chain(new).collect();
+        // What an older file of the same program said is of no use any more.
+        let command = |key: &str| match serde_json::from_str(key) {
+            Ok(Value::Array(mut parts)) => {
+                parts.truncate(2);
+                parts
+            }
+            _ => Vec::new(),
+        };
+        let renewed: Vec<_> = new.keys().map(|key| command(key)).collect();
+        let old = self.old.into_iter();
+        let old = old.filter(|(key, _)| !renewed.contains(&command(key)));
+        let all: Map<String, Value> = old.chain(new).collect();
         let _ = whole::write_bytes(&self.path, Value::Object(all).to_string());
     }
 }

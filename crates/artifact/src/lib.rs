@@ -22,6 +22,7 @@
 //! Nothing in this crate depends on what a stage does.
 
 mod begin;
+mod convert;
 pub mod dataset;
 mod difference;
 mod digest;

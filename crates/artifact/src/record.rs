@@ -3,8 +3,8 @@
 //! A table is a plain Parquet file (zstd) that any reader opens. A record type
 //! defines its columns; reading checks names and types.
 
+use crate::convert::convert;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_cast::cast;
 use arrow_schema::{DataType, Schema, SchemaRef};
 use attend_program::{At, Error, Result, whole};
 use parquet::arrow::ArrowWriter;
@@ -91,8 +91,10 @@ pub trait Record: Sized {
                     .column_by_name(name)
                     .ok_or_else(|| refused(path, &format!("has no column {name:?}")))?;
                 let nulls = column.null_count();
-                let cast = cast(column, field.data_type())
-                    .map_err(|e| refused(path, &format!("column {name:?}: {e}")))?;
+                let cast = convert(column, field.data_type()).ok_or_else(|| {
+                    let other = column.data_type();
+                    refused(path, &format!("column {name:?} is of {other}"))
+                })?;
                 if nulls > 0 {
                     let row = (0..column.len()).find(|row| column.is_null(*row));
                     let row = before + row.unwrap_or_default();

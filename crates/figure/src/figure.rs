@@ -8,8 +8,9 @@
 use crate::text::{Face, mix};
 use attend_image::Photograph;
 use attend_program::{Error, Result};
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::TypedImage;
+use fast_image_resize::pixels::F32;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, Rgb, RgbImage, RgbaImage, imageops};
 
 /// Longer side of a tile, in pixels.
@@ -156,20 +157,16 @@ fn spread(alpha: &[f32], grid: [usize; 2], tile: [u32; 2]) -> Result<Vec<f32>> {
         )));
     }
     let highest = alpha.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    let mut source = Image::new(grid[1] as u32, grid[0] as u32, PixelType::F32);
-    let cells = source.buffer_mut().as_chunks_mut::<4>().0;
-    for (cell, a) in cells.iter_mut().zip(alpha) {
-        *cell = (a / highest).to_ne_bytes();
-    }
-    let mut target = Image::new(tile[1], tile[0], PixelType::F32);
+    let cells = alpha.iter().map(|a| F32::new(a / highest)).collect();
+    let source = TypedImage::from_pixels(grid[1] as u32, grid[0] as u32, cells);
+    let source = source.map_err(Error::internal)?;
+    let mut target = TypedImage::<F32>::new(tile[1], tile[0]);
     let smooth = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Mitchell));
     Resizer::new()
-        .resize(&source, &mut target, &smooth)
+        .resize_typed(&source, &mut target, &smooth)
         .map_err(Error::internal)?;
-    let values = target.buffer().as_chunks::<4>().0.iter();
-    Ok(values
-        .map(|bytes| f32::from_ne_bytes(*bytes).clamp(0.0, 1.0))
-        .collect())
+    let values = target.pixels().iter();
+    Ok(values.map(|value| value.0.clamp(0.0, 1.0)).collect())
 }
 
 #[cfg(test)]

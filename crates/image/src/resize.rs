@@ -1,8 +1,9 @@
 //! Resizing to the model's image size.
 
 use crate::photograph::Photograph;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x4;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use multiversion::multiversion;
 use std::cell::RefCell;
 
@@ -42,12 +43,14 @@ pub(crate) fn resize_into(photograph: &Photograph, height: u32, width: u32, pixe
     let bilinear = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .use_alpha(false);
-    let source = ImageRef::new(w, h, &photograph.rgbx, PixelType::U8x4);
+    // Of one type of pixels: for an image of any type, the code for all of them would be
+    // compiled, which takes a minute.
+    let source = TypedImageRef::<U8x4>::from_buffer(w, h, &photograph.rgbx);
     let source = source.expect("4 bytes a pixel");
-    let target = Image::from_slice_u8(width, height, pixels, PixelType::U8x4);
+    let target = TypedImage::<U8x4>::from_buffer(width, height, pixels);
     let mut target = target.expect("4 bytes a pixel");
     RESIZER
-        .with_borrow_mut(|resizer| resizer.resize(&source, &mut target, &bilinear))
+        .with_borrow_mut(|resizer| resizer.resize_typed(&source, &mut target, &bilinear))
         .expect("equal types of pixels");
 }
 
