@@ -619,16 +619,16 @@ beams = [1, 3]
     let one = photographs.join("scene_000001.png");
     std::fs::copy(photographs.join("scene_000002.png"), one).unwrap();
     let (told, _) = captioning(&[], &["--dry-run"]);
-    let changed = "ingest would run: 1 loose files or folders changed: scene_000001.png";
+    let changed = "ingest would run: 1 loose file or folder changed: scene_000001.png";
     assert!(told.starts_with(changed), "{told}");
     let (_, log) = captioning(&[], &[]);
     assert!(
-        log.contains("vocab: input dataset changed: 1 shard, "),
+        log.contains("vocab: input dataset changed: 1 shard"),
         "{log}"
     );
     // The captions are the same, and so are their ids; but they were made from another data set.
     assert!(
-        log.contains("features: input dataset changed: 1 shard, "),
+        log.contains("features: input dataset changed: 1 shard"),
         "{log}"
     );
 }
@@ -661,12 +661,15 @@ fn what_the_last_stages_lack_is_said_before_the_first_one_runs() {
     );
     assert!(!begun("one"));
     let root = std::fs::canonicalize(world.path("one/scenes")).unwrap();
-    let mut weights = world.xtask(
-        &["run", "captioning", "--config", "configs/demo.toml"],
-        &SMALL,
+    let config = world.path("two.toml");
+    let annotations = "format = \"karpathy\"\nannotations = \"dataset_scenes.json\"\n";
+    let text = format!(
+        "[dataset]\nroot = {:?}\n{annotations}",
+        root.display().to_string()
     );
-    weights.arg(format!("--set=dataset.root={}", root.display()));
-    weights.args(["--set=run.name=two", "--set=encoder.weights=none.pth"]);
+    std::fs::write(&config, text).unwrap();
+    let mut weights = world.xtask(&["run", "captioning"], &["encoder.weights=none.pth"]);
+    weights.arg("--config").arg(&config);
     fails(
         weights,
         3,

@@ -79,7 +79,10 @@ pub fn look(place: &Path) -> (State, Vec<String>) {
     if !short.is_empty() {
         return (
             State::Damaged,
-            vec![some(&short, "files are damaged or gone")],
+            vec![some(
+                &short,
+                ["file is damaged or gone", "files are damaged or gone"],
+            )],
         );
     }
     let Some(list) = loose::read(place) else {
@@ -94,15 +97,22 @@ pub fn look(place: &Path) -> (State, Vec<String>) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             (
                 State::Stale,
-                vec![some(&names, "loose files or folders changed")],
+                vec![some(
+                    &names,
+                    [
+                        "loose file or folder changed",
+                        "loose files or folders changed",
+                    ],
+                )],
             )
         }
     }
 }
 
-/// `3 WHAT: a, b, …`; one thing is named alone.
-fn some(names: &[&str], what: &str) -> String {
+/// `3 WHAT: a, b, …`, with what one and what several things are called.
+fn some(names: &[&str], [one, several]: [&str; 2]) -> String {
     let first = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
     let more = if names.len() > 3 { ", …" } else { "" };
+    let what = if names.len() == 1 { one } else { several };
     format!("{} {what}: {first}{more}", names.len())
 }

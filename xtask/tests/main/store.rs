@@ -238,7 +238,7 @@ fn a_change_runs_these_stages_and_no_others() {
     change(
         &[],
         &[
-            ("draw", "1 loose files or folders changed: photo"),
+            ("draw", "1 loose file or folder changed: photo"),
             ("count", "input alpha changed: content"),
             ("learn", "input alpha changed: content"),
         ],
@@ -273,7 +273,7 @@ fn status_says_the_state_of_every_stage_and_why() {
     std::fs::remove_file(place.path("artifacts/r/words/content")).unwrap();
     let told = status(&place, "r");
     assert_eq!(told[1].1, "damaged");
-    assert_eq!(told[1].2, "1 files are damaged or gone: content");
+    assert_eq!(told[1].2, "1 file is damaged or gone: content");
     assert_eq!(
         (told[2].1.as_str(), told[2].2.as_str()),
         ("stale", "input words is to be made first")
@@ -285,7 +285,7 @@ fn status_says_the_state_of_every_stage_and_why() {
     let told = status(&place, "r");
     assert_eq!(
         (told[0].1.as_str(), told[0].2.as_str()),
-        ("stale", "1 loose files or folders changed: photo")
+        ("stale", "1 loose file or folder changed: photo")
     );
 
     // A stage that is running, and one that was killed.
