@@ -87,7 +87,7 @@ impl Config {
             let near = nearest(section, schema.keys().map(String::as_str))
                 .map_or_else(String::new, |near| format!("; the nearest is [{near}]"));
             Err(format!(
-                "no stage of this pipeline has a section [{section}]{near}"
+                "no stage of this pipeline has a section [{section}]{near}; remove it if its stage was replaced"
             ))
         })
     }

@@ -76,7 +76,7 @@ fn refusal(encoder: &EncoderConfig, foreign: &ForeignConfig, option: &str) -> Er
             )
         }
         None => format!(
-            "the model's encoder is {encoder}, whose program makes cells of photographs, and the model names no command; give one ({option}'PROGRAM ARGUMENT…'), add \"command\" to the encoder.json of its features and train again, {other}"
+            "the model's encoder is {encoder}, whose program makes cells of photographs, and the model names no command; give one ({option}'PROGRAM ARGUMENT…'), {other}"
         ),
     })
 }

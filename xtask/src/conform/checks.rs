@@ -133,7 +133,7 @@ const CHECKS: [Check; 29] = [
 /// each check as it is done.
 ///
 /// # Errors
-/// [`Error::Internal`] if the machine fails.
+/// [`attend_program::Error::Internal`] if the machine fails.
 pub fn all(
     subject: &Subject,
     other: &dyn Fn(&str) -> Result<PathBuf>,

@@ -6,7 +6,7 @@ use crate::options::Options;
 use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Plan, Step};
 use crate::run::{self, CONFIG, PIPELINE, write_if_new};
-use crate::store::{Manifest, beside, carry};
+use crate::store::{Manifest, State, beside, carry, is_carried, look, made};
 use crate::workspace::shown;
 use attend_program::describe::Parts;
 use attend_program::{At, Error, Result};
@@ -29,11 +29,12 @@ impl Prepared {
         let _lock = run.lock(&stage.name, options.task.is_some())?;
         std::fs::create_dir_all(&run.store.root).at(&run.store.root)?;
         let config = self.write_config(step.index)?;
-        let mut carried = false;
         if let (true, Some(request)) = (description.extends, &step.request) {
             let begun = [run.next(&stage.output), run.place(&stage.output)];
             for from in begun.into_iter().flatten() {
-                carried = carried || carry(&from, place, request)?;
+                if carry(&from, place, request)? {
+                    break;
+                }
             }
         }
         run.begin(&stage.output, place)?;
@@ -42,7 +43,8 @@ impl Prepared {
         if options.forces(&stage.name) {
             command.arg("--force");
         }
-        if (options.discard || carried) && description.discard {
+        // A copy may go; the original lies at its own place.
+        if (options.discard || is_carried(place)) && description.discard {
             command.arg("--discard");
         }
         if description.log {
@@ -67,6 +69,15 @@ impl Prepared {
         child::run_stage(&mut command, ways)?;
         if options.task.is_some() {
             return Ok(String::new());
+        }
+        made(place)?;
+        if let (State::Damaged, why) = look(place) {
+            return Err(Error::refused(format!(
+                "stage {}: says that it is done, but in {} {}; `--force {0}` makes it again",
+                stage.name,
+                shown(place),
+                why.join("; ")
+            )));
         }
         match Manifest::read(place) {
             Some(Ok(manifest)) => Ok(manifest.digest),

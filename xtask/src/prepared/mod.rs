@@ -117,12 +117,19 @@ impl Prepared {
     pub fn run(&self, wanted: &[usize], options: &Options, quiet: bool) -> Result<()> {
         let plan = &self.plan;
         plan.adopt()?;
-        self.write_run()?;
         let pinned = match options.locked {
             true => Some(self.pinned()?),
             false => None,
         };
+        // What is refused here leaves the run as it was given before.
+        for step in plan.steps() {
+            if let (true, Some(place)) = (wanted.contains(&step.index), &step.place) {
+                let (stage, _) = &plan.stages[step.index];
+                self.check_pin(pinned.as_ref(), stage, place, None)?;
+            }
+        }
         self.preflight(wanted, options)?;
+        self.write_run()?;
         let count = wanted.len();
         let title = |step: &Step| {
             let number = wanted.iter().position(|index| *index == step.index);

@@ -1,7 +1,7 @@
 //! Gives a stage that can go on from output of other parameters, such as a longer training
 //! from a shorter one, that output at the place of the new one.
 
-use super::{Manifest, Request, is_busy, staging};
+use super::{CARRIED, Manifest, Request, beside, is_busy, staging};
 use attend_program::{At, Result};
 use std::path::Path;
 
@@ -13,21 +13,27 @@ pub fn carry(from: &Path, to: &Path, request: &Request) -> Result<bool> {
     if from == to || to.exists() || staging(to).exists() || is_busy(from) {
         return Ok(false);
     }
+    // What lies at the new place is not yet what the place stands for.
+    let mark = || std::fs::write(beside(to, CARRIED), "").at(to);
     let fits = |manifest: &Manifest| request.differs_in_parameters_only(manifest);
     let begun = staging(from);
     if Manifest::of_work(&begun).is_some_and(|work| fits(&work)) {
+        mark()?;
         copy(&begun, &staging(to))?;
         return Ok(true);
     }
     match Manifest::read(from) {
-        Some(Ok(manifest)) if fits(&manifest) => copy(from, to).map(|()| true),
+        Some(Ok(manifest)) if fits(&manifest) => {
+            mark()?;
+            copy(from, to).map(|()| true)
+        }
         _ => Ok(false),
     }
 }
 
 /// Copies a folder under another name first, so that an interruption leaves no half of it.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let part = super::beside(to, ".part");
+    let part = beside(to, ".part");
     if part.exists() {
         std::fs::remove_dir_all(&part).at(&part)?;
     }

@@ -8,7 +8,7 @@
 //! is not in the key: when photographs change, their stage makes the artifact again in the
 //! same place, shard by shard.
 //!
-//! A run has links to artifacts ([`crate::run`]). They are relative, and no file in the
+//! A run has links to artifacts ([`mod@crate::run`]). They are relative, and no file in the
 //! store holds a path to it, so that `mv`, `cp -r` and `rsync -a` of the artifacts folder
 //! change nothing.
 //!
@@ -76,7 +76,7 @@ impl Store {
             if name.starts_with('.') {
                 continue;
             }
-            let stem = [".staging", ".part", ".lock", ".log", ".out"]
+            let stem = [".staging", ".part", ".carried", ".lock", ".log", ".out"]
                 .iter()
                 .find_map(|end| name.strip_suffix(end));
             places.push(self.root.join(stem.unwrap_or(&name)));
@@ -92,4 +92,21 @@ pub fn beside(place: &Path, suffix: &str) -> PathBuf {
     let mut name = place.file_name().unwrap_or_default().to_owned();
     name.push(suffix);
     place.with_file_name(name)
+}
+
+/// The end of the name of a mark beside a place: what lies there is a copy of another
+/// artifact, from which the stage is to go on.
+const CARRIED: &str = ".carried";
+
+/// Whether what lies at `place` is such a copy.
+pub fn is_carried(place: &Path) -> bool {
+    beside(place, CARRIED).exists()
+}
+
+/// Notes that the stage has made the artifact at `place`.
+pub fn made(place: &Path) -> Result<()> {
+    match std::fs::remove_file(beside(place, CARRIED)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).at(place),
+        _ => Ok(()),
+    }
 }

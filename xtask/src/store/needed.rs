@@ -53,7 +53,7 @@ pub fn unneeded(store: &Store, artifacts: &Path) -> Result<Vec<Unneeded>> {
 
 /// An artifact and what lies beside it: staging folder, log, lock.
 pub fn parts(place: &Path) -> Vec<PathBuf> {
-    let ends = ["", ".staging", ".part", ".log", ".out", ".lock"];
+    let ends = ["", ".staging", ".part", ".carried", ".log", ".out", ".lock"];
     let parts = ends.map(|end| beside(place, end));
     let there = |path: &PathBuf| path.symlink_metadata().is_ok();
     parts.into_iter().filter(there).collect()

@@ -1,6 +1,6 @@
 //! What is at a place in the store, found out without starting a stage.
 
-use super::{Manifest, beside};
+use super::{Manifest, beside, is_carried};
 use crate::folders;
 use attend_program::loose;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,8 @@ pub fn look(place: &Path) -> (State, Vec<String>) {
     let manifest = match Manifest::read(place) {
         None if unfinished => return (State::Unfinished, Vec::new()),
         None => return (State::Missing, Vec::new()),
+        Some(_) if unfinished && is_carried(place) => return (State::Unfinished, Vec::new()),
+        Some(_) if is_carried(place) => return (State::Missing, Vec::new()),
         Some(Err(why)) => return (State::Damaged, vec![format!("manifest.json: {why}")]),
         Some(Ok(manifest)) => manifest,
     };

@@ -48,7 +48,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     match args.json {
         true => print_json(Value::Object(json)),
-        false => print(super::fitted(&table.to_string())),
+        false => print(table),
     }
 }
 

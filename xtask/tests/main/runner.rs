@@ -99,7 +99,7 @@ fn an_unknown_key_is_refused_before_anything_runs() {
     refused(
         &place.xtask(&RUN),
         2,
-        "c.toml:4: no stage of this pipeline has a section [laern]; the nearest is [learn]",
+        "c.toml:4: no stage of this pipeline has a section [laern]; the nearest is [learn]; remove it if its stage was replaced",
     );
     place.write("c.toml", "[run]\nname = \"../up\"\n");
     refused(
@@ -290,7 +290,7 @@ fn faults_of_an_overlay() {
     refused(
         &place.xtask(&RUN),
         2,
-        "c.toml:4: no stage of this pipeline has a section [mor]; the nearest is [more]",
+        "c.toml:4: no stage of this pipeline has a section [mor]; the nearest is [more]; remove it if its stage was replaced",
     );
     refused(
         &twice("draw").xtask(&RUN),

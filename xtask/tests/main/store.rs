@@ -582,3 +582,61 @@ fn two_runs_are_compared_artifact_by_artifact() {
     assert_eq!(json["words"]["why"][0], "count.least 1 -> 2");
     assert_eq!(place.xtask(&["diff", "r", "none"]).code, Some(2));
 }
+
+/// A stage that goes on from output of other parameters gets a copy of it at the new place;
+/// until it has made its own, the copy is nothing.
+#[test]
+fn a_copy_to_go_on_from_is_never_taken_for_the_artifact() {
+    let place = place();
+    run(&place, &[]);
+    let model = place.read("artifacts/r/model/content");
+    ran(&place);
+    let seed = ["--set", "learn.seed=2"];
+    place.write("fail-learn", "");
+    assert_eq!(place.xtask(&[&RUN[..], &seed].concat()).code, Some(3));
+    let told = status(&place, "r");
+    assert_eq!(told[2].1, "stale", "{told:?}");
+    let again = place.xtask(&[&RUN[..], &seed].concat());
+    assert_eq!(again.code, Some(3), "{}", again.stderr);
+    std::fs::remove_file(place.path("fail-learn")).unwrap();
+    ran(&place);
+    run(&place, &seed);
+    assert_eq!(ran(&place), ["learn"]);
+    assert!(place.read("artifacts/r/model/content").contains("seed = 2"));
+    run(&place, &[]);
+    assert_eq!(ran(&place), [""; 0]);
+    assert_eq!(place.read("artifacts/r/model/content"), model);
+}
+
+/// A stage of another team may say that it has nothing to do without looking at its files.
+#[test]
+fn a_stage_that_leaves_its_artifact_damaged_has_not_succeeded() {
+    let place = place();
+    run(&place, &[]);
+    let script = place.read("bin/count");
+    let lazy = script.replace(
+        "mkdir -p \"$out\"",
+        "[ -e \"$out/manifest.json\" ] && exit 0\nmkdir -p \"$out\"",
+    );
+    place.script("bin/count", lazy.strip_prefix("#!/bin/sh\n").unwrap());
+    std::fs::remove_file(place.path("artifacts/r/words/content")).unwrap();
+    let outcome = place.xtask(&RUN);
+    assert_eq!(outcome.code, Some(4), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("`--force count` makes it again"),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn a_refused_attempt_leaves_the_run_as_it_was_given() {
+    let place = place();
+    run(&place, &[]);
+    place.xtask(&["lock", "r"]);
+    let given = place.read("artifacts/r/config/run.toml");
+    let refused = place.xtask(&[&RUN[..], &["--locked", "--set", "count.least=2"]].concat());
+    assert_eq!(refused.code, Some(4));
+    assert_eq!(place.read("artifacts/r/config/run.toml"), given);
+    assert_eq!(states(&place), ["fresh"; 3]);
+}
