@@ -7,7 +7,7 @@ use crate::programs::Programs;
 use crate::runs::find;
 use crate::workspace::{Workspace, shown};
 use attend_program::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Command line of `cargo xtask stats`.
 #[derive(clap::Args)]
@@ -18,8 +18,8 @@ pub struct Args {
     /// Name of the run
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     run: Option<String>,
-    /// Folder of a data set and, optionally, of a vocabulary
-    #[arg(value_name = "DIR", num_args = 1..=2, conflicts_with_all = ["config", "run"])]
+    /// Name of a run, or folder of a data set and, optionally, of a vocabulary
+    #[arg(value_name = "RUN|DIR", num_args = 1..=2, conflicts_with_all = ["config", "run"])]
     folders: Vec<PathBuf>,
     /// Print JSON instead of tables
     #[arg(long)]
@@ -39,6 +39,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             format!("--config {}", shown(config)),
         )),
         (_, Some(run)) => Some((find(&artifacts, run)?, format!("--run {run}"))),
+        (_, None) if names_run(&artifacts, &folders) => {
+            let run = folders.remove(0);
+            Some((artifacts.join(&run), format!("--run {}", run.display())))
+        }
         _ => None,
     };
     if let Some((run, named)) = run {
@@ -58,4 +62,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         command.arg("--json");
     }
     child::run_ok(&mut command)
+}
+
+/// Whether the one thing that is given is no folder here, but the name of a run.
+fn names_run(artifacts: &Path, given: &[PathBuf]) -> bool {
+    matches!(given, [one] if !one.is_dir() && artifacts.join(one).is_dir())
 }

@@ -9,7 +9,7 @@ use crate::run::PIPELINE;
 use crate::runs::{FolderState, entries, list};
 use crate::workspace::{Workspace, shown};
 use attend_program::describe::Parts;
-use attend_program::{Error, Result};
+use attend_program::{Error, Result, say};
 use std::path::{Path, PathBuf};
 
 /// Command line of `cargo xtask verify`.
@@ -65,7 +65,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         command.arg("--against").arg(path);
     }
     command.args(args.json.then_some("--json"));
-    child::run_ok(&mut command)
+    child::run_ok(&mut command).inspect_err(|error| {
+        if error.exit_code() == 4 && !args.repair {
+            say!("`cargo xtask verify --repair` makes damaged parts of runs again");
+        }
+    })
 }
 
 /// The run that a path names, by its folder or by its name in `artifacts`.
