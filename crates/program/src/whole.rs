@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
+/// How the names of files begin that are being written.
+pub const PART: &str = ".part-";
+
 /// Writes the file at `path` whole or not at all: a reader never sees half of
 /// it, and if several processes write it at once, the last one wins.
 ///
@@ -66,7 +69,7 @@ fn part(
         _ => Path::new("."),
     };
     let mut new = tempfile::Builder::new()
-        .prefix(".part-")
+        .prefix(PART)
         // The umask is subtracted from these.
         .permissions(PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)

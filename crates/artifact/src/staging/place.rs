@@ -171,7 +171,9 @@ pub(super) fn is_begun(folder: &Path) -> Result<bool> {
     }
     let ours = folder.is_dir()
         && !folder.is_symlink()
-        && (folder.join(WORK).exists() || !journal::all(folder).is_empty() || is_empty(folder)?);
+        && (folder.join(WORK).exists()
+            || !journal::all(folder).is_empty()
+            || is_just_made(folder)?);
     match ours {
         true => Ok(true),
         false => Err(Error::refused(format!(
@@ -181,6 +183,32 @@ pub(super) fn is_begun(folder: &Path) -> Result<bool> {
     }
 }
 
+/// Whether a folder is empty, or another task is about to write the first files into it.
+fn is_just_made(folder: &Path) -> Result<bool> {
+    for entry in folder.read_dir().at(folder)? {
+        let name = entry.at(folder)?.file_name();
+        if !name.as_encoded_bytes().starts_with(whole::PART.as_bytes()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn is_empty(folder: &Path) -> Result<bool> {
     Ok(folder.read_dir().at(folder)?.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_another_task_has_just_made_is_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_begun(folder.path()).unwrap());
+        std::fs::write(folder.path().join(".part-x1"), "").unwrap();
+        assert!(is_begun(folder.path()).unwrap());
+        std::fs::write(folder.path().join("thesis"), "").unwrap();
+        assert!(is_begun(folder.path()).is_err());
+    }
 }
