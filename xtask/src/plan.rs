@@ -73,11 +73,7 @@ impl Plan {
             why: Vec::new(),
             digest: None,
         };
-        let inputs = stage.inputs.iter();
-        let inputs: Option<BTreeMap<String, String>> = inputs
-            .map(|(kind, folder)| Some((kind.clone(), digests.get(folder)?.clone())))
-            .collect();
-        let Some(inputs) = inputs else {
+        let Some(inputs) = inputs(stage, digests) else {
             if before.is_some_and(|place| place.join("manifest.json").is_file()) {
                 step.state = State::Stale;
             }
@@ -114,6 +110,13 @@ impl Plan {
         step.place = Some(place);
         step.request = Some(request);
         step
+    }
+
+    /// Whether a stage that was up to date is so with these digests of its inputs, too.
+    pub fn still_holds(&self, step: &Step, digests: &Digests) -> bool {
+        let now = inputs(&self.stages[step.index].0, digests);
+        let then = step.request.as_ref().map(|request| &request.inputs);
+        step.state == State::Fresh && now.is_some() && now.as_ref() == then
     }
 
     /// How a request differs from that of the artifact that the run has.
@@ -169,4 +172,12 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The digests of a stage's inputs, by kind; `None` while one of them is not there.
+fn inputs(stage: &Stage, digests: &Digests) -> Option<BTreeMap<String, String>> {
+    let inputs = stage.inputs.iter();
+    inputs
+        .map(|(kind, folder)| Some((kind.clone(), digests.get(folder)?.clone())))
+        .collect()
 }

@@ -15,7 +15,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// [`Error::Reported`] with the exit code of the first stage that refuses, which has said
-/// why; [`Error::Usage`] if a split is missing.
+/// why; [`Error::Input`] if a split is missing.
 pub fn check(
     plan: &Plan,
     programs: &Programs,

@@ -14,7 +14,9 @@ pub struct Rules {
     pub keep_going: bool,
 }
 
-/// Runs the stages `wanted` (indices in the plan's order). `digests` has those of the other
+/// Runs the stages `wanted` (indices in the plan's order). `known` are the states of all
+/// stages, looked at before: a hundred thousand photographs are not looked at twice.
+/// `digests` has those of the other
 /// stages' artifacts. For each stage whose inputs are there, `decide` says what to do with
 /// it: `Ok(Some(digest))` if its artifact is up to date. For the others, `work` runs on a
 /// thread and returns the digest; it gets whether the stage has the terminal for itself.
@@ -24,6 +26,7 @@ pub struct Rules {
 pub fn run(
     plan: &Plan,
     wanted: &[usize],
+    known: &[Step],
     mut digests: Digests,
     rules: Rules,
     decide: impl Fn(&Step) -> Result<Option<String>>,
@@ -47,7 +50,10 @@ pub fn run(
                 })
             {
                 let index = waiting.remove(position);
-                let step = plan.step(index, &digests);
+                let step = match &known[index] {
+                    known if plan.still_holds(known, &digests) => known.clone(),
+                    _ => plan.step(index, &digests),
+                };
                 match decide(&step) {
                     Ok(Some(digest)) => {
                         digests.insert(plan.stages[index].0.output.clone(), digest);

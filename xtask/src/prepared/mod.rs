@@ -14,7 +14,7 @@ use crate::pipeline::{Pipeline, Stage};
 use crate::plan::{Digests, Plan, Step};
 use crate::preflight;
 use crate::programs::Programs;
-use crate::run::Run;
+use crate::run::{Pinned, Run};
 use crate::schedule::{self, Rules};
 use crate::store::{Manifest, State, beside};
 use crate::time::seconds;
@@ -31,6 +31,14 @@ pub struct Prepared {
     /// The programs of the stages, and those that a task runs besides.
     pub programs: Programs,
     source: PathBuf,
+}
+
+/// What [`Prepared::begin`] has found out.
+pub struct Begun {
+    /// The digests that the run is pinned to, with `--locked`.
+    pinned: Option<Pinned>,
+    /// The states of all stages.
+    pub steps: Vec<Step>,
 }
 
 /// Builds the programs, and checks pipeline and config against the stages' descriptions
@@ -116,20 +124,7 @@ impl Prepared {
     /// Runs the stages `wanted`. `quiet` discards their standard output.
     pub fn run(&self, wanted: &[usize], options: &Options, quiet: bool) -> Result<()> {
         let plan = &self.plan;
-        plan.adopt()?;
-        let pinned = match options.locked {
-            true => Some(self.pinned()?),
-            false => None,
-        };
-        // What is refused here leaves the run as it was given before.
-        for step in plan.steps() {
-            if let (true, Some(place)) = (wanted.contains(&step.index), &step.place) {
-                let (stage, _) = &plan.stages[step.index];
-                self.check_pin(pinned.as_ref(), stage, place, None)?;
-            }
-        }
-        self.preflight(wanted, options)?;
-        self.write_run()?;
+        let Begun { pinned, steps } = self.begin(wanted, options)?;
         let count = wanted.len();
         let title = |step: &Step| {
             let number = wanted.iter().position(|index| *index == step.index);
@@ -186,25 +181,38 @@ impl Prepared {
             at_once: options.at_once,
             keep_going: options.keep_going,
         };
-        schedule::run(plan, wanted, self.earlier(wanted), rules, decide, work)
+        let earlier = self.earlier(wanted);
+        schedule::run(plan, wanted, &steps, earlier, rules, decide, work)
     }
 
-    /// Checks, if several stages are to run, what the later ones will need.
-    pub fn preflight(&self, wanted: &[usize], options: &Options) -> Result<()> {
+    /// Refuses what can be refused before a stage runs or a job is submitted: other artifacts
+    /// than the pinned ones, and what several stages will lack. Only then writes down what the
+    /// run was given, so that a refused attempt leaves it as it was.
+    pub fn begin(&self, wanted: &[usize], options: &Options) -> Result<Begun> {
+        self.plan.adopt()?;
+        let pinned = match options.locked {
+            true => Some(self.pinned()?),
+            false => None,
+        };
         let steps = self.plan.steps();
+        for step in steps.iter().filter(|step| wanted.contains(&step.index)) {
+            if let Some(place) = &step.place {
+                let (stage, _) = &self.plan.stages[step.index];
+                self.check_pin(pinned.as_ref(), stage, place, None)?;
+            }
+        }
         let is_to_run = |step: &&Step| {
             let (stage, _) = &self.plan.stages[step.index];
             let fresh = step.state.is_there() && !options.forces(&stage.name);
             wanted.contains(&step.index) && !fresh
         };
         let to_run: Vec<&Step> = steps.iter().filter(is_to_run).collect();
-        match to_run.len() {
-            0 | 1 => Ok(()),
-            _ => {
-                let config = |index| self.write_config(index);
-                preflight::check(&self.plan, &self.programs, &to_run, config)
-            }
+        if to_run.len() > 1 {
+            let config = |index| self.write_config(index);
+            preflight::check(&self.plan, &self.programs, &to_run, config)?;
         }
+        self.write_run()?;
+        Ok(Begun { pinned, steps })
     }
 
     /// Runs all stages.

@@ -1,9 +1,9 @@
 //! `cargo xtask gc`: deletes artifacts that no run needs.
 
 use super::{confirm, print};
-use crate::folders::{human, name};
+use crate::folders::{human, lock, name};
 use crate::setup::cache::remove;
-use crate::store::{Store, Unneeded, is_busy, parts, unneeded};
+use crate::store::{Store, Unneeded, parts, staging, unneeded};
 use crate::time::spent;
 use crate::workspace::{Workspace, shown};
 use attend_program::Result;
@@ -51,16 +51,18 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if !args.yes {
         confirm(&what)?;
     }
-    delete(all.iter())
+    // A run may have come to need one of them while the question stood.
+    let listed = |one: &&Unneeded| all.iter().any(|listed| listed.place == one.place);
+    delete(unneeded(&store, &artifacts)?.iter().filter(listed))
 }
 
 /// Deletes artifacts of the store, except those that a stage is writing.
 pub fn delete<'a>(all: impl IntoIterator<Item = &'a Unneeded>) -> Result<()> {
     for one in all {
-        if is_busy(&one.place) {
+        let Some(_lock) = lock(&staging(&one.place)) else {
             print(format!("{} is being written: kept", shown(&one.place)))?;
             continue;
-        }
+        };
         for path in parts(&one.place) {
             remove(&path)?;
         }

@@ -109,11 +109,8 @@ impl Prepared {
         wanted: &[usize],
         options: &Options,
     ) -> Result<()> {
-        self.plan.adopt()?;
-        self.write_run()?;
-        self.preflight(wanted, options)?;
         let mut to_make = Vec::new();
-        for step in self.plan.steps() {
+        for step in self.begin(wanted, options)?.steps {
             let (stage, _) = &self.plan.stages[step.index];
             match step.state == State::Fresh && !options.forces(&stage.name) {
                 _ if !wanted.contains(&step.index) => {}
