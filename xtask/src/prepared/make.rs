@@ -32,7 +32,7 @@ impl Prepared {
         if let (true, Some(request)) = (description.extends, &step.request) {
             let begun = [run.next(&stage.output), run.place(&stage.output)];
             for from in begun.into_iter().flatten() {
-                if carry(&from, place, request)? {
+                if carry(&run.store, &from, place, request)? {
                     break;
                 }
             }

@@ -17,18 +17,20 @@ pub fn adopt(
     request: &dyn Fn(&Manifest, bool) -> Request,
 ) -> Result<Option<PathBuf>> {
     let begun = staging(path);
-    let is_begun = begun.is_dir() && !begun.is_symlink() && is_staging(&begun);
-    let is_old = path.is_dir() && !path.is_symlink();
-    if !is_begun && !is_old {
+    let is_real = |folder: &Path| folder.is_dir() && !folder.is_symlink();
+    let is_begun = || is_real(&begun) && is_staging(&begun);
+    if !is_begun() && !is_real(path) {
         return Ok(None);
     }
+    let _lock = store.lock()?;
+    // Another runner may have moved them meanwhile.
+    let (is_begun, is_old) = (is_begun(), is_real(path));
     if is_busy(path) {
         return Err(Error::usage(format!(
             "{}: a stage is writing it; wait for it or stop it",
             path.display()
         )));
     }
-    std::fs::create_dir_all(&store.root).at(&store.root)?;
     if is_begun && let Some(work) = Manifest::of_work(&begun).filter(|_| holds_work(&begun)) {
         let place = store.place(&request(&work, true));
         if !staging(&place).exists() {
@@ -51,7 +53,16 @@ pub fn adopt(
                 .join(format!("{}-{}", manifest.kind, manifest.short()));
         }
         match place.exists() {
-            true if is_same(&place, &manifest) => std::fs::remove_dir_all(path).at(path)?,
+            true if is_same(&place, &manifest) => {
+                if let Some(file) = strange(path, Path::new(""), &manifest) {
+                    return Err(Error::usage(format!(
+                        "{}: the same artifact is in the store, and this copy holds {}, which is not a file of it and would be lost with it; move it away",
+                        path.display(),
+                        file.display()
+                    )));
+                }
+                std::fs::remove_dir_all(path).at(path)?;
+            }
             true => {
                 return Err(Error::usage(format!(
                     "{}: can't be moved to {}, because something else is there; move one of them away",
@@ -72,4 +83,22 @@ pub fn adopt(
 fn is_same(place: &Path, manifest: &Manifest) -> bool {
     let found = Manifest::read(place).and_then(Result::ok);
     found.is_some_and(|found| found.digest == manifest.digest) && look(place).0 != State::Damaged
+}
+
+/// A file below `folder` of an artifact that is neither one of its own nor a stage's hidden
+/// one.
+fn strange(artifact: &Path, folder: &Path, manifest: &Manifest) -> Option<PathBuf> {
+    let entries = artifact.join(folder).read_dir().into_iter().flatten();
+    entries.flatten().find_map(|entry| {
+        let file = folder.join(entry.file_name());
+        let text = file.to_string_lossy();
+        let is_own = text.starts_with('.')
+            || text == "manifest.json"
+            || manifest.files.iter().any(|own| own.name == text);
+        match entry.file_type() {
+            _ if is_own => None,
+            Ok(kind) if kind.is_dir() => strange(artifact, &file, manifest),
+            _ => Some(file),
+        }
+    })
 }

@@ -1,15 +1,16 @@
 //! Gives a stage that can go on from output of other parameters, such as a longer training
 //! from a shorter one, that output at the place of the new one.
 
-use super::{CARRIED, Manifest, Request, beside, is_busy, staging};
+use super::{CARRIED, Manifest, Request, Store, beside, is_busy, staging};
 use attend_program::{At, Result};
 use std::path::Path;
 
 /// Copies the artifact at `from`, or the unfinished one beside it, to `to`, where nothing
-/// is yet, if it was made by the same program from the same inputs. A
-/// program that writes in place must not reach the original, so the copy has no hard links.
-/// Returns whether there is a copy.
-pub fn carry(from: &Path, to: &Path, request: &Request) -> Result<bool> {
+/// is yet, if it was made by the same program from the same inputs. A program that writes in
+/// place must not reach the original, so the copy has no hard links. Returns whether there
+/// is a copy.
+pub fn carry(store: &Store, from: &Path, to: &Path, request: &Request) -> Result<bool> {
+    let _lock = store.lock()?;
     if from == to || to.exists() || staging(to).exists() || is_busy(from) {
         return Ok(false);
     }

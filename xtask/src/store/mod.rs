@@ -31,6 +31,7 @@ pub use request::Request;
 pub use state::{State, is_busy, look, staging};
 
 use attend_program::{At, Result};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The folder of the store in the artifacts folder.
@@ -54,6 +55,17 @@ impl Store {
     /// The place of the artifact that a request asks for.
     pub fn place(&self, request: &Request) -> PathBuf {
         self.root.join(request.name())
+    }
+
+    /// Locks the store while folders are moved or copied into it, so that two runners don't
+    /// move or copy to one place.
+    fn lock(&self) -> Result<File> {
+        std::fs::create_dir_all(&self.root).at(&self.root)?;
+        let path = self.root.join(".lock");
+        let file = File::options().create(true).append(true).open(&path);
+        let file = file.at(&path)?;
+        file.lock().at(&path)?;
+        Ok(file)
     }
 
     /// Whether a path is directly in the store.

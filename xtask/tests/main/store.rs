@@ -644,3 +644,80 @@ fn a_refused_attempt_leaves_the_run_as_it_was_given() {
     }
     assert_eq!(states(&place), ["fresh"; 3]);
 }
+
+#[test]
+fn two_runners_may_ask_for_the_same_at_once() {
+    let place = place();
+    for name in ["r", "other"] {
+        run(&place, &["--set", &format!("run.name={name}")]);
+    }
+    place.write("slow", "");
+    for seed in 2..6 {
+        let seed = format!("learn.seed={seed}");
+        let start = |name: &str| {
+            let name = format!("run.name={name}");
+            let mut command = place.command(&RUN);
+            command
+                .args(["--set", &seed, "--set", &name])
+                .spawn()
+                .unwrap()
+        };
+        let both = ["r", "other"].map(start);
+        for child in both {
+            let output = child.wait_with_output().unwrap();
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{log}");
+        }
+        for run in ["r", "other"] {
+            let model = place.read(&format!("artifacts/{run}/model/content"));
+            assert!(
+                model.contains(&seed.replace("learn.seed=", "seed = ")),
+                "{model}"
+            );
+            assert_eq!(status(&place, run)[2].1, "fresh");
+        }
+    }
+}
+
+/// Work of before the store, too, and never with files that no stage has made.
+#[test]
+fn unfinished_folders_of_before_the_store_are_taken_over_and_no_file_is_lost() {
+    let place = place();
+    run(&place, &[]);
+    let real = std::fs::canonicalize(place.path("artifacts/r/model")).unwrap();
+    let name = real.file_name().unwrap().to_string_lossy().into_owned();
+    // An interrupted training beside the run's links, and a copy of a finished artifact.
+    let manifest: Value =
+        serde_json::from_str(&place.read("artifacts/r/model/manifest.json")).unwrap();
+    std::fs::remove_file(place.path("artifacts/r/model")).unwrap();
+    std::fs::remove_dir_all(&real).unwrap();
+    let work = serde_json::json!({"seconds": 9000, "draft": manifest});
+    place.write("artifacts/r/model.staging/.work.json", &work.to_string());
+    place.write("artifacts/r/model.staging/checkpoints/last", "work");
+    let words = std::fs::canonicalize(place.path("artifacts/r/words")).unwrap();
+    std::fs::remove_file(place.path("artifacts/r/words")).unwrap();
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(&words)
+        .arg(place.path("artifacts/r/words"))
+        .status();
+    assert!(copied.unwrap().success());
+    place.write("artifacts/r/words/thesis.txt", "mine");
+    let refused = place.xtask(&RUN);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("thesis.txt"), "{}", refused.stderr);
+    std::fs::rename(
+        place.path("artifacts/r/words/thesis.txt"),
+        place.path("thesis.txt"),
+    )
+    .unwrap();
+    let dry = place.xtask(&[&RUN[..], &["--dry-run"]].concat());
+    assert_eq!(dry.code, Some(0), "{}", dry.stderr);
+    place.write("fail-learn", "");
+    assert_eq!(place.xtask(&RUN).code, Some(3));
+    assert!(place.path("artifacts/r/words").is_symlink());
+    assert_eq!(
+        place.read(&format!("artifacts/.store/{name}.staging/checkpoints/last")),
+        "work"
+    );
+}
