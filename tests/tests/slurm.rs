@@ -277,9 +277,74 @@ fn scripts_are_written_for_slurm_and_kubernetes() {
         .filter(|line| line.starts_with("job 0"))
         .collect();
     assert_eq!(jobs.len(), 6, "{run}");
-    Command::new("sh")
-        .arg("-n")
-        .arg(place.path("a/r/kubernetes/run.sh"))
-        .ok();
     assert!(!place.path("a/r/scenes").exists());
+}
+
+/// What `run.sh` asks of kubectl, for jobs that run here: `apply` runs a job's container once
+/// for each index; `get` prints what came of it.
+const KUBECTL: &str = r#"#!/usr/bin/env python3
+import json, os, pathlib, subprocess, sys
+
+verb, text = sys.argv[1], sys.stdin.read() if sys.argv[-1] == "-" else None
+text = text or pathlib.Path(sys.argv[sys.argv.index("-f") + 1]).read_text()
+job = json.loads(text)
+state = pathlib.Path(os.environ["STATE"], job["metadata"]["name"])
+if verb == "apply" and not state.exists():
+    container = job["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == "registry/attend" and container["volumeMounts"][0]["mountPath"]
+    given = {one["name"]: one["value"] for one in container["env"]}
+    codes = [
+        subprocess.run(
+            container["command"],
+            cwd=container["workingDir"],
+            env=os.environ | given | {"JOB_COMPLETION_INDEX": str(index)},
+        ).returncode
+        for index in range(job["spec"]["completions"])
+    ]
+    state.write_text("Failed" if any(codes) else "SuccessCriteriaMet Complete")
+elif verb == "get" and state.exists():
+    print(state.read_text())
+elif verb == "delete":
+    state.unlink()
+"#;
+
+#[test]
+fn the_jobs_for_kubernetes_make_what_a_local_run_makes() {
+    let place = Place::new();
+    place.run("local", &[]).ok();
+    place.run("made", &["--emit", "kubernetes"]).ok();
+    let folder = place.path("bin");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::create_dir(place.path("state")).unwrap();
+    let kubectl = folder.join("kubectl");
+    std::fs::write(&kubectl, KUBECTL).unwrap();
+    std::fs::set_permissions(
+        &kubectl,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let run = || {
+        let mut run = Command::new(place.path("made/r/kubernetes/run.sh"));
+        run.env("PATH", format!("{}:{path}", folder.display()));
+        run.env("STATE", place.path("state")).env("POLL", "0.1");
+        run.envs([
+            ("IMAGE", "registry/attend"),
+            ("CLAIM", "data"),
+            ("MOUNT", "/data"),
+        ]);
+        run
+    };
+    run().ok();
+    assert_eq!(place.manifests("made"), place.manifests("local"));
+    // A job that has ended runs again, and one that fails ends the script.
+    std::fs::remove_file(place.path("made/r/dataset/images.parquet")).unwrap();
+    run().ok();
+    assert_eq!(place.manifests("made"), place.manifests("local"));
+    std::fs::remove_dir_all(place.path("made/.store")).unwrap();
+    std::fs::write(place.path("made/.store"), "no folder").unwrap();
+    let failed = run().output().unwrap();
+    let log = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(3), "{log}");
+    assert!(log.ends_with("`kubectl logs job/NAME` says why\n"), "{log}");
 }

@@ -3,7 +3,7 @@
 
 use crate::pipeline::is_plain;
 use crate::workspace::shown;
-use attend_program::config::{self, Schema, nearest};
+use attend_program::config::{self, Schema};
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use toml::Table;
@@ -83,9 +83,7 @@ impl Config {
     /// Checks every section and key of the file and of the command line. Returns the
     /// file's values, overridden by those of the command line.
     pub fn given(&self, schema: &Schema) -> Result<Table> {
-        self.given.given(schema, |section| {
-            let near = nearest(section, schema.keys().map(String::as_str))
-                .map_or_else(String::new, |near| format!("; the nearest is [{near}]"));
+        self.given.given(schema, |section, near| {
             Err(format!(
                 "no stage of this pipeline has a section [{section}]{near}; remove it if its stage was replaced"
             ))

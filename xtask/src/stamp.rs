@@ -4,6 +4,7 @@
 
 use crate::workspace::Workspace;
 use attend_program::loose::State;
+use attend_program::text::hex;
 use attend_program::{At, Error, Result, whole};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -93,10 +94,7 @@ impl Stamp {
         ] {
             hash.update(format!("{name} {:?}\n", std::env::var_os(name)));
         }
-        hash.finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(hash.finalize())
     }
 }
 

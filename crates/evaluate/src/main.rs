@@ -19,6 +19,7 @@ mod rows;
 mod source;
 
 use attend_artifact::dataset::Dataset;
+use attend_artifact::model::Checkpoint;
 use attend_artifact::{Input, InputSpec, Stage, StageSpec, stage};
 use attend_describe::EncoderCommand;
 use attend_metrics::meteor::Data;
@@ -69,8 +70,8 @@ fn main() -> ExitCode {
     stage::main(&SPEC, check, evaluate)
 }
 
-/// Checks the parameters, METEOR's data and the ensemble; the split, if the data set is
-/// there, or leaves that to the one who knows which splits it will have.
+/// Checks the parameters, METEOR's data, the ensemble and, if the model is there, its
+/// encoder's command; the split, if the data set is there, or leaves that to the one who knows which splits it will have.
 fn check(stage: &Stage<Config>) -> Result<Checked> {
     let config = &stage.config.evaluate;
     stage.config.check()?;
@@ -81,11 +82,25 @@ fn check(stage: &Stage<Config>) -> Result<Checked> {
     if let Some(dataset) = stage.optional_input("dataset") {
         Dataset::open(dataset)?.split(&config.split)?;
     }
+    let features = stage.optional_input("features").is_some() || stage.will_have("features");
+    if let Some(model) = stage.optional_input("model").filter(|_| !features) {
+        let (checkpoint, _) = checkpoint::open(model, &config.checkpoint, None)?;
+        command(&checkpoint, config)?;
+    }
     let wants = ("evaluate.split".to_owned(), config.split.clone());
     Ok(Checked {
         wants: BTreeMap::from([wants]),
         ..Checked::default()
     })
+}
+
+/// The command that describes pixels with the model's encoder, if that is foreign.
+fn command(checkpoint: &Checkpoint, config: &config::Evaluate) -> Result<Option<EncoderCommand>> {
+    EncoderCommand::of(
+        &checkpoint.card.encoder,
+        &config.encoder_command,
+        "--set=evaluate.encoder_command=",
+    )
 }
 
 /// The scorer, and METEOR's data if it is used. The data goes into the manifest, so that an
@@ -130,11 +145,7 @@ fn evaluate(stage: &Stage<Config>) -> Result<()> {
     let mut inputs: Vec<_> = meteor.map(|input| ("meteor", input)).into_iter().collect();
     let command = match source {
         ImageInput::Features(_) => None,
-        ImageInput::Pixels => EncoderCommand::of(
-            &checkpoint.card.encoder,
-            &config.evaluate.encoder_command,
-            "--set=evaluate.encoder_command=",
-        )?,
+        ImageInput::Pixels => command(&checkpoint, &config.evaluate)?,
     };
     inputs.extend((command.iter()).map(|command| ("encoder-command", command.input())));
     let members = &config.evaluate.ensemble;

@@ -46,6 +46,12 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
+/// Bytes as lowercase hexadecimal digits.
+pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+    let digits = bytes.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    digits.collect()
+}
+
 /// Escapes control characters in JSON as JSON does (`\u009b`), so that its value stays the
 /// same.
 pub fn json(json: &str) -> Cow<'_, str> {

@@ -34,7 +34,7 @@ const fn nice(name: &'static str, run: fn(&Trial) -> Result<Verdict>) -> Check {
     }
 }
 
-const CHECKS: [Check; 29] = [
+const CHECKS: [Check; 30] = [
     required("its artifact passes attend-verify", made::verifies),
     required(
         "the manifest names producer, version, kind and inputs",
@@ -61,6 +61,7 @@ const CHECKS: [Check; 29] = [
         "a second run finds its artifact up to date",
         made::up_to_date,
     ),
+    required("a lost file is made again", made::lost_file),
     required("another input makes the artifact again", made::other_input),
     required(
         "an unknown key of the config: exit code 2",

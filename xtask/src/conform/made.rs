@@ -1,6 +1,6 @@
 //! Checks of the artifact, and of what makes it again.
 
-use super::folder::{State, digest, left_over, manifest, state};
+use super::folder::{State, digest, left_over, manifest, smallest_file, state};
 use super::trial::{NO_INPUT, Trial, Verdict, untried};
 use attend_program::{At, Error, Result};
 use serde_json::{Value as Json, json};
@@ -207,6 +207,16 @@ pub fn up_to_date(trial: &Trial) -> Result<Verdict> {
             false => Err("it writes its files again".to_owned()),
         })
         .into())
+}
+
+pub fn lost_file(trial: &Trial) -> Result<Verdict> {
+    let output = &trial.made.output;
+    let Some(name) = smallest_file(output) else {
+        return untried("its artifact has no file");
+    };
+    let lost = output.join(&name);
+    std::fs::remove_file(&lost).at(&lost)?;
+    Ok(trial.makes(&trial.made)?.into())
 }
 
 pub fn other_input(trial: &Trial) -> Result<Verdict> {

@@ -203,24 +203,7 @@ fn manifest(
 
 /// Applies the manifests one after the other.
 fn apply(files: &[(String, String)]) -> String {
-    let mut text = "\
-#!/bin/sh
-# Runs the jobs one after the other:
-#
-#   IMAGE=… CLAIM=… MOUNT=… ./run.sh
-#
-# IMAGE is a container image with the programs, CLAIM a PersistentVolumeClaim that holds this
-# folder and the data, MOUNT the path that it has here. The paths in the manifests are those
-# of the machine that wrote them: programs and folders must have the same ones in the image.
-set -eu
-: \"${IMAGE:?}\" \"${CLAIM:?}\" \"${MOUNT:?}\"
-cd \"$(dirname \"$0\")\"
-job() {
-    sed \"s|\\\"IMAGE\\\"|\\\"$IMAGE\\\"|; s|\\\"CLAIM\\\"|\\\"$CLAIM\\\"|; s|\\\"MOUNT\\\"|\\\"$MOUNT\\\"|\" \"$1\" | kubectl apply -f -
-    kubectl wait --for=condition=complete --timeout=-1s -f \"$1\"
-}
-"
-    .to_owned();
+    let mut text = include_str!("kubernetes.sh").to_owned();
     for (name, _) in files {
         text += &format!("job {}\n", quoted(name));
     }

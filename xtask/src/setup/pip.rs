@@ -3,6 +3,7 @@
 
 use super::cache::{Cache, remove};
 use super::platform::{LIBTORCH, Platform, Wheel};
+use attend_program::text::hex;
 use attend_program::{At, Error, Result, say};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -163,11 +164,7 @@ fn sha256(path: &Path) -> Result<String> {
             n => hash.update(&buffer[..n]),
         }
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex(hash.finalize()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::manifest::{Manifest, Producer};
 use attend_program::describe::Description;
 use attend_program::difference::changes;
+use attend_program::text::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -77,12 +78,7 @@ impl Request {
         });
         all.sort_all_objects();
         let hash = Sha256::digest(all.to_string());
-        let key: String = hash
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{}-{key}", self.kind)
+        format!("{}-{}", self.kind, hex(&hash[..8]))
     }
 
     /// The changes from the request that `old` was made for, in words. `paths` are the

@@ -269,7 +269,11 @@ fn clean_cache(dry_run: bool) -> Result<()> {
         .map(|entry| entry.path());
     for path in found.filter(|path| ours(&name(path))) {
         match dry_run {
-            true => print(format!("would delete {} ({})", shown(&path), human(size(&path))))?,
+            true => print(format!(
+                "would delete {} ({})",
+                shown(&path),
+                human(size(&path))
+            ))?,
             false => delete(&path)?,
         }
     }

@@ -35,7 +35,7 @@ struct Column {
     scores: Map<String, Value>,
 }
 
-/// Prints the table of all runs, or JSON.
+/// Prints the table of all runs, with scores times 100 as `evaluate` prints them, or JSON.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
     let columns: Vec<Column> = (args.runs.iter())
@@ -52,11 +52,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     }
     let mut table = Table::new([vec![Left], vec![Right; columns.len()]].concat());
     table.row(row("", columns.iter().map(|column| column.name.clone())));
-    for row in rows(&columns, |column| &column.parameters, !args.all) {
+    for row in rows(&columns, |column| &column.parameters, cell, !args.all) {
         table.row(row);
     }
     table.row([""; 0]);
-    for row in rows(&columns, |column| &column.scores, false) {
+    for row in rows(&columns, |column| &column.scores, score, false) {
         table.row(row);
     }
     print(table)
@@ -217,6 +217,7 @@ fn flatten(prefix: &str, value: &Value, into: &mut Map<String, Value>) {
 fn rows(
     columns: &[Column],
     part: impl Fn(&Column) -> &Map<String, Value>,
+    cell: impl Fn(&str, Option<&Value>) -> String,
     only_different: bool,
 ) -> Vec<Vec<String>> {
     let mut names: Vec<&String> = Vec::new();
@@ -234,7 +235,10 @@ fn rows(
     names
         .into_iter()
         .filter(|name| !only_different || values(name).windows(2).any(|pair| pair[0] != pair[1]))
-        .map(|name| row(name, values(name).into_iter().map(cell)))
+        .map(|name| {
+            let cells = values(name).into_iter().map(|value| cell(name, value));
+            row(name, cells)
+        })
         .collect()
 }
 
@@ -242,7 +246,16 @@ fn row(name: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
     [name.to_owned()].into_iter().chain(cells).collect()
 }
 
-fn cell(value: Option<&Value>) -> String {
+/// A score times 100. The ratio of attention inside a box to chance stays as it is.
+fn score(name: &str, value: Option<&Value>) -> String {
+    let number = value.filter(|value| value.is_f64());
+    match number.and_then(Value::as_f64) {
+        Some(number) if !name.ends_with(".ratio") => format!("{:.2}", 100.0 * number),
+        _ => cell(name, value),
+    }
+}
+
+fn cell(_: &str, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) => text.clone(),
@@ -328,7 +341,7 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
-        let number = |number: f64| cell(Some(&json!(number)));
+        let number = |number: f64| cell("", Some(&json!(number)));
         assert_eq!(number(0.0000000011136389078775627), "1.114e-9");
         assert_eq!(number(0.0), "0");
         assert_eq!(number(0.00025), "0.00025");
@@ -344,15 +357,16 @@ mod tests {
             example(&folder.path().join("a"), 0.1, 0.75),
             example(&folder.path().join("b"), 0.2, 0.5),
         ];
-        let different = rows(&columns, |column| &column.parameters, true);
+        let different = rows(&columns, |column| &column.parameters, cell, true);
         assert_eq!(different, [["train.decoder_lr", "0.1000", "0.2000"]]);
         assert_eq!(columns[0].parameters.len(), 4);
-        let scores = rows(&columns, |column| &column.scores, false);
+        let scores = rows(&columns, |column| &column.scores, score, false);
+        assert_eq!(score("grounding.ratio", Some(&json!(8.75))), "8.7500");
         let expected = [
             ["epochs", "2", "2"],
-            ["val, best cider", "0.7500", "0.5000"],
+            ["val, best cider", "75.00", "50.00"],
             ["best epoch", "1", "1"],
-            ["test, beam 3: bleu4", "0.5000", "0.5000"],
+            ["test, beam 3: bleu4", "50.00", "50.00"],
         ];
         assert!(
             expected

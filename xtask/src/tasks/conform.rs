@@ -154,7 +154,7 @@ fn prepare(
     let config = scratch.join("config.toml");
     let values = Config::read(args.config.as_deref(), &args.set)?;
     let schema = sections(&description.parameters);
-    let values = values.given(&schema, |_| Ok(()))?;
+    let values = values.given(&schema, |_, _| Ok(()))?;
     let text = effective(&description.parameters, &values, &BTreeMap::new()).to_string();
     std::fs::write(&config, text).at(&config)?;
     let verify = tools.command(&["attend-verify".to_owned()])?;

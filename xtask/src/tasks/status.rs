@@ -18,6 +18,7 @@ use attend_program::table::Align::{Left, Right};
 use attend_program::table::Table;
 use attend_program::text::escaped;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Command line of `cargo xtask status`.
@@ -45,10 +46,15 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         folders = crate::folders::folders(&artifacts)?;
     }
     let programs = Programs::known(workspace);
+    let mut known = BTreeMap::new();
     let mut all = Map::new();
     let mut shown_any = false;
     for folder in folders {
-        let report = Report::of(workspace, &programs, &folder)?;
+        let beside = folder.parent().unwrap_or(Path::new("")).to_owned();
+        if !known.contains_key(&beside) {
+            known.insert(beside.clone(), needed(&beside)?);
+        }
+        let report = Report::of(workspace, &programs, &folder, &known[&beside])?;
         if report.lines.is_empty() {
             continue;
         }
@@ -98,7 +104,12 @@ struct Line {
 }
 
 impl Report {
-    fn of(workspace: &Workspace, programs: &Programs, folder: &Path) -> Result<Report> {
+    fn of(
+        workspace: &Workspace,
+        programs: &Programs,
+        folder: &Path,
+        needed: &BTreeMap<PathBuf, BTreeSet<String>>,
+    ) -> Result<Report> {
         let mut report = Report {
             folder: folder.to_owned(),
             pipeline: None,
@@ -107,8 +118,6 @@ impl Report {
         };
         match plan(workspace, programs, folder) {
             Ok(Some((pipeline, plan))) => {
-                let artifacts = folder.parent().unwrap_or(Path::new(""));
-                let needed = needed(artifacts)?;
                 report.pipeline = Some(pipeline);
                 for step in plan.steps() {
                     let place = step.place.clone();

@@ -56,6 +56,8 @@ fn status_and_clean() {
         place.xtask(&["clean", "--staging", "--yes"]).stdout,
         "deleted artifacts/r/features.staging (5 B)\n"
     );
+    let told = place.xtask(&["clean", "r", "--dry-run"]).stdout;
+    assert!(told.contains("would delete artifacts/r/model ("), "{told}");
     let kept = place.xtask(&["clean", "--config", "c.toml"]);
     assert_eq!(kept.code, Some(2));
     assert_eq!(

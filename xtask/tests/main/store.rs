@@ -59,15 +59,17 @@ done
 {{ [ -e '{fail}' ] && echo "error: {name} broke" >&2 && exit 3; }}
 [ -e '{slow}' ] && sleep 0.5
 mkdir -p "$out"
-printf '%s' "$made" > "$out/content"
-[ -e '{photo}' ] && cat '{photo}' >> "$out/content"
+printf '%s' "$made" > "$out/.content.$$"
+[ -e '{photo}' ] && cat '{photo}' >> "$out/.content.$$"
+mv "$out/.content.$$" "$out/content"
 digest=$(sha256sum < "$out/content" | cut -c1-64)
 {sources} > "$out/.sources"
 echo '{{"seconds": 7300}}' > "$out/.work.json"
 config=$(sed -n 's/^\([a-z]*\) = \(.*\)$/"\1": \2/p' "$config" | grep -v -e root -e log | paste -sd,)
-cat > "$out/manifest.json" <<END
+cat > "$out/.manifest.$$" <<END
 {{"kind": "{output}", "digest": "$digest", "producer": {{"name": "{name}", "version": "1"}}, "config": {{"{section}": {{$config}}}}, "inputs": {{$given}}, "files": [{{"name": "content", "bytes": $(stat -c %s "$out/content"), "blake3": "$digest"}}], "counts": {{"things": 5}}}}
-END"#,
+END
+mv "$out/.manifest.$$" "$out/manifest.json""#,
                 log = place.path("log").display(),
                 fail = place.path(&format!("fail-{name}")).display(),
                 slow = place.path("slow").display(),
@@ -279,7 +281,10 @@ fn status_says_the_state_of_every_stage_and_why() {
         ("fresh", ""), // it stays, because the same words will be made again
     );
     let told = place.xtask(&[&RUN[..], &["--dry-run"]].concat()).stdout;
-    assert!(told.contains("count would run: 1 file is damaged or gone"), "{told}");
+    assert!(
+        told.contains("count would run: 1 file is damaged or gone"),
+        "{told}"
+    );
     assert!(told.contains("learn is up to date"), "{told}");
     run(&place, &[]);
     assert_eq!(states(&place), ["fresh"; 3]);

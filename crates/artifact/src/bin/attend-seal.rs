@@ -4,6 +4,7 @@
 use attend_artifact::manifest::short;
 use attend_artifact::seal::seal;
 use attend_artifact::staging::apart;
+use attend_artifact::verify::KINDS;
 use attend_artifact::{Artifact, Input, Manifest};
 use attend_program::{Error, Result, config, output, program, text};
 use clap::Parser;
@@ -40,6 +41,12 @@ fn main() -> ExitCode {
         let mut draft = Manifest::draft(&args.kind, &args.producer, &args.producer_version);
         if args.kind.is_empty() || args.producer.is_empty() {
             return Err(Error::usage("--kind and --producer must say something"));
+        }
+        if let Some(near) = config::slip(&args.kind, KINDS) {
+            let kind = &args.kind;
+            tracing::warn!(
+                "--kind {kind} is a kind of your own, about which nothing is checked; did you mean {near}?"
+            );
         }
         if let Some(path) = &args.config {
             draft.config = parameters(path)?;

@@ -59,19 +59,21 @@ impl Config {
 
     /// Checks every section and key against `schema`. Returns the file's values, overridden
     /// by those of the command line. Sections that the schema doesn't have are left out, or
-    /// refused if `foreign` returns a reason.
+    /// refused if `foreign` returns a reason; it gets the section, and the end of a message
+    /// that says what may be meant.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the line or the override that is wrong.
     pub fn given(
         &self,
         schema: &Schema,
-        foreign: impl Fn(&str) -> Result<(), String>,
+        foreign: impl Fn(&str, &str) -> Result<(), String>,
     ) -> Result<Table> {
         let mut given = Table::new();
         for (section, content) in &self.table {
             if !schema.contains_key(section) {
-                foreign(section).map_err(|why| self.refuse_in_file(section, "", why))?;
+                let near = schema::section_near(schema, section);
+                foreign(section, &near).map_err(|why| self.refuse_in_file(section, "", why))?;
                 continue;
             }
             let content = content.as_table().ok_or_else(|| {
@@ -97,8 +99,11 @@ impl Config {
                 return Err(refuse(format!("expected section.key=value{near}")));
             }
             if !schema.contains_key(section) {
-                let near = schema::elsewhere(schema, key);
-                foreign(section).map_err(|why| refuse(why + &near))?;
+                let near = match schema::elsewhere(schema, key) {
+                    near if near.is_empty() => schema::section_near(schema, section),
+                    near => near,
+                };
+                foreign(section, &near).map_err(refuse)?;
                 continue;
             }
             let default = schema::default_of(schema, section, key).map_err(refuse)?;

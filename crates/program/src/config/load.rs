@@ -2,7 +2,7 @@
 
 use super::environment::{Unset, expand};
 use super::given::Config;
-use super::schema::{nearest, sections};
+use super::schema::{sections, slip};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,15 +24,11 @@ pub fn load<C: Serialize + DeserializeOwned + Default>(
 ) -> Result<(C, Unset)> {
     let config = Config::read(path, overrides)?;
     let schema = sections(&defaults::<C>()?);
-    let slip = |section: &str| {
-        let near = nearest(section, schema.keys().map(String::as_str));
-        // One edit only: with two, [decoder] would be taken for a typo of [encoder].
-        match near.filter(|near| strsim::damerau_levenshtein(section, near) == 1) {
-            Some(near) => Err(format!("no section [{section}]; did you mean [{near}]?")),
-            None => Ok(()),
-        }
+    let unknown = |section: &str, _: &str| match slip(section, schema.keys().map(String::as_str)) {
+        Some(near) => Err(format!("no section [{section}]; did you mean [{near}]?")),
+        None => Ok(()),
     };
-    let mut given = config.given(&schema, slip)?;
+    let mut given = config.given(&schema, unknown)?;
     let mut unset = Unset::default();
     for (section, content) in &mut given {
         for (key, value) in content.as_table_mut().into_iter().flatten() {

@@ -15,7 +15,7 @@ pub use environment::Unset;
 pub use file::read;
 pub use given::Config;
 pub use load::{defaults, load};
-pub use schema::{Schema, nearest, sections};
+pub use schema::{Schema, nearest, sections, slip};
 
 #[cfg(test)]
 mod tests;

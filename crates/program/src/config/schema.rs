@@ -62,6 +62,12 @@ pub(super) fn elsewhere(schema: &Schema, key: &str) -> String {
     }
 }
 
+/// The end of a message about an unknown section: the nearest one.
+pub(super) fn section_near(schema: &Schema, section: &str) -> String {
+    let near = nearest(section, schema.keys().map(String::as_str));
+    near.map_or_else(String::new, |near| format!("; the nearest is [{near}]"))
+}
+
 /// The known name with the fewest edits from `word`, if these are fewer than the letters of
 /// the longer one.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -71,6 +77,13 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(distance, candidate)| *distance < candidate.len().max(word.len()))
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// The known name that a word is one edit away from. With two edits, `decoder` would be taken
+/// for a slip of `encoder`.
+pub fn slip<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = nearest(word, known)?;
+    (strsim::damerau_levenshtein(word, near) == 1).then_some(near)
 }
 
 /// Checks that a value has the default's type; the error says which it must have. A default

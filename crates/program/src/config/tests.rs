@@ -27,9 +27,9 @@ mod given {
             "train": {"learning_rate": 4e-4, "batch": 32, "resume": true, "device": "cpu", "limit": null, "grid": [14, 14]},
         });
         let schema = sections(parameters.as_object().unwrap());
-        let foreign = |section: &str| match section {
+        let foreign = |section: &str, near: &str| match section {
             "theirs" => Ok(()),
-            _ => Err(format!("no section [{section}]")),
+            _ => Err(format!("no section [{section}]{near}")),
         };
         Config::read(Some(file.path()), &owned(set))?.given(&schema, foreign)
     }
@@ -79,7 +79,11 @@ mod given {
             &[],
             "c.toml:5: [train] has no key `lerning_rate`; the nearest is `learning_rate`",
         );
-        refused("# x\n\n[trian]\n", &[], "c.toml:3: no section [trian]");
+        refused(
+            "# x\n\n[trian]\n",
+            &[],
+            "c.toml:3: no section [trian]; the nearest is [train]",
+        );
         refused(
             "train.batch = 1\ntrain.x = 1\n",
             &[],
@@ -90,7 +94,11 @@ mod given {
             &["train.bach=1"],
             "--set train.bach=1: [train] has no key `bach`; the nearest is `batch`",
         );
-        refused("", &["trian.a=1"], "--set trian.a=1: no section [trian]");
+        refused(
+            "",
+            &["trian.a=1"],
+            "--set trian.a=1: no section [trian]; the nearest is [train]",
+        );
         refused("", &["train"], "--set train: expected section.key=value");
     }
 
