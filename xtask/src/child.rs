@@ -12,12 +12,42 @@ use std::time::Duration;
 static STATE: Mutex<Signals> = Mutex::new(Signals {
     interrupted: false,
     children: Vec::new(),
+    held: false,
 });
 
 struct Signals {
     interrupted: bool,
     /// The running children.
     children: Vec<Pid>,
+    /// Whether the task itself ends when it is interrupted, because it has to tidy up.
+    held: bool,
+}
+
+/// While this lives, a signal does not end us at once: the task asks [`check`].
+pub struct Hold;
+
+/// Makes signals wait for [`check`].
+pub fn hold() -> Hold {
+    install_handler();
+    state().held = true;
+    Hold
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        state().held = false;
+    }
+}
+
+/// Ends a task that was interrupted.
+///
+/// # Errors
+/// Exit code 130.
+pub fn check() -> Result<()> {
+    match state().interrupted {
+        true => Err(Error::Reported(130)),
+        false => Ok(()),
+    }
 }
 
 /// Runs a command to its end, with our standard input and output. A signal that ends us
@@ -180,7 +210,7 @@ fn install_handler() {
             {
                 let mut state = state();
                 state.interrupted = true;
-                if state.children.is_empty() {
+                if state.children.is_empty() && !state.held {
                     end::now(130);
                 }
             }

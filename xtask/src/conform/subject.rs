@@ -1,5 +1,6 @@
 //! The stage under test.
 
+use crate::child;
 use attend_program::describe::Description;
 use attend_program::{At, Error, Result};
 use rustix::process::{Pid, Signal, kill_process};
@@ -125,6 +126,10 @@ impl Subject {
         let status = loop {
             if let Some(status) = child.try_wait().map_err(Error::internal)? {
                 break status;
+            }
+            if let Err(interrupted) = child::check() {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(interrupted);
             }
             if let Some((number, when)) = signal
                 && when(started.elapsed())

@@ -1,6 +1,7 @@
 //! `cargo xtask conform`: puts a stage of any language through what ours promise.
 
 use super::{print, print_json};
+use crate::child;
 use crate::conform::{Subject, Verdict, all, make, programs};
 use crate::describe::describe;
 use crate::parameters::effective;
@@ -50,6 +51,7 @@ type Tried = (String, bool, Verdict);
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let words = words(&args.stage)?;
     let mut tried: Vec<Tried> = Vec::new();
+    let _tidy = child::hold(); // until the scratch folder is gone
     let scratch = tempfile::Builder::new().prefix("attend-conform-").tempdir();
     let scratch = scratch.map_err(Error::internal)?;
     let tool = Programs::prepare(workspace, ["attend-verify"], None)?;
