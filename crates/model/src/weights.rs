@@ -1,6 +1,7 @@
 //! State dicts: tensors by name, from safetensors files and from PyTorch's
 //! `.pth` files, without executing pickle.
 
+use crate::pickled::Saved;
 use crate::{Error, Result};
 use pytorch_reader::{DType, PickleError, PytorchError, PytorchReader};
 use safetensors::{Dtype, SafeTensors, View};
@@ -34,13 +35,7 @@ const LISTED: usize = 4;
 /// [`Error::File`] naming the file and what to do.
 pub fn read(path: &Path) -> Result<StateDict> {
     let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
-    if path.is_dir() {
-        return Err(wrong("a folder; name the file of weights in it".to_owned()));
-    }
-    let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(512).read_to_end(&mut head))
-        .map_err(|e| wrong(e.to_string()))?;
+    let head = head(path).map_err(wrong)?;
     // safetensors begin with the length of a JSON object, then the object.
     if head.get(4..9) == Some(b"\0\0\0\0{") {
         let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
@@ -71,6 +66,36 @@ fn not_weights(head: &[u8]) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Opens a file of `torch.save` for whatever it holds.
+///
+/// # Errors
+/// What is wrong with the file, and the way out.
+pub fn open(path: &Path) -> std::result::Result<Saved, String> {
+    let head = head(path)?;
+    match not_weights(&head) {
+        Some(what) => Err(what.to_owned()),
+        None => Saved::open(path, &head).map_err(|fault| match fault.damage {
+            true => format!(
+                "{}; the file is cut short or damaged: copy or download it again",
+                fault.why
+            ),
+            false => fault.why,
+        }),
+    }
+}
+
+/// The first bytes of a file.
+fn head(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    if path.is_dir() {
+        return Err("a folder; name the file of weights in it".to_owned());
+    }
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(512).read_to_end(&mut head))
+        .map_err(|e| e.to_string())?;
+    Ok(head)
 }
 
 fn read_safetensors(bytes: &[u8]) -> std::result::Result<StateDict, String> {
