@@ -5,18 +5,21 @@ use super::machine;
 use super::value::{Fault, Id, Pickle, Value, damage, unread};
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, copy, sink};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use tch::Kind;
 use zip::ZipArchive;
-use zip::read::ZipReadOptions;
+use zip::read::{ZipFile, ZipReadOptions};
+use zip::result::ZipResult;
+
+type Archive = ZipArchive<BufReader<File>>;
 
 /// Where the storages are.
 pub(super) enum Container {
     Zip {
-        archive: RefCell<ZipArchive<BufReader<File>>>,
+        archive: RefCell<Archive>,
         /// The folder of `data.pkl`, with `/` at its end unless it is empty.
         folder: String,
     },
@@ -43,11 +46,12 @@ const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0
 /// The protocol of `torch.save` in such a file.
 const PROTOCOL: i64 = 1001;
 
+const BIG_ENDIAN: &str = "written by a big-endian machine";
+
 type Result<T> = std::result::Result<T, Fault>;
 
 /// Reads the pickle of a file that begins with `head`.
-pub(super) fn open(path: &Path, head: &[u8]) -> Result<(Pickle, Container)> {
-    let file = File::open(path)?;
+pub(super) fn open(file: File, head: &[u8]) -> Result<(Pickle, Container)> {
     if head.starts_with(b"PK") {
         open_zip(file)
     } else if head.windows(MAGIC.len()).any(|bytes| bytes == MAGIC) {
@@ -59,33 +63,43 @@ pub(super) fn open(path: &Path, head: &[u8]) -> Result<(Pickle, Container)> {
 
 fn open_zip(file: File) -> Result<(Pickle, Container)> {
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| damage(e.to_string()))?;
-    let pickles = archive
-        .file_names()
-        .collect::<zip::result::ZipResult<Vec<_>>>();
-    let pickles = pickles.map_err(|e| damage(e.to_string()))?;
-    let folders = pickles
+    let names = archive.file_names().collect::<ZipResult<Vec<_>>>();
+    let names = names.map_err(|e| damage(e.to_string()))?;
+    let folders = names
         .iter()
         .filter_map(|name| name.strip_suffix("data.pkl"));
-    let folder = folders.filter(|folder| folder.is_empty() || folder.ends_with('/'));
-    let folder = folder.min_by_key(|folder| folder.len());
-    let folder = folder
-        .ok_or_else(|| unread("a zip archive without data.pkl"))?
-        .to_string();
+    let folders = folders.filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    let folder = folders.min_by_key(|folder| folder.len()).map(str::to_owned);
+    let folder = folder.ok_or_else(|| unread("a zip archive without data.pkl"))?;
     let order = format!("{folder}byteorder");
     if archive.index_for_name(&order).is_some() {
-        let mut order_text = String::new();
-        let entry = archive.by_name(&order).map_err(|e| damage(e.to_string()))?;
-        entry.take(16).read_to_string(&mut order_text)?;
-        if order_text.trim() != "little" {
-            return Err(unread("written by a big-endian machine"));
+        let mut text = String::new();
+        entry(&mut archive, &order)?
+            .take(16)
+            .read_to_string(&mut text)?;
+        if text.trim() != "little" {
+            return Err(unread(BIG_ENDIAN));
         }
     }
-    let entry = archive.by_name(&format!("{folder}data.pkl"));
-    let pickle = machine::read(&mut BufReader::new(
-        entry.map_err(|e| damage(e.to_string()))?,
-    ))?;
+    let mut input = BufReader::new(entry(&mut archive, &format!("{folder}data.pkl"))?);
+    let pickle = machine::read(&mut input)?;
+    copy(&mut input, &mut sink())?; // to its checksum
+    drop(input);
     let archive = RefCell::new(archive);
     Ok((pickle, Container::Zip { archive, folder }))
+}
+
+/// An entry, whose checksum is compared at its end; torch.save without checksums writes 0.
+fn entry<'a>(archive: &'a mut Archive, name: &str) -> Result<ZipFile<'a, BufReader<File>>> {
+    let wrong = |e: &dyn Display| damage(format!("{name}: {e}"));
+    let index = archive
+        .index_for_name(name)
+        .ok_or_else(|| wrong(&"missing"))?;
+    let unchecked = archive.by_index_raw(index).map_err(|e| wrong(&e))?.crc32() == 0;
+    let options = ZipReadOptions::new().ignore_crc32(unchecked);
+    archive
+        .by_index_with_options(index, options)
+        .map_err(|e| wrong(&e))
 }
 
 fn open_stream(file: File) -> Result<(Pickle, Container)> {
@@ -98,20 +112,13 @@ fn open_stream(file: File) -> Result<(Pickle, Container)> {
     ) {
         return Err(damage("not the protocol of torch.save"));
     }
-    let machine = machine::read(&mut input)?;
-    let little = machine.item(machine.root, "little_endian");
-    if !matches!(
-        little.map(|id| &machine.values[id as usize]),
-        Some(Value::Bool(true))
-    ) {
-        return Err(unread("written by a big-endian machine"));
-    }
+    check_order(&machine::read(&mut input)?)?;
     let pickle = machine::read(&mut input)?;
     let keys = machine::read(&mut input)?;
     let mut storages = HashMap::new();
     for value in &pickle.values {
         if let Value::Persistent(id) = value
-            && let Some(storage) = pickle.storage(*id)
+            && let Some(storage) = Storage::of(&pickle, *id)
         {
             let storage = storage?;
             let size = storage.kind.elt_size_in_bytes();
@@ -150,9 +157,9 @@ fn open_stream(file: File) -> Result<(Pickle, Container)> {
 impl Container {
     /// Bytes of a storage, from byte `first` on.
     pub(super) fn read(&self, storage: &Storage, first: usize, length: usize) -> Result<Vec<u8>> {
-        let absent = || damage(format!("storage {} is missing", storage.key));
         match self {
             Container::Stream(file, places) => {
+                let absent = || damage(format!("storage {} is missing", storage.key));
                 let place = places.get(&storage.key).ok_or_else(absent)?;
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, place + first as u64)?;
@@ -160,83 +167,87 @@ impl Container {
             }
             Container::Zip { archive, folder } => {
                 let mut archive = archive.borrow_mut();
-                let index = archive.index_for_name(&format!("{folder}data/{}", storage.key));
-                let index = index.ok_or_else(absent)?;
-                let wrong =
-                    |e: &dyn std::fmt::Display| damage(format!("storage {}: {e}", storage.key));
-                // torch.save without checksums writes 0.
-                let unchecked = archive.by_index_raw(index).map_err(|e| wrong(&e))?.crc32() == 0;
-                let options = ZipReadOptions::new().ignore_crc32(unchecked);
-                let mut entry = archive
-                    .by_index_with_options(index, options)
-                    .map_err(|e| wrong(&e))?;
+                let mut entry = entry(&mut archive, &format!("{folder}data/{}", storage.key))?;
                 let mut bytes = Vec::new();
-                copy(&mut entry.by_ref().take(first as u64), &mut sink()).map_err(|e| wrong(&e))?;
-                (entry.by_ref().take(length as u64).read_to_end(&mut bytes))
-                    .map_err(|e| wrong(&e))?;
-                // The checksum is compared at the end.
-                entry.read(&mut [0]).map_err(|e| wrong(&e))?;
+                copy(&mut entry.by_ref().take(first as u64), &mut sink())?;
+                entry.by_ref().take(length as u64).read_to_end(&mut bytes)?;
+                let _ = entry.read(&mut [0])?; // at the end to its checksum
                 match bytes.len() == length {
                     true => Ok(bytes),
-                    false => Err(wrong(&"ends too early")),
+                    false => Err(damage("ends too early")),
                 }
             }
         }
     }
 }
 
-impl Pickle {
+impl Storage {
     /// The storage of a persistent id
     /// `('storage', class, key, device, numel, (view key, offset, numel) or None)`.
     /// `None` if the id is of something else.
-    pub(super) fn storage(&self, id: Id) -> Option<Result<Storage>> {
-        let [tag, class, key, _, numel, view @ ..] = self.sequence(id)? else {
+    pub(super) fn of(pickle: &Pickle, id: Id) -> Option<Result<Storage>> {
+        let [tag, class, key, _, numel, view @ ..] = pickle.sequence(id)? else {
             return None;
         };
-        match (&self.values[*tag as usize], &self.values[*class as usize]) {
-            (Value::Text(tag), Value::Global(class)) if tag == "storage" => {
-                Some(self.read_storage(class, *key, *numel, view))
+        let class = pickle.global(*class)?;
+        match &pickle.values[*tag as usize] {
+            Value::Text(tag) if tag == "storage" => {
+                Some(Storage::read(pickle, class, *key, *numel, view))
             }
             _ => None,
         }
     }
 
-    fn read_storage(&self, class: &str, key: Id, numel: Id, view: &[Id]) -> Result<Storage> {
-        let kind = match class.rsplit('.').next().unwrap_or(class) {
-            "FloatStorage" => Kind::Float,
-            "DoubleStorage" => Kind::Double,
-            "HalfStorage" => Kind::Half,
-            "BFloat16Storage" => Kind::BFloat16,
-            "LongStorage" => Kind::Int64,
-            "IntStorage" => Kind::Int,
-            "ShortStorage" => Kind::Int16,
-            "CharStorage" => Kind::Int8,
-            "ByteStorage" | "UntypedStorage" => Kind::Uint8,
-            "BoolStorage" => Kind::Bool,
-            _ => return Err(unread(format!("numbers of type {class}"))),
-        };
-        let key = self
+    fn read(pickle: &Pickle, class: &str, key: Id, numel: Id, view: &[Id]) -> Result<Storage> {
+        let key = pickle
             .key(key)
             .ok_or_else(|| damage("a storage without a key"))?;
-        let numel = self.size(numel)?;
-        let part = view.first().and_then(|view| self.sequence(*view));
+        let numel = pickle.size(numel)?;
+        if numel > isize::MAX as usize / 8 {
+            return Err(damage(format!("storage {key} of {numel} elements")));
+        }
+        let part = view.first().and_then(|view| pickle.sequence(*view));
         let (offset, end) = match part {
             Some([_, offset, length]) => {
-                let (offset, length) = (self.size(*offset)?, self.size(*length)?);
+                let (offset, length) = (pickle.size(*offset)?, pickle.size(*length)?);
                 let end = offset.checked_add(length).filter(|end| *end <= numel);
-                (
-                    offset,
-                    end.ok_or_else(|| damage(format!("a part beyond storage {key}")))?,
-                )
+                let beyond = || damage(format!("a part beyond storage {key}"));
+                (offset, end.ok_or_else(beyond)?)
             }
             _ => (0, numel),
         };
         Ok(Storage {
+            kind: kind(class)?,
             key,
-            kind,
             offset,
             end,
             numel,
         })
+    }
+}
+
+/// The type of the numbers in a storage of this class.
+pub(super) fn kind(class: &str) -> Result<Kind> {
+    Ok(match class.rsplit('.').next().unwrap_or(class) {
+        "FloatStorage" => Kind::Float,
+        "DoubleStorage" => Kind::Double,
+        "HalfStorage" => Kind::Half,
+        "BFloat16Storage" => Kind::BFloat16,
+        "LongStorage" => Kind::Int64,
+        "IntStorage" => Kind::Int,
+        "ShortStorage" => Kind::Int16,
+        "CharStorage" => Kind::Int8,
+        "ByteStorage" | "UntypedStorage" => Kind::Uint8,
+        "BoolStorage" => Kind::Bool,
+        _ => return Err(unread(format!("numbers of type {class}"))),
+    })
+}
+
+/// Refuses a file of a big-endian machine by its description of the machine.
+pub(super) fn check_order(machine: &Pickle) -> Result<()> {
+    let little = machine.item(machine.root, "little_endian");
+    match little.map(|id| &machine.values[id as usize]) {
+        Some(Value::Bool(true)) => Ok(()),
+        _ => Err(unread(BIG_ENDIAN)),
     }
 }

@@ -1,21 +1,25 @@
 //! Files of `torch.save`: what is in them, without executing pickle.
 //!
 //! - `value`, `machine`: the values of a pickle, and its parser.
-//! - `container`: where a file has its pickle and the numbers of its tensors.
+//! - `container`, `stored`, `tar`: where a file has its pickle, and the numbers of its tensors.
 //! - `write`: files that PyTorch loads.
 
 mod container;
 mod machine;
+mod stored;
+mod tar;
 mod value;
 mod write;
 
+pub use stored::Stored;
 pub use value::Fault;
 pub use write::{Python, ordered, write};
 
 use container::{Container, Storage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::Path;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 use value::{Id, Pickle, Value, damage, unread};
 
 /// Maximum ratio of the tensors' size to the file's. Views can repeat bytes of the file;
@@ -35,6 +39,8 @@ type Result<T> = std::result::Result<T, Fault>;
 pub struct Saved {
     pickle: Pickle,
     container: Container,
+    /// The tensors that the pickle refers to by id, as before PyTorch 0.1.10.
+    tensors: HashMap<String, Stored>,
     /// Size of the file.
     bytes: u64,
 }
@@ -46,29 +52,21 @@ pub struct Object<'a> {
     id: Id,
 }
 
-/// A tensor in the file, whose numbers have not been read.
-pub struct Stored {
-    storage: Storage,
-    /// Its first element.
-    offset: usize,
-    /// Number of elements of the storage between its first and its last.
-    extent: usize,
-    shape: Vec<i64>,
-    stride: Vec<i64>,
-    /// Number of its elements.
-    numel: usize,
-}
-
 impl Saved {
     /// Opens a file that begins with `head`.
     ///
     /// # Errors
     /// What is wrong with the file.
     pub fn open(path: &Path, head: &[u8]) -> Result<Saved> {
-        let (pickle, container) = container::open(path, head)?;
+        let file = File::open(path)?;
+        let ((pickle, container), tensors) = match head.get(257..262) == Some(b"ustar") {
+            true => tar::open(file)?,
+            false => (container::open(file, head)?, HashMap::new()),
+        };
         Ok(Saved {
             pickle,
             container,
+            tensors,
             bytes: path.metadata()?.len(),
         })
     }
@@ -111,8 +109,13 @@ impl Saved {
     fn stored(&self, mut id: Id) -> Option<Result<Stored>> {
         // A parameter is made of a tensor.
         for _ in 0..3 {
-            let Value::Instance(instance) = &self.pickle.values[id as usize] else {
-                return None;
+            let instance = match &self.pickle.values[id as usize] {
+                Value::Instance(instance) => instance,
+                Value::Persistent(id) => {
+                    let key = self.pickle.key(*id)?;
+                    return self.tensors.get(&key).cloned().map(Ok);
+                }
+                _ => return None,
             };
             let arguments = self.pickle.sequence(instance.arguments)?;
             match self.pickle.global(instance.class)? {
@@ -134,79 +137,25 @@ impl Saved {
 
     /// The tensor of the arguments (storage, offset, shape, stride, …).
     fn view(&self, arguments: &[Id]) -> Result<Stored> {
+        let pickle = &self.pickle;
         let wrong = || damage("a tensor without its storage or shape");
         let [storage, offset, shape, stride, ..] = arguments else {
             return Err(wrong());
         };
-        let storage = match &self.pickle.values[*storage as usize] {
-            Value::Persistent(id) => self.pickle.storage(*id).ok_or_else(wrong)??,
+        let storage = match &pickle.values[*storage as usize] {
+            Value::Persistent(id) => Storage::of(pickle, *id).ok_or_else(wrong)??,
             _ => return Err(wrong()),
         };
         let sizes = |id: Id| -> Result<Vec<usize>> {
-            let sizes = self.pickle.sequence(id).ok_or_else(wrong)?;
-            sizes.iter().map(|id| self.pickle.size(*id)).collect()
+            let sizes = pickle.sequence(id).ok_or_else(wrong)?;
+            sizes.iter().map(|id| pickle.size(*id)).collect()
         };
-        let (shape, stride) = (sizes(*shape)?, sizes(*stride)?);
-        let beyond = || damage(format!("a tensor of {shape:?} is beyond its storage"));
-        if shape.len() != stride.len() {
-            return Err(beyond());
-        }
-        let numel = shape.iter().try_fold(1usize, |all, n| all.checked_mul(*n));
-        let numel = numel.ok_or_else(beyond)?;
-        let steps = shape.iter().zip(&stride).filter(|_| numel > 0);
-        let last = steps.clone().try_fold(0usize, |all, (n, step)| {
-            all.checked_add((n - 1).checked_mul(*step)?)
-        });
-        let extent = last
-            .ok_or_else(beyond)?
-            .saturating_add(usize::from(numel > 0));
-        let offset = self.pickle.size(*offset)?.checked_add(storage.offset);
-        let offset = offset.ok_or_else(beyond)?;
-        if offset
-            .checked_add(extent)
-            .is_none_or(|end| end > storage.end)
-        {
-            return Err(beyond());
-        }
-        let signed = |sizes: &[usize]| sizes.iter().map(|n| *n as i64).collect();
-        Ok(Stored {
-            offset,
-            extent,
-            shape: signed(&shape),
-            stride: signed(&stride),
-            numel,
+        Stored::new(
             storage,
-        })
-    }
-}
-
-impl Stored {
-    /// Its size in memory.
-    fn bytes(&self) -> u64 {
-        (self.numel as u64).saturating_mul(self.storage.kind.elt_size_in_bytes() as u64)
-    }
-
-    /// Its numbers; `None` if they are of a type that no weight has.
-    fn read(&self, container: &Container) -> Option<Result<Tensor>> {
-        let kind = self.storage.kind;
-        let float = match kind {
-            Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16 => true,
-            Kind::Int64 | Kind::Int | Kind::Uint8 => false,
-            _ => return None,
-        };
-        let read = || {
-            let size = kind.elt_size_in_bytes();
-            let data = container.read(&self.storage, self.offset * size, self.extent * size)?;
-            let wrong = |e: tch::TchError| damage(e.to_string());
-            let flat = Tensor::f_from_data_size(&data, &[self.extent as i64], kind);
-            let view = flat.and_then(|flat| flat.f_as_strided(&self.shape, &self.stride, None));
-            let tensor = view.and_then(|view| view.f_contiguous()).map_err(wrong)?;
-            match float {
-                true => tensor.f_to_kind(Kind::Float).map_err(wrong),
-                false => Ok(tensor),
-            }
-        };
-        Some(read())
+            pickle.size(*offset)?,
+            &sizes(*shape)?,
+            &sizes(*stride)?,
+        )
     }
 }
 
