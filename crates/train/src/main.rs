@@ -81,9 +81,10 @@ fn main() -> ExitCode {
         }
         _ => {}
     }
-    let usage = "attend-train average CHECKPOINT… --output DIR averages several checkpoints into one model
-attend-train import --tutorial CHECKPOINT --wordmap FILE --output DIR takes a model of the PyTorch tutorial
-attend-train export --tutorial MODEL --output FILE writes a model for the PyTorch tutorial's scripts";
+    let usage =
+        "attend-train average CHECKPOINT… --output DIR averages several checkpoints into one model
+attend-train import --tutorial FILE --wordmap FILE --output DIR imports the PyTorch tutorial's model
+attend-train export --tutorial MODEL --output FILE exports a model to the PyTorch tutorial";
     stage::main_with(&SPEC, arguments, usage, check, train)
 }
 

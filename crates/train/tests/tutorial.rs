@@ -4,7 +4,7 @@
 
 use attend_artifact::model::Checkpoint;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, verify};
+use attend_artifact::{Artifact, digest_file, verify};
 use attend_model::pickled::{self, Python, ordered};
 use attend_model::{Arch, LastStage, StrideIn, weights};
 use attend_testing::{DataSet, Run, Split, vocabulary};
@@ -86,6 +86,9 @@ fn a_checkpoint_in_either_format_gives_a_whole_model_with_its_weights() {
         (64, 0.25, [14, 14])
     );
     assert_eq!(best.card.image_size, [256, 256]);
+    // Features by this file are features for this decoder.
+    let encoder = digest_file(&best.encoder().unwrap()).unwrap();
+    assert_eq!(best.card.encoder_blake3, encoder);
     let words = best.vocabulary().unwrap();
     let map: BTreeMap<String, i64> =
         serde_json::from_slice(&std::fs::read(fixture("WORDMAP_small.json")).unwrap()).unwrap();
@@ -355,8 +358,11 @@ fn an_encoder_that_is_no_known_resnet_is_refused_by_its_name() {
     for (network, words) in [
         (vgg(), "it looks like vgg"),
         (dense, "it looks like densenet"),
-        (resnet(3, 32, 128), "a wide ResNet"),
-        (resnet(3, 32, 64), "a ResNeXt, with 32 groups"),
+        (
+            resnet(3, 1, 128),
+            "a wide ResNet, with [128] channels in layer1",
+        ),
+        (resnet(3, 32, 128), "a ResNeXt, with [32] groups"),
         (
             resnet(5, 1, 64),
             "a ResNet with [5] blocks of class Bottleneck",

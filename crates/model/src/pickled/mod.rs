@@ -16,11 +16,11 @@ pub use value::Fault;
 pub use write::{Python, ordered, write};
 
 use container::{Container, Storage};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::path::Path;
 use tch::Tensor;
-use value::{Id, Pickle, Value, damage, unread};
+use value::{Id, LONGEST, Pickle, Value, damage, unread};
 
 /// Maximum ratio of the tensors' size to the file's. Views can repeat bytes of the file;
 /// no state dict does so this many times.
@@ -30,8 +30,11 @@ const MOST_REPEATED: u64 = 16;
 const MOST_VISITS: usize = 1 << 20;
 const DEEPEST: usize = 200;
 
-/// Maximum length of a tensor's name in bytes.
-const LONGEST: usize = 4096;
+/// Maximum number of entries and modules that are listed.
+const MOST_ENTRIES: usize = 1000;
+
+/// Maximum number of axes of a tensor.
+const MOST_AXES: usize = 64;
 
 type Result<T> = std::result::Result<T, Fault>;
 
@@ -147,7 +150,8 @@ impl Saved {
             _ => return Err(wrong()),
         };
         let sizes = |id: Id| -> Result<Vec<usize>> {
-            let sizes = pickle.sequence(id).ok_or_else(wrong)?;
+            let sizes = pickle.sequence(id).filter(|sizes| sizes.len() <= MOST_AXES);
+            let sizes = sizes.ok_or_else(wrong)?;
             sizes.iter().map(|id| pickle.size(*id)).collect()
         };
         Stored::new(
@@ -196,18 +200,18 @@ impl<'a> Object<'a> {
         Some(self.saved.at(id))
     }
 
-    /// The text keys of a dict and their values, in order; none if it is no dict.
+    /// The first text keys of a dict and their values, in order; none if it is no dict.
     pub fn entries(self) -> Vec<(&'a str, Object<'a>)> {
         let pickle = &self.saved.pickle;
-        let items = pickle.items(self.id).unwrap_or_default().into_iter();
-        let entry = |(key, value): (Id, Id)| match &pickle.values[key as usize] {
-            Value::Text(text) => Some((text.as_str(), self.saved.at(value))),
+        let items = pickle.items(self.id).unwrap_or_default();
+        let entry = |(key, value): &(Id, Id)| match &pickle.values[*key as usize] {
+            Value::Text(text) => Some((text.as_str(), self.saved.at(*value))),
             _ => None,
         };
-        items.filter_map(entry).collect()
+        items.iter().take(MOST_ENTRIES).filter_map(entry).collect()
     }
 
-    /// The modules of a `torch.nn.Module` and their names, in order.
+    /// The first modules of a `torch.nn.Module` and their names, in order.
     pub fn modules(self) -> Vec<(&'a str, Object<'a>)> {
         let modules = self.attribute("_modules");
         let modules = modules.map(Object::entries).unwrap_or_default().into_iter();
@@ -305,7 +309,8 @@ impl Search<'_> {
 
     /// Visits the values of these entries, but not those of the keys `left`.
     fn entries(&mut self, entries: &[(Id, Id)], left: &[Id]) -> Result<()> {
-        let left: Vec<_> = left.iter().filter_map(|id| self.pickle.key(*id)).collect();
+        self.visits += entries.len() + left.len();
+        let left: HashSet<_> = left.iter().filter_map(|id| self.pickle.key(*id)).collect();
         for (key, value) in entries {
             if let Some(key) = self.pickle.key(*key).filter(|key| !left.contains(key)) {
                 self.enter(key, *value)?;

@@ -1,6 +1,10 @@
 //! The values of a pickle.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
+
+/// Maximum length of a key in bytes.
+pub(super) const LONGEST: usize = 4096;
 
 /// Number of a value in its [`Pickle`].
 pub(super) type Id = u32;
@@ -85,35 +89,32 @@ impl Pickle {
     /// The value under a text key of a dict.
     pub(super) fn item(&self, dict: Id, key: &str) -> Option<Id> {
         let is_key = |id: Id| matches!(&self.values[id as usize], Value::Text(text) if text == key);
-        let found = self
-            .items(dict)?
-            .into_iter()
-            .rev()
-            .find(|(id, _)| is_key(*id));
-        found.map(|(_, value)| value)
+        let items = self.items(dict)?;
+        let found = items.iter().rev().find(|(id, _)| is_key(*id));
+        found.map(|(_, value)| *value)
     }
 
-    /// The keys and values of a dict, also of an `OrderedDict` or a `defaultdict`.
-    pub(super) fn items(&self, dict: Id) -> Option<Vec<(Id, Id)>> {
-        match &self.values[dict as usize] {
-            Value::Dict(items) => Some(items.clone()),
-            Value::Instance(instance) => {
-                let class = self.global(instance.class)?;
-                if !["collections.OrderedDict", "collections.defaultdict"].contains(&class) {
-                    return None;
-                }
-                // Python 2 gives an OrderedDict its pairs as argument.
-                let pairs = match &self.sequence(instance.arguments)? {
-                    [pairs] => self.sequence(*pairs).unwrap_or_default(),
-                    _ => &[],
-                };
+    /// The keys and values of a dict, also of an `OrderedDict` and the like.
+    pub(super) fn items(&self, dict: Id) -> Option<Cow<'_, [(Id, Id)]>> {
+        let instance = match &self.values[dict as usize] {
+            Value::Dict(items) => return Some(items.into()),
+            Value::Instance(instance) => instance,
+            _ => return None,
+        };
+        let items = &instance.items;
+        let is_ordered = self.global(instance.class)? == "collections.OrderedDict";
+        // Python 2 gives it its pairs as argument.
+        match self.sequence(instance.arguments)? {
+            [pairs] if is_ordered => {
+                let pairs = self.sequence(*pairs).unwrap_or_default().iter();
                 let pair = |id: &Id| match self.sequence(*id) {
                     Some([key, value]) => Some((*key, *value)),
                     _ => None,
                 };
-                let pairs = pairs.iter().filter_map(pair);
-                Some(pairs.chain(instance.items.iter().copied()).collect())
+                let pairs = pairs.filter_map(pair);
+                Some(pairs.chain(items.iter().copied()).collect())
             }
+            _ if is_ordered || !items.is_empty() => Some(items.into()),
             _ => None,
         }
     }
@@ -151,10 +152,10 @@ impl Pickle {
         }
     }
 
-    /// A key as text; PyTorch also writes integers.
+    /// A key as text; PyTorch also writes integers. `None` if it is absurdly long.
     pub(super) fn key(&self, id: Id) -> Option<String> {
         match &self.values[id as usize] {
-            Value::Text(text) => Some(text.clone()),
+            Value::Text(text) => (text.len() <= LONGEST).then(|| text.clone()),
             Value::Int(int) => Some(int.to_string()),
             _ => None,
         }

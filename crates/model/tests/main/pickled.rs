@@ -58,6 +58,18 @@ fn values_that_contain_themselves_or_each_other_too_often_are_refused() {
         &file(folder.path(), &[&laughs, &b"."[..]].concat(), none),
         "contain each other without end",
     );
+    // A list of a million times one dict with a million keys that are no text.
+    let wide = [
+        b"]}q\0(".to_vec(),
+        b"NN".repeat(1_000_000),
+        b"u0(".to_vec(),
+        b"h\0".repeat(1_000_000),
+        b"e.".to_vec(),
+    ];
+    refused(
+        &file(folder.path(), &wide.concat(), none),
+        "contain each other without end",
+    );
     let deep = [vec![b']'; 100_000], vec![b'a'; 99_999], b".".to_vec()].concat();
     refused(
         &file(folder.path(), &deep, none),
@@ -76,11 +88,11 @@ fn what_is_not_as_long_as_it_says_is_refused() {
         .into_bytes()
     };
     let one = [
-        b"(X\x01\0\0\00l.\x01\0\0\0\0\0\0\0".as_slice(),
+        b"(X\x01\0\0\x000l.\x01\0\0\0\0\0\0\0".as_slice(),
         &1f32.to_le_bytes(),
     ]
     .concat();
-    let head = b"(X\x01\0\0\00l.".as_slice();
+    let head = b"(X\x01\0\0\x000l.".as_slice();
     for (pickle, rest, why) in [
         (many, b"].".to_vec(), "more than 4194304 opcodes"),
         (b"X\xff\xff\xff\xffab".to_vec(), vec![], "download it again"),

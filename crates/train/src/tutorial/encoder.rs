@@ -25,7 +25,7 @@ const MOST_MODULES: usize = 10_000;
 ///
 /// # Errors
 /// What it is instead.
-pub(super) fn recognise(encoder: Object) -> Result<ResNetConfig, String> {
+pub(super) fn recognise<'a>(encoder: Object<'a>) -> Result<ResNetConfig, String> {
     let Some(resnet) = encoder.module("resnet") else {
         return Err(format!(
             "its encoder has no `resnet`, but {}",
@@ -34,31 +34,26 @@ pub(super) fn recognise(encoder: Object) -> Result<ResNetConfig, String> {
     };
     let other = |what: String| format!("its encoder is no ResNet that this program knows: {what}");
     let parts = resnet.modules();
-    let fits = |(at, (_, part)): (usize, &(&str, Object))| {
+    let fits = |(at, (place, part)): (usize, &(&str, Object))| {
         let expected = ["Conv2d", "BatchNorm2d", "ReLU", "MaxPool2d", "Sequential"][at.min(4)];
-        name(*part) == expected
+        *place == at.to_string() && name(*part) == expected
     };
     if !(5..=PARTS.len()).contains(&parts.len()) || !parts.iter().enumerate().all(fits) {
         return Err(other(looks_like(resnet)));
     }
-    let layers: Vec<Vec<Object>> = (parts[4..].iter())
-        .map(|(_, layer)| {
-            layer
-                .modules()
-                .into_iter()
-                .map(|(_, block)| block)
-                .collect()
-        })
-        .collect();
-    let bottleneck = layers[0]
-        .first()
-        .is_some_and(|block| name(*block) == "Bottleneck");
-    let block = if bottleneck {
-        "Bottleneck"
-    } else {
-        "BasicBlock"
+    let blocks = |(_, layer): &(&str, Object<'a>)| -> Vec<Object<'a>> {
+        let blocks = layer.modules().into_iter();
+        blocks.map(|(_, block)| block).collect()
     };
-    if layers.iter().flatten().any(|of| name(*of) != block) {
+    let layers: Vec<Vec<Object>> = parts[4..].iter().map(blocks).collect();
+    let first = layers[0].first().map(|block| name(*block));
+    let bottleneck = first == Some("Bottleneck");
+    let block = match bottleneck {
+        true => "Bottleneck",
+        false => "BasicBlock",
+    };
+    let is_block = |other: &Object| name(*other) == block && other.modules().len() < 10;
+    if !layers.iter().flatten().all(is_block) {
         return Err(other(looks_like(resnet)));
     }
     let depths: Vec<usize> = layers.iter().map(Vec::len).collect();
@@ -69,10 +64,9 @@ pub(super) fn recognise(encoder: Object) -> Result<ResNetConfig, String> {
             "a ResNet with {depths:?} blocks of class {block}"
         )));
     };
-    let stride_in = match layers
-        .get(1)
-        .and_then(|layer| integers(*layer.first()?, "conv1", "stride"))
-    {
+    let second = layers.get(1).and_then(|layer| layer.first());
+    let stride = second.and_then(|block| integers(*block, "conv1", "stride"));
+    let stride_in = match stride {
         Some(stride) if bottleneck && stride == [2, 2] => StrideIn::Conv1x1,
         _ => StrideIn::Conv3x3,
     };
@@ -93,37 +87,43 @@ fn odd(resnet: Object, layers: &[Vec<Object>], config: &ResNetConfig) -> Option<
         (true, StrideIn::Conv3x3) => "conv2",
         _ => "conv1",
     };
-    let mut modules = vec![("0".to_owned(), resnet, 2), ("3".to_owned(), resnet, 2)];
+    let mut wide = None;
+    let mut modules: Vec<(&str, Object, i64)> =
+        vec![("0", resnet, 2), ("1", resnet, 1), ("3", resnet, 2)];
     for (n, layer) in layers.iter().enumerate() {
         for (k, block) in layer.iter().enumerate() {
             for (unit, _) in block.modules() {
                 let halves = n > 0 && k == 0 && (unit == strided || unit == "downsample");
-                let unit = if unit == "downsample" {
-                    "downsample.0"
-                } else {
-                    unit
-                };
-                modules.push((unit.to_owned(), *block, if halves { 2 } else { 1 }));
+                let stride = if halves { 2 } else { 1 };
+                match unit {
+                    "downsample" => modules.extend([
+                        ("downsample.0", *block, stride),
+                        ("downsample.1", *block, stride),
+                    ]),
+                    _ => modules.push((unit, *block, stride)),
+                }
             }
-            let width = integers(*block, "conv1", "out_channels")?;
+            let width = integers(*block, "conv1", "out_channels").unwrap_or_default();
             if width != [64 << n] {
-                return Some(format!(
-                    "a wide ResNet, with {} channels in layer{}",
-                    width[0],
+                wide = Some(format!(
+                    "a wide ResNet, with {width:?} channels in layer{}",
                     n + 1
                 ));
             }
         }
     }
     for (unit, block, stride) in modules {
-        let has = |attribute| integers(block, &unit, attribute).unwrap_or_default();
-        let is = |attribute, value: i64| has(attribute).iter().all(|n| *n == value);
-        let class = block.module(&unit).map_or("", name);
+        let has = |attribute| integers(block, unit, attribute).unwrap_or_default();
+        let is = |attribute, value: i64| {
+            let numbers = has(attribute);
+            !numbers.is_empty() && numbers.iter().all(|n| *n == value)
+        };
+        let class = block.module(unit).map_or("", name);
         let eps = block
-            .module(&unit)
+            .module(unit)
             .and_then(|norm| norm.attribute("eps")?.number());
         if class == "Conv2d" && !is("groups", 1) {
-            return Some(format!("a ResNeXt, with {} groups", has("groups")[0]));
+            return Some(format!("a ResNeXt, with {:?} groups", has("groups")));
         }
         if class == "Conv2d" && !is("dilation", 1) {
             return Some("a ResNet with dilated convolutions".to_owned());
@@ -138,7 +138,7 @@ fn odd(resnet: Object, layers: &[Vec<Object>], config: &ResNetConfig) -> Option<
             return Some("a ResNet with an eps of its own in BatchNorm".to_owned());
         }
     }
-    None
+    wide
 }
 
 fn integers(block: Object, module: &str, attribute: &str) -> Option<Vec<i64>> {

@@ -3,6 +3,7 @@
 use super::{IMAGE_SIZE, PARTS, encoder, wordmap};
 use attend_artifact::model::{
     self, Checkpoint, DECODER, DecoderConfig, ENCODER, EncoderConfig, ModelCard, ResNetConfig,
+    WORDS,
 };
 use attend_artifact::staging::apart;
 use attend_artifact::vocabulary::Vocabulary;
@@ -117,17 +118,19 @@ impl Tutorial {
 
     fn write(&self, staging: &Staging, words: &Vocabulary) -> Result<()> {
         let folder = staging.folder().join(model::CHECKPOINTS).join("best");
-        let vocabulary = staging.folder().join(model::WORDS);
+        // The card has their digests.
+        let [vocabulary, encoder] = [WORDS, ENCODER].map(|name| staging.folder().join(name));
         words.write(&vocabulary)?;
+        weights::write(&encoder, &self.encoder_weights).map_err(Error::internal)?;
         let card = ModelCard {
             encoder: EncoderConfig::ResNet(self.resnet.clone()),
             decoder: self.decoder.clone(),
             image_size: [IMAGE_SIZE; 2],
             vocabulary_blake3: digest_file(&vocabulary)?,
-            encoder_blake3: String::new(),
+            encoder_blake3: digest_file(&encoder)?,
         };
         model::write(&folder, &card, &vocabulary, |new| {
-            weights::write(&new.join(ENCODER), &self.encoder_weights).map_err(Error::internal)?;
+            std::fs::rename(&encoder, new.join(ENCODER)).at(&encoder)?;
             weights::write(&new.join(DECODER), &self.decoder_weights).map_err(Error::internal)
         })?;
         std::fs::remove_file(&vocabulary).at(&vocabulary)?;
@@ -174,10 +177,17 @@ fn grid(encoder: Object) -> Result<[i64; 2], String> {
         return Ok([0, 0]);
     };
     let size = pool.attribute("output_size").and_then(Object::integers);
-    match size.as_deref() {
-        Some([side]) => Ok([*side; 2]),
-        Some([height, width]) => Ok([*height, *width]),
-        _ => Err("encoder.adaptive_pool has no output_size of one or two integers".to_owned()),
+    let grid = match size.as_deref() {
+        Some([side]) => [*side; 2],
+        Some([height, width]) => [*height, *width],
+        _ => [0; 2],
+    };
+    match grid.iter().all(|n| (1..=256).contains(n)) {
+        true => Ok(grid),
+        false => Err(format!(
+            "its encoder pools to {:?} instead of a height and a width from 1 to 256",
+            size.unwrap_or_default()
+        )),
     }
 }
 
