@@ -8,8 +8,8 @@
 BIN is the folder of attend-train, attend-evaluate and attend-verify; WORK a folder for what
 this makes. Nothing of the tutorial is changed on disk: what today's libraries need is changed
 as its files are loaded. WEIGHTS are those of a ResNet-50 up to layer3 with the stride in its
-1x1 convolutions; without them it is a ResNet-101 with random weights. A checkpoint that is in WORK
-already is taken instead of training.
+1x1 convolutions; without them it is a ResNet-101 with random weights. A trained.pth.tar
+that is in WORK already is taken instead of training.
 
 Checks, at beam sizes 3 and 5: the imported model says of every test image what the tutorial's
 `caption_image_beam_search` says, where that does not crash; a file of before PyTorch 1.6 gives
@@ -128,9 +128,10 @@ def main(args):
         subprocess.run([args.bin / program, *map(str, rest)], check=True)
 
     os.chdir(args.work)
-    zipped = pathlib.Path(f"checkpoint_{base}.pth.tar")
+    zipped = pathlib.Path("trained.pth.tar")
     if not zipped.exists():
         train.main()
+        pathlib.Path(f"checkpoint_{base}.pth.tar").rename(zipped)
     legacy = pathlib.Path("legacy.pth.tar")
     whole = torch.load(zipped, weights_only=False)
     torch.save(whole, legacy, _use_new_zipfile_serialization=False)
