@@ -4,6 +4,7 @@ use crate::config::Restval;
 use crate::ids::Id;
 use crate::reference::Reference;
 use attend_artifact::Input;
+use attend_artifact::dataset::RejectedRecord;
 
 /// Contents of a data set's annotation files, in their order, unchecked.
 #[derive(Debug, Default)]
@@ -12,6 +13,8 @@ pub struct Annotations {
     pub images: Vec<ListedImage>,
     /// The captions.
     pub captions: Vec<ListedCaption>,
+    /// What the layout itself leaves out: rows of the ledger.
+    pub rejected: Vec<RejectedRecord>,
     /// The files that were read, by their role in the manifest, such as `captions_train`.
     pub inputs: Vec<(String, Input)>,
     /// The folders of the photographs under the root, which must exist. They come from the

@@ -17,16 +17,32 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// Layout of the data set: `karpathy`, `coco` or `flickr8k`.
+    /// Layout of the data set: `karpathy`, `coco`, `flickr8k` or `table`.
     pub format: String,
     /// Folder that all other paths are relative to; empty if an input artifact `scenes`
     /// takes its place. May be a zip or tar archive of the photographs if `annotations` is
     /// an absolute path. Not recorded in the manifest.
     pub root: String,
-    /// Annotation file of format `karpathy`. Not recorded, but its content is.
+    /// Annotation file of format `karpathy`; for `table`, a file, a pattern of files
+    /// (`data/*.parquet`, `{train,val}.csv`) or a folder of them. Not recorded, but its
+    /// content is.
     pub annotations: String,
+    /// Which columns of a `table` hold what: `image` (a file's name, or its bytes),
+    /// `caption` (a caption or a list of them; `caption` also means `caption_0`,
+    /// `caption_1`, …), `split` and `id` (the image's). Each is found by the usual names if
+    /// it is not given. Columns without a header are called `1`, `2`, … Recorded if given.
+    pub columns: Columns,
+    /// Character between the fields of a `table` that is text; empty: `,`, a tab, `;`, `|`
+    /// or a space, whichever fits the first lines. With a space, the image's name ends at
+    /// the first one. Recorded if given.
+    pub delimiter: String,
+    /// Whether the first line of a `table` that is text names its columns. If not given, it
+    /// does if columns are found by it. Recorded if given.
+    pub header: Option<bool>,
     /// Folder of the photographs under `root`. For `karpathy`, the images' `filepath` is
-    /// relative to it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
+    /// relative to it. For `table`, empty means the table's own folder or, if the first
+    /// photograph is not there, `root`; names without folder or extension are looked for in
+    /// all folders below it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
     /// means `{split}{year}`; otherwise photographs are in `{split}{year}` below this
     /// folder if that exists (`images/train2017/`), or else in the folder itself. Instead
     /// of a folder there may be a zip or tar archive, named here or in the folder's place,
@@ -80,6 +96,9 @@ impl Default for Section {
             format: "karpathy".into(),
             root: String::new(),
             annotations: "dataset_coco.json".into(),
+            columns: Columns::default(),
+            delimiter: String::new(),
+            header: None,
             image_dir: String::new(),
             follow_links: false,
             year: "2014".into(),
@@ -96,6 +115,24 @@ impl Default for Section {
             refuse_damaged: false,
         }
     }
+}
+
+/// Names of a table's columns; empty ones are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Columns {
+    /// The image: the name of its file, or its bytes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// Its captions.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub caption: String,
+    /// Its split.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub split: String,
+    /// Its id.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
 }
 
 /// What to do with Karpathy's `restval` images.
@@ -200,6 +237,9 @@ impl Section {
         }
         if !(0.0..=1.0).contains(&self.max_rejected_fraction) {
             return refuse("max_rejected_fraction", "between 0 and 1");
+        }
+        if self.delimiter.len() > 1 {
+            return refuse("delimiter", "one character, such as \",\" or \"\\t\"");
         }
         Ok(())
     }

@@ -7,8 +7,10 @@
 //!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances.
 //! - [`select`]: decides by the annotations which images and captions can be used;
 //!   [`ids`], [`identity`]: assign their numbers.
-//! - [`source`]: reads a reference's bytes from a folder or an [`archive`]; [`name`]:
-//!   untrusted file names; [`sniff`]: recognises unsuitable files.
+//!   [`glob`]: files by a pattern of names.
+//! - [`source`]: reads a reference's bytes from a folder, an [`archive`] or a
+//!   [Parquet file](parquet_file); [`name`]: untrusted file names; [`sniff`]: recognises
+//!   unsuitable files.
 //! - [`photograph`]: turns bytes into pixels or into a reason why not; [`pipeline`] does
 //!   this in threads, [`shards`] writes the pixels, [`rows`] the tables.
 //! - [`limit`]: the limit of rejected images.
@@ -21,11 +23,13 @@ pub mod annotations;
 pub mod archive;
 pub mod config;
 pub mod formats;
+pub mod glob;
 pub mod identity;
 pub mod ids;
 pub mod limit;
 pub mod name;
 pub mod objects;
+pub mod parquet_file;
 pub mod photograph;
 pub mod pipeline;
 pub mod reference;

@@ -30,8 +30,11 @@ pub struct Candidate {
 
 /// Divides the annotations into candidates and rows of the ledger. Candidates are sorted by
 /// split (train, val, test, then by name), and then as in the source.
-pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec<RejectedRecord>) {
-    let mut rejected = Vec::new();
+pub fn select(
+    mut annotations: Annotations,
+    splits: &Splits,
+) -> (Vec<Candidate>, Vec<RejectedRecord>) {
+    let mut rejected = std::mem::take(&mut annotations.rejected);
     let identities = identity::number(&annotations.images, annotations.nested);
     let mut candidates = Vec::with_capacity(annotations.images.len());
     // For each listed image: its id, and its index among the candidates.

@@ -36,6 +36,9 @@ pub const SPEC: StageSpec = StageSpec {
         "dataset.follow_links",
         "dataset.max_rejected_fraction",
         "dataset.refuse_damaged=false",
+        "dataset.columns={}",
+        "dataset.delimiter=\"\"",
+        "dataset.header=null",
     ],
     paths: &["dataset.root", "dataset.annotations", "dataset.objects"],
     extends: false,
@@ -147,7 +150,8 @@ fn photographs(candidates: &[Candidate]) -> impl Iterator<Item = &Reference> {
 fn list(root: &Path, section: &Section, layout: &Layout) -> Result<Listing> {
     loose::note(root);
     let mut annotations = (layout.read)(root, section)?;
-    let listed = annotations.images.len();
+    // A row that can't be read would have been an image, as far as is known.
+    let listed = annotations.images.len() + annotations.rejected.len();
     if listed == 0 {
         let root = root.display();
         return Err(Error::input(format!(

@@ -6,7 +6,7 @@
 //! does not judge them: [`crate::select`] decides what can be used, [`crate::source`]
 //! finds the photographs.
 //!
-//! - [`coco`], [`karpathy`], [`flickr8k`]: the layouts; [`layout`]: their interface.
+//! - [`coco`], [`karpathy`], [`flickr8k`], [`table`]: the layouts; [`layout`]: their interface.
 //! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
 //!   `diagnose`: explains what an unexpected file is.
 
@@ -17,12 +17,18 @@ pub mod karpathy;
 pub mod layout;
 pub mod open;
 pub mod read;
+pub mod table;
 
 use attend_program::{Error, Result};
 use layout::Layout;
 
 /// All layouts.
-pub const LAYOUTS: [Layout; 3] = [coco::LAYOUT, flickr8k::LAYOUT, karpathy::LAYOUT];
+pub const LAYOUTS: [Layout; 4] = [
+    coco::LAYOUT,
+    flickr8k::LAYOUT,
+    karpathy::LAYOUT,
+    table::LAYOUT,
+];
 
 /// The layout of this name.
 ///

@@ -1,9 +1,10 @@
-//! Finds the folder of a photograph, or the archive in its place.
+//! Finds the folder of a photograph, or the archive or column of bytes in its place.
 
 use super::loose::{missing, names_in, outside, similar};
 use super::place::Place;
 use crate::archive::{Archive, hint, is_archive};
 use crate::name::{folded, plain};
+use crate::parquet_file::{Photographs, column_at};
 use crate::reference::Refusal;
 use attend_program::{Error, Result, loose};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,12 @@ impl Finder {
             loose::note(folder);
             let root = folder.canonicalize().ok().filter(|_| !self.follow_links);
             return self.locate(&folder.join(&below), root.as_deref(), false);
+        }
+        if let Some((file, column)) = column_at(folder) {
+            return Ok(match Photographs::open(&file, &column) {
+                Ok(photographs) => Place::Rows(Arc::new(photographs)),
+                Err(why) => Place::Broken(format!("{}: {why}", file.display())),
+            });
         }
         Ok(match self.locate(folder, None, true)? {
             Place::Archive { archive, prefixes } => {

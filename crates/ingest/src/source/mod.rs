@@ -1,4 +1,5 @@
-//! Finds photographs and reads them, in folders or in archives in place of a folder.
+//! Finds photographs and reads them, in folders, or in archives and columns of bytes in
+//! place of a folder.
 //!
 //! COCO ships `train2014.zip`; it stands for `train2014/` and may have its members under
 //! that name, at the top, or under the one folder that contains all of them. An archive of

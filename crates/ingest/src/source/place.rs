@@ -1,7 +1,8 @@
-//! One folder of photographs, or the archive in its place.
+//! One folder of photographs, or the archive or column of bytes in its place.
 
 use super::loose::{self, names_in, similar};
 use crate::archive::Archive;
+use crate::parquet_file::Photographs;
 use crate::reference::{MAX_BYTES, Refusal, State, refuse};
 use attend_artifact::ledger::Reason;
 use std::collections::HashMap;
@@ -23,6 +24,8 @@ pub(super) enum Place {
         /// The names that the folder may have in the archive.
         prefixes: Vec<String>,
     },
+    /// A column of bytes, in which names are numbers of rows.
+    Rows(Arc<Photographs>),
     /// There is no such folder: its photographs are left out.
     Nowhere(Refusal),
     /// The folder is missing although the config names it, or its archive is damaged: no
@@ -55,6 +58,10 @@ impl Place {
             Place::Archive { archive, prefixes } => {
                 archive.read(&members(prefixes, name), MAX_BYTES)
             }
+            Place::Rows(photographs) => match name.parse() {
+                Ok(row) => photographs.read(row),
+                Err(_) => Err(loose::missing()),
+            },
             Place::Nowhere(refusal) => Err(refusal.clone()),
             Place::Broken(why) => Err(refuse(Reason::Unreadable, why)),
         }
@@ -65,6 +72,7 @@ impl Place {
         match self {
             Place::Folder { path, root, .. } => loose::state(&path.join(name), root.as_deref()),
             Place::Archive { archive, prefixes } => archive.state(&members(prefixes, name)),
+            Place::Rows(photographs) => Some(photographs.state()),
             Place::Nowhere(_) | Place::Broken(_) => None,
         }
     }

@@ -1,0 +1,169 @@
+//! Tables: a row for each image or caption, in CSV, TSV and other delimited text, JSON Lines
+//! and lists, or Parquet.
+//!
+//! - `interface`: what all forms of tables have in common; `delimited`, `json`, `parquet`:
+//!   the forms; `literal`: a list of captions as text.
+//! - `columns`: which column holds what; `splits`: the split that a file's name says.
+//! - `names`: where the photographs are; `listing`: images and captions of all rows.
+
+mod columns;
+mod delimited;
+mod interface;
+mod json;
+mod listing;
+mod literal;
+mod names;
+mod parquet;
+mod splits;
+
+use super::layout::Layout;
+use super::read::read_text;
+use crate::annotations::Annotations;
+use crate::config::Section;
+use crate::glob::expand;
+use crate::parquet_file::MAGIC;
+use attend_program::{Error, Result};
+use columns::choose;
+use interface::Table;
+use listing::{Entry, Listing};
+use names::Names;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// The layout `table`.
+pub const LAYOUT: Layout = Layout {
+    name: "table",
+    holds: "dataset.annotations (CSV, TSV, JSON Lines, JSON or Parquet) and the photographs, unless they are in it",
+    read,
+};
+
+/// Endings of tables' names.
+const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet"];
+
+const WHAT: &str = "a table of images and captions (dataset.root, dataset.annotations)";
+
+/// Reads all tables.
+fn read(root: &Path, section: &Section) -> Result<Annotations> {
+    let mut listing = Listing::begin(Annotations {
+        nested: true,
+        restval: section.restval,
+        ..Annotations::default()
+    });
+    let files = files(root, &section.annotations)?;
+    for file in &files {
+        add(&mut listing, root, file, section)?;
+    }
+    let place = root.join(&section.annotations);
+    listing
+        .end()
+        .map_err(|why| Error::input(format!("{}: {why}", place.display())))
+}
+
+/// The tables' names below `root`: those of a pattern, or all in a folder.
+fn files(root: &Path, pattern: &str) -> Result<Vec<String>> {
+    if !root.join(pattern).is_dir() {
+        return match pattern.contains(['*', '?', '[', '{']) {
+            true => expand(root, pattern),
+            false => Ok(vec![pattern.to_owned()]),
+        };
+    }
+    let folder = root.join(pattern);
+    attend_program::loose::note(&folder);
+    let names = folder.read_dir().into_iter().flatten().flatten();
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let is_table = |name: &String| {
+        let ending = name
+            .rsplit_once('.')
+            .map_or("", |(_, ending)| ending)
+            .to_ascii_lowercase();
+        ENDINGS.contains(&&*ending) && !name.starts_with('.')
+    };
+    let prefix = match pattern.trim_end_matches('/') {
+        "" => String::new(),
+        pattern => format!("{pattern}/"),
+    };
+    let mut names: Vec<String> = names
+        .filter(is_table)
+        .map(|name| format!("{prefix}{name}"))
+        .collect();
+    names.sort();
+    match names.is_empty() {
+        false => Ok(names),
+        true => Err(Error::input(format!(
+            "{}: there is no table in it (dataset.annotations); a table's name ends with .{}",
+            folder.display(),
+            ENDINGS.join(", .")
+        ))),
+    }
+}
+
+/// Opens a table, whose form its content decides.
+fn open(path: &Path, section: &Section) -> Result<Box<dyn Table>> {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    if read.is_ok() && magic == MAGIC {
+        return Ok(Box::new(parquet::open(path)?));
+    }
+    let (text, input) = read_text(path, WHAT)?;
+    if text.trim().is_empty() {
+        return Err(Error::input(format!("{}: an empty file", path.display())));
+    }
+    Ok(match json::is_json(&text) {
+        true => Box::new(json::open(path, text, input, section)?),
+        false => Box::new(delimited::open(path, text, input, section)?),
+    })
+}
+
+/// Adds the rows of a table, which is called `file` below `root`.
+fn add(listing: &mut Listing, root: &Path, file: &str, section: &Section) -> Result<()> {
+    let path = root.join(file);
+    let table = open(&path, section)?;
+    let photographs: Vec<usize> = table
+        .photographs()
+        .iter()
+        .map(|(column, _)| *column)
+        .collect();
+    let chosen = choose(table.columns(), &photographs, &section.columns)
+        .map_err(|why| Error::input(format!("{}: {why}", path.display())))?;
+    let split = splits::in_path(file);
+    let mut entries = Vec::new();
+    let input = table.rows(&chosen, &mut |number, row| {
+        match row.and_then(|row| Entry::read(row, &chosen, split, section)) {
+            Ok(entry) => entries.push(entry),
+            Err(why) => listing.reject(&format!("{file}, {} {number}", table.unit()), &why),
+        }
+        Ok(())
+    })?;
+    listing.input(input);
+    let inside = table
+        .photographs()
+        .iter()
+        .find(|(column, _)| *column == chosen.image);
+    if let Some((_, column)) = inside {
+        let folder = listing.folder(format!("{file}/{column}"));
+        entries
+            .into_iter()
+            .for_each(|entry| listing.add(folder, entry, &chosen));
+        return Ok(());
+    }
+    if let Some(entry) = entries.first().filter(|entry| entry.name.contains("://")) {
+        return Err(Error::input(format!(
+            "{}: its images are addresses ({}), which are not fetched here; img2dataset does, and dataset.format = \"webdataset\" reads what it writes",
+            path.display(),
+            entry.name
+        )));
+    }
+    let beside = file.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folders = match section.image_dir.as_str() {
+        "" if !file.starts_with('/') => vec![beside, ""],
+        folder => vec![folder],
+    };
+    let names = Names::find(root, &folders, entries.iter().map(|entry| &*entry.name));
+    let folder = listing.folder(names.folder.clone());
+    for mut entry in entries {
+        entry.name = names.resolve(&entry.name);
+        listing.add(folder, entry, &chosen);
+    }
+    Ok(())
+}
