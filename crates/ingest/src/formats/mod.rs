@@ -6,7 +6,9 @@
 //! does not judge them: [`crate::select`] decides what can be used, [`crate::source`]
 //! finds the photographs.
 //!
-//! - [`coco`], [`karpathy`], [`flickr8k`], [`table`]: the layouts; [`layout`]: their interface.
+//! - [`coco`], [`karpathy`], [`flickr8k`], [`table`]: the layouts;
+//!   [`layout`]: their interface.
+//! - [`look`]: names and first lines, to recognise a data set.
 //! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
 //!   `diagnose`: explains what an unexpected file is.
 
@@ -15,6 +17,7 @@ mod diagnose;
 pub mod flickr8k;
 pub mod karpathy;
 pub mod layout;
+pub mod look;
 pub mod open;
 pub mod read;
 pub mod table;
