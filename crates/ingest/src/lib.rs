@@ -4,9 +4,10 @@
 //! - [`config`]: the section `[dataset]`.
 //! - [`formats`]: the layouts of data sets, one file each, and their list. They read
 //!   annotation files into one common form, [`annotations::Annotations`], in which a
-//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances.
+//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances;
+//!   [`glob`]: files by a pattern of names.
 //! - [`select`]: decides by the annotations which images and captions can be used;
-//!   [`ids`], [`identity`]: assign their numbers.
+//!   [`ids`], [`identity`]: assign their numbers; [`split`]: splits by content.
 //! - [`source`]: reads a reference's bytes from a folder or an [`archive`]; [`name`]:
 //!   untrusted file names; [`sniff`]: recognises unsuitable files.
 //! - [`photograph`]: turns bytes into pixels or into a reason why not; [`pipeline`] does
@@ -21,6 +22,7 @@ pub mod annotations;
 pub mod archive;
 pub mod config;
 pub mod formats;
+pub mod glob;
 pub mod identity;
 pub mod ids;
 pub mod limit;
@@ -34,6 +36,7 @@ pub mod select;
 pub mod shards;
 pub mod sniff;
 pub mod source;
+pub mod split;
 pub mod stage;
 
 pub use stage::{SPEC, check, run};

@@ -11,6 +11,8 @@ mod layouts;
 mod ledger;
 mod real;
 mod reproducible;
+mod samples;
+mod split;
 
 use assert_cmd::Command;
 use attend_artifact::Artifact;
