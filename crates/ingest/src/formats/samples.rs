@@ -1,7 +1,7 @@
 //! Photographs with texts of the same name beside them, in folders or archives.
 //!
 //! `a/1.jpg` has the captions in `a/1.json`, `a/1.txt` and `a/1.caption`: of the JSON those
-//! of its `caption` or `captions` (text or a list), of the others one per line. A caption
+//! of `caption` and `captions` (text or a list), of the others one per line. A caption
 //! that an earlier of these files has is not taken again. If there is no such text, the key
 //! of WebDataset's counts, the name up to its first dot: `1.left.jpg` and `1.right.jpg` have
 //! the captions of `1.txt`, unless `1.jpg` has; then they are other parts of that sample,
@@ -19,7 +19,7 @@ use attend_artifact::Input;
 use attend_artifact::ledger::Reason;
 use attend_program::text::escaped;
 use attend_program::{Result, check_interrupt};
-use serde::Deserialize;
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
@@ -42,7 +42,9 @@ pub struct Listed {
 /// Whether a file of this name is read.
 pub fn is_read(name: &str) -> bool {
     let extension = extension(name);
-    PHOTOGRAPHS.contains(&&*extension) || TEXTS.contains(&&*extension)
+    let hidden = |part: &str| part.starts_with('.') && !matches!(part, "." | "..");
+    !name.split('/').any(hidden)
+        && (PHOTOGRAPHS.contains(&&*extension) || TEXTS.contains(&&*extension))
 }
 
 fn extension(name: &str) -> String {
@@ -287,51 +289,35 @@ impl Sample {
         Ok(())
     }
 
+    /// Takes the captions of a JSON, and the status that img2dataset gives a sample.
     fn take_json(&mut self, text: &str) -> Result<(), String> {
-        let Metadata {
-            caption,
-            captions,
-            status,
-            error_message,
-        } = serde_json::from_str(text).map_err(|e| format!("not JSON of a sample: {e}"))?;
-        for caption in [caption, captions].into_iter().flatten() {
-            match caption {
-                Captions::One(caption) => self.captions.push(caption),
-                Captions::Many(captions) => self.captions.extend(captions.into_iter().flatten()),
+        let json: Value = serde_json::from_str(text).map_err(|e| format!("not JSON: {e}"))?;
+        let captions = match &json {
+            Value::Object(keys) => [keys.get("caption"), keys.get("captions")],
+            other => [Some(other), None],
+        };
+        for captions in captions.into_iter().flatten() {
+            let captions = match captions {
+                Value::Array(captions) => captions,
+                one => std::slice::from_ref(one),
+            };
+            for caption in captions {
+                match caption {
+                    Value::String(caption) => self.captions.push(caption.clone()),
+                    Value::Null => {}
+                    _ => return Err("a caption in it is no text".to_owned()),
+                }
             }
         }
-        if let Some(status) = status.filter(|status| status != "success") {
-            let why = error_message.map_or(String::new(), |why| format!(": {why}"));
-            let refusal = refuse(Reason::Missing, format!("its status is {status}{why}"));
-            self.failed = Some(refusal);
+        let status = json.get("status").and_then(Value::as_str);
+        if let Some(status) = status.filter(|status| *status != "success") {
+            let why = json.get("error_message").and_then(Value::as_str);
+            let why = why.map_or(String::new(), |why| format!(": {why}"));
+            let detail = format!("its status is {status}{why}");
+            self.failed = Some(refuse(Reason::Missing, detail));
         }
         Ok(())
     }
-}
-
-/// The keys of a sample's JSON that are read; img2dataset writes `status` and
-/// `error_message`.
-#[derive(Deserialize)]
-struct Metadata {
-    caption: Option<Captions>,
-    captions: Option<Captions>,
-    #[serde(default, deserialize_with = "text")]
-    status: Option<String>,
-    #[serde(default, deserialize_with = "text")]
-    error_message: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a caption must be text, or a list of texts")]
-enum Captions {
-    One(String),
-    Many(Vec<Option<String>>),
-}
-
-/// Text; a value of another type, which other programs may write, is `None`.
-fn text<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<String>, D::Error> {
-    let value = serde_json::Value::deserialize(value)?;
-    Ok(value.as_str().map(str::to_owned))
 }
 
 /// Reads texts, and hashes names and texts.

@@ -127,7 +127,7 @@ fn a_photographs_split_depends_on_seed_and_content_only() {
     }
 }
 
-const EXPECTED: [&str; 4] = ["0000", "0000", "0000", "0000"];
+const EXPECTED: [&str; 4] = ["0007", "0015", "0019", "0022"];
 
 /// Photographs are read for their hashes once: later runs know them, as long as names, sizes
 /// and times are the same.
@@ -207,7 +207,7 @@ fn shares_that_can_not_be_are_refused() {
     words("{ val = \"x\" }", 2, "split");
     words("0.1", 2, "must be a table");
     words("{ val = 0.0001 }", 3, "none of 3 photographs is in val");
-    let many: Vec<String> = (0..10_000).map(|n| format!("s{n} = 0.00001")).collect();
+    let many: Vec<String> = (0..3_000).map(|n| format!("s{n} = 0.0001")).collect();
     words(
         &format!("{{ {} }}", many.join(", ")),
         3,
