@@ -1,10 +1,12 @@
 //! The common form of all layouts' annotations.
 
+use crate::archive::Archive;
 use crate::config::Restval;
 use crate::ids::Id;
-use crate::reference::Reference;
+use crate::reference::{Reference, Refusal};
 use attend_artifact::Input;
-use attend_artifact::dataset::RejectedRecord;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Contents of a data set's annotation files, in their order, unchecked.
 #[derive(Debug, Default)]
@@ -13,8 +15,6 @@ pub struct Annotations {
     pub images: Vec<ListedImage>,
     /// The captions.
     pub captions: Vec<ListedCaption>,
-    /// What the layout itself leaves out: rows of the ledger.
-    pub rejected: Vec<RejectedRecord>,
     /// The files that were read, by their role in the manifest, such as `captions_train`.
     pub inputs: Vec<(String, Input)>,
     /// The folders of the photographs under the root, which must exist. They come from the
@@ -24,6 +24,10 @@ pub struct Annotations {
     pub nested: bool,
     /// What to do with a split called `restval`.
     pub restval: Restval,
+    /// Images that can't be used according to their annotations, by index, and why.
+    pub refused: HashMap<usize, Refusal>,
+    /// Archives among [`Annotations::folders`] that are open already.
+    pub archives: Vec<Arc<Archive>>,
 }
 
 impl Annotations {

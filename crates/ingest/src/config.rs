@@ -1,5 +1,6 @@
 //! The parameters of the stage.
 
+use crate::split::SplitByContent;
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,15 +18,18 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// Layout of the data set: `karpathy`, `coco`, `flickr8k` or `table`.
+    /// Layout of the data set: `karpathy`, `coco`, `flickr8k`, `table` (CSV, TSV, JSON
+    /// Lines, JSON, Parquet), `webdataset` (tars of photographs and texts) or `folder`
+    /// (photographs with a text file beside each).
     pub format: String,
     /// Folder that all other paths are relative to; empty if an input artifact `scenes`
     /// takes its place. May be a zip or tar archive of the photographs if `annotations` is
     /// an absolute path. Not recorded in the manifest.
     pub root: String,
     /// Annotation file of format `karpathy`; for `table`, a file, a pattern of files
-    /// (`data/*.parquet`, `{train,val}.csv`) or a folder of them. Not recorded, but its
-    /// content is.
+    /// (`data/*.parquet`, `{train,val}.csv`) or a folder of them; for `webdataset`, its tars
+    /// by a pattern of names (`train-*.tar`, `{00000..00099}.tar`; all tars below `root` if
+    /// it is empty or not set). Not recorded, but the content of annotations is.
     pub annotations: String,
     /// Which columns of a `table` hold what: `image` (a file's name, or its bytes),
     /// `caption` (a caption or a list of them; `caption` also means `caption_0`,
@@ -57,6 +61,12 @@ pub struct Section {
     /// `val` only. For any format it can be a table that renames splits, such as
     /// `{ Train = "train", dev = "val" }`; `coco` then reads only those.
     pub splits: Splits,
+    /// Splits by content, for data that has none: `{ val = 0.05, test = 0.05, seed = 1 }`
+    /// puts 5 % of the photographs each in `val` and `test`, and the rest in `train`. A
+    /// photograph's split depends on the seed and its file's bytes only: photographs that
+    /// are added later move no others, and two copies of one are in the same split. With
+    /// `replace = true`, these splits replace those that the data has.
+    pub split: SplitByContent,
     /// What to do with Karpathy's `restval`, those of COCO's validation images that are in
     /// neither his val nor his test split: `train` adds them to that split, `restval` keeps
     /// them as a split of their own, `drop` leaves them out.
@@ -103,6 +113,7 @@ impl Default for Section {
             follow_links: false,
             year: "2014".into(),
             splits: Splits::Names(vec!["train".into(), "val".into()]),
+            split: SplitByContent::default(),
             restval: Restval::Train,
             normalise: Normalise::None,
             objects: Files::One(String::new()),
@@ -235,6 +246,7 @@ impl Section {
         if !(1..=1 << 20).contains(&self.shard_size) {
             return refuse("shard_size", "between 1 and 1048576 images");
         }
+        self.split.check()?;
         if !(0.0..=1.0).contains(&self.max_rejected_fraction) {
             return refuse("max_rejected_fraction", "between 0 and 1");
         }

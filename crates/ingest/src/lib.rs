@@ -4,10 +4,10 @@
 //! - [`config`]: the section `[dataset]`.
 //! - [`formats`]: the layouts of data sets, one file each, and their list. They read
 //!   annotation files into one common form, [`annotations::Annotations`], in which a
-//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances.
-//! - [`select`]: decides by the annotations which images and captions can be used;
-//!   [`ids`], [`identity`]: assign their numbers.
+//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances;
 //!   [`glob`]: files by a pattern of names.
+//! - [`select`]: decides by the annotations which images and captions can be used;
+//!   [`ids`], [`identity`]: assign their numbers; [`split`]: splits by content.
 //! - [`source`]: reads a reference's bytes from a folder, an [`archive`] or a
 //!   [Parquet file](parquet_file); [`name`]: untrusted file names; [`sniff`]: recognises
 //!   unsuitable files.
@@ -38,6 +38,7 @@ pub mod select;
 pub mod shards;
 pub mod sniff;
 pub mod source;
+pub mod split;
 pub mod stage;
 
 pub use stage::{SPEC, check, run};

@@ -3,7 +3,7 @@
 //! Nothing in them is trusted; where the reader panics over what they hold, they are
 //! damaged.
 
-use crate::reference::{MAX_BYTES, Refusal, State, check, refuse};
+use crate::reference::{Refusal, State, check, refuse};
 use attend_artifact::ledger::Reason;
 use attend_program::loose;
 use parquet::basic::{ConvertedType, LogicalType, Type as Physical};
@@ -141,11 +141,11 @@ impl Photographs {
         self.state
     }
 
-    /// The photograph in a row.
+    /// The photograph in a row, if it has no more than `limit` bytes.
     ///
     /// # Errors
     /// The reason why it can't be read.
-    pub fn read(&self, row: usize) -> Result<Vec<u8>, Refusal> {
+    pub fn read(&self, row: usize, limit: u64) -> Result<Vec<u8>, Refusal> {
         let bytes = {
             let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
             match position.waiting.remove(&row) {
@@ -159,7 +159,7 @@ impl Photographs {
             }
         };
         let bytes = bytes.ok_or_else(|| refuse(Reason::Missing, "its cell is empty"))?;
-        check(true, bytes.len() as u64, MAX_BYTES)?;
+        check(true, bytes.len() as u64, limit)?;
         Ok(bytes.data().to_vec())
     }
 

@@ -7,6 +7,7 @@ use crate::name::{folded, plain};
 use crate::parquet_file::{Photographs, column_at};
 use crate::reference::Refusal;
 use attend_program::{Error, Result, loose};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -18,13 +19,19 @@ pub(super) struct Finder {
     /// `dataset.follow_links`.
     follow_links: bool,
     archives: Vec<(PathBuf, Opened)>,
+    /// Archives whose names the layout has read, by path.
+    read: HashMap<PathBuf, Arc<Archive>>,
 }
 
 impl Finder {
-    pub(super) fn new(follow_links: bool) -> Finder {
+    pub(super) fn new(follow_links: bool, read: &[Arc<Archive>]) -> Finder {
+        let read = read.iter();
         Finder {
             follow_links,
             archives: Vec::new(),
+            read: read
+                .map(|archive| (archive.path().to_owned(), archive.clone()))
+                .collect(),
         }
     }
 
@@ -34,6 +41,12 @@ impl Finder {
         let Some(below) = plain(below) else {
             return Ok(Place::Nowhere(outside()));
         };
+        if let Some(archive) = self.read.get(folder) {
+            return Ok(Place::Archive {
+                archive: archive.clone(),
+                prefixes: vec![below],
+            });
+        }
         if folder.is_dir() {
             loose::note(folder);
             let root = folder.canonicalize().ok().filter(|_| !self.follow_links);

@@ -3,7 +3,7 @@
 use super::loose::{self, names_in, similar};
 use crate::archive::Archive;
 use crate::parquet_file::Photographs;
-use crate::reference::{MAX_BYTES, Refusal, State, refuse};
+use crate::reference::{Refusal, State, refuse};
 use attend_artifact::ledger::Reason;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -42,24 +42,22 @@ impl Place {
         }
     }
 
-    /// The bytes of a file in it.
+    /// The bytes of a file in it, if there are no more than `limit`.
     ///
     /// # Errors
     /// The reason why the file can't be read.
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Refusal> {
         match self {
             Place::Folder { path, root, names } => {
-                let read = loose::read(&path.join(name), root.as_deref());
+                let read = loose::read(&path.join(name), root.as_deref(), limit);
                 read.map_err(|refusal| match refusal.reason {
                     Reason::Missing => similar(refusal, name, names.get_or_init(|| names_in(path))),
                     _ => refusal,
                 })
             }
-            Place::Archive { archive, prefixes } => {
-                archive.read(&members(prefixes, name), MAX_BYTES)
-            }
+            Place::Archive { archive, prefixes } => archive.read(&members(prefixes, name), limit),
             Place::Rows(photographs) => match name.parse() {
-                Ok(row) => photographs.read(row),
+                Ok(row) => photographs.read(row, limit),
                 Err(_) => Err(loose::missing()),
             },
             Place::Nowhere(refusal) => Err(refusal.clone()),

@@ -13,6 +13,8 @@ mod layouts;
 mod ledger;
 mod real;
 mod reproducible;
+mod samples;
+mod split;
 mod tables;
 
 use assert_cmd::Command;

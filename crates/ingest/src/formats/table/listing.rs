@@ -2,12 +2,11 @@
 
 use super::columns::Chosen;
 use super::interface::Row;
-use super::splits::usual;
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
+use crate::formats::splits;
 use crate::ids::Id;
-use crate::reference::Reference;
-use attend_artifact::dataset::RejectedRecord;
+use crate::reference::{Reference, refuse};
 use attend_artifact::ledger::Reason;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -63,16 +62,20 @@ impl Entry {
         let ids = ids(row.caption_ids, captions.len());
         Ok(Entry {
             name,
-            split: split.map(
-                |split| match (usual(&split), section.splits.renamed(&split)) {
-                    (Some(usual), None) => usual.to_owned(),
-                    _ => split,
-                },
-            ),
+            split: split.map(|split| own_name(split, section)),
             id,
             captions: ids.into_iter().zip(captions).collect(),
         })
     }
+}
+
+/// The split's usual name, unless `dataset.splits` has one for it. `test1` and `test2` are
+/// two splits.
+fn own_name(split: String, section: &Section) -> String {
+    let renamed = section.splits.renamed(&split).is_some();
+    let numbered = split.ends_with(|c: char| c.is_ascii_digit());
+    let usual = splits::of_name(&split).filter(|_| !renamed && !numbered);
+    usual.map_or(split, str::to_owned)
 }
 
 /// The text of a cell; `None` if it is empty.
@@ -167,9 +170,15 @@ impl Listing {
 
     /// Adds a row that can't be read, at a place such as `captions.csv, line 7`.
     pub fn reject(&mut self, place: &str, why: &str) {
-        self.all
-            .rejected
-            .push(RejectedRecord::image(-1, place, Reason::BadRow, why));
+        let refusal = refuse(Reason::BadRow, why);
+        self.all.refused.insert(self.all.images.len(), refusal);
+        let folder = self.folder(String::new());
+        let name = place.to_owned();
+        self.all.images.push(ListedImage {
+            image_id: Id::None,
+            split: None,
+            photograph: Reference { folder, name },
+        });
     }
 
     /// Adds a row whose photograph is `name` in `folder`.
@@ -242,11 +251,15 @@ impl Listing {
             }
         }
         let Annotations {
-            images, captions, ..
+            images,
+            captions,
+            refused,
+            ..
         } = &mut self.all;
         if images.iter().all(|image| image.image_id == Id::None) {
             let mut numbers: HashMap<Reference, i64> = HashMap::new();
-            for image in images.iter_mut() {
+            let read = (0..).zip(images.iter_mut());
+            for (_, image) in read.filter(|(index, _)| !refused.contains_key(index)) {
                 let next = numbers.len() as i64;
                 let number = *numbers.entry(image.photograph.clone()).or_insert(next);
                 image.image_id = Id::Number(number);

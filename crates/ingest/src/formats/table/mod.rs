@@ -3,8 +3,7 @@
 //!
 //! - `interface`: what all forms of tables have in common; `delimited`, `json`, `parquet`:
 //!   the forms; `literal`: a list of captions as text.
-//! - `columns`: which column holds what; `splits`: the split that a file's name says.
-//! - `names`: where the photographs are; `listing`: images and captions of all rows.
+//! - `columns`: which column holds what; `names`: where the photographs are; `listing`: images and captions of all rows.
 
 mod columns;
 mod delimited;
@@ -14,10 +13,10 @@ mod listing;
 mod literal;
 mod names;
 mod parquet;
-mod splits;
 
 use super::layout::Layout;
 use super::read::read_text;
+use super::splits;
 use crate::annotations::Annotations;
 use crate::config::Section;
 use crate::glob::expand;
@@ -35,6 +34,7 @@ use std::path::Path;
 pub const LAYOUT: Layout = Layout {
     name: "table",
     holds: "dataset.annotations (CSV, TSV, JSON Lines, JSON or Parquet) and the photographs, unless they are in it",
+    look: |_| Ok(Vec::new()),
     read,
 };
 
@@ -126,7 +126,7 @@ fn add(listing: &mut Listing, root: &Path, file: &str, section: &Section) -> Res
         .collect();
     let chosen = choose(table.columns(), &photographs, &section.columns)
         .map_err(|why| Error::input(format!("{}: {why}", path.display())))?;
-    let split = splits::in_path(file);
+    let split = splits::of_path(file);
     let mut entries = Vec::new();
     let input = table.rows(&chosen, &mut |number, row| {
         match row.and_then(|row| Entry::read(row, &chosen, split, section)) {

@@ -5,6 +5,7 @@ use super::columns::Chosen;
 use super::interface::{Each, Row, Table};
 use crate::formats::open::input;
 use crate::parquet_file::{self, Photographs, guarded, holds_bytes};
+use crate::reference::MAX_BYTES;
 use attend_artifact::Input;
 use attend_program::{Error, Result, check_interrupt};
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -172,7 +173,7 @@ impl ParquetTable {
             let photographs = photographs.map_err(|why| wrong(&self.path, &why))?;
             for (number, key) in repeated {
                 check_interrupt()?;
-                if let Ok(bytes) = photographs.read(number) {
+                if let Ok(bytes) = photographs.read(number, MAX_BYTES) {
                     let earlier = *first.entry((key, blake3::hash(&bytes))).or_insert(number);
                     same.insert(number, earlier);
                 }

@@ -1,0 +1,80 @@
+//! WebDataset: tars of samples, `KEY.jpg` with `KEY.txt`, `KEY.json` or `KEY.caption`
+//! ([`super::samples`]), as img2dataset writes them. The names of the tars may say the
+//! splits: `train-00000.tar`, `val/00000.tar`.
+
+use super::layout::Layout;
+use super::samples::{self, Listed};
+use super::splits;
+use crate::annotations::Annotations;
+use crate::archive::{Archive, is_archive};
+use crate::config::Section;
+use crate::glob;
+use crate::reference::Reference;
+use attend_program::{Error, Result, check_interrupt};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The layout `webdataset`.
+pub const LAYOUT: Layout = Layout {
+    name: "webdataset",
+    holds: "tars of samples (dataset.annotations: \"{00000..00099}.tar\")",
+    look: |_| Ok(Vec::new()),
+    read,
+};
+
+/// Reads the names and texts in the tars `dataset.annotations`, or in all tars below the
+/// root if that is not set.
+fn read(root: &Path, section: &Section) -> Result<Annotations> {
+    let mut all = Annotations {
+        folders: tars(root, section)?,
+        ..Annotations::default()
+    };
+    let mut listed = Vec::new();
+    for (folder, tar) in all.folders.iter().enumerate() {
+        check_interrupt()?;
+        let archive = Archive::open(&match tar.as_str() {
+            "" => root.to_owned(),
+            tar => root.join(tar),
+        })?;
+        let split = splits::of_path(tar);
+        for name in archive.listed() {
+            if samples::is_read(name) {
+                let top = || splits::of_name(name.split_once('/')?.0);
+                listed.push(Listed {
+                    split: split.or_else(top),
+                    file: Reference {
+                        folder,
+                        name: name.to_owned(),
+                    },
+                });
+            }
+        }
+        all.archives.push(Arc::new(archive));
+    }
+    samples::read(root, &listed, section.follow_links, &mut all)?;
+    Ok(all)
+}
+
+/// The names of the tars below the root; the empty name if the root is one.
+fn tars(root: &Path, section: &Section) -> Result<Vec<String>> {
+    if root.is_file() {
+        return Ok(vec![String::new()]);
+    }
+    let default = Section::default().annotations;
+    let pattern = match section.annotations.as_str() {
+        "" => "**/*.tar",
+        pattern if pattern == default => "**/*.tar",
+        pattern => pattern,
+    };
+    let mut names = glob::expand(root, pattern)?;
+    let found = names.first().cloned().unwrap_or_default();
+    // img2dataset writes a Parquet file and statistics beside each tar.
+    names.retain(|name| is_archive(name.as_ref()));
+    match names.is_empty() {
+        false => Ok(names),
+        true => Err(Error::input(format!(
+            "{}: is no .tar (dataset.annotations = {pattern:?})",
+            root.join(found).display()
+        ))),
+    }
+}
