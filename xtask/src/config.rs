@@ -15,7 +15,7 @@ pub struct Choice {
     #[arg(long, value_name = "FILE", required_unless_present = "run")]
     pub config: Option<PathBuf>,
     /// Instead of a config: the parameters that this run was last given
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    #[arg(long, value_name = "RUN", conflicts_with = "config")]
     pub run: Option<String>,
 }
 

@@ -47,12 +47,14 @@ impl Plan {
         effective(&description.parameters, &self.given, &stage.sections)
     }
 
-    /// The states of all stages, none of which is running yet.
+    /// The states of all stages, none of which is running yet. A damaged artifact will be as it
+    /// was once it is made again: its parameters and inputs are the same.
     pub fn steps(&self) -> Vec<Step> {
         let mut digests = Digests::new();
         let steps = (0..self.stages.len()).map(|index| {
             let step = self.step(index, &digests);
-            if let (true, Some(digest)) = (step.state.is_there(), &step.digest) {
+            let will_be = step.state.is_there() || step.state == State::Damaged;
+            if let (true, Some(digest)) = (will_be, &step.digest) {
                 digests.insert(self.stages[index].0.output.clone(), digest.clone());
             }
             step

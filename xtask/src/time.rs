@@ -1,5 +1,6 @@
 //! Times as text.
 
+use attend_program::text::duration;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,11 +9,7 @@ pub fn spent(place: &Path) -> Option<String> {
     let text = std::fs::read(place.join(".work.json")).ok()?;
     let work: serde_json::Value = serde_json::from_slice(&text).ok()?;
     let seconds = work.get("seconds")?.as_u64()?;
-    Some(match (seconds / 3600, seconds / 60 % 60) {
-        (0, 0) => format!("{seconds} s"),
-        (0, minutes) => format!("{minutes} min"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    })
+    Some(duration(seconds))
 }
 
 /// The time since `started` as text: seconds, or minutes and seconds.

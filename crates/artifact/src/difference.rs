@@ -1,7 +1,7 @@
 //! The differences between the parameters and inputs of two runs of a stage.
 
 use crate::manifest::{Manifest, short};
-use serde_json::Value;
+use attend_program::difference::changes;
 use std::fmt::{Display, Formatter};
 
 /// Maximum number of differences that are written out.
@@ -32,10 +32,10 @@ impl Difference {
         if old.producer != new.producer || old.schema > new.schema {
             difference.program = Some(format!("{} -> {}", program(old), program(new)));
         }
-        for (key, a, b) in changed(&old.config, &new.config) {
-            if !unrecorded.contains(&key.as_str()) {
-                let change = format!("{key} {} -> {}", shown(a), shown(b));
-                difference.parameters.push((key, change));
+        for change in changes(&old.config, &new.config) {
+            if !unrecorded.contains(&change.name.as_str()) {
+                let told = change.to_string();
+                difference.parameters.push((change.name, told));
             }
         }
         let added = new.inputs.keys();
@@ -88,43 +88,11 @@ impl Display for Difference {
     }
 }
 
-/// The parameters whose values differ: `section.key`, the old value, the new one.
-fn changed<'a>(a: &'a Value, b: &'a Value) -> Vec<(String, Option<&'a Value>, Option<&'a Value>)> {
-    let mut changes = Vec::new();
-    for section in keys(a, b) {
-        let (x, y) = (a.get(section), b.get(section));
-        let [x, y] = [x, y].map(|value| value.unwrap_or(&Value::Null));
-        for key in keys(x, y) {
-            let (old, new) = (x.get(key), y.get(key));
-            if old != new {
-                changes.push((format!("{section}.{key}"), old, new));
-            }
-        }
-    }
-    changes
-}
-
-fn keys<'a>(a: &'a Value, b: &'a Value) -> Vec<&'a str> {
-    let own = |value: &'a Value| value.as_object().into_iter().flat_map(|map| map.keys());
-    let mut keys: Vec<&str> = own(a).chain(own(b)).map(String::as_str).collect();
-    let mut seen = std::collections::HashSet::new();
-    keys.retain(|key| seen.insert(*key));
-    keys
-}
-
-fn shown(value: Option<&Value>) -> String {
-    let text = value.map_or_else(|| "none".to_owned(), Value::to_string);
-    match text.char_indices().nth(60) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Input;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn manifest(config: Value, input: &str) -> Manifest {
         let mut manifest = Manifest::draft("model", "train", "1");

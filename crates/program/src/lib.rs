@@ -5,7 +5,8 @@
 //!   in a file.
 //! - [`signal`]: handles Ctrl-C, SIGTERM and SIGHUP.
 //! - [`config`]: TOML files, `--set` and `${VAR}`, from text to parameters.
-//! - [`describe`]: the description that a stage prints with `--describe`.
+//! - [`describe`]: the description that a stage prints with `--describe`; [`difference`]:
+//!   between the parameters of two runs.
 //! - [`loose`]: the loose files that a program looks at; [`whole`]: atomic writes of single
 //!   files.
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: makes
@@ -16,6 +17,7 @@
 
 pub mod config;
 pub mod describe;
+pub mod difference;
 pub mod end;
 pub mod error;
 pub mod fault;

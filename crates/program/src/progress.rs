@@ -3,6 +3,7 @@
 use crate::text;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ pub struct Progress {
     what: String,
     unit: String,
     bar: ProgressBar,
+    /// Units that an earlier run has done.
+    skipped: AtomicU64,
     logged: Option<Mutex<Instant>>,
 }
 
@@ -42,6 +45,7 @@ pub fn progress(what: &str, unit: &str, total: u64) -> Progress {
         what: what.into(),
         unit: unit.into(),
         bar,
+        skipped: AtomicU64::new(0),
         logged,
     }
 }
@@ -62,6 +66,7 @@ impl Progress {
 
     /// Counts `n` units that an earlier run has done; they don't count in the rate.
     pub fn skip(&self, n: u64) {
+        self.skipped.fetch_add(n, Ordering::Relaxed);
         self.bar.set_position(self.bar.position() + n);
         self.bar.reset_eta();
     }
@@ -80,12 +85,13 @@ impl Progress {
     fn line(&self) {
         let done = self.bar.position();
         let total = self.bar.length().unwrap_or(done);
+        let here = done.saturating_sub(self.skipped.load(Ordering::Relaxed));
         let seconds = self.bar.elapsed().as_secs_f64().max(1e-3);
         tracing::info!(
             "{} {done}/{total} {}, {:.1}/s, {} s left  {}",
             self.what,
             self.unit,
-            self.bar.per_sec().max(done as f64 / seconds),
+            self.bar.per_sec().max(here as f64 / seconds),
             self.bar.eta().as_secs(),
             self.bar.message()
         );

@@ -37,6 +37,15 @@ pub fn message(text: &str) -> String {
     escaped_but(text.trim_end(), &['\n']).replace('\n', "\n  ")
 }
 
+/// A time of so many seconds: `7 s`, `12 min`, `3 h 5 min`.
+pub fn duration(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds} s"),
+        (0, minutes) => format!("{minutes} min"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// Escapes control characters in JSON as JSON does (`\u009b`), so that its value stays the
 /// same.
 pub fn json(json: &str) -> Cow<'_, str> {

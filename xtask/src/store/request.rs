@@ -2,6 +2,7 @@
 
 use super::manifest::{Manifest, Producer};
 use attend_program::describe::Description;
+use attend_program::difference::changes;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -143,27 +144,15 @@ fn to_json(value: &toml::Value, default: &Value) -> Value {
     }
 }
 
-/// The values that differ: `section.key old -> new`.
+/// The parameters that differ: `section.key old -> new`.
 fn differences(old: &Value, new: &Value) -> Vec<String> {
-    let mut changes = Vec::new();
-    let sections = |value: &Value| value.as_object().cloned().unwrap_or_default();
-    let (old, new) = (sections(old), sections(new));
-    for section in names(&old, &new) {
-        let [a, b] = [&old, &new].map(|all| all.get(&section).map(sections).unwrap_or_default());
-        for key in names(&a, &b) {
-            let [a, b] = [&a, &b].map(|keys| keys.get(&key).filter(|value| !value.is_null()));
-            if !same(a, b) {
-                let [a, b] = [a, b].map(|value| value.map_or("none".into(), shown));
-                changes.push(format!("{section}.{key} {a} -> {b}"));
-            }
-        }
+    let mut changes = changes(old, new);
+    for change in &mut changes {
+        change.old = change.old.filter(|old| !old.is_null());
+        change.new = change.new.filter(|new| !new.is_null());
     }
-    changes
-}
-
-fn names(old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
-    let added = new.keys().filter(|name| !old.contains_key(*name));
-    old.keys().chain(added).cloned().collect()
+    changes.retain(|change| !same(change.old, change.new));
+    changes.iter().map(ToString::to_string).collect()
 }
 
 /// Compares numbers by value: a program may have written 1.0 for 1.
@@ -172,14 +161,6 @@ fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_f64() == b.as_f64(),
         (Some(Value::Object(a)), b) if a.is_empty() => b.is_none() || b == Some(&json!({})),
         (a, b) => a == b,
-    }
-}
-
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(40) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }
 

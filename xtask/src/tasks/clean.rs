@@ -29,8 +29,11 @@ pub struct Args {
     /// Delete libtorch, tools, METEOR's data and the packages of `bench` from this machine's cache
     #[arg(long)]
     cache: bool,
-    /// Do not ask before a trained model or unfinished work is deleted
+    /// Only list what would be deleted
     #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before a trained model or unfinished work is deleted
+    #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
     /// Where the runs are [default: artifacts/ of the checkout]
     #[arg(long, value_name = "DIR")]
@@ -56,20 +59,20 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         runs.push(artifacts.join(Config::read(path, &args.set)?.run_name()?));
     }
     for run in runs {
-        clean_run(&artifacts, &run, args.yes)?;
+        clean_run(&artifacts, &run, args)?;
     }
     if let Some(run) = &args.staging {
-        clean_staging(&artifacts, run.as_deref(), args.yes)?;
+        clean_staging(&artifacts, run.as_deref(), args)?;
     }
     if args.cache {
-        clean_cache()?;
+        clean_cache(args.dry_run)?;
     }
     Ok(())
 }
 
 /// Deletes what the runner and its stages put into the folder of a run, and the artifacts
 /// that no other run needs; keeps everything else.
-fn clean_run(artifacts: &Path, run: &Path, yes: bool) -> Result<()> {
+fn clean_run(artifacts: &Path, run: &Path, args: &Args) -> Result<()> {
     if !run.exists() {
         return print(format!("{} does not exist", shown(run)));
     }
@@ -90,6 +93,16 @@ fn clean_run(artifacts: &Path, run: &Path, yes: bool) -> Result<()> {
         .iter()
         .filter(|entry| !shared(&place(entry)))
         .collect();
+    if args.dry_run {
+        for entry in &entries {
+            let (path, bytes) = (shown(&entry.path), human(entry.bytes));
+            print(match shared(&place(entry)) {
+                true => format!("would keep {path} ({bytes}): another run needs it"),
+                false => format!("would delete {path} ({bytes})"),
+            })?;
+        }
+        return Ok(());
+    }
     let held = match (
         own.iter().any(|entry| entry.is_model()),
         own.iter().any(|entry| entry.is_work()),
@@ -100,7 +113,7 @@ fn clean_run(artifacts: &Path, run: &Path, yes: bool) -> Result<()> {
         (false, false) => None,
     };
     if let Some(held) = held
-        && !yes
+        && !args.yes
     {
         confirm(&format!("{} holds {held}", shown(run)))?;
     }
@@ -167,7 +180,7 @@ fn holds_only(folder: &Path, ends: &[&str]) -> bool {
             .all(|path| (path.extension()).is_some_and(|e| ends.iter().any(|end| e == *end)))
 }
 
-fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
+fn clean_staging(artifacts: &Path, run: Option<&str>, args: &Args) -> Result<()> {
     let runs = list(artifacts)?;
     if let Some(run) = run
         && !runs.iter().any(|(name, _)| name == run)
@@ -192,10 +205,15 @@ fn clean_staging(artifacts: &Path, run: Option<&str>, yes: bool) -> Result<()> {
             _ => {}
         }
     }
-    if work && !yes {
+    if args.dry_run || work && !args.yes {
         for entry in &idle {
             print(format!("{} ({})", shown(&entry.place), human(entry.bytes)))?;
         }
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    if work && !args.yes {
         confirm("this is unfinished work, which its stages would continue")?;
     }
     for entry in idle {
@@ -230,7 +248,7 @@ const OURS: [&str; 9] = [
 ];
 
 /// Deletes only what we put there: the user may have chosen a folder with other files.
-fn clean_cache() -> Result<()> {
+fn clean_cache(dry_run: bool) -> Result<()> {
     let cache = Cache::locate()?;
     if !cache.root.exists() {
         return print(format!("{} does not exist", cache.root.display()));
@@ -250,7 +268,10 @@ fn clean_cache() -> Result<()> {
         .flatten()
         .map(|entry| entry.path());
     for path in found.filter(|path| ours(&name(path))) {
-        delete(&path)?;
+        match dry_run {
+            true => print(format!("would delete {} ({})", shown(&path), human(size(&path))))?,
+            false => delete(&path)?,
+        }
     }
     Ok(())
 }

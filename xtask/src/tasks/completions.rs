@@ -86,7 +86,7 @@ fn known(command: Command, root: &Path) -> Command {
             let names = arg.get_value_names().unwrap_or_default();
             match names.first().map(|name| name.as_str()) {
                 Some("PIPELINE") => of(arg, move || names_in(&root.join("pipelines"))),
-                Some("STAGE") => of(arg, move || stages(&root)),
+                Some("STAGE" | "STAGES") => of(arg, move || stages(&root)),
                 Some("RUN") => of(arg, move || folders(&root.join("artifacts"))),
                 Some("SECTION.KEY=VALUE") => of(arg, move || keys(&root)),
                 _ if arg.get_id() == "config" => {

@@ -17,8 +17,10 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// The older run: its name in the artifacts folder, or its folder
+    #[arg(value_name = "RUN")]
     old: String,
     /// The newer run
+    #[arg(value_name = "RUN")]
     new: String,
     /// Print JSON: {artifact: {same, why: […]}}
     #[arg(long)]

@@ -16,7 +16,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", required_unless_present_any = ["folders", "run"])]
     config: Option<PathBuf>,
     /// Name of the run
-    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    #[arg(long, value_name = "RUN", conflicts_with = "config")]
     run: Option<String>,
     /// Name of a run, or folder of a data set and, optionally, of a vocabulary
     #[arg(value_name = "RUN|DIR", num_args = 1..=2, conflicts_with_all = ["config", "run"])]

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Args {
     /// Names of runs, or their folders [default: all]
+    #[arg(value_name = "RUN")]
     runs: Vec<String>,
     /// Print JSON: {run: {folder, bytes, stages: […]}}
     #[arg(long)]

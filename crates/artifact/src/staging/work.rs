@@ -4,6 +4,7 @@
 use crate::difference::Difference;
 use crate::manifest::Manifest;
 use attend_program::question::ask;
+use attend_program::text::duration;
 use attend_program::{Error, Result, whole};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -92,14 +93,16 @@ impl Rules<'_> {
         seconds: Option<u64>,
         difference: &Difference,
     ) -> Result<()> {
-        let took = seconds.map_or_else(String::new, |seconds| format!(", {}", human(seconds)));
+        let took = seconds.map_or_else(String::new, |seconds| {
+            format!(", {} of work", duration(seconds))
+        });
         let what = format!(
             "{}: was made with other {difference}{took}",
             folder.display()
         );
         let long = seconds.is_none_or(|seconds| seconds > SHORT);
         if !long || self.discard {
-            tracing::warn!("{what}; starting over");
+            tracing::info!("{what}; starting over");
             return Ok(());
         }
         if ask(&format!("{what}. Delete it?"))? == Some(true) {
@@ -108,14 +111,5 @@ impl Rules<'_> {
         Err(Error::refused(format!(
             "{what}; nothing was deleted. Repeat its parameters and inputs, name another --output (run.name), or let this run delete it with --discard"
         )))
-    }
-}
-
-fn human(seconds: u64) -> String {
-    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
-    match (hours, minutes) {
-        (0, 0) => format!("{seconds} s of work"),
-        (0, minutes) => format!("{minutes} min of work"),
-        (hours, minutes) => format!("{hours} h {minutes} min of work"),
     }
 }

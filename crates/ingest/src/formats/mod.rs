@@ -7,7 +7,7 @@
 //! finds the photographs.
 //!
 //! - [`coco`], [`karpathy`], [`flickr8k`], [`folder`], [`webdataset`]: the layouts;
-//!   [`layout`]: their interface.
+//!   [`layout`]: their interface; [`look`]: names and first lines, to recognise a data set.
 //! - [`samples`]: photographs with texts of the same name; [`splits`]: names that say one.
 //! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
 //!   `diagnose`: explains what an unexpected file is.
@@ -18,6 +18,7 @@ pub mod flickr8k;
 pub mod folder;
 pub mod karpathy;
 pub mod layout;
+pub mod look;
 pub mod open;
 pub mod read;
 pub mod samples;
