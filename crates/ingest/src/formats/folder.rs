@@ -2,7 +2,8 @@
 //! per line ([`super::samples`]). Folders at the top may be splits: `train/`, `val/`,
 //! `test/`.
 
-use super::layout::Layout;
+use super::layout::{Layout, Reading};
+use super::look;
 use super::samples::{self, Listed};
 use super::splits;
 use crate::annotations::Annotations;
@@ -12,15 +13,51 @@ use crate::reference::Reference;
 use attend_program::{Error, Result, check_interrupt, loose};
 use std::path::Path;
 use std::sync::Arc;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 /// The layout `folder`.
 pub const LAYOUT: Layout = Layout {
     name: "folder",
     holds: "photographs, each with a .txt of the same name",
-    look: |_| Ok(Vec::new()),
+    look,
     read,
 };
+
+/// Number of files by which a folder is judged.
+const LOOKED_AT: usize = 2000;
+
+/// A reading if some photographs have a text of the same name. A JSON must have captions.
+fn look(path: &Path) -> Result<Vec<Reading>> {
+    let names: Vec<String> = match path.is_dir() {
+        true => {
+            let is_text = |name: &String| {
+                !name.to_lowercase().ends_with(".json")
+                    || look::begin(&path.join(name)).contains("\"caption")
+            };
+            let names = walk(path, false).filter_map(|entry| entry.ok()?.1);
+            names.take(LOOKED_AT).filter(is_text).collect()
+        }
+        // A tar of samples is WebDataset's.
+        false if is_archive(path) && !path.extension().is_some_and(|tar| tar == "tar") => {
+            let archive = Archive::open(path).ok();
+            let names = archive.iter().flat_map(|archive| archive.listed());
+            names.map(str::to_owned).collect()
+        }
+        false => Vec::new(),
+    };
+    check_interrupt()?;
+    let (photographs, pairs) = samples::pairs(names.iter().map(String::as_str));
+    let mut splits: Vec<&str> = names.iter().filter_map(|name| split_of(name, "")).collect();
+    splits.dedup();
+    let reading = Reading {
+        what: format!(
+            "photographs with a text of the same name beside them ({pairs} of {photographs} that were looked at)"
+        ),
+        root: path.to_owned(),
+        settings: splits::settings(!splits.is_empty()),
+    };
+    Ok((pairs > 0).then_some(reading).into_iter().collect())
+}
 
 /// Lists the files below `dataset.image_dir`, or in the archive there, and reads the texts.
 fn read(root: &Path, section: &Section) -> Result<Annotations> {
@@ -76,31 +113,41 @@ fn below(folder: &Path, follow_links: bool) -> Result<Vec<String>> {
         )));
     }
     let mut names = Vec::new();
-    let walk = WalkDir::new(folder).follow_links(follow_links);
-    let walk = walk.sort_by_file_name().into_iter();
-    let is_hidden = |name: &str| name.starts_with('.') || is_litter(name);
-    for entry in walk.filter_entry(|entry| {
-        entry.depth() == 0 || !is_hidden(&entry.file_name().to_string_lossy())
-    }) {
+    for entry in walk(folder, follow_links) {
         check_interrupt()?;
-        let entry = entry.map_err(|e| {
+        let (entry, name) = entry.map_err(|e| {
             let way_out = "make it readable, or move it away";
             Error::input(format!("{}: {e}; {way_out}", folder.display()))
         })?;
-        let path = entry.path();
         if entry.file_type().is_dir() {
-            loose::note(path);
-            continue;
-        }
-        if entry.path_is_symlink() && !follow_links && path.is_dir() {
-            let path = path.display();
+            loose::note(entry.path());
+        } else if entry.path_is_symlink() && entry.path().is_dir() {
+            let path = entry.path().display();
             tracing::warn!("{path}: a link to a folder is not followed (dataset.follow_links)");
-            continue;
         }
-        let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy();
-        if samples::is_read(&name) {
-            names.push(name.into_owned());
-        }
+        names.extend(name);
     }
     Ok(names)
+}
+
+/// What is below a folder, with the name of each file that is read.
+fn walk(
+    folder: &Path,
+    follow_links: bool,
+) -> impl Iterator<Item = walkdir::Result<(DirEntry, Option<String>)>> {
+    let is_hidden = |entry: &DirEntry| {
+        let name = entry.file_name().to_string_lossy();
+        entry.depth() > 0 && (name.starts_with('.') || is_litter(&name))
+    };
+    let walk = WalkDir::new(folder).follow_links(follow_links);
+    let entries = walk.sort_by_file_name().into_iter();
+    entries
+        .filter_entry(move |entry| !is_hidden(entry))
+        .map(|entry| {
+            let entry = entry?;
+            let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            let name = path.to_string_lossy().into_owned();
+            let read = !entry.file_type().is_dir() && samples::is_read(&name);
+            Ok((entry, read.then_some(name)))
+        })
 }

@@ -7,8 +7,8 @@
 //! finds the photographs.
 //!
 //! - [`coco`], [`karpathy`], [`flickr8k`], [`folder`], [`table`], [`webdataset`]: the
-//!   layouts; [`layout`]: their interface.
-//! - [`look`]: names and first lines, to recognise a data set.
+//!   layouts; [`layout`]: their interface; [`look`]: names and first lines, to recognise a
+//!   data set.
 //! - [`samples`]: photographs with texts of the same name; [`splits`]: names that say one.
 //! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
 //!   `diagnose`: explains what an unexpected file is.

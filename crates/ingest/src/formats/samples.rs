@@ -51,6 +51,17 @@ fn extension(name: &str) -> String {
     parts(name).1.to_ascii_lowercase()
 }
 
+/// The photographs among the files `names` of one folder or archive, and those of them that
+/// have a text beside them.
+pub fn pairs<'a>(names: impl IntoIterator<Item = &'a str>) -> (usize, usize) {
+    let names = names.into_iter().filter(|name| is_read(name));
+    let (texts, photographs): (Vec<&str>, Vec<&str>) =
+        names.partition(|name| TEXTS.contains(&&*extension(name)));
+    let texts: HashSet<&str> = texts.into_iter().map(|name| parts(name).0).collect();
+    let with = |name: &&&str| texts.contains(parts(name).0) || texts.contains(key(name));
+    (photographs.len(), photographs.iter().filter(with).count())
+}
+
 /// A name without its extension, and the extension.
 fn parts(name: &str) -> (&str, &str) {
     let base = name.rfind('/').map_or(0, |slash| slash + 1);

@@ -22,6 +22,14 @@ pub fn of_path(path: &str) -> Option<&'static str> {
     splits.all(|other| other == first).then_some(first)
 }
 
+/// The settings for a data set that has splits, or else gets them by content.
+pub fn settings(has_splits: bool) -> Vec<(&'static str, toml::Value)> {
+    let shares = [("val", 0.05), ("test", 0.05)];
+    let shares = shares.map(|(name, share)| (name.to_owned(), share.into()));
+    let split = ("split", toml::Value::Table(shares.into_iter().collect()));
+    if has_splits { vec![] } else { vec![split] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,8 @@
 //! ([`super::samples`]), as img2dataset writes them. The names of the tars may say the
 //! splits: `train-00000.tar`, `val/00000.tar`.
 
-use super::layout::Layout;
+use super::layout::{Layout, Reading};
+use super::look;
 use super::samples::{self, Listed};
 use super::splits;
 use crate::annotations::Annotations;
@@ -18,9 +19,48 @@ use std::sync::Arc;
 pub const LAYOUT: Layout = Layout {
     name: "webdataset",
     holds: "tars of samples (dataset.annotations: \"{00000..00099}.tar\")",
-    look: |_| Ok(Vec::new()),
+    look,
     read,
 };
+
+/// A reading if the first tar has photographs with texts.
+fn look(path: &Path) -> Result<Vec<Reading>> {
+    let (root, file) = look::place(path);
+    let names = file.map_or_else(|| look::files(&root), |file| vec![file]);
+    let is_tar = |name: &String| name.to_lowercase().ends_with(".tar");
+    let tars: Vec<String> = names.into_iter().filter(is_tar).collect();
+    let archive = tars.first().map(|tar| Archive::open(&root.join(tar)));
+    let Some(archive) = archive.and_then(Result::ok) else {
+        return Ok(Vec::new());
+    };
+    check_interrupt()?;
+    let (photographs, pairs) = samples::pairs(archive.listed());
+    let pattern = match tars.as_slice() {
+        [one] => one.clone(),
+        several if several.iter().any(|name| name.contains('/')) => "**/*.tar".to_owned(),
+        _ => "*.tar".to_owned(),
+    };
+    let mut members = archive.listed().into_iter();
+    let has_splits = tars.iter().any(|tar| splits::of_path(tar).is_some())
+        || members.any(|name| split_of(name).is_some());
+    let mut settings = splits::settings(has_splits);
+    settings.insert(0, ("annotations", pattern.into()));
+    let reading = Reading {
+        what: format!(
+            "{} tars of WebDataset's ({pairs} of {photographs} photographs in {} have a text)",
+            tars.len(),
+            tars.first().map_or("", String::as_str)
+        ),
+        root,
+        settings,
+    };
+    Ok((pairs > 0).then_some(reading).into_iter().collect())
+}
+
+/// The split that the top folder in a tar says.
+fn split_of(member: &str) -> Option<&'static str> {
+    splits::of_name(member.split_once('/')?.0)
+}
 
 /// Reads the names and texts in the tars `dataset.annotations`, or in all tars below the
 /// root if that is not set.
@@ -39,9 +79,8 @@ fn read(root: &Path, section: &Section) -> Result<Annotations> {
         let split = splits::of_path(tar);
         for name in archive.listed() {
             if samples::is_read(name) {
-                let top = || splits::of_name(name.split_once('/')?.0);
                 listed.push(Listed {
-                    split: split.or_else(top),
+                    split: split.or_else(|| split_of(name)),
                     file: Reference {
                         folder,
                         name: name.to_owned(),

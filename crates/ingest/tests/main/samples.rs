@@ -614,3 +614,87 @@ fn a_caption_that_changed_and_a_new_photograph_are_noticed() {
     write(&folder.path().join("root/train/b.txt"), b"b");
     caption(&["new", "newer", "b"]);
 }
+
+/// What is found in a folder, without its root.
+fn looked(folder: &TempDir, name: &str) -> Vec<(&'static str, String, String)> {
+    let path = folder.path().join("root").join(name);
+    let layouts = attend_ingest::formats::LAYOUTS.into_iter();
+    let readings = layouts.flat_map(|layout| {
+        let readings = (layout.look)(&path).unwrap().into_iter();
+        readings.map(move |reading| {
+            let settings = reading
+                .settings
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
+            (
+                layout.name,
+                reading.what,
+                settings.collect::<Vec<_>>().join(" "),
+            )
+        })
+    });
+    readings.collect()
+}
+
+#[test]
+fn tars_and_folders_are_recognised() {
+    let pair = raw_tar(&[(b"a.jpg", b"x"), (b"a.txt", b"a"), (b"b.jpg", b"x")]);
+    let folder = data_set(&[
+        ("wds/train-0.tar", &pair),
+        ("wds/val-0.tar", &pair),
+        ("wds/train-0_stats.json", b"{}"),
+        ("nested/x/0.tar", &pair),
+        ("photos/p.tar", &raw_tar(&[(b"a.jpg", b"x")])),
+        ("broken/p.tar", b"nothing"),
+        ("split/train2014/x/a.jpg", b"x"),
+        ("split/train2014/x/a.txt", b"x"),
+        ("split/val2014/b.jpg", b"x"),
+        ("flat/a.JPG", b"x"),
+        ("flat/a.TXT", b"x"),
+        ("flat/a.json", b"x"),
+        ("boxes/a.jpg", b"x"),
+        ("boxes/a.json", b"{\"boxes\": []}"),
+        ("said/a.jpg", b"x"),
+        ("said/a.json", b"{\"caption\": \"x\"}"),
+        ("bare/a.jpg", b"x"),
+        ("empty/.x", b""),
+    ]);
+    let root = folder.path().join("root");
+    zip(
+        &root.join("flat.zip"),
+        "",
+        &[("a.jpg".into(), vec![]), ("a.txt".into(), vec![])],
+    );
+    let split = "split={ val = 0.05, test = 0.05 }";
+    let one = format!("annotations=\"0.tar\" {split}");
+    for (name, layout, words, settings) in [
+        (
+            "wds",
+            "webdataset",
+            "2 tars of WebDataset's (1 of 2 photographs in train-0.tar",
+            "annotations=\"*.tar\"",
+        ),
+        (
+            "wds/val-0.tar",
+            "webdataset",
+            "1 tar",
+            "annotations=\"val-0.tar\"",
+        ),
+        ("nested/x", "webdataset", "1 tar", &one),
+        ("split", "folder", "(1 of 2 that", ""),
+        ("flat", "folder", "(1 of 1 that", split),
+        ("said", "folder", "(1 of 1 that", split),
+        ("flat.zip", "folder", "(1 of 1 that", split),
+    ] {
+        let found = looked(&folder, name);
+        let [(found, what, set)] = &found[..] else {
+            panic!("{name}: {found:?}")
+        };
+        assert_eq!(*found, layout, "{name}");
+        assert!(what.contains(words), "{name}: {what}");
+        assert_eq!(set, settings, "{name}");
+    }
+    for name in ["photos", "broken", "boxes", "bare", "empty", "nowhere"] {
+        assert!(looked(&folder, name).is_empty(), "{name}");
+    }
+}
