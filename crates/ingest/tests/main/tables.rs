@@ -312,7 +312,7 @@ fn ids_of_images_and_of_captions() {
 fn bad_rows_are_listed_with_their_line() {
     let csv = "image,caption,split,id\na.jpg,fine,train,1\nb.jpg,short\nb.jpg,too,many,fields,here\n\
                ,no name,train,4\nb.jpg,,train,5\n\"c.png\",\"two\nlines\",val,6\n../a.jpg,outside,train,7\n\
-               /etc/passwd,absolute,train,8\nd.jpg,x,../../evil,9\nd.jpg,nul\0byte,test,9\nnone.jpg,x,train,10\n";
+               /etc/passwd,absolute,train,8\ne.jpg,x,../../evil,9\nd.jpg,nul\0byte,test,9\nnone.jpg,x,train,10\n";
     let folder = with_photographs(&[("captions.csv", csv.as_bytes())]);
     let (dataset, log) = made(
         &folder,
@@ -340,7 +340,7 @@ fn bad_rows_are_listed_with_their_line() {
         ("image", "photos/b.jpg", "no-caption"),
         ("image", "../a.jpg", "outside-root"),
         ("image", "/etc/passwd", "outside-root"),
-        ("image", "d.jpg", "bad-split"),
+        ("image", "e.jpg", "bad-split"),
         ("image", "photos/none.jpg", "missing"),
     ] {
         assert!(found.contains(&row), "{row:?} of {found:?}");

@@ -71,6 +71,21 @@ pub struct Chosen {
     pub caption_ids: Option<usize>,
 }
 
+/// Why columns can't be chosen.
+#[derive(Clone, Debug)]
+pub struct Undecided {
+    /// What is missing or could be several columns, and the key that decides.
+    pub why: String,
+    /// The key of `dataset.columns` and the columns that it could name.
+    pub choices: Option<(&'static str, Vec<String>)>,
+}
+
+impl From<String> for Undecided {
+    fn from(why: String) -> Undecided {
+        Undecided { why, choices: None }
+    }
+}
+
 /// Chooses among `columns`, of which those in `photographs` hold bytes. `given` names are
 /// never overruled.
 ///
@@ -80,16 +95,17 @@ pub fn choose(
     columns: &[String],
     photographs: &[usize],
     given: &config::Columns,
-) -> Result<Chosen, String> {
+) -> Result<Chosen, Undecided> {
     let names: Vec<String> = columns.iter().map(|name| folded(name)).collect();
     let usual = |known: &[&str]| -> Vec<usize> {
         let named = |at: &usize| known.contains(&&*names[*at]);
         (0..names.len()).filter(named).collect()
     };
     // Without a header, the image comes first.
-    let unnamed = (1..)
-        .zip(columns)
-        .all(|(number, name)| *name == number.to_string());
+    let unnamed = !columns.is_empty()
+        && (1..)
+            .zip(columns)
+            .all(|(number, name)| *name == number.to_string());
     let image = match &*given.image {
         "" if unnamed => vec![0],
         "" => {
@@ -113,7 +129,7 @@ pub fn choose(
     };
     let image = match image.as_slice() {
         [one] => *one,
-        [] => return Err(lacking("image", columns)),
+        [] => return Err(lacking("image", columns).into()),
         several => return Err(several_of("image", several, columns)),
     };
     let captions: Vec<usize> = match &*given.caption {
@@ -124,7 +140,7 @@ pub fn choose(
                 .collect();
             found.dedup_by_key(|at| unnumbered(&names[*at]));
             match found.as_slice() {
-                [] => return Err(lacking("caption", columns)),
+                [] => return Err(lacking("caption", columns).into()),
                 [one] => numbered(&names, unnumbered(&names[*one])),
                 several => return Err(several_of("caption", several, columns)),
             }
@@ -132,7 +148,7 @@ pub fn choose(
         name => match find(columns, name) {
             Ok(one) => vec![one],
             Err(why) => match numbered(&names, &folded(name)) {
-                found if found.is_empty() => return Err(why),
+                found if found.is_empty() => return Err(why.into()),
                 found => found,
             },
         },
@@ -207,16 +223,18 @@ fn lacking(what: &str, columns: &[String]) -> String {
     )
 }
 
-fn several_of(what: &str, found: &[usize], columns: &[String]) -> String {
-    let names: Vec<String> = found
-        .iter()
-        .map(|at| format!("{:?}", columns[*at]))
-        .collect();
-    format!(
+fn several_of(what: &'static str, found: &[usize], columns: &[String]) -> Undecided {
+    let names: Vec<String> = found.iter().map(|at| columns[*at].clone()).collect();
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    let why = format!(
         "the columns {} could each be the {what}; choose one: dataset.columns = {{ {what} = {} }}",
-        names.join(" and "),
-        names[0]
-    )
+        quoted.join(" and "),
+        quoted[0]
+    );
+    Undecided {
+        why,
+        choices: Some((what, names)),
+    }
 }
 
 /// A few names, for messages.
@@ -239,8 +257,9 @@ mod tests {
     use super::*;
 
     fn chosen(columns: &[&str], given: &config::Columns) -> Result<Chosen, String> {
+        let because = |undecided: Undecided| undecided.why;
         let columns: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
-        choose(&columns, &[], given)
+        choose(&columns, &[], given).map_err(because)
     }
 
     #[test]

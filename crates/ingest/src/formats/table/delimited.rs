@@ -4,7 +4,7 @@
 //! tabs where they don't fit. If the caption is the last column, a row's surplus fields
 //! belong to it: people write `a.jpg, a dog, running` without quotes.
 
-use super::columns::{Chosen, choose};
+use super::columns::{Chosen, Undecided, choose};
 use super::interface::{Each, Row, Table};
 use crate::config::Section;
 use attend_artifact::Input;
@@ -96,7 +96,9 @@ fn recognise(text: &str, section: &Section) -> Result<(Form, Vec<String>), Strin
             match choose(&names, &[], &section.columns) {
                 Ok(_) => return Ok((form, names)),
                 // Of several delimiters, the one that separates most.
-                Err(why) if lacks.as_ref().is_none_or(|(most, _)| names.len() > *most) => {
+                Err(Undecided { why, .. })
+                    if lacks.as_ref().is_none_or(|(most, _)| names.len() > *most) =>
+                {
                     lacks = Some((names.len(), why));
                 }
                 Err(_) => {}
@@ -121,7 +123,13 @@ fn recognise(text: &str, section: &Section) -> Result<(Form, Vec<String>), Strin
             .map(StringRecord::len)
             .max()
             .unwrap_or_default();
-        let named = |row: &StringRecord| is_photograph(&row[0]);
+        let image = section
+            .columns
+            .image
+            .parse::<usize>()
+            .unwrap_or(1)
+            .saturating_sub(1);
+        let named = |row: &StringRecord| row.get(image).is_some_and(is_photograph);
         let sure = section.header == Some(false) && !section.delimiter.is_empty();
         if fewest < 2 || !(sure || sample.iter().all(named)) {
             continue;

@@ -125,7 +125,7 @@ fn add(listing: &mut Listing, root: &Path, file: &str, section: &Section) -> Res
         .map(|(column, _)| *column)
         .collect();
     let chosen = choose(table.columns(), &photographs, &section.columns)
-        .map_err(|why| Error::input(format!("{}: {why}", path.display())))?;
+        .map_err(|undecided| Error::input(format!("{}: {}", path.display(), undecided.why)))?;
     let split = splits::of_path(file);
     let mut entries = Vec::new();
     let input = table.rows(&chosen, &mut |number, row| {
