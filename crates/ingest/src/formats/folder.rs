@@ -143,7 +143,7 @@ fn walk(
     let entries = walk.sort_by_file_name().into_iter();
     entries
         .filter_entry(move |entry| !is_hidden(entry))
-        .map(|entry| {
+        .map(move |entry| {
             let entry = entry?;
             let path = entry.path().strip_prefix(folder).unwrap_or(entry.path());
             let name = path.to_string_lossy().into_owned();

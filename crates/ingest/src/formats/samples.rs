@@ -24,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Extensions of photographs, those that can't be decoded included.
-const PHOTOGRAPHS: [&str; 15] = [
+pub const PHOTOGRAPHS: [&str; 15] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic",
     "heif", "jp2", "jxl",
 ];

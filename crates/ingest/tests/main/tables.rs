@@ -622,3 +622,75 @@ fn absolute_paths_within_the_root() {
     );
     assert_eq!(ledger(&dataset)[0].2, "outside-root");
 }
+
+/// What is found in a folder, and the keys to read it by.
+#[test]
+fn tables_in_a_folder_are_found() {
+    let found = |files: &[(&str, &[u8])]| -> Vec<String> {
+        let folder = with_photographs(files);
+        let layout = attend_ingest::formats::find("table").unwrap();
+        let readings = (layout.look)(&folder.path().join("root")).unwrap();
+        let keys = |reading: attend_ingest::formats::layout::Reading| {
+            let keys = reading.settings.iter();
+            let keys = keys.map(|(key, value)| format!("{key}={value}"));
+            keys.filter(|key| !key.starts_with("split="))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        readings.into_iter().map(keys).collect()
+    };
+    let csv: &[u8] = b"image,caption\na.jpg,x\nb.jpg,y\n";
+    let readme: &[u8] = b"These are photographs, with captions.\nOne per line.\n";
+    assert_eq!(
+        found(&[
+            ("captions.txt", csv),
+            ("README.txt", readme),
+            ("photos/LICENSE.txt", readme)
+        ]),
+        [r#"annotations="captions.txt""#]
+    );
+    let splits = [
+        ("c/train-1.csv", csv),
+        ("c/val-1.csv", csv),
+        ("c/old.csv", b"1,2\n"),
+    ];
+    assert_eq!(found(&splits), [r#"annotations="c/*-*.csv""#]);
+    assert_eq!(
+        found(&[("train/metadata.csv", csv), ("test/metadata.csv", csv)]),
+        [r#"annotations="*/metadata.csv""#]
+    );
+    // Two readings are two.
+    assert_eq!(
+        found(&[(
+            "t.jsonl",
+            b"{\"image\": \"a.jpg\", \"text\": \"x\", \"caption\": \"y\"}\n"
+        )]),
+        [
+            r#"annotations="t.jsonl" columns={ caption = "text" }"#,
+            r#"annotations="t.jsonl" columns={ caption = "caption" }"#
+        ]
+    );
+    let list = format!(
+        "[{}{{\"image\": \"a.jpg\", \"text\": \"x\"}}]",
+        "{\"image\": \"a.jpg\", \"text\": \"x\"}, ".repeat(5000)
+    );
+    assert_eq!(
+        found(&[("t.json", list.as_bytes())]),
+        [r#"annotations="t.json""#]
+    );
+    // Keys, of photographs that are there.
+    assert_eq!(
+        found(&[("t.txt", b"a There is a dog\nb A cow\n")]),
+        [r#"annotations="t.txt" delimiter=" " header=false"#]
+    );
+    assert!(found(&[("t.txt", b"a There is a dog\nz A cow\n")]).is_empty());
+    let karpathy = br#"{"images": [{"filename": "a.jpg", "sentences": []}], "dataset": "x"}"#;
+    assert!(
+        found(&[
+            ("d.json", karpathy),
+            ("e.parquet", b"PAR1"),
+            ("f.csv", b"\xff\xfe")
+        ])
+        .is_empty()
+    );
+}

@@ -7,6 +7,7 @@
 use super::columns::{Chosen, Undecided, choose};
 use super::interface::{Each, Row, Table};
 use crate::config::Section;
+use crate::formats::samples::PHOTOGRAPHS;
 use attend_artifact::Input;
 use attend_program::{Error, Result};
 use csv::{ReaderBuilder, StringRecord};
@@ -16,11 +17,6 @@ use std::path::{Path, PathBuf};
 const DELIMITERS: [u8; 5] = [b',', b'\t', b';', b'|', b' '];
 /// Number of first rows by which the form is recognised.
 const SAMPLE: usize = 50;
-/// Endings of photographs' names.
-const ENDINGS: [&str; 11] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "jp2",
-];
-
 pub(super) struct Delimited {
     path: PathBuf,
     text: String,
@@ -29,8 +25,9 @@ pub(super) struct Delimited {
     columns: Vec<String>,
 }
 
+/// How fields and rows are separated.
 #[derive(Clone, Copy)]
-struct Form {
+pub(super) struct Form {
     delimiter: u8,
     quoting: bool,
     header: bool,
@@ -47,7 +44,8 @@ pub(super) fn open(
     section: &Section,
 ) -> Result<Delimited> {
     let wrong = |why: String| Error::input(format!("{}:{why}", path.display()));
-    let (form, columns) = recognise(&text, section).map_err(|why| wrong(format!("1: {why}")))?;
+    let (form, columns) =
+        recognise(&text, section).map_err(|Undecided { why, .. }| wrong(format!("1: {why}")))?;
     let (form, misquoted) = match form
         .quoting
         .then(|| misquoted(&text, form.delimiter))
@@ -77,84 +75,94 @@ pub(super) fn open(
 }
 
 /// The form of a text and the names of its columns.
-fn recognise(text: &str, section: &Section) -> Result<(Form, Vec<String>), String> {
+///
+/// # Errors
+/// Why it is no table, or which columns have to be named.
+pub(super) fn recognise(text: &str, section: &Section) -> Result<(Form, Vec<String>), Undecided> {
+    let lacks = match section.header {
+        Some(false) => None,
+        _ => match with_header(text, section) {
+            Ok(found) => return Ok(found),
+            // Columns that could be several are a header's.
+            Err((_, undecided)) if section.header.is_some() || undecided.choices.is_some() => {
+                return Err(undecided);
+            }
+            Err(lacks) => Some(lacks),
+        },
+    };
+    for form in forms(section, false) {
+        if let Some(columns) = without_header(text, form, section)? {
+            return Ok((form, columns));
+        }
+    }
+    Err(match lacks {
+        Some((2.., Undecided { why, .. })) => format!("if this is a header: {why}; if there is none, the first field of each line must be a photograph's name, or set dataset.header and dataset.delimiter"),
+        _ => "neither a header of columns nor a photograph's name and a caption; set dataset.delimiter, dataset.header and dataset.columns".into(),
+    }
+    .into())
+}
+
+/// The forms that a text may have.
+fn forms(section: &Section, header: bool) -> impl Iterator<Item = Form> {
     let delimiters = match section.delimiter.as_bytes() {
         [] => &DELIMITERS[..],
         given => given,
     };
-    let forms = |header: bool| {
-        delimiters.iter().map(move |&delimiter| Form {
-            delimiter,
-            quoting: !matches!(delimiter, b'|' | b' '),
-            header,
-        })
-    };
-    let mut lacks = None;
-    if section.header != Some(false) {
-        for form in forms(true) {
-            let names = names_in_header(text, form)?;
-            match choose(&names, &[], &section.columns) {
-                Ok(_) => return Ok((form, names)),
-                // Of several delimiters, the one that separates most.
-                Err(Undecided { why, .. })
-                    if lacks.as_ref().is_none_or(|(most, _)| names.len() > *most) =>
-                {
-                    lacks = Some((names.len(), why));
-                }
-                Err(_) => {}
-            }
-        }
-    }
-    if let (Some(true), Some((_, why))) = (section.header, &lacks) {
-        return Err(format!("the header: {why}"));
-    }
-    for form in forms(false) {
-        let sample: Vec<StringRecord> = records(text, form)
-            .take(SAMPLE)
-            .map(|(_, row)| row)
-            .collect();
-        let fewest = sample
-            .iter()
-            .map(StringRecord::len)
-            .min()
-            .unwrap_or_default();
-        let most = sample
-            .iter()
-            .map(StringRecord::len)
-            .max()
-            .unwrap_or_default();
-        let image = section
-            .columns
-            .image
-            .parse::<usize>()
-            .unwrap_or(1)
-            .saturating_sub(1);
-        let named = |row: &StringRecord| row.get(image).is_some_and(is_photograph);
-        let sure = section.header == Some(false) && !section.delimiter.is_empty();
-        if fewest < 2 || !(sure || sample.iter().all(named)) {
-            continue;
-        }
-        let given = section.columns != Default::default();
-        if fewest > 2 && fewest == most && form.delimiter != b' ' && !given {
-            return Err(format!(
-                "{fewest} columns without a header; say what they hold: dataset.columns = {{ image = \"1\", caption = \"2\" }}"
-            ));
-        }
-        let columns = if given { fewest } else { 2 };
-        return Ok((
-            form,
-            (1..=columns).map(|number| number.to_string()).collect(),
-        ));
-    }
-    Err(match lacks {
-        Some((2.., why)) => format!("if this is a header: {why}; if there is none, the first field of each line must be a photograph's name, or set dataset.header and dataset.delimiter"),
-        _ => "neither a header of columns nor a photograph's name and a caption; set dataset.delimiter, dataset.header and dataset.columns".into(),
+    delimiters.iter().map(move |&delimiter| Form {
+        delimiter,
+        quoting: !matches!(delimiter, b'|' | b' '),
+        header,
     })
 }
 
-fn names_in_header(text: &str, form: Form) -> Result<Vec<String>, String> {
-    let (_, first) = records(text, form).next().ok_or("an empty table")?;
-    Ok(first.iter().map(|name| name.trim().to_owned()).collect())
+/// The form in which the first line names the columns; or the number of columns and what
+/// they lack, with the delimiter that separates most.
+fn with_header(text: &str, section: &Section) -> Result<(Form, Vec<String>), (usize, Undecided)> {
+    let mut lacks = (0, "an empty table".to_owned().into());
+    for form in forms(section, true) {
+        let first = records(text, form).next();
+        let first = first.iter().flat_map(|(_, first)| first);
+        let names: Vec<String> = first.map(|name| name.trim().to_owned()).collect();
+        match choose(&names, &[], &section.columns) {
+            Ok(_) => return Ok((form, names)),
+            Err(undecided) if names.len() > lacks.0 => lacks = (names.len(), undecided),
+            Err(_) => {}
+        }
+    }
+    Err(lacks)
+}
+
+/// The numbers of the columns, if the text has this form, without header.
+///
+/// # Errors
+/// If it is not clear what the columns hold.
+fn without_header(
+    text: &str,
+    form: Form,
+    section: &Section,
+) -> Result<Option<Vec<String>>, String> {
+    let sample = records(text, form).take(SAMPLE).map(|(_, row)| row);
+    let sample: Vec<StringRecord> = sample.collect();
+    let lengths = || sample.iter().map(StringRecord::len);
+    let (Some(fewest), Some(most)) = (lengths().min(), lengths().max()) else {
+        return Ok(None);
+    };
+    let image = section.columns.image.parse::<usize>().unwrap_or(1);
+    let named = |row: &StringRecord| row.get(image.saturating_sub(1)).is_some_and(is_photograph);
+    let sure = section.header == Some(false) && !section.delimiter.is_empty();
+    if fewest < 2 || !(sure || sample.iter().all(named)) {
+        return Ok(None);
+    }
+    let given = section.columns != Default::default();
+    if fewest > 2 && fewest == most && form.delimiter != b' ' && !given {
+        return Err(format!(
+            "{fewest} columns without a header; say what they hold: dataset.columns = {{ image = \"1\", caption = \"2\" }}"
+        ));
+    }
+    let columns = if given { fewest } else { 2 };
+    Ok(Some(
+        (1..=columns).map(|number| number.to_string()).collect(),
+    ))
 }
 
 /// Whether a field is the name of a photograph's file, also with a caption's number behind
@@ -162,7 +170,7 @@ fn names_in_header(text: &str, form: Form) -> Result<Vec<String>, String> {
 pub(super) fn is_photograph(field: &str) -> bool {
     let name = without_number(field.trim());
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    ENDINGS
+    PHOTOGRAPHS
         .iter()
         .any(|known| ending.eq_ignore_ascii_case(known))
 }
@@ -170,10 +178,12 @@ pub(super) fn is_photograph(field: &str) -> bool {
 /// `1.jpg` of `1.jpg#0`.
 fn without_number(name: &str) -> &str {
     match name.rsplit_once('#') {
-        Some((name, number))
-            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
+        Some((photograph, number))
+            if photograph.contains('.')
+                && !number.is_empty()
+                && number.bytes().all(|byte| byte.is_ascii_digit()) =>
         {
-            name
+            photograph
         }
         _ => name,
     }

@@ -3,6 +3,7 @@
 //!
 //! - `interface`: what all forms of tables have in common; `delimited`, `json`, `parquet`:
 //!   the forms; `literal`: a list of captions as text.
+//! - `look`: which tables a folder has.
 //! - `columns`: which column holds what; `names`: where the photographs are; `listing`: images and captions of all rows.
 
 mod columns;
@@ -11,6 +12,7 @@ mod interface;
 mod json;
 mod listing;
 mod literal;
+mod look;
 mod names;
 mod parquet;
 
@@ -34,7 +36,7 @@ use std::path::Path;
 pub const LAYOUT: Layout = Layout {
     name: "table",
     holds: "dataset.annotations (CSV, TSV, JSON Lines, JSON or Parquet) and the photographs, unless they are in it",
-    look: |_| Ok(Vec::new()),
+    look: look::look,
     read,
 };
 
@@ -72,13 +74,7 @@ fn files(root: &Path, pattern: &str) -> Result<Vec<String>> {
     attend_program::loose::note(&folder);
     let names = folder.read_dir().into_iter().flatten().flatten();
     let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    let is_table = |name: &String| {
-        let ending = name
-            .rsplit_once('.')
-            .map_or("", |(_, ending)| ending)
-            .to_ascii_lowercase();
-        ENDINGS.contains(&&*ending) && !name.starts_with('.')
-    };
+    let is_table = |name: &String| is_table(name) && !name.starts_with('.');
     let prefix = match pattern.trim_end_matches('/') {
         "" => String::new(),
         pattern => format!("{pattern}/"),
@@ -96,6 +92,12 @@ fn files(root: &Path, pattern: &str) -> Result<Vec<String>> {
             ENDINGS.join(", .")
         ))),
     }
+}
+
+/// Whether a file has the name of a table.
+fn is_table(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ENDINGS.contains(&&*ending.to_ascii_lowercase())
 }
 
 /// Opens a table, whose form its content decides.

@@ -62,6 +62,11 @@ impl Names {
         found.unwrap_or_else(|| name.to_owned())
     }
 
+    /// Whether the photograph that the table calls `name` is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.place.join(self.resolve(name)).is_file()
+    }
+
     /// A path below the folder; also for an absolute one, and with Windows's separators.
     fn below(&self, name: &str) -> Option<String> {
         let name = match name.contains('/') {
