@@ -324,7 +324,9 @@ fn rows_that_can_not_be_used_are_in_the_ledger() {
     let root = with_photographs(&[("train.parquet", &file)]);
     let log = refused(&root, "train.parquet", &["dataset.image_dir=photos"]);
     assert!(
-        log.contains("3 bad-row") && log.contains("bytes or an object instead of text"),
+        log.contains(
+            "no row can be read; train.parquet, row 0: caption: bytes or an object instead of text"
+        ),
         "{log}"
     );
     let file = plain(vec![

@@ -694,3 +694,63 @@ fn tables_in_a_folder_are_found() {
         .is_empty()
     );
 }
+
+/// Tables that pandas, pyarrow and the hub's library wrote
+/// (`tests/fixtures/tables/make.py`).
+#[test]
+fn tables_of_python_programs() {
+    let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tables");
+    let folder = with_photographs(&[]);
+    let root = folder.path().join("root");
+    for entry in fixtures.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, root.join(path.file_name().unwrap())).unwrap();
+    }
+    let expected: [(&str, &[&str]); 3] = [
+        ("train", &["A \"big\" dog, running", "it's a dog"]),
+        ("train", &["Một con bò\nđứng"]),
+        ("val", &["[unk] tree", "a tree; green"]),
+    ];
+    let mut pixels = None;
+    for (table, ids) in [
+        ("pandas-lists.csv", [0, 1, 2]),
+        ("hub-*.parquet", [0, 1, 2]),
+        ("pandas-bytes.parquet", [10, 11, 12]),
+        ("pandas-lists.tsv", [0, 1, 2]),
+        ("pandas-arrays.csv", [0, 1, 2]),
+        ("pandas-records.json", [0, 1, 2]),
+        ("pandas-lines.jsonl", [0, 1, 2]),
+        ("pyarrow-none.parquet", [10, 11, 12]),
+        ("pyarrow-snappy.parquet", [10, 11, 12]),
+        ("pyarrow-gzip.parquet", [10, 11, 12]),
+        ("pyarrow-zstd.parquet", [10, 11, 12]),
+    ] {
+        let (dataset, _) = made(&folder, table, &["dataset.image_dir=photos"]);
+        let listed = listed(&dataset);
+        let found: Vec<(&str, Vec<&str>)> = (listed.iter())
+            .map(|(_, split, captions)| (&**split, captions.iter().map(String::as_str).collect()))
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|(split, captions)| (*split, captions.to_vec()))
+            .collect();
+        assert_eq!(found, expected, "{table}");
+        let images = dataset.images();
+        assert_eq!(
+            images
+                .iter()
+                .map(|image| image.image_id)
+                .collect::<Vec<_>>(),
+            ids,
+            "{table}"
+        );
+        let found: Vec<Vec<u8>> = images
+            .iter()
+            .map(|image| dataset.pixels(image).unwrap().to_vec())
+            .collect();
+        assert!(
+            *pixels.get_or_insert_with(|| found.clone()) == found,
+            "{table}"
+        );
+    }
+}

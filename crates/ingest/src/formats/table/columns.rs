@@ -101,11 +101,7 @@ pub fn choose(
         let named = |at: &usize| known.contains(&&*names[*at]);
         (0..names.len()).filter(named).collect()
     };
-    // Without a header, the image comes first.
-    let unnamed = !columns.is_empty()
-        && (1..)
-            .zip(columns)
-            .all(|(number, name)| *name == number.to_string());
+    let unnamed = unnamed(columns);
     let image = match &*given.image {
         "" if unnamed => vec![0],
         "" => {
@@ -181,6 +177,14 @@ pub fn choose(
         id_of_any,
         caption_ids: first(&CAPTION_IDS),
     })
+}
+
+/// Whether columns have numbers for names, as those of a table without header, in which the
+/// image comes first and then its caption.
+pub fn unnamed(columns: &[String]) -> bool {
+    let numbers = (1..).zip(columns);
+    let mut named = numbers.map(|(number, name)| *name == number.to_string());
+    !columns.is_empty() && named.all(|is_number| is_number)
 }
 
 /// A name without differences of case, spaces around it, and of `-`, ` ` and `_`.

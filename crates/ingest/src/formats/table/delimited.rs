@@ -4,7 +4,7 @@
 //! tabs where they don't fit. If the caption is the last column, a row's surplus fields
 //! belong to it: people write `a.jpg, a dog, running` without quotes.
 
-use super::columns::{Chosen, Undecided, choose};
+use super::columns::{Chosen, Undecided, choose, unnamed};
 use super::interface::{Each, Row, Table};
 use crate::config::Section;
 use crate::formats::samples::PHOTOGRAPHS;
@@ -124,9 +124,9 @@ fn with_header(text: &str, section: &Section) -> Result<(Form, Vec<String>), (us
         let first = first.iter().flat_map(|(_, first)| first);
         let names: Vec<String> = first.map(|name| name.trim().to_owned()).collect();
         match choose(&names, &[], &section.columns) {
-            Ok(_) => return Ok((form, names)),
+            Ok(_) if !unnamed(&names) => return Ok((form, names)),
             Err(undecided) if names.len() > lacks.0 => lacks = (names.len(), undecided),
-            Err(_) => {}
+            _ => {}
         }
     }
     Err(lacks)

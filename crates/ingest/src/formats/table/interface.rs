@@ -47,6 +47,12 @@ pub trait Table {
         &[]
     }
 
+    /// What the folder of the photographs is called, if the table holds them.
+    fn folder_of(&self, chosen: &Chosen) -> Option<&str> {
+        let mut all = self.photographs().iter();
+        all.find_map(|(column, folder)| (*column == chosen.image).then_some(folder.as_str()))
+    }
+
     /// What a row's number counts: `line` or `row`.
     fn unit(&self) -> &'static str {
         "line"

@@ -6,7 +6,7 @@ use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
 use crate::formats::splits;
 use crate::ids::Id;
-use crate::reference::{Reference, refuse};
+use crate::reference::{Reference, Refusal, refuse};
 use attend_artifact::ledger::Reason;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -224,8 +224,14 @@ impl Listing {
     /// its photograph, a caption's its own number, from 0 in the tables' order.
     ///
     /// # Errors
-    /// If there are too many splits.
+    /// If no row can be read, or there are too many splits.
     pub fn end(mut self) -> Result<Annotations, String> {
+        if let Some(Refusal { detail, .. }) = self.all.refused.get(&0)
+            && self.all.refused.len() == self.all.images.len()
+        {
+            let first = &self.all.images[0].photograph.name;
+            return Err(format!("no row can be read; {first}: {detail}"));
+        }
         let splits: HashSet<&str> = self
             .all
             .images

@@ -138,11 +138,7 @@ fn add(listing: &mut Listing, root: &Path, file: &str, section: &Section) -> Res
         Ok(())
     })?;
     listing.input(input);
-    let inside = table
-        .photographs()
-        .iter()
-        .find(|(column, _)| *column == chosen.image);
-    if let Some((_, column)) = inside {
+    if let Some(column) = table.folder_of(&chosen) {
         let folder = listing.folder(format!("{file}/{column}"));
         entries
             .into_iter()

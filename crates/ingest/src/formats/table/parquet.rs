@@ -79,7 +79,7 @@ impl Table for ParquetTable {
     fn rows(&self, chosen: &Chosen, each: &mut Each<'_>) -> Result<Input> {
         let mut hasher = blake3::Hasher::new();
         let mut rows = self.cells(chosen, &mut hasher)?;
-        if let Some((_, column)) = self.photographs.iter().find(|(at, _)| *at == chosen.image) {
+        if let Some(column) = self.folder_of(chosen) {
             self.number(&mut rows, column)?;
         }
         for (number, row) in rows.into_iter().enumerate() {
@@ -136,9 +136,10 @@ impl ParquetTable {
         used.sort_unstable();
         used.dedup();
         let mut fields = Vec::new();
+        let holds_bytes = self.folder_of(chosen).is_some();
         for column in used {
             let field = &schema.get_fields()[column];
-            match self.photographs.iter().any(|(at, _)| *at == column) {
+            match holds_bytes && column == chosen.image {
                 true => fields.extend(name_beside_bytes(field).transpose()?),
                 false => fields.push(field.clone()),
             }
