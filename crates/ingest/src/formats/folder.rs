@@ -9,10 +9,8 @@ use super::splits;
 use crate::annotations::Annotations;
 use crate::archive::{Archive, is_archive, is_litter};
 use crate::config::Section;
-use crate::reference::Reference;
 use attend_program::{Error, Result, check_interrupt, loose};
 use std::path::Path;
-use std::sync::Arc;
 use walkdir::{DirEntry, WalkDir};
 
 /// The layout `folder`.
@@ -40,8 +38,7 @@ fn look(path: &Path) -> Result<Vec<Reading>> {
         // A tar of samples is WebDataset's.
         false if is_archive(path) && !path.extension().is_some_and(|tar| tar == "tar") => {
             let archive = Archive::open(path).ok();
-            let names = archive.iter().flat_map(|archive| archive.listed());
-            names.map(str::to_owned).collect()
+            archive.as_ref().map(in_archive).unwrap_or_default()
         }
         false => Vec::new(),
     };
@@ -65,26 +62,30 @@ fn read(root: &Path, section: &Section) -> Result<Annotations> {
         "" => root.to_owned(),
         folder => root.join(folder),
     };
-    let mut all = Annotations {
-        folders: vec![section.image_dir.clone()],
-        ..Annotations::default()
+    let archive = match is_archive(&folder) && folder.is_file() {
+        true => Some(Archive::open(&folder)?),
+        false => None,
     };
-    let names = match is_archive(&folder) && folder.is_file() {
-        true => in_archive(&folder, &mut all)?,
-        false => below(&folder, section.follow_links)?,
+    let names = match &archive {
+        Some(archive) => in_archive(archive),
+        None => below(&folder, section.follow_links)?,
     };
-    // An archive may have all its files in one folder more.
-    let inner = all.archives.first().map(|archive| archive.inner());
-    let inner = inner.filter(|inner| splits::of_name(inner).is_none());
+    // All files of an archive may be in a folder that is no split.
+    let inner = archive.as_ref().map(Archive::inner).unwrap_or_default();
+    let inner = inner
+        .split('/')
+        .take_while(|part| splits::of_name(part).is_none());
+    let inner = inner.collect::<Vec<_>>().join("/");
     let listed: Vec<Listed> = names
         .into_iter()
         .map(|name| Listed {
-            split: split_of(&name, inner.as_deref().unwrap_or_default()),
-            file: Reference { folder: 0, name },
+            split: split_of(&name, &inner),
+            name,
         })
         .collect();
-    samples::read(root, &listed, section.follow_links, &mut all)?;
-    Ok(all)
+    let mut reader = samples::Reader::new(root, section.follow_links);
+    reader.folder(section.image_dir.clone(), archive, &listed)?;
+    Ok(reader.finish())
 }
 
 /// The split that the top folder of a name says, or the one in the folder `inner`.
@@ -94,14 +95,11 @@ fn split_of(name: &str, inner: &str) -> Option<&'static str> {
     splits::of_name(top)
 }
 
-/// The names in an archive, which is opened.
-fn in_archive(path: &Path, all: &mut Annotations) -> Result<Vec<String>> {
-    let archive = Archive::open(path)?;
+/// The names of the files in an archive that are read.
+fn in_archive(archive: &Archive) -> Vec<String> {
     let names = archive.listed().into_iter();
     let names = names.filter(|name| samples::is_read(name));
-    let names = names.map(str::to_owned).collect();
-    all.archives.push(Arc::new(archive));
-    Ok(names)
+    names.map(str::to_owned).collect()
 }
 
 /// The names below a folder, sorted; hidden files and folders are not looked at.

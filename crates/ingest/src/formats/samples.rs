@@ -12,16 +12,17 @@
 
 use super::open::input;
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
+use crate::archive::Archive;
 use crate::ids::Id;
 use crate::reference::{Reference, Refusal, refuse};
 use crate::source::Source;
-use attend_artifact::Input;
 use attend_artifact::ledger::Reason;
 use attend_program::text::escaped;
 use attend_program::{Result, check_interrupt};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Extensions of photographs, those that can't be decoded included.
 pub const PHOTOGRAPHS: [&str; 15] = [
@@ -34,7 +35,7 @@ const TEXTS: [&str; 4] = ["json", "txt", "caption", "captions"];
 /// A file that a folder or an archive lists.
 pub struct Listed {
     /// Its name there.
-    pub file: Reference,
+    pub name: String,
     /// The split that its place says.
     pub split: Option<&'static str>,
 }
@@ -78,109 +79,175 @@ fn key(name: &str) -> &str {
     &name[..dot]
 }
 
-/// Adds images and captions of the `listed` files to `all`, whose folders and archives they
-/// are in. `follow_links` is `dataset.follow_links`.
-///
-/// # Errors
-/// [`attend_program::Error::Interrupted`].
-pub fn read(
-    root: &Path,
-    listed: &[Listed],
+/// Reads folders and archives of samples, one after the other.
+pub struct Reader<'a> {
+    root: &'a Path,
+    /// `dataset.follow_links`
     follow_links: bool,
-    all: &mut Annotations,
-) -> Result<()> {
-    let groups = Groups::new(listed);
-    let texts = || {
-        let listed = listed.iter().map(|listed| &listed.file);
-        listed.filter(|file| TEXTS.contains(&&*extension(&file.name)))
-    };
-    let source = Source::open(root, &all.folders, &all.archives, follow_links, texts())?;
-    let mut reader = Reader {
-        listed,
-        source,
-        hasher: blake3::Hasher::new(),
-        unread: Count::default(),
-    };
-    all.folders
-        .iter()
-        .for_each(|folder| reader.hash(folder.as_bytes()));
-    all.nested = true;
-    let photographs = || groups.photographs.iter().map(|index| &listed[*index]);
-    let numbered = photographs().all(|image| number(&image.file.name).is_some());
-    let mut used = HashSet::new();
-    let mut parts = Count::default();
-    for index in &groups.photographs {
-        check_interrupt()?;
-        let Listed { file, split } = &listed[*index];
-        let Some(texts) = groups.texts(file) else {
-            parts.add(&file.name);
-            continue;
-        };
-        reader.name(file);
-        let place = all.images.len();
-        let image_id = match numbered {
-            true => number(&file.name).map_or(Id::None, Id::Number),
-            false => Id::Number(place as i64),
-        };
-        let sample = reader.sample(texts);
-        used.extend(texts);
-        let refused = match groups.first(file).filter(|first| first != index) {
-            Some(first) => {
-                let first = &listed[first].file.name;
-                let detail = format!("{first} has the same name, but for its extension");
-                Some(refuse(Reason::DuplicateId, detail))
-            }
-            None => sample.refusal(),
-        };
-        all.refused.extend(refused.map(|refusal| (place, refusal)));
-        all.images.push(ListedImage {
-            image_id: image_id.clone(),
-            split: split.map(str::to_owned),
-            photograph: file.clone(),
-        });
-        add(all, image_id, Some(place), sample.captions);
-    }
-    reader.unread.say("texts can't be read");
-    let mut alone = Count::default();
-    for texts in groups.alone(&used) {
-        check_interrupt()?;
-        let Listed { file, split } = &listed[texts[0]];
-        let sample = reader.sample(texts);
-        let image_id = number(&file.name).map_or(Id::None, Id::Number);
-        if let Some(failed) = sample.failed {
-            // Its photograph is listed, as one that is missing.
-            let place = all.images.len();
-            all.images.push(ListedImage {
-                image_id: match numbered {
-                    true => image_id.clone(),
-                    false => Id::Number(place as i64),
-                },
-                split: split.map(str::to_owned),
-                photograph: file.clone(),
-            });
-            all.refused.insert(place, failed);
-            add(all, image_id, Some(place), sample.captions);
-        } else if !sample.captions.is_empty() {
-            alone.add(&file.name);
-            add(all, image_id, None, sample.captions);
-        }
-    }
-    parts.say("pictures are other parts of samples that have a photograph, and not read");
-    alone.say("texts have no photograph of their name beside them");
-    all.inputs.push(("annotations".into(), reader.input()));
-    Ok(())
+    all: Annotations,
+    /// Over all names and texts, in their order.
+    hasher: blake3::Hasher,
+    /// Whether all names of photographs are numbers.
+    numbered: bool,
+    unread: Count,
+    others: Count,
+    alone: Count,
 }
 
-/// Adds the captions of an image.
-fn add(all: &mut Annotations, image_id: Id, image: Option<usize>, captions: Vec<String>) {
-    for caption in captions {
-        all.captions.push(ListedCaption {
-            caption_id: Id::Number(all.captions.len() as i64),
-            image_id: image_id.clone(),
-            image,
-            caption,
-        });
+impl<'a> Reader<'a> {
+    /// A reader of what is below `root`.
+    pub fn new(root: &'a Path, follow_links: bool) -> Reader<'a> {
+        Reader {
+            root,
+            follow_links,
+            all: Annotations {
+                nested: true,
+                ..Annotations::default()
+            },
+            hasher: blake3::Hasher::new(),
+            numbered: true,
+            unread: Count::default(),
+            others: Count::default(),
+            alone: Count::default(),
+        }
     }
+
+    /// Reads the `listed` files of a folder below the root; `archive` is open if it is one.
+    ///
+    /// # Errors
+    /// [`attend_program::Error::Interrupted`].
+    pub fn folder(
+        &mut self,
+        folder: String,
+        archive: Option<Archive>,
+        listed: &[Listed],
+    ) -> Result<()> {
+        self.hash(folder.as_bytes());
+        let archives: Vec<Arc<Archive>> = archive.into_iter().map(Arc::new).collect();
+        let groups = Groups::new(listed);
+        let texts: Vec<Reference> = (groups.texts.values().flatten())
+            .map(|text| reference(0, &text.name))
+            .collect();
+        let names = [folder];
+        let source = Source::open(self.root, &names, &archives, self.follow_links, &texts)?;
+        let mut used = HashSet::new();
+        for photograph in &groups.photographs {
+            check_interrupt()?;
+            let Some(texts) = groups.texts(photograph) else {
+                self.others.add(&photograph.name);
+                continue;
+            };
+            used.extend(texts.first().map(|text| &text.name));
+            let sample = self.sample(&source, texts);
+            let first = groups.first[parts(&photograph.name).0];
+            let refused = match first.name == photograph.name {
+                true => sample.refusal(),
+                false => Some(refuse(
+                    Reason::DuplicateId,
+                    format!("{} has the same name, but for its extension", first.name),
+                )),
+            };
+            self.image(photograph, refused, sample.captions);
+        }
+        for texts in groups.alone(&used) {
+            check_interrupt()?;
+            let sample = self.sample(&source, texts);
+            match sample.failed {
+                // A photograph that is missing.
+                Some(failed) => self.image(texts[0], Some(failed), sample.captions),
+                None if sample.captions.is_empty() => {}
+                None => {
+                    self.alone.add(&texts[0].name);
+                    self.captions(number(&texts[0].name), None, sample.captions);
+                }
+            }
+        }
+        self.all.folders.extend(names);
+        self.all.archives.extend(archives);
+        Ok(())
+    }
+
+    /// All images and captions.
+    pub fn finish(mut self) -> Annotations {
+        self.unread.say("texts can't be read");
+        self.others
+            .say("pictures are other parts of samples that have a photograph, and not read");
+        self.alone
+            .say("texts have no photograph of their name beside them");
+        if !self.numbered {
+            for (index, image) in self.all.images.iter_mut().enumerate() {
+                image.image_id = Id::Number(index as i64);
+            }
+            for caption in &mut self.all.captions {
+                let image = caption.image.map(|index| Id::Number(index as i64));
+                caption.image_id = image.unwrap_or_default();
+            }
+        }
+        let digest = input(self.hasher.finalize());
+        self.all.inputs.push(("annotations".into(), digest));
+        self.all
+    }
+
+    fn image(&mut self, listed: &Listed, refused: Option<Refusal>, captions: Vec<String>) {
+        self.hash(listed.name.as_bytes());
+        let number = number(&listed.name);
+        self.numbered &= number.is_some();
+        let index = self.all.images.len();
+        self.all.images.push(ListedImage {
+            image_id: number.map_or(Id::None, Id::Number),
+            split: listed.split.map(str::to_owned),
+            photograph: reference(self.all.folders.len(), &listed.name),
+        });
+        let refused = refused.map(|refusal| (index, refusal));
+        self.all.refused.extend(refused);
+        self.captions(number, Some(index), captions);
+    }
+
+    fn captions(&mut self, number: Option<i64>, image: Option<usize>, captions: Vec<String>) {
+        for caption in captions {
+            self.all.captions.push(ListedCaption {
+                caption_id: Id::Number(self.all.captions.len() as i64),
+                image_id: number.map_or(Id::None, Id::Number),
+                image,
+                caption,
+            });
+        }
+    }
+
+    /// What the texts of a sample say.
+    fn sample(&mut self, source: &Source, texts: &[&Listed]) -> Sample {
+        let mut sample = Sample::default();
+        for Listed { name, .. } in texts {
+            self.hash(name.as_bytes());
+            let text = self.text(source, &reference(0, name));
+            if let Err(why) = text.and_then(|text| sample.take(name, &text)) {
+                let last = name.rsplit('/').next().unwrap_or_default();
+                sample.unread = Some(format!("{last}: {why}"));
+                self.unread.add(name);
+            }
+        }
+        sample
+    }
+
+    fn text(&mut self, source: &Source, file: &Reference) -> Result<String, String> {
+        /// Maximum size of a text in bytes.
+        const TEXT: u64 = 1 << 20;
+        source.state(file); // notes the file
+        let bytes = source.read_up_to(file, TEXT);
+        let bytes = bytes.map_err(|refusal| refusal.detail)?;
+        self.hash(&bytes);
+        String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+    }
+
+    fn hash(&mut self, bytes: &[u8]) {
+        self.hasher.update(&(bytes.len() as u64).to_le_bytes());
+        self.hasher.update(bytes);
+    }
+}
+
+fn reference(folder: usize, name: &str) -> Reference {
+    let name = name.to_owned();
+    Reference { folder, name }
 }
 
 /// The number that a file's name is.
@@ -191,13 +258,13 @@ fn number(name: &str) -> Option<i64> {
     last.parse().ok().filter(|_| digits)
 }
 
-/// The listed files that belong together, by their indices.
+/// The listed files of one folder that belong together.
 struct Groups<'a> {
-    photographs: Vec<usize>,
+    photographs: Vec<&'a Listed>,
     /// The photograph that counts for each name without extension: the first by its name.
-    first: HashMap<(usize, &'a str), usize>,
+    first: HashMap<&'a str, &'a Listed>,
     /// The texts of each such name, in the order of [`TEXTS`].
-    texts: HashMap<(usize, &'a str), Vec<usize>>,
+    texts: HashMap<&'a str, Vec<&'a Listed>>,
 }
 
 impl<'a> Groups<'a> {
@@ -207,57 +274,48 @@ impl<'a> Groups<'a> {
             first: HashMap::new(),
             texts: HashMap::new(),
         };
-        for (index, Listed { file, .. }) in listed.iter().enumerate() {
+        for file in listed {
             let (stem, _) = parts(&file.name);
             let extension = extension(&file.name);
             if PHOTOGRAPHS.contains(&&*extension) {
-                groups.photographs.push(index);
-                let first = groups.first.entry((file.folder, stem)).or_insert(index);
-                if file.name < listed[*first].file.name {
-                    *first = index;
+                groups.photographs.push(file);
+                let first = groups.first.entry(stem).or_insert(file);
+                if file.name < first.name {
+                    *first = file;
                 }
             } else if TEXTS.contains(&&*extension) {
-                groups
-                    .texts
-                    .entry((file.folder, stem))
-                    .or_default()
-                    .push(index);
+                groups.texts.entry(stem).or_default().push(file);
             }
         }
-        let order = |index: &usize| {
-            let extension = extension(&listed[*index].file.name);
+        let order = |text: &&Listed| {
+            let extension = extension(&text.name);
             TEXTS.iter().position(|known| *known == extension)
         };
+        for texts in groups.texts.values_mut() {
+            texts.sort_by_key(order);
+        }
         groups
-            .texts
-            .values_mut()
-            .for_each(|texts| texts.sort_by_key(order));
-        groups
-    }
-
-    /// The photograph that counts among those of the same name.
-    fn first(&self, file: &'a Reference) -> Option<usize> {
-        self.first.get(&(file.folder, parts(&file.name).0)).copied()
     }
 
     /// The texts of a photograph; `None` if it is another part of a sample.
-    fn texts(&self, file: &'a Reference) -> Option<&[usize]> {
-        let (stem, key) = (parts(&file.name).0, key(&file.name));
-        if let Some(texts) = self.texts.get(&(file.folder, stem)) {
+    fn texts(&self, photograph: &'a Listed) -> Option<&[&'a Listed]> {
+        let (stem, key) = (parts(&photograph.name).0, key(&photograph.name));
+        if let Some(texts) = self.texts.get(stem) {
             return Some(texts);
         }
-        if key != stem && self.first.contains_key(&(file.folder, key)) {
+        if key != stem && self.first.contains_key(key) {
             return None;
         }
-        let texts = self.texts.get(&(file.folder, key));
-        Some(texts.map_or(&[], Vec::as_slice))
+        Some(self.texts.get(key).map_or(&[], Vec::as_slice))
     }
 
-    /// The texts without a photograph, in the order of the list.
-    fn alone(&self, used: &HashSet<&usize>) -> Vec<&[usize]> {
+    /// The texts without a photograph, by name; `used` has the first text of each other one.
+    fn alone(&self, used: &HashSet<&String>) -> Vec<&[&'a Listed]> {
         let texts = self.texts.values().map(Vec::as_slice);
-        let mut alone: Vec<&[usize]> = texts.filter(|texts| !used.contains(&texts[0])).collect();
-        alone.sort_unstable();
+        let mut alone: Vec<_> = texts
+            .filter(|texts| !used.contains(&texts[0].name))
+            .collect();
+        alone.sort_by_key(|texts| &texts[0].name);
         alone
     }
 }
@@ -328,57 +386,6 @@ impl Sample {
             self.failed = Some(refuse(Reason::Missing, detail));
         }
         Ok(())
-    }
-}
-
-/// Reads texts, and hashes names and texts.
-struct Reader<'a> {
-    listed: &'a [Listed],
-    source: Source,
-    hasher: blake3::Hasher,
-    unread: Count,
-}
-
-impl Reader<'_> {
-    fn name(&mut self, file: &Reference) {
-        self.hash(&(file.folder as u64).to_le_bytes());
-        self.hash(file.name.as_bytes());
-    }
-
-    fn hash(&mut self, bytes: &[u8]) {
-        self.hasher.update(&(bytes.len() as u64).to_le_bytes());
-        self.hasher.update(bytes);
-    }
-
-    fn sample(&mut self, texts: &[usize]) -> Sample {
-        let mut sample = Sample::default();
-        for text in texts {
-            let file = &self.listed[*text].file;
-            self.name(file);
-            let taken = self
-                .text(file)
-                .and_then(|text| sample.take(&file.name, &text));
-            if let Err(why) = taken {
-                let last = file.name.rsplit('/').next().unwrap_or_default();
-                sample.unread = Some(format!("{last}: {why}"));
-                self.unread.add(&file.name);
-            }
-        }
-        sample
-    }
-
-    fn text(&mut self, file: &Reference) -> Result<String, String> {
-        /// Maximum size of a text in bytes.
-        const TEXT: u64 = 1 << 20;
-        self.source.state(file); // notes the file
-        let bytes = self.source.read_up_to(file, TEXT);
-        let bytes = bytes.map_err(|refusal| refusal.detail)?;
-        self.hash(&bytes);
-        String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
-    }
-
-    fn input(&self) -> Input {
-        input(self.hasher.finalize())
     }
 }
 

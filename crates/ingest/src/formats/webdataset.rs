@@ -10,10 +10,8 @@ use crate::annotations::Annotations;
 use crate::archive::{Archive, is_archive};
 use crate::config::Section;
 use crate::glob;
-use crate::reference::Reference;
 use attend_program::{Error, Result, check_interrupt};
 use std::path::Path;
-use std::sync::Arc;
 
 /// The layout `webdataset`.
 pub const LAYOUT: Layout = Layout {
@@ -65,33 +63,27 @@ fn split_of(member: &str) -> Option<&'static str> {
 /// Reads the names and texts in the tars `dataset.annotations`, or in all tars below the
 /// root if that is not set.
 fn read(root: &Path, section: &Section) -> Result<Annotations> {
-    let mut all = Annotations {
-        folders: tars(root, section)?,
-        ..Annotations::default()
-    };
-    let mut listed = Vec::new();
-    for (folder, tar) in all.folders.iter().enumerate() {
+    let mut reader = samples::Reader::new(root, section.follow_links);
+    for tar in tars(root, section)? {
         check_interrupt()?;
         let archive = Archive::open(&match tar.as_str() {
             "" => root.to_owned(),
             tar => root.join(tar),
         })?;
-        let split = splits::of_path(tar);
-        for name in archive.listed() {
-            if samples::is_read(name) {
-                listed.push(Listed {
-                    split: split.or_else(|| split_of(name)),
-                    file: Reference {
-                        folder,
-                        name: name.to_owned(),
-                    },
-                });
-            }
-        }
-        all.archives.push(Arc::new(archive));
+        let split = splits::of_path(&tar);
+        let names = archive
+            .listed()
+            .into_iter()
+            .filter(|name| samples::is_read(name));
+        let listed: Vec<Listed> = names
+            .map(|name| Listed {
+                name: name.to_owned(),
+                split: split.or_else(|| split_of(name)),
+            })
+            .collect();
+        reader.folder(tar, Some(archive), &listed)?;
     }
-    samples::read(root, &listed, section.follow_links, &mut all)?;
-    Ok(all)
+    Ok(reader.finish())
 }
 
 /// The names of the tars below the root; the empty name if the root is one.
