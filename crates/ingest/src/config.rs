@@ -26,8 +26,8 @@ pub struct Section {
     /// takes its place. May be a zip or tar archive of the photographs if `annotations` is
     /// an absolute path. Not recorded in the manifest.
     pub root: String,
-    /// Annotation file of format `karpathy`; for `table`, a file, a pattern of files
-    /// (`data/*.parquet`, `{train,val}.csv`) or a folder of them; for `webdataset`, its tars
+    /// Annotation file of format `karpathy`; for `table`, a file or a pattern of
+    /// names (`data/*.parquet`, `{train,val}.csv`); for `webdataset`, its tars
     /// by a pattern of names (`train-*.tar`, `{00000..00099}.tar`; all tars below `root` if
     /// it is empty or not set). Not recorded, but the content of annotations is.
     pub annotations: String,

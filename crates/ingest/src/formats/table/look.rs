@@ -7,6 +7,7 @@ use super::{delimited, is_table, json, parquet};
 use crate::config::Section;
 use crate::formats::layout::Reading;
 use crate::formats::{look, splits};
+use crate::parquet_file;
 use attend_program::{Result, check_interrupt};
 use glob::Pattern;
 use serde_json::{Map, Value};
@@ -101,7 +102,7 @@ fn ways(root: &Path, name: &str, section: Section) -> Vec<(Section, Vec<String>,
 /// The columns of a table, and those of photographs' bytes, by its beginning.
 fn columns(path: &Path, section: &Section) -> Result<(Vec<String>, Vec<usize>), Undecided> {
     let begin = look::begin(path);
-    if begin.starts_with("PAR1") {
+    if parquet_file::is_parquet(path) {
         let table = parquet::open(path).map_err(|e| e.to_string())?;
         let photographs = table.photographs().iter().map(|(column, _)| *column);
         return Ok((table.columns().to_vec(), photographs.collect()));

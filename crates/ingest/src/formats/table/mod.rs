@@ -3,8 +3,9 @@
 //!
 //! - `interface`: what all forms of tables have in common; `delimited`, `json`, `parquet`:
 //!   the forms; `literal`: a list of captions as text.
+//! - `columns`: which column holds what; `names`: where the photographs are; `listing`:
+//!   images and captions of all rows.
 //! - `look`: which tables a folder has.
-//! - `columns`: which column holds what; `names`: where the photographs are; `listing`: images and captions of all rows.
 
 mod columns;
 mod delimited;
@@ -22,14 +23,12 @@ use super::splits;
 use crate::annotations::Annotations;
 use crate::config::Section;
 use crate::glob::expand;
-use crate::parquet_file::MAGIC;
+use crate::parquet_file;
 use attend_program::{Error, Result};
 use columns::choose;
 use interface::Table;
 use listing::{Entry, Listing};
 use names::Names;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// The layout `table`.
@@ -43,7 +42,8 @@ pub const LAYOUT: Layout = Layout {
 /// Endings of tables' names.
 const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet"];
 
-const WHAT: &str = "a table of images and captions (dataset.root, dataset.annotations)";
+const WHAT: &str =
+    "a table, or a pattern of tables such as data/*.parquet (dataset.root, dataset.annotations)";
 
 /// Reads all tables.
 fn read(root: &Path, section: &Section) -> Result<Annotations> {
@@ -62,35 +62,11 @@ fn read(root: &Path, section: &Section) -> Result<Annotations> {
         .map_err(|why| Error::input(format!("{}: {why}", place.display())))
 }
 
-/// The tables' names below `root`: those of a pattern, or all in a folder.
+/// The tables' names below `root`.
 fn files(root: &Path, pattern: &str) -> Result<Vec<String>> {
-    if !root.join(pattern).is_dir() {
-        return match pattern.contains(['*', '?', '[', '{']) {
-            true => expand(root, pattern),
-            false => Ok(vec![pattern.to_owned()]),
-        };
-    }
-    let folder = root.join(pattern);
-    attend_program::loose::note(&folder);
-    let names = folder.read_dir().into_iter().flatten().flatten();
-    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
-    let is_table = |name: &String| is_table(name) && !name.starts_with('.');
-    let prefix = match pattern.trim_end_matches('/') {
-        "" => String::new(),
-        pattern => format!("{pattern}/"),
-    };
-    let mut names: Vec<String> = names
-        .filter(is_table)
-        .map(|name| format!("{prefix}{name}"))
-        .collect();
-    names.sort();
-    match names.is_empty() {
-        false => Ok(names),
-        true => Err(Error::input(format!(
-            "{}: there is no table in it (dataset.annotations); a table's name ends with .{}",
-            folder.display(),
-            ENDINGS.join(", .")
-        ))),
+    match pattern.contains(['*', '?', '[', '{']) {
+        true => expand(root, pattern),
+        false => Ok(vec![pattern.to_owned()]),
     }
 }
 
@@ -102,9 +78,7 @@ fn is_table(name: &str) -> bool {
 
 /// Opens a table, whose form its content decides.
 fn open(path: &Path, section: &Section) -> Result<Box<dyn Table>> {
-    let mut magic = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    if read.is_ok() && magic == MAGIC {
+    if parquet_file::is_parquet(path) {
         return Ok(Box::new(parquet::open(path)?));
     }
     let (text, input) = read_text(path, WHAT)?;
