@@ -95,7 +95,7 @@ impl Leaks {
             return Ok(text + "it has one split only, which shares nothing with another\n");
         }
         text += &format!(
-            "photographs of a split that another has, too (near: at most {near} of {bits} bits of a difference hash differ)\n\n{}\n",
+            "photographs that another split has, too (near: at most {near} of the {bits} bits of a difference hash differ)\n\n{}\n",
             render::table(&self.photographs)
         );
         if !self.pairs.is_empty() {
@@ -107,7 +107,7 @@ impl Leaks {
             );
         }
         text += &format!(
-            "\ncaptions of a split that another has, too, word for word; images with one such caption, and with such captions only\n\n{}\n",
+            "\ncaptions that another split has, too, word for word; images with any such caption, and with such captions only\n\n{}\n",
             render::table(&self.captions)
         );
         if self.sentences.height() > 0 {
@@ -236,7 +236,7 @@ fn photographs(splits: &Splits<'_>, pairs: &[Pair]) -> PolarsResult<DataFrame> {
     let [images, equal, near, ..] = columns.counts;
     let [rate, ..] = columns.rates;
     df!(
-        "split" => columns.split, "has_of" => columns.other, "images" => images,
+        "split" => columns.split, "compared_with" => columns.other, "images" => images,
         "equal" => equal, "near" => near, "near_or_equal_rate" => rate,
     )
 }
@@ -327,9 +327,9 @@ impl Sentences {
         let [captions, shared, images, some, all] = columns.counts;
         let [shared_rate, some_rate, all_rate] = columns.rates;
         df!(
-            "split" => columns.split, "has_of" => columns.other, "captions" => captions,
+            "split" => columns.split, "compared_with" => columns.other, "captions" => captions,
             "shared" => shared, "shared_rate" => shared_rate, "images" => images,
-            "with_one" => some, "with_one_rate" => some_rate,
+            "with_any" => some, "with_any_rate" => some_rate,
             "with_only" => all, "with_only_rate" => all_rate,
         )
     }
@@ -368,27 +368,28 @@ impl Sentences {
     }
 }
 
-/// What the tables come to, for each split against train.
+/// What the tables come to, for each split compared with train.
 fn verdicts(photographs: &DataFrame, captions: &DataFrame) -> Vec<String> {
     let rate = |row: &Value, name: &str| row[name].as_f64().unwrap_or(0.0);
     let rows = render::rows(photographs)
         .into_iter()
         .zip(render::rows(captions));
-    let rows = rows.filter(|(row, _)| row["has_of"] == "train");
+    let rows = rows.filter(|(row, _)| row["compared_with"] == "train");
     rows.map(|(photographs, captions)| {
         let split = photographs["split"].as_str().unwrap_or_default();
         let alike = rate(&photographs, "near_or_equal_rate");
-        let said = rate(&captions, "with_one_rate");
+        let said = rate(&captions, "with_any_rate");
         let what = match (alike >= WORTH[0], said >= WORTH[1]) {
-            (true, true) => "its photographs and its captions are both known from train",
-            (true, false) => "its photographs are known from train, its captions are not",
-            (false, true) => "its captions are known from train, its photographs are not",
-            (false, false) => "neither its photographs nor its captions are known from train",
+            (true, true) => "both photographs and captions",
+            (true, false) => "photographs, not captions",
+            (false, true) => "captions, not photographs",
+            (false, false) => "few captions and photographs",
         };
+        let percent = |rate: f64| format!("{:.1} %", 100.0 * rate);
         format!(
-            "{split}: {what} ({:.1} % of the images look like one of train's, {:.1} % have a caption of train's)",
-            100.0 * alike,
-            100.0 * said
+            "{split} shares {what} with train: {} of its images have a caption of train's, {} a photograph of train's or almost one",
+            percent(said),
+            percent(alike)
         )
     })
     .collect()

@@ -77,10 +77,12 @@ fn leaks(args: &Args) -> Result<()> {
     };
     let leaks = Leaks::new(&args.dataset, tokenizer)?;
     if args.json {
-        return output::print_json(format!("{:#}", leaks.json(&args.dataset)));
+        output::print_json(format!("{:#}", leaks.json(&args.dataset)))?;
+    } else {
+        let text = leaks.text(&args.dataset).map_err(Error::internal)?;
+        output::print(text.trim_end())?;
     }
-    let text = leaks.text(&args.dataset).map_err(Error::internal)?;
-    output::print(text.trim_end())
+    Ok(())
 }
 
 /// All statistics.

@@ -36,7 +36,7 @@ fn look(path: &Path) -> Result<Vec<Reading>> {
             names.take(LOOKED_AT).filter(is_text).collect()
         }
         // A tar of samples is WebDataset's.
-        false if is_archive(path) && !path.extension().is_some_and(|tar| tar == "tar") => {
+        false if is_archive(path) && path.extension() != Some("tar".as_ref()) => {
             let archive = Archive::open(path).ok();
             archive.as_ref().map(in_archive).unwrap_or_default()
         }
@@ -44,14 +44,13 @@ fn look(path: &Path) -> Result<Vec<Reading>> {
     };
     check_interrupt()?;
     let (photographs, pairs) = samples::pairs(names.iter().map(String::as_str));
-    let mut splits: Vec<&str> = names.iter().filter_map(|name| split_of(name, "")).collect();
-    splits.dedup();
+    let has_splits = names.iter().any(|name| split_of(name, "").is_some());
     let reading = Reading {
         what: format!(
             "photographs with a text of the same name beside them ({pairs} of {photographs} that were looked at)"
         ),
         root: path.to_owned(),
-        settings: splits::settings(!splits.is_empty()),
+        settings: splits::settings(has_splits),
     };
     Ok((pairs > 0).then_some(reading).into_iter().collect())
 }

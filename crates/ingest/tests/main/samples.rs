@@ -190,8 +190,10 @@ fn in_every_layout_the_data_set_is_the_same() {
     assert_eq!(content(&folder, "loose"), expected);
 }
 
+type ByFile<'a, T> = BTreeMap<&'a str, T>;
+
 /// The reason of each row for an image, by its file; the captions of each image.
-fn outcome(dataset: &Dataset) -> (BTreeMap<&str, (&str, &str)>, BTreeMap<&str, Vec<&str>>) {
+fn outcome(dataset: &Dataset) -> (ByFile<'_, (&str, &str)>, ByFile<'_, Vec<&str>>) {
     let rows = dataset.rejected().iter().filter(|row| row.kind == "image");
     let rows = rows.map(|row| (&*row.file_name, (&*row.reason, &*row.detail)));
     let captions = |id: i64| -> Vec<&str> {
