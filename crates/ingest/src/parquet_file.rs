@@ -199,7 +199,7 @@ impl Photographs {
             return;
         };
         let next = position.next;
-        if position.column.is_none() || next <= row || next > row + AHEAD / 2 {
+        if position.column.is_none() || next <= row || next > row + AHEAD {
             return;
         }
         if let Some(group) = self.group(next) {
