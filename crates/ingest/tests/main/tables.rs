@@ -583,7 +583,7 @@ fn keys_are_found_in_nested_folders() {
     let folder = data_set(&[
         (
             "train.csv",
-            b"key,image,caption\n1,one,x\n2,two,y\n3,three.tif,z\n",
+            b"key,image,caption\n1,one,x\n2,two,y\n3,r/three.tif,z\n4,other/one.jpg,z\n",
         ),
         ("imgs/p/one.jpg", &fixture("grey.jpg")),
         ("imgs/p/two.jpg", &fixture("grey.jpg")),

@@ -96,87 +96,102 @@ pub fn choose(
     photographs: &[usize],
     given: &config::Columns,
 ) -> Result<Chosen, Undecided> {
-    let names: Vec<String> = columns.iter().map(|name| folded(name)).collect();
-    let usual = |known: &[&str]| -> Vec<usize> {
-        let named = |at: &usize| known.contains(&&*names[*at]);
-        (0..names.len()).filter(named).collect()
+    let header = Header {
+        columns,
+        names: columns.iter().map(|name| folded(name)).collect(),
     };
-    let unnamed = unnamed(columns);
-    let image = match &*given.image {
-        "" if unnamed => vec![0],
-        "" => {
-            let (named, text) = (usual(&IMAGES), |at: &&usize| {
-                let known = [&CAPTIONS[..], &SPLITS, &IMAGE_IDS, &CAPTION_IDS].concat();
-                !known.contains(&unnumbered(&names[**at]))
-            });
-            let bytes: Vec<usize> = photographs.iter().filter(text).copied().collect();
-            let both: Vec<usize> = bytes
-                .iter()
-                .filter(|at| named.contains(at))
-                .copied()
-                .collect();
-            if both.is_empty() {
-                [named, bytes].concat()
-            } else {
-                both
-            }
-        }
-        name => vec![find(columns, name)?],
-    };
-    let image = match image.as_slice() {
-        [one] => *one,
-        [] => return Err(lacking("image", columns).into()),
-        several => return Err(several_of("image", several, columns)),
-    };
-    let captions: Vec<usize> = match &*given.caption {
-        "" if unnamed && columns.len() > 1 => vec![1],
-        "" => {
-            let mut found: Vec<usize> = (0..names.len())
-                .filter(|at| *at != image && CAPTIONS.contains(&unnumbered(&names[*at])))
-                .collect();
-            found.dedup_by_key(|at| unnumbered(&names[*at]));
-            match found.as_slice() {
-                [] => return Err(lacking("caption", columns).into()),
-                [one] => numbered(&names, unnumbered(&names[*one])),
-                several => return Err(several_of("caption", several, columns)),
-            }
-        }
-        name => match find(columns, name) {
-            Ok(one) => vec![one],
-            Err(why) => match numbered(&names, &folded(name)) {
-                found if found.is_empty() => return Err(why.into()),
-                found => found,
-            },
-        },
-    };
-    let split = match &*given.split {
-        "" => match usual(&SPLITS).as_slice() {
-            [] => None,
-            [one] => Some(*one),
-            several => return Err(several_of("split", several, columns)),
-        },
-        name => Some(find(columns, name)?),
-    };
-    let first = |known: &[&str]| {
-        known
-            .iter()
-            .find_map(|name| usual(&[name]).first().copied())
-    };
-    let (id, id_of_any) = match &*given.id {
-        "" => match first(&IMAGE_IDS) {
-            Some(id) => (Some(id), false),
-            None => (first(&["id"]), true),
-        },
-        name => (Some(find(columns, name)?), false),
+    let image = header.image(photographs, &given.image)?;
+    let (id, id_of_any) = match (&*given.id, header.first(&IMAGE_IDS)) {
+        ("", Some(id)) => (Some(id), false),
+        ("", None) => (header.first(&["id"]), true),
+        (name, _) => (Some(find(columns, name)?), false),
     };
     Ok(Chosen {
         image,
-        captions,
-        split,
+        captions: header.captions(image, &given.caption)?,
+        split: match &*given.split {
+            "" => header.one_of("split", header.usual(&SPLITS))?,
+            name => Some(find(columns, name)?),
+        },
         id: id.filter(|at| *at != image),
         id_of_any,
-        caption_ids: first(&CAPTION_IDS),
+        caption_ids: header.first(&CAPTION_IDS),
     })
+}
+
+struct Header<'a> {
+    columns: &'a [String],
+    /// Their names, folded.
+    names: Vec<String>,
+}
+
+impl Header<'_> {
+    /// The columns with one of these names.
+    fn usual(&self, known: &[&str]) -> Vec<usize> {
+        let named = |at: &usize| known.contains(&&*self.names[*at]);
+        (0..self.names.len()).filter(named).collect()
+    }
+
+    /// The column with the first of these names that there is.
+    fn first(&self, known: &[&str]) -> Option<usize> {
+        let mut known = known.iter();
+        known.find_map(|name| self.usual(&[name]).first().copied())
+    }
+
+    /// The only one of the columns found for `what`; `None` if there is none.
+    fn one_of(&self, what: &'static str, found: Vec<usize>) -> Result<Option<usize>, Undecided> {
+        match found.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            several => Err(several_of(what, several, self.columns)),
+        }
+    }
+
+    /// The column of images. Bytes under a usual name are preferred to other usual names.
+    fn image(&self, photographs: &[usize], given: &str) -> Result<usize, Undecided> {
+        if !given.is_empty() {
+            return Ok(find(self.columns, given)?);
+        }
+        if unnamed(self.columns) {
+            return Ok(0);
+        }
+        let named = self.usual(&IMAGES);
+        let known = [&CAPTIONS[..], &SPLITS, &IMAGE_IDS, &CAPTION_IDS].concat();
+        let text = |at: &usize| known.contains(&unnumbered(&self.names[*at]));
+        let bytes = photographs.iter().copied().filter(|at| !text(at));
+        let (both, bytes): (Vec<usize>, Vec<usize>) = bytes.partition(|at| named.contains(at));
+        let found = if both.is_empty() {
+            [named, bytes].concat()
+        } else {
+            both
+        };
+        let one = self.one_of("image", found)?;
+        one.ok_or_else(|| lacking("image", self.columns).into())
+    }
+
+    /// The columns of captions.
+    fn captions(&self, image: usize, given: &str) -> Result<Vec<usize>, Undecided> {
+        if !given.is_empty() {
+            return match (
+                find(self.columns, given),
+                numbered(&self.names, &folded(given)),
+            ) {
+                (Ok(one), _) => Ok(vec![one]),
+                (Err(why), found) if found.is_empty() => Err(why.into()),
+                (Err(_), found) => Ok(found),
+            };
+        }
+        if unnamed(self.columns) && self.columns.len() > 1 {
+            return Ok(vec![1]);
+        }
+        let mut found: Vec<usize> = (0..self.names.len())
+            .filter(|at| *at != image && CAPTIONS.contains(&unnumbered(&self.names[*at])))
+            .collect();
+        found.dedup_by_key(|at| unnumbered(&self.names[*at]));
+        let one = self.one_of("caption", found)?;
+        let one = one.ok_or_else(|| lacking("caption", self.columns))?;
+        Ok(numbered(&self.names, unnumbered(&self.names[one])))
+    }
 }
 
 /// Whether columns have numbers for names, as those of a table without header, in which the
@@ -187,7 +202,7 @@ pub fn unnamed(columns: &[String]) -> bool {
     !columns.is_empty() && named.all(|is_number| is_number)
 }
 
-/// A name without differences of case, spaces around it, and of `-`, ` ` and `_`.
+/// A name without differences of case, spaces around it, and of `-`, `.`, ` ` and `_`.
 fn folded(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' ', '.'], "_")
 }

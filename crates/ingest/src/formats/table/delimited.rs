@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 const DELIMITERS: [u8; 5] = [b',', b'\t', b';', b'|', b' '];
 /// Number of first rows by which the form is recognised.
 const SAMPLE: usize = 50;
+
 pub(super) struct Delimited {
     path: PathBuf,
     text: String,

@@ -85,10 +85,12 @@ impl Names {
         plain(&name)
     }
 
+    /// The path of the one file with this key. A name with folders must end its path.
     fn by_key(&self, name: &str) -> Option<String> {
         let name = name.replace('\\', "/");
         let key = name.rsplit('/').next().unwrap_or(&name);
-        self.keys.as_ref()?.get(key)?.clone()
+        let path = self.keys.as_ref()?.get(key)?.clone()?;
+        (key == name || path.ends_with(&format!("/{name}"))).then_some(path)
     }
 }
 
