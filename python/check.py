@@ -15,8 +15,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
+
+from environment import failed, pip, prepare
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements-test.txt"
@@ -29,17 +30,9 @@ def main(arguments: list[str]) -> int:
     programs, environment = (Path(path).absolute() for path in arguments)
     if not (programs / "attend-verify").is_file():
         return failed(f"{programs} has no attend-verify; build the programs first", 2)
-    python = environment / "bin" / "python"
-    wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
-    stamp = environment / "requirements"
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        try:
-            venv.create(environment, clear=True, with_pip=True)
-        except (OSError, subprocess.CalledProcessError) as why:
-            return failed(f"{environment}: no environment ({why}); Debian's is python3-venv", 1)
-        if not pip(python, "install", "-r", str(REQUIREMENTS)):
-            return 1
-        stamp.write_text(wanted)
+    python = prepare(environment, REQUIREMENTS)
+    if python is None:
+        return 1
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"  # the build leaves its files there
         shutil.copytree(HERE, source)
@@ -54,20 +47,6 @@ def main(arguments: list[str]) -> int:
     tests = [str(python), "-m", "unittest", "discover", "--buffer", "-s", str(HERE / "tests")]
     # Not from the folder of the sources: the installed package is tested.
     return subprocess.run(tests, env={**os.environ, **own}, cwd=HERE / "tests").returncode
-
-
-def pip(python: Path, *words: str) -> bool:
-    command = [str(python), "-m", "pip", "--disable-pip-version-check", "--quiet", *words]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if ended.returncode != 0:
-        last = (ended.stdout.strip().splitlines() or ["no message"])[-1]
-        failed(f"`pip {' '.join(words)}` failed: {last}", 1)
-    return ended.returncode == 0
-
-
-def failed(why: str, code: int) -> int:
-    print(f"error: {why}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

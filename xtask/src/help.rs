@@ -17,7 +17,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Keep, share and extend",
-        &["lock", "clean", "gc", "seal", "conform", "dist"],
+        &["lock", "clean", "gc", "seal", "conform", "dist", "wheel"],
     ),
     (
         "Set up and develop",

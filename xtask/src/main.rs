@@ -90,6 +90,8 @@ enum Task {
     Test(tasks::test::Args),
     /// Pack programs and libraries for machines without a checkout
     Dist(tasks::dist::Args),
+    /// Build the Python package of the scores, and test it
+    Wheel(tasks::wheel::Args),
     /// Put a stage of your own through what ours promise
     Conform(tasks::conform::Args),
     /// Print a script that completes command lines in bash, zsh or fish
@@ -154,6 +156,7 @@ fn run(name: &str, task: Task) -> Result<()> {
         Task::Bench(args) => tasks::bench::run(&workspace, &args),
         Task::Test(args) => tasks::test::run(&workspace, &args),
         Task::Dist(args) => tasks::dist::run(&workspace, &args),
+        Task::Wheel(args) => tasks::wheel::run(&workspace, &args),
         Task::Conform(args) => tasks::conform::run(&workspace, &args),
         Task::Completions(args) => tasks::completions::script(&args),
         Task::Complete(args) => {

@@ -48,7 +48,7 @@ impl Captions {
 }
 
 /// The numbers of words, from 1.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Words(HashMap<Box<str>, u32, FixedState>);
 
 impl Words {

@@ -66,7 +66,7 @@ pub mod scores;
 pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
-pub use cider::{Cider, DocumentFrequencies, cider, cider_with};
+pub use cider::{Cider, DocumentFrequencies, Rewards, cider, cider_with};
 pub use corpus::{Corpus, Lines};
 pub use error::Error;
 pub use rouge::{Rouge, rouge};

@@ -1,7 +1,7 @@
 //! Compares scores with the real tool's numbers and with values known by hand.
 #![allow(clippy::unwrap_used)]
 
-use attend_metrics::{DocumentFrequencies, bleu, cider, cider_with, rouge, tokenize};
+use attend_metrics::{DocumentFrequencies, Rewards, bleu, cider, cider_with, rouge, tokenize};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -87,6 +87,34 @@ fn a_table_of_frequencies_makes_scores_independent() {
     let mut again = Vec::new();
     table.write(&mut again).unwrap();
     assert_eq!(again, file);
+}
+
+/// Also for words that no reference has, and with a table of other images.
+#[test]
+fn rewards_are_the_scores_of_the_coco_tool() {
+    let (mut hypotheses, references) = Fixture::read().captions();
+    let of_fixture = Fixture::read().images;
+    let rewards = Rewards::new(&references, None);
+    assert_eq!(rewards.images(), references.len());
+    for (i, image) in of_fixture.iter().enumerate() {
+        let score = rewards.score(i, &image.hypothesis);
+        assert_close(score, image.scores.cider, &format!("image {i}"));
+    }
+    for (i, hypothesis) in hypotheses.iter_mut().enumerate() {
+        hypothesis.extend(
+            ["zyx", "zyx", "wvu"]
+                .iter()
+                .take(i % 4)
+                .map(|&w| w.to_owned()),
+        );
+    }
+    let table = DocumentFrequencies::new(&references[..references.len() / 2]);
+    let rewards = Rewards::new(&references, Some(&table));
+    let captions: Vec<(usize, Vec<String>)> = hypotheses.iter().cloned().enumerate().collect();
+    let expected = cider_with(&table, &hypotheses, &references).per_image;
+    for (ours, theirs) in rewards.scores(&captions).iter().zip(&expected) {
+        assert!((ours - theirs).abs() < 1e-12, "{ours} for {theirs}");
+    }
 }
 
 #[test]

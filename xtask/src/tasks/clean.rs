@@ -235,7 +235,7 @@ fn delete(path: &Path) -> Result<()> {
 }
 
 /// Names that `setup` and `bench` use in the cache.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "libtorch-*",
     "cmake-*",
     "nasm-*",
@@ -243,6 +243,7 @@ const OURS: [&str; 9] = [
     "bench-*",
     "meteor-*",
     "python-package",
+    "python-scores",
     "downloads",
     "apt",
 ];

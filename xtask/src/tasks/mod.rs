@@ -22,6 +22,7 @@ pub mod stats;
 pub mod status;
 pub mod test;
 pub mod verify;
+pub mod wheel;
 
 use attend_program::question::ask;
 use attend_program::{Error, Result, output};

@@ -78,6 +78,9 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
     python.arg("python/check.py");
     python.arg(Path::new(&target).join("debug"));
     python.arg(cache.root.join("python-package"));
+    let mut scores = Command::new("python3");
+    scores.arg("crates/score-py/check.py");
+    scores.arg(cache.root.join("python-scores"));
     Ok(vec![
         ("format", cargo(&["fmt", "--all", "--check"])),
         ("dependencies", dependencies),
@@ -95,5 +98,6 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
         ("documentation", doc),
         ("tests", test),
         ("python", python),
+        ("scores for Python", scores),
     ])
 }
