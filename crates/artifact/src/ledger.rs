@@ -51,6 +51,9 @@ reasons! {
     /// Image: its file name leads out of the image root (`..`, `/…`, a link without
     /// `dataset.follow_links`).
     OutsideRoot = "outside-root",
+    /// Image: its row in a table can't be read: it has another number of fields than the
+    /// header, no name of an image, or a cell of another type.
+    BadRow = "bad-row",
     /// Image: its split's name can't be part of a file name.
     BadSplit = "bad-split",
     /// Image: it is in no split's list, or `dataset.restval` drops it. It does not count

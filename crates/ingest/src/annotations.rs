@@ -1,9 +1,12 @@
 //! The common form of all layouts' annotations.
 
+use crate::archive::Archive;
 use crate::config::Restval;
 use crate::ids::Id;
-use crate::reference::Reference;
+use crate::reference::{Reference, Refusal};
 use attend_artifact::Input;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Contents of a data set's annotation files, in their order, unchecked.
 #[derive(Debug, Default)]
@@ -21,6 +24,10 @@ pub struct Annotations {
     pub nested: bool,
     /// What to do with a split called `restval`.
     pub restval: Restval,
+    /// Images that can't be used according to their annotations, by index, and why.
+    pub refused: HashMap<usize, Refusal>,
+    /// Archives among [`Annotations::folders`] that are open already.
+    pub archives: Vec<Arc<Archive>>,
 }
 
 impl Annotations {

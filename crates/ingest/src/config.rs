@@ -1,5 +1,6 @@
 //! The parameters of the stage.
 
+use crate::split::SplitByContent;
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,16 +18,35 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Section {
-    /// Layout of the data set: `karpathy`, `coco` or `flickr8k`.
+    /// Layout of the data set: `karpathy`, `coco`, `flickr8k`, `table` (CSV, TSV, JSON
+    /// Lines, JSON, Parquet), `webdataset` (tars of photographs and texts) or `folder`
+    /// (photographs with a text file beside each).
     pub format: String,
     /// Folder that all other paths are relative to; empty if an input artifact `scenes`
     /// takes its place. May be a zip or tar archive of the photographs if `annotations` is
     /// an absolute path. Not recorded in the manifest.
     pub root: String,
-    /// Annotation file of format `karpathy`. Not recorded, but its content is.
+    /// Annotation file of format `karpathy`; for `table`, a file or a pattern of
+    /// names (`data/*.parquet`, `{train,val}.csv`); for `webdataset`, its tars
+    /// by a pattern of names (`train-*.tar`, `{00000..00099}.tar`; all tars below `root` if
+    /// it is empty or not set). Not recorded, but the content of annotations is.
     pub annotations: String,
+    /// Which columns of a `table` hold what: `image` (a file's name, or its bytes),
+    /// `caption` (a caption or a list of them; `caption` also means `caption_0`,
+    /// `caption_1`, …), `split` and `id` (the image's). Each is found by the usual names if
+    /// it is not given. Columns without a header are called `1`, `2`, … Recorded if given.
+    pub columns: Columns,
+    /// Character between the fields of a `table` that is text; empty: `,`, a tab, `;`, `|`
+    /// or a space, whichever fits the first lines. With a space, the image's name ends at
+    /// the first one. Recorded if given.
+    pub delimiter: String,
+    /// Whether the first line of a `table` that is text names its columns. If not given, it
+    /// does if columns are found by it. Recorded if given.
+    pub header: Option<bool>,
     /// Folder of the photographs under `root`. For `karpathy`, the images' `filepath` is
-    /// relative to it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
+    /// relative to it. For `table`, empty means the table's own folder or, if the first
+    /// photograph is not there, `root`; names without folder or extension are looked for in
+    /// all folders below it. For `flickr8k`, empty means `Flicker8k_Dataset`. For `coco`, empty
     /// means `{split}{year}`; otherwise photographs are in `{split}{year}` below this
     /// folder if that exists (`images/train2017/`), or else in the folder itself. Instead
     /// of a folder there may be a zip or tar archive, named here or in the folder's place,
@@ -41,6 +61,12 @@ pub struct Section {
     /// `val` only. For any format it can be a table that renames splits, such as
     /// `{ Train = "train", dev = "val" }`; `coco` then reads only those.
     pub splits: Splits,
+    /// Splits by content, for data that has none: `{ val = 0.05, test = 0.05, seed = 1 }`
+    /// puts 5 % of the photographs each in `val` and `test`, and the rest in `train`. A
+    /// photograph's split depends on the seed and its file's bytes only: photographs that
+    /// are added later move no others, and two copies of one are in the same split. With
+    /// `replace = true`, these splits replace those that the data has.
+    pub split: SplitByContent,
     /// What to do with Karpathy's `restval`, those of COCO's validation images that are in
     /// neither his val nor his test split: `train` adds them to that split, `restval` keeps
     /// them as a split of their own, `drop` leaves them out.
@@ -80,10 +106,14 @@ impl Default for Section {
             format: "karpathy".into(),
             root: String::new(),
             annotations: "dataset_coco.json".into(),
+            columns: Columns::default(),
+            delimiter: String::new(),
+            header: None,
             image_dir: String::new(),
             follow_links: false,
             year: "2014".into(),
             splits: Splits::Names(vec!["train".into(), "val".into()]),
+            split: SplitByContent::default(),
             restval: Restval::Train,
             normalise: Normalise::None,
             objects: Files::One(String::new()),
@@ -96,6 +126,24 @@ impl Default for Section {
             refuse_damaged: false,
         }
     }
+}
+
+/// Names of a table's columns; empty ones are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Columns {
+    /// The image: the name of its file, or its bytes.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// Its captions.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub caption: String,
+    /// Its split.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub split: String,
+    /// Its id.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
 }
 
 /// What to do with Karpathy's `restval` images.
@@ -198,8 +246,12 @@ impl Section {
         if !(1..=1 << 20).contains(&self.shard_size) {
             return refuse("shard_size", "between 1 and 1048576 images");
         }
+        self.split.check()?;
         if !(0.0..=1.0).contains(&self.max_rejected_fraction) {
             return refuse("max_rejected_fraction", "between 0 and 1");
+        }
+        if self.delimiter.len() > 1 {
+            return refuse("delimiter", "one character, such as \",\" or \"\\t\"");
         }
         Ok(())
     }

@@ -4,11 +4,13 @@
 //! - [`config`]: the section `[dataset]`.
 //! - [`formats`]: the layouts of data sets, one file each, and their list. They read
 //!   annotation files into one common form, [`annotations::Annotations`], in which a
-//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances.
+//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances;
+//!   [`glob`]: files by a pattern of names.
 //! - [`select`]: decides by the annotations which images and captions can be used;
-//!   [`ids`], [`identity`]: assign their numbers.
-//! - [`source`]: reads a reference's bytes from a folder or an [`archive`]; [`name`]:
-//!   untrusted file names; [`sniff`]: recognises unsuitable files.
+//!   [`ids`], [`identity`]: assign their numbers; [`split`]: splits by content.
+//! - [`source`]: reads a reference's bytes from a folder, an [`archive`] or a
+//!   [Parquet file](parquet_file); [`name`]: untrusted file names; [`sniff`]: recognises
+//!   unsuitable files.
 //! - [`photograph`]: turns bytes into pixels or into a reason why not; [`pipeline`] does
 //!   this in threads, [`shards`] writes the pixels, [`rows`] the tables.
 //! - [`limit`]: the limit of rejected images.
@@ -21,11 +23,13 @@ pub mod annotations;
 pub mod archive;
 pub mod config;
 pub mod formats;
+pub mod glob;
 pub mod identity;
 pub mod ids;
 pub mod limit;
 pub mod name;
 pub mod objects;
+pub mod parquet_file;
 pub mod photograph;
 pub mod pipeline;
 pub mod reference;
@@ -34,6 +38,7 @@ pub mod select;
 pub mod shards;
 pub mod sniff;
 pub mod source;
+pub mod split;
 pub mod stage;
 
 pub use stage::{SPEC, check, run};

@@ -8,7 +8,7 @@ pub const MAX_BYTES: u64 = 256 << 20;
 
 /// A photograph's file: its name below a folder. [`crate::source::Source`] finds it in the
 /// folder, or in the archive in the folder's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {
     /// The folder: its index in [`crate::annotations::Annotations::folders`].
     pub folder: usize,

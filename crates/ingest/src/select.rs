@@ -5,7 +5,7 @@ use crate::config::{Restval, Splits};
 use crate::identity::{self, Identity};
 use crate::ids::{self, Id, Numbers};
 use crate::name::plain;
-use crate::reference::Reference;
+use crate::reference::{Reference, Refusal, refuse};
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::ledger::Reason;
 use attend_artifact::tables::{is_split_name, split_order};
@@ -29,15 +29,19 @@ pub struct Candidate {
 }
 
 /// Divides the annotations into candidates and rows of the ledger. Candidates are sorted by
-/// split (train, val, test, then by name), and then as in the source.
-pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec<RejectedRecord>) {
+/// split (train, val, test, then by name), and then as in the source. Without `splits`, all
+/// candidates get the split `train`.
+pub fn select(
+    annotations: Annotations,
+    splits: Option<&Splits>,
+) -> (Vec<Candidate>, Vec<RejectedRecord>) {
     let mut rejected = Vec::new();
     let identities = identity::number(&annotations.images, annotations.nested);
     let mut candidates = Vec::with_capacity(annotations.images.len());
     // For each listed image: its id, and its index among the candidates.
     let mut places: Vec<(i64, Option<usize>)> = Vec::with_capacity(annotations.images.len());
-    for (index, image) in annotations.images.iter().enumerate() {
-        match usable(image, identities[index], &annotations, splits) {
+    for index in 0..annotations.images.len() {
+        match usable(index, identities[index], &annotations, splits) {
             Ok(candidate) => {
                 places.push((candidate.image_id, Some(candidates.len())));
                 candidates.push(candidate);
@@ -73,11 +77,12 @@ pub fn select(annotations: Annotations, splits: &Splits) -> (Vec<Candidate>, Vec
 
 /// The image as a candidate, or its row in the ledger.
 fn usable(
-    image: &ListedImage,
+    index: usize,
     identity: Identity,
     annotations: &Annotations,
-    splits: &Splits,
+    splits: Option<&Splits>,
 ) -> Result<Candidate, RejectedRecord> {
+    let image = &annotations.images[index];
     let mut id = image.image_id.number();
     let Reference { folder, name } = &image.photograph;
     let reject = |id, reason, detail: String| Err(RejectedRecord::image(id, name, reason, detail));
@@ -98,19 +103,17 @@ fn usable(
         let detail = "the file name leads out of the image root";
         return reject(id, Reason::OutsideRoot, detail.into());
     }
-    let Some(listed) = &image.split else {
-        return reject(id, Reason::NoSplit, "in no split's list".into());
-    };
-    let split = match split_name(listed, splits, annotations.restval) {
-        Ok(split) => split,
-        Err(why) => return reject(id, Reason::NoSplit, why.into()),
-    };
-    if !is_split_name(&split) {
-        let detail = format!(
-            "split {split:?}: use letters, digits, - and _, or call it otherwise: dataset.splits = {{ {listed:?} = \"val\" }}"
-        );
-        return reject(id, Reason::BadSplit, detail);
+    if let Some(Refusal { reason, detail }) = annotations.refused.get(&index) {
+        return reject(id, *reason, detail.clone());
     }
+    let split = match splits {
+        Some(splits) => split_of(image, splits, annotations.restval),
+        None => Ok("train".to_owned()),
+    };
+    let split = match split {
+        Ok(split) => split,
+        Err(Refusal { reason, detail }) => return reject(id, reason, detail),
+    };
     Ok(Candidate {
         image_id: id,
         source_id: image.image_id.clone(),
@@ -122,6 +125,23 @@ fn usable(
         },
         captions: Vec::new(),
     })
+}
+
+/// The image's split in the artifact, or why it has none.
+fn split_of(image: &ListedImage, splits: &Splits, restval: Restval) -> Result<String, Refusal> {
+    let none = |why: &str| refuse(Reason::NoSplit, why);
+    let listed = image.split.as_ref();
+    let listed = listed.ok_or_else(|| none("in no split's list"))?;
+    let split = split_name(listed, splits, restval).map_err(none)?;
+    match is_split_name(&split) {
+        true => Ok(split),
+        false => Err(refuse(
+            Reason::BadSplit,
+            format!(
+                "split {split:?}: use letters, digits, - and _, or call it otherwise: dataset.splits = {{ {listed:?} = \"val\" }}"
+            ),
+        )),
+    }
 }
 
 /// The artifact's name for a split of the source, or why the split's images are left out.

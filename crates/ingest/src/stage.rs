@@ -9,6 +9,7 @@ use crate::reference::Reference;
 use crate::select::{Candidate, select};
 use crate::shards::{self, ShardPlan};
 use crate::source::Source;
+use crate::split::{self, Hashes};
 use crate::{limit, rows};
 use attend_artifact::dataset::RejectedRecord;
 use attend_artifact::{Input, InputSpec, Piece, Record, Stage, StageSpec};
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub const SPEC: StageSpec = StageSpec {
     name: "attend-ingest",
     version: env!("CARGO_PKG_VERSION"),
-    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k) into a dataset artifact",
+    about: "Reads photographs and captions (COCO, Karpathy's splits, Flickr8k, tables, WebDataset, folders) into a dataset artifact",
     inputs: &[InputSpec {
         kind: "scenes",
         required: false,
@@ -36,6 +37,10 @@ pub const SPEC: StageSpec = StageSpec {
         "dataset.follow_links",
         "dataset.max_rejected_fraction",
         "dataset.refuse_damaged=false",
+        "dataset.columns={}",
+        "dataset.delimiter=\"\"",
+        "dataset.header=null",
+        "dataset.split={}",
     ],
     paths: &["dataset.root", "dataset.annotations", "dataset.objects"],
     extends: false,
@@ -56,9 +61,12 @@ pub fn check(stage: &Stage<Config>) -> Result<Checked> {
     let root = root(scenes.map(|artifact| &*artifact.root), section, &layout)?;
     let listing = list(&root, section, &layout)?;
     (listing.source).check(photographs(&listing.candidates))?;
-    let splits: BTreeSet<&str> = (listing.candidates.iter())
-        .map(|candidate| candidate.split.as_str())
-        .collect();
+    let splits: BTreeSet<&str> = match section.split.is_set() {
+        true => section.split.names().collect(),
+        false => (listing.candidates.iter())
+            .map(|candidate| candidate.split.as_str())
+            .collect(),
+    };
     Ok(Checked {
         splits: Some(splits.into_iter().map(str::to_owned).collect()),
         ..Checked::default()
@@ -80,6 +88,11 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     if !stage.is_part() {
         source.check(photographs(&listing.candidates))?;
     }
+    let mut hashes = Hashes::read(stage.note(split::HASHES));
+    if section.split.is_set() {
+        let split = &section.split;
+        split.assign(&mut listing.candidates, source, &mut hashes, stage.jobs)?;
+    }
     // The digest of a scenes artifact covers its photographs.
     let loose = scenes.is_none().then_some(source);
     let runs: Vec<(ShardPlan<'_>, Piece)> = shards::plan(&listing.candidates, section.shard_size)
@@ -87,9 +100,12 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
         .map(|run| (run, run.piece(loose)))
         .collect();
     let pieces: Vec<Piece> = runs.iter().map(|(_, piece)| piece.clone()).collect();
-    let Some(staging) = stage.begin_pieces(&listing.inputs(), &pieces)? else {
+    let Some(mut staging) = stage.begin_pieces(&listing.inputs(), &pieces)? else {
         return Ok(());
     };
+    if section.split.is_set() {
+        staging.keep_note(split::HASHES, &hashes.bytes())?;
+    }
     let to_make = staging.to_make(&pieces)?;
     let objects = objects::read(&listing.boxes, &listing.candidates, &mut listing.rejected)?;
     let made = runs.iter().filter(|(_, piece)| to_make.contains(&piece));
@@ -160,9 +176,17 @@ fn list(root: &Path, section: &Section, layout: &Layout) -> Result<Listing> {
     let boxes = objects::files(root, section)?;
     let files = std::mem::take(&mut annotations.inputs);
     let folders = annotations.folders.clone();
-    let (candidates, rejected) = select(annotations, &section.splits);
+    let archives = std::mem::take(&mut annotations.archives);
+    let splits = match section.split.is_set() {
+        true => section
+            .split
+            .check_against(&annotations.images)
+            .map(|()| None),
+        false => split::some_has_one(&annotations.images, root).map(|()| Some(&section.splits)),
+    };
+    let (candidates, rejected) = select(annotations, splits?);
     let photographs = photographs(&candidates);
-    let source = Source::open(root, &folders, section.follow_links, photographs)?;
+    let source = Source::open(root, &folders, &archives, section.follow_links, photographs)?;
     Ok(Listing {
         listed,
         candidates,

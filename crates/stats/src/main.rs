@@ -1,13 +1,19 @@
 //! `attend-stats`: prints statistics of a data set, and how much of it a vocabulary covers,
 //! as tables or as JSON.
 //!
-//! It reads the Parquet files of artifacts, as any other program could. It is not a stage,
-//! and nothing depends on it.
+//! It reads the Parquet files of artifacts, as any other program could; for `--leaks` also
+//! their pixels. It is not a stage, and nothing depends on it.
+//!
+//! - `questions`: the statistics; `leaks`: what splits have in common, with a perceptual
+//!   `hash`.
+//! - `artifact`: reads tables; `render`: prints them.
 //!
 //! Exit codes: 0 success; 1 internal error; 2 wrong command line; 3 a folder or file of yours
-//! is missing or wrong.
+//! is missing or wrong; 4 the data set is damaged (`--leaks` opens it as stages do).
 
 mod artifact;
+mod hash;
+mod leaks;
 mod questions;
 mod render;
 
@@ -15,6 +21,7 @@ use artifact::{Artifact, Vocabulary};
 use attend_artifact::vocabulary::Tokenizer;
 use attend_program::{Error, Result, end, output};
 use clap::Parser;
+use leaks::Leaks;
 use polars::prelude::{DataFrame, PolarsError};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -31,6 +38,10 @@ struct Args {
     /// captions into words by its tokenizer
     #[arg(value_name = "VOCABULARY_DIR")]
     vocabulary: Option<PathBuf>,
+    /// Show instead what splits have in common: photographs that are equal or look alike, and
+    /// captions that are the same word for word
+    #[arg(long)]
+    leaks: bool,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -42,11 +53,34 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if args.leaks {
+        return leaks(args);
+    }
     let report = Report::new(args)?;
     if args.json {
         output::print_json(format!("{:#}", report.json()))?;
     } else {
         output::print(report.text().trim_end())?;
+    }
+    Ok(())
+}
+
+fn leaks(args: &Args) -> Result<()> {
+    Artifact::open(&args.dataset, "dataset")?;
+    let tokenizer = match &args.vocabulary {
+        Some(folder) => {
+            Artifact::open(folder, "vocabulary")?
+                .vocabulary()?
+                .tokenizer
+        }
+        None => Tokenizer::default(),
+    };
+    let leaks = Leaks::new(&args.dataset, tokenizer)?;
+    if args.json {
+        output::print_json(format!("{:#}", leaks.json(&args.dataset)))?;
+    } else {
+        let text = leaks.text(&args.dataset).map_err(Error::internal)?;
+        output::print(text.trim_end())?;
     }
     Ok(())
 }

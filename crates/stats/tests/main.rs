@@ -173,3 +173,150 @@ fn wrong_folders_are_named_with_the_way_out() {
     std::fs::write(copy.join("manifest.json"), "{").unwrap();
     fails(std::slice::from_ref(&copy), "manifest.json: EOF");
 }
+
+/// A picture of 32 x 32 pixels in cells of random brightness, brighter by `gain`.
+fn picture(seed: u64, gain: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let cells: Vec<u64> = (0..256)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % 200
+        })
+        .collect();
+    let plane: Vec<u8> = (0..1024)
+        .map(|i| (cells[i / 64 * 16 + i % 32 / 2] + gain) as u8)
+        .collect();
+    plane.repeat(3)
+}
+
+fn leaking(folder: &Path) {
+    let pixels = |id: i64| match id {
+        100 => picture(3, 0),  // as train's 3
+        101 => picture(5, 20), // brighter than train's 5
+        200 => picture(5, 20), // as val's 101
+        id => picture(id as u64 + 1000 * u64::from(id > 50), 0),
+    };
+    let captions = |id: i64| -> Vec<String> {
+        let captions: &[&str] = match id {
+            0 | 1 => &["A dog runs .", "a cat"],
+            100 => &["a dog runs", "two birds"],
+            101 => &["A dog, runs!", "A CAT"],
+            102 | 103 => &["two birds", "\u{1b}[31mred"],
+            200 => &["two birds"],
+            _ => &["something else"],
+        };
+        captions
+            .iter()
+            .map(|caption| (*caption).to_owned())
+            .collect()
+    };
+    let split = |name, first, count| attend_testing::Split { name, first, count };
+    attend_testing::DataSet {
+        side: 32,
+        splits: &[
+            split("train", 0, 20),
+            split("val", 100, 4),
+            split("test", 200, 1),
+        ],
+        pixels: &pixels,
+        captions: &captions,
+        objects: &[],
+    }
+    .write(folder);
+}
+
+#[test]
+fn leaks_are_found_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = folder.path().join("dataset");
+    leaking(&dataset);
+    let json = stdout(stats(&[&dataset], &["--leaks", "--json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let photographs = |row: usize| {
+        let row = &json["photographs"][row];
+        (
+            row["split"].as_str().unwrap(),
+            row["compared_with"].as_str().unwrap(),
+            row["equal"].as_u64().unwrap(),
+            row["near"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(photographs(0), ("val", "train", 1, 1));
+    assert_eq!(photographs(1), ("test", "train", 0, 1));
+    assert_eq!(photographs(2), ("test", "val", 1, 0));
+    let rate = json["photographs"][0]["near_or_equal_rate"].as_f64();
+    assert_eq!(rate, Some(0.5));
+    let pairs: Vec<_> = (json["pairs"].as_array().unwrap().iter())
+        .map(|pair| {
+            [&pair["image"]["image_id"], &pair["other"]["image_id"]].map(|id| id.as_i64().unwrap())
+        })
+        .collect();
+    assert_eq!(pairs.len(), 4);
+    for pair in [[100, 3], [101, 5], [200, 5], [200, 101]] {
+        assert!(pairs.contains(&pair), "{pair:?} {pairs:?}");
+    }
+    let captions = &json["captions"][0];
+    for (name, value) in [
+        ("captions", 8),
+        ("shared", 3),
+        ("images", 4),
+        ("with_any", 2),
+        ("with_only", 1),
+    ] {
+        assert_eq!(captions[name], value, "{name}");
+    }
+    assert_eq!(captions["with_any_rate"].as_f64(), Some(0.5));
+    let first = &json["sentences"][0];
+    assert_eq!(
+        (
+            first["caption"].as_str(),
+            first["train"].as_i64(),
+            first["val"].as_i64()
+        ),
+        (Some("a dog runs"), Some(2), Some(2))
+    );
+
+    let text = stdout(stats(&[&dataset], &["--leaks"]));
+    for words in [
+        "near: at most 64 of the 512 bits",
+        "the nearest pairs (4 of 4)",
+        "equal  val    100.png",
+        "val shares both photographs and captions with train: 50.0 % of its images have a caption of train's, 50.0 % a photograph",
+        "test shares photographs, not captions with train: 0.0 %",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'));
+    // Without a vocabulary's tokenizer, words are the default's.
+    let vocabulary = fixtures().join("vocabulary");
+    let with = stdout(stats(&[&dataset, &vocabulary], &["--leaks"]));
+    assert_eq!(with, text);
+}
+
+#[test]
+fn one_split_shares_nothing_and_a_damaged_data_set_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = folder.path().join("dataset");
+    let split = attend_testing::Split {
+        name: "test",
+        first: 0,
+        count: 3,
+    };
+    attend_testing::DataSet {
+        side: 1,
+        splits: &[split],
+        pixels: &|_| vec![7; 3],
+        captions: &|_| vec!["x".into()],
+        objects: &[],
+    }
+    .write(&dataset);
+    let text = stdout(stats(&[&dataset], &["--leaks"]));
+    assert!(text.contains("one split only"), "{text}");
+    std::fs::write(dataset.join("shards/test-00000.arrow"), "damaged").unwrap();
+    let refused = stats(&[&dataset], &["--leaks"]);
+    assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+    // Its tables alone are whole.
+    stdout(stats(&[&dataset], &[]));
+}

@@ -21,6 +21,10 @@ pub struct Args {
     /// Name of a run, or folder of a data set and, optionally, of a vocabulary
     #[arg(value_name = "RUN|DIR", num_args = 1..=2, conflicts_with_all = ["config", "run"])]
     folders: Vec<PathBuf>,
+    /// Show instead what splits have in common: photographs that are equal or look alike, and
+    /// captions that are the same word for word
+    #[arg(long)]
+    leaks: bool,
     /// Print JSON instead of tables
     #[arg(long)]
     json: bool,
@@ -58,9 +62,8 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let programs = Programs::prepare(workspace, ["attend-stats"], None)?;
     let mut command = programs.command(&["attend-stats".to_owned()])?;
     command.args(folders);
-    if args.json {
-        command.arg("--json");
-    }
+    let flags = [(args.leaks, "--leaks"), (args.json, "--json")];
+    command.args(flags.iter().filter(|(set, _)| *set).map(|(_, flag)| flag));
     child::run_ok(&mut command)
 }
 

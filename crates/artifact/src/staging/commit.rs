@@ -58,6 +58,7 @@ impl Staging {
                     .map(|_| notes_of("".as_ref(), &line.entry.name));
                 notes.into_iter().chain([PathBuf::from(&line.entry.name)])
             })
+            .chain(self.kept.iter().cloned())
             .collect();
         let mut journal = format!("{}\n", fingerprint(&self.draft));
         for line in lines.values_mut() {

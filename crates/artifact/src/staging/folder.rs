@@ -35,6 +35,8 @@ pub struct Staging {
     /// Seconds of work before this run.
     pub(super) seconds: Option<u64>,
     pub(super) begun: Instant,
+    /// Notes about no single piece.
+    pub(super) kept: Vec<PathBuf>,
     /// The inputs' folders, in which no file is loose.
     pub(crate) inside: Vec<PathBuf>,
     pub(super) _lock: Lock,

@@ -141,6 +141,7 @@ impl Staging {
             must_equal: None,
             seconds,
             begun: Instant::now(),
+            kept: Vec::new(),
             inside: Vec::new(),
             _lock: lock,
         };

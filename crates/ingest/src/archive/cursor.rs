@@ -1,5 +1,6 @@
 //! Reads a file that is shared by several threads.
 
+use super::handle::Handle;
 use crate::reference::{Refusal, refuse};
 use attend_artifact::ledger::Reason;
 use std::fs::File;
@@ -14,11 +15,9 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn start(file: &Arc<File>) -> Cursor {
-        Cursor {
-            file: file.clone(),
-            at: 0,
-        }
+    pub(super) fn start(file: &Handle) -> io::Result<Cursor> {
+        let file = file.get()?;
+        Ok(Cursor { file, at: 0 })
     }
 }
 

@@ -5,16 +5,19 @@
 //! allocate, names are looked up and never turned into paths, links lead to other members
 //! only.
 //!
-//! - `zip`, `tar`: the two formats; `cursor`: reads a file that several threads share.
+//! - `zip`, `tar`: the two formats; `handle`: the open file; `cursor`: reads a file that
+//!   several threads share.
 //! - `names`: the members by name, and where links lead.
 //! - `packed`: archives that have to be unpacked first.
 
 mod cursor;
+mod handle;
 mod names;
 mod packed;
 mod tar;
 mod zip;
 
+pub use names::is_litter;
 pub use packed::{hint, hint_beside};
 
 use crate::reference::{Refusal, State, refuse};
@@ -22,7 +25,8 @@ use crate::sniff;
 use attend_artifact::ledger::Reason;
 use attend_program::{Error, Result, loose};
 use cursor::Cursor;
-use std::fs::File;
+use handle::Handle;
+use std::fmt::{self, Debug, Formatter};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +55,12 @@ fn extension(path: &Path) -> String {
     extension.to_string_lossy().to_ascii_lowercase()
 }
 
+impl Debug for Archive {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Archive({})", self.path.display())
+    }
+}
+
 impl Archive {
     /// Reads the index of the archive at `path`: a zip or a tar by its content, or else by
     /// its name.
@@ -65,12 +75,11 @@ impl Archive {
             let way_out = "copy or download it again, or unpack it to a folder beside it";
             wrong(&format!("{e}; {way_out}"))
         };
-        let file = Arc::new(File::open(path).map_err(|e| damaged(&e))?);
+        let file = Arc::new(Handle::open(path).map_err(|e| damaged(&e))?);
         let mut begin = Vec::new();
-        let read = Cursor::start(&file)
-            .take(sniff::BEGIN)
-            .read_to_end(&mut begin);
-        read.map_err(|e| damaged(&e))?;
+        Cursor::start(&file)
+            .and_then(|start| start.take(sniff::BEGIN).read_to_end(&mut begin))
+            .map_err(|e| damaged(&e))?;
         let (is_tar, is_zip) = (
             begin.get(257..262) == Some(b"ustar"),
             begin.starts_with(b"PK"),
@@ -133,6 +142,15 @@ impl Archive {
                 Ok(member) => tar.state(member),
                 Err(_) => NOWHERE,
             }),
+        }
+    }
+
+    /// The names of its files in its order, without those that macOS and Windows add; then
+    /// those that can't be read, because they lead out of the archive or are not UTF-8.
+    pub fn listed(&self) -> Vec<&str> {
+        match &self.index {
+            Index::Zip(zip) => zip.names.listed(),
+            Index::Tar(tar) => tar.names.listed(),
         }
     }
 

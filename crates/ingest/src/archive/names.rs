@@ -19,7 +19,10 @@ enum Named<T> {
 
 /// The members of an archive by name, as [`crate::name::plain`] returns it.
 pub(super) struct Names<T> {
-    all: BTreeMap<String, Named<T>>,
+    /// With the number of names before it in the archive.
+    all: BTreeMap<String, (u32, Named<T>)>,
+    /// Names that can't be looked up, because they lead out of the archive or are not UTF-8.
+    unusable: Vec<String>,
     similar: OnceLock<HashMap<String, String>>,
 }
 
@@ -27,36 +30,71 @@ impl<T: Clone> Names<T> {
     pub(super) fn new() -> Names<T> {
         Names {
             all: BTreeMap::new(),
+            unusable: Vec::new(),
             similar: OnceLock::new(),
         }
     }
 
     /// Adds a member. The last of several with the same name counts, as when unpacking.
     pub(super) fn insert(&mut self, name: String, member: T) {
-        self.all.insert(name, Named::Member(member));
+        self.enter(name, Named::Member(member));
+    }
+
+    fn enter(&mut self, name: String, named: Named<T>) {
+        let number = self.all.len() as u32;
+        // The first place of a name counts, the last content.
+        let number = self.all.get(&name).map_or(number, |(number, _)| *number);
+        self.all.insert(name, (number, named));
+    }
+
+    /// Adds a name that can't be looked up.
+    pub(super) fn unusable(&mut self, name: &[u8]) {
+        let name = String::from_utf8_lossy(name);
+        if !name.ends_with('/') {
+            self.unusable.push(name.into_owned());
+        }
+    }
+
+    /// The names of members and links, in the archive's order, without what other systems
+    /// add; then those that can't be looked up.
+    pub(super) fn listed(&self) -> Vec<&str> {
+        let all = self.all.iter();
+        let mut files: Vec<(u32, &str)> = all
+            .filter(|(name, (_, named))| !matches!(named, Named::Folder) && !is_litter(name))
+            .map(|(name, (number, _))| (*number, name.as_str()))
+            .collect();
+        files.sort_unstable();
+        let files = files.into_iter().map(|(_, name)| name);
+        files
+            .chain(self.unusable.iter().map(String::as_str))
+            .collect()
     }
 
     /// Adds a folder.
     pub(super) fn folder(&mut self, name: String) {
-        self.all.insert(name, Named::Folder);
+        self.enter(name, Named::Folder);
     }
 
     /// Adds a symbolic link, which is relative to its own folder.
     pub(super) fn link(&mut self, name: String, target: &str) {
         let target = beside(&name, target);
-        self.all.insert(name, Named::Link(target));
+        self.enter(name, Named::Link(target));
     }
 
     /// Adds a hard link: `name` becomes what `target` is at this point. Returns whether
     /// `target` exists.
     pub(super) fn same(&mut self, name: &str, target: &str) -> bool {
-        let same = match self.all.get(target) {
+        let same = match self.named(target) {
             Some(Named::Member(member)) => Named::Member(member.clone()),
             Some(Named::Link(to)) => Named::Link(to.clone()),
             Some(Named::Folder) | None => return false,
         };
-        self.all.insert(name.to_owned(), same);
+        self.enter(name.to_owned(), same);
         true
+    }
+
+    fn named(&self, name: &str) -> Option<&Named<T>> {
+        self.all.get(name).map(|(_, named)| named)
     }
 
     /// Whether a name is taken.
@@ -72,7 +110,7 @@ impl<T: Clone> Names<T> {
 
     fn follow<'a>(&'a self, mut name: &'a str) -> Result<&'a T, Refusal> {
         for _ in 0..HOPS {
-            name = match self.all.get(name) {
+            name = match self.named(name) {
                 Some(Named::Member(member)) => return Ok(member),
                 Some(Named::Folder) => {
                     return Err(refuse(Reason::Unreadable, "not a regular file"));
@@ -110,7 +148,7 @@ impl<T: Clone> Names<T> {
         let files = self
             .all
             .iter()
-            .filter(|(name, named)| !matches!(named, Named::Folder) && !is_litter(name));
+            .filter(|(name, (_, named))| !matches!(named, Named::Folder) && !is_litter(name));
         let common = files.map(|(name, _)| parent(name)).reduce(|mut a, b| {
             let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
             a.truncate(same);
@@ -143,7 +181,7 @@ impl<T: Clone> Names<T> {
 
 /// Whether a name is one of the files that macOS and Windows add, such as
 /// `__MACOSX/photos/._a.jpg`, which is not a photograph.
-fn is_litter(name: &str) -> bool {
+pub fn is_litter(name: &str) -> bool {
     let last = name.rsplit('/').next().unwrap_or_default();
     name == "__MACOSX"
         || name.starts_with("__MACOSX/")

@@ -1,15 +1,15 @@
 //! Tar archives.
 
 use super::cursor::{Cursor, io_refusal};
+use super::handle::Handle;
 use super::names::Names;
 use crate::name::plain;
 use crate::reference::{Refusal, State, check, refuse};
 use attend_artifact::ledger::Reason;
 use attend_program::{Result, check_interrupt};
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use tar::EntryType;
@@ -18,10 +18,8 @@ use tar::EntryType;
 const HEADERS: u64 = 1 << 20;
 
 pub(super) struct Tar {
-    file: Arc<File>,
+    file: Arc<Handle>,
     pub(super) names: Names<Member>,
-    /// Modification time of the archive, in nanoseconds.
-    changed: i64,
 }
 
 /// A member of a tar.
@@ -39,13 +37,13 @@ impl Tar {
     /// # Errors
     /// [`attend_program::Error::Interrupted`], or what `damaged` returns for a reason.
     pub(super) fn open(
-        file: &Arc<File>,
+        file: &Arc<Handle>,
         path: &Path,
         damaged: &dyn Fn(&dyn std::fmt::Display) -> attend_program::Error,
     ) -> Result<Tar> {
         let headers = Headers::default();
         let mut archive = tar::Archive::new(Reader {
-            at: Cursor::start(file),
+            at: Cursor::start(file).map_err(|e| damaged(&e))?,
             headers: &headers,
         });
         // Reads on after an end marker: archives may be concatenated (`cat`).
@@ -70,12 +68,9 @@ impl Tar {
         if !ended && headers.zeros.get() == 0 {
             return Err(damaged(&"ends before its end marker"));
         }
-        let meta = file.metadata().map_err(|e| damaged(&e))?;
-        let changed = meta.mtime().wrapping_mul(1_000_000_000) + meta.mtime_nsec();
         Ok(Tar {
             file: file.clone(),
             names,
-            changed,
         })
     }
 
@@ -90,12 +85,13 @@ impl Tar {
         }
         check(true, member.size, limit)?;
         let mut bytes = vec![0; member.size as usize];
-        let read = self.file.read_exact_at(&mut bytes, member.at);
+        let file = self.file.get().map_err(io_refusal)?;
+        let read = file.read_exact_at(&mut bytes, member.at);
         read.map(|()| bytes).map_err(io_refusal)
     }
 
     pub(super) fn state(&self, member: &Member) -> State {
-        [member.size as i64, member.at as i64, self.changed]
+        [member.size as i64, member.at as i64, self.file.changed()]
     }
 }
 
@@ -122,6 +118,7 @@ fn enter(names: &mut Names<Member>, entry: &mut tar::Entry<'_, impl Read>) -> io
     }
     let name = std::str::from_utf8(&path).ok();
     let Some(name) = name.and_then(plain) else {
+        names.unusable(&path);
         return Ok(());
     };
     let target = entry.link_name_bytes().unwrap_or_default();

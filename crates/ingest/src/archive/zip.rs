@@ -1,6 +1,7 @@
 //! Zip archives.
 
 use super::cursor::{Cursor, io_refusal};
+use super::handle::Handle;
 use super::names::Names;
 use crate::name::plain;
 use crate::reference::{Refusal, State, check, refuse};
@@ -22,14 +23,14 @@ const END: u64 = 1 << 17;
 const LINK: u64 = 1 << 12;
 
 pub(super) struct Zip {
-    file: Arc<File>,
+    file: Arc<Handle>,
     entries: Arc<ZipArchiveMetadata>,
     pub(super) names: Names<usize>,
 }
 
 impl Zip {
-    pub(super) fn open(file: &Arc<File>) -> Result<Zip, ZipError> {
-        let end = End::find(file)?;
+    pub(super) fn open(file: &Arc<Handle>) -> Result<Zip, ZipError> {
+        let end = End::find(file.get()?.as_ref())?;
         if end.members > MEMBERS {
             return Err(ZipError::UnsupportedArchive("too many members"));
         }
@@ -37,7 +38,7 @@ impl Zip {
         let config = zip::read::Config {
             archive_offset: ArchiveOffset::Known(end.before),
         };
-        let reader = BufReader::new(Cursor::start(file));
+        let reader = BufReader::new(Cursor::start(file)?);
         let mut zip = Zip {
             file: file.clone(),
             entries: zip::ZipArchive::with_config(config, reader)?.metadata(),
@@ -67,6 +68,7 @@ impl Zip {
 
     fn enter(&mut self, name: &str, number: usize) -> Result<(), ZipError> {
         let Some(plain) = plain(name) else {
+            self.names.unusable(name.as_bytes());
             return Ok(());
         };
         let entry = self.entries.entry(number)?;
@@ -88,7 +90,7 @@ impl Zip {
         check(true, size, limit)?;
         readable(&entry)?;
         let mut bytes = Vec::with_capacity(size.min(1 << 20) as usize);
-        let mut reader = BufReader::new(Cursor::start(&self.file));
+        let mut reader = BufReader::new(Cursor::start(&self.file).map_err(io_refusal)?);
         // Fails if the content is longer than its size says.
         entry
             .with_reader(&mut reader, ZipReadOptions::new())

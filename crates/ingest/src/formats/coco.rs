@@ -1,24 +1,74 @@
 //! Official COCO caption files, as described in <https://cocodataset.org/#format-data>:
 //! `annotations/captions_{split}{year}.json` beside `{split}{year}/`.
 
-use super::layout::Layout;
+use super::layout::{Layout, Reading};
+use super::look;
 use super::read::read_json;
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
 use crate::ids::Id;
 use crate::reference::Reference;
 use crate::source;
+use attend_artifact::tables::split_order;
 use attend_program::{Error, Result};
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// The layout `coco`.
 pub const LAYOUT: Layout = Layout {
     name: "coco",
     holds: "annotations/ and the folders of photographs, such as train2014/ and val2014/",
+    look,
     read,
 };
+
+/// A reading for each year of `annotations/captions_{split}{year}.json`, with the splits
+/// whose photographs are there. If no photographs are, it has all splits.
+fn look(path: &Path) -> Result<Vec<Reading>> {
+    let (mut root, file) = look::place(path);
+    let is_annotations = root.file_name().is_some_and(|name| name == "annotations");
+    if is_annotations && let Some(parent) = root.parent() {
+        root = parent.to_owned();
+    }
+    let mut years: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in look::files(&root.join("annotations")) {
+        let stem = (name.strip_prefix("captions_")).and_then(|name| name.strip_suffix(".json"));
+        let Some(stem) = stem.filter(|_| file.as_ref().is_none_or(|file| *file == name)) else {
+            continue;
+        };
+        let split = stem.trim_end_matches(|c: char| c.is_ascii_digit());
+        let year = years.entry(stem[split.len()..].to_owned()).or_default();
+        year.push(split.to_owned());
+    }
+    let readings = years.into_iter().map(|(year, mut splits)| {
+        let is_there = |dir: &str, split: &String| {
+            source::is_there(&root.join(folder(&root, dir, format!("{split}{year}"))))
+        };
+        let dirs = ["", "images"].into_iter();
+        let dir = dirs
+            .into_iter()
+            .find(|dir| splits.iter().any(|split| is_there(dir, split)));
+        if let Some(dir) = dir {
+            splits.retain(|split| is_there(dir, split));
+        }
+        splits.sort_by(|a, b| split_order(a).cmp(&split_order(b)));
+        let mut settings = vec![
+            ("year", year.clone().into()),
+            ("splits", splits.clone().into()),
+        ];
+        settings.extend(
+            dir.filter(|dir| !dir.is_empty())
+                .map(|dir| ("image_dir", dir.into())),
+        );
+        Reading {
+            what: format!("COCO's captions of {year} ({})", splits.join(", ")),
+            root: root.clone(),
+            settings,
+        }
+    });
+    Ok(readings.collect())
+}
 
 #[derive(Deserialize)]
 struct CaptionFile {

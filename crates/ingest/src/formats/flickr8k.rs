@@ -1,7 +1,8 @@
 //! Flickr8k's own text files: `Flickr8k.token.txt` with a caption per line,
 //! `NAME.jpg#0<tab>caption`, and a list of file names per split.
 
-use super::layout::Layout;
+use super::layout::{Layout, Reading};
+use super::look;
 use super::read::read_text;
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
@@ -9,14 +10,34 @@ use crate::ids::Id;
 use crate::reference::Reference;
 use attend_program::{Error, Result};
 use std::collections::HashMap;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 /// The layout `flickr8k`.
 pub const LAYOUT: Layout = Layout {
     name: "flickr8k",
     holds: "Flickr8k.token.txt, Flickr_8k.*Images.txt and Flicker8k_Dataset/",
+    look,
     read,
 };
+
+/// A reading if all text files are there, loose or in the archive that they are shipped in.
+fn look(path: &Path) -> Result<Vec<Reading>> {
+    let (root, file) = look::place(path);
+    let lists = LISTS.map(|(_, list)| list);
+    let names = || iter::once(TOKENS).chain(lists);
+    let is_there = |name: &str| {
+        let path = text_at(&root, name);
+        path.is_file() || path.parent().is_some_and(Path::is_file)
+    };
+    let is_ours = file.is_none_or(|file| names().any(|name| file == name));
+    let reading = (is_ours && names().all(is_there)).then(|| Reading {
+        what: "Flickr8k's own files".to_owned(),
+        root,
+        settings: Vec::new(),
+    });
+    Ok(reading.into_iter().collect())
+}
 
 const TOKENS: &str = "Flickr8k.token.txt";
 /// The splits and their lists; Flickr8k calls the validation images `dev`.

@@ -2,7 +2,8 @@
 //! (<https://cs.stanford.edu/people/karpathy/deepimagesent/>): images with their
 //! split and sentences in one file.
 
-use super::layout::Layout;
+use super::layout::{Layout, Reading};
+use super::look;
 use super::read::read_json;
 use crate::annotations::{Annotations, ListedCaption, ListedImage};
 use crate::config::Section;
@@ -16,8 +17,28 @@ use std::path::Path;
 pub const LAYOUT: Layout = Layout {
     name: "karpathy",
     holds: "dataset.annotations and the photographs",
+    look,
     read,
 };
+
+/// A reading for each file that begins as Karpathy's.
+fn look(path: &Path) -> Result<Vec<Reading>> {
+    let (root, file) = look::place(path);
+    let names = file.map_or_else(|| look::files(&root), |file| vec![file]);
+    let json = names.into_iter().filter(|name| name.ends_with(".json"));
+    let ours = json.filter(|name| {
+        let begin = look::begin(&root.join(name));
+        ["\"images\"", "\"filename\"", "\"sentences\""]
+            .iter()
+            .all(|key| begin.contains(key))
+    });
+    let readings = ours.map(|name| Reading {
+        what: format!("{name}, in Karpathy's format"),
+        root: root.clone(),
+        settings: vec![("annotations", name.into())],
+    });
+    Ok(readings.collect())
+}
 
 #[derive(Deserialize)]
 struct DatasetFile {

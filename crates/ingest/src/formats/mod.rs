@@ -6,23 +6,39 @@
 //! does not judge them: [`crate::select`] decides what can be used, [`crate::source`]
 //! finds the photographs.
 //!
-//! - [`coco`], [`karpathy`], [`flickr8k`]: the layouts; [`layout`]: their interface.
+//! - [`coco`], [`karpathy`], [`flickr8k`], [`folder`], [`table`], [`webdataset`]: the
+//!   layouts; [`layout`]: their interface; [`look`]: names and first lines, to recognise a
+//!   data set.
+//! - [`samples`]: photographs with texts of the same name; [`splits`]: names that say one.
 //! - [`open`], [`read`]: annotation files as JSON and text, with their digests;
 //!   `diagnose`: explains what an unexpected file is.
 
 pub mod coco;
 mod diagnose;
 pub mod flickr8k;
+pub mod folder;
 pub mod karpathy;
 pub mod layout;
+pub mod look;
 pub mod open;
 pub mod read;
+pub mod samples;
+pub mod splits;
+pub mod table;
+pub mod webdataset;
 
 use attend_program::{Error, Result};
 use layout::Layout;
 
 /// All layouts.
-pub const LAYOUTS: [Layout; 3] = [coco::LAYOUT, flickr8k::LAYOUT, karpathy::LAYOUT];
+pub const LAYOUTS: [Layout; 6] = [
+    coco::LAYOUT,
+    flickr8k::LAYOUT,
+    folder::LAYOUT,
+    karpathy::LAYOUT,
+    table::LAYOUT,
+    webdataset::LAYOUT,
+];
 
 /// The layout of this name.
 ///

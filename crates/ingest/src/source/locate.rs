@@ -1,11 +1,13 @@
-//! Finds the folder of a photograph, or the archive in its place.
+//! Finds the folder of a photograph, or the archive or column of bytes in its place.
 
 use super::loose::{missing, names_in, outside, similar};
 use super::place::Place;
 use crate::archive::{Archive, hint, is_archive};
 use crate::name::{folded, plain};
+use crate::parquet_file::{Photographs, column_at};
 use crate::reference::Refusal;
 use attend_program::{Error, Result, loose};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -17,13 +19,19 @@ pub(super) struct Finder {
     /// `dataset.follow_links`.
     follow_links: bool,
     archives: Vec<(PathBuf, Opened)>,
+    /// Archives whose names the layout has read, by path.
+    read: HashMap<PathBuf, Arc<Archive>>,
 }
 
 impl Finder {
-    pub(super) fn new(follow_links: bool) -> Finder {
+    pub(super) fn new(follow_links: bool, read: &[Arc<Archive>]) -> Finder {
+        let read = read.iter();
         Finder {
             follow_links,
             archives: Vec::new(),
+            read: read
+                .map(|archive| (archive.path().to_owned(), archive.clone()))
+                .collect(),
         }
     }
 
@@ -33,10 +41,22 @@ impl Finder {
         let Some(below) = plain(below) else {
             return Ok(Place::Nowhere(outside()));
         };
+        if let Some(archive) = self.read.get(folder) {
+            return Ok(Place::Archive {
+                archive: archive.clone(),
+                prefixes: vec![below],
+            });
+        }
         if folder.is_dir() {
             loose::note(folder);
             let root = folder.canonicalize().ok().filter(|_| !self.follow_links);
             return self.locate(&folder.join(&below), root.as_deref(), false);
+        }
+        if let Some((file, column)) = column_at(folder) {
+            return Ok(match Photographs::open(&file, &column) {
+                Ok(photographs) => Place::Rows(Arc::new(photographs)),
+                Err(why) => Place::Broken(format!("{}: {why}", file.display())),
+            });
         }
         Ok(match self.locate(folder, None, true)? {
             Place::Archive { archive, prefixes } => {

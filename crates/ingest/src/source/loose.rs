@@ -1,7 +1,7 @@
 //! Photographs that are files in a folder.
 
 use crate::name::folded;
-use crate::reference::{MAX_BYTES, Refusal, State, check, refuse};
+use crate::reference::{Refusal, State, check, refuse};
 use attend_artifact::ledger::Reason;
 use attend_program::loose;
 use rustix::fs::OFlags;
@@ -12,8 +12,9 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Reads the file at `path`, whose folder is free of links.
-pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
+/// Reads the file at `path`, whose folder is free of links, if it has no more than `limit`
+/// bytes.
+pub fn read(path: &Path, root: Option<&Path>, limit: u64) -> Result<Vec<u8>, Refusal> {
     let file = match open(path) {
         Err(e) if e.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
             let target = path.canonicalize().map_err(failed)?;
@@ -26,12 +27,10 @@ pub fn read(path: &Path, root: Option<&Path>) -> Result<Vec<u8>, Refusal> {
     };
     let file = file.map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
-    check(meta.is_file(), meta.len(), MAX_BYTES)?;
+    check(meta.is_file(), meta.len(), limit)?;
     let mut bytes = Vec::with_capacity(meta.len() as usize);
     // The file may grow while it is read.
-    file.take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 

@@ -1,4 +1,5 @@
-//! Finds photographs and reads them, in folders or in archives in place of a folder.
+//! Finds photographs and reads them, in folders, or in archives and columns of bytes in
+//! place of a folder.
 //!
 //! COCO ships `train2014.zip`; it stands for `train2014/` and may have its members under
 //! that name, at the top, or under the one folder that contains all of them. An archive of
@@ -20,13 +21,15 @@ mod place;
 
 pub use locate::is_there;
 
-use crate::reference::{Reference, Refusal, State};
+use crate::archive::Archive;
+use crate::reference::{MAX_BYTES, Reference, Refusal, State};
 use attend_program::text::escaped;
 use attend_program::{Error, Result};
 use locate::Finder;
 use place::Place;
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The photographs' folders and archives. Several threads may share it.
 pub struct Source {
@@ -36,17 +39,19 @@ pub struct Source {
 
 impl Source {
     /// Finds the places of `photographs`. Their `folders` below `root` are trusted and must
-    /// exist. `follow_links` is `dataset.follow_links`.
+    /// exist. `archives` are those of them that are open already, with names exactly as in
+    /// the archive. `follow_links` is `dataset.follow_links`.
     ///
     /// # Errors
     /// [`Error::Interrupted`]; [`Source::check`] reports what can't be found.
     pub fn open<'a>(
         root: &Path,
         folders: &[String],
+        archives: &[Arc<Archive>],
         follow_links: bool,
         photographs: impl IntoIterator<Item = &'a Reference>,
     ) -> Result<Source> {
-        let mut finder = Finder::new(follow_links);
+        let mut finder = Finder::new(follow_links, archives);
         let mut places: Vec<HashMap<String, Place>> =
             folders.iter().map(|_| HashMap::new()).collect();
         for photograph in photographs {
@@ -82,8 +87,16 @@ impl Source {
     /// # Errors
     /// The reason why the photograph can't be read.
     pub fn read(&self, photograph: &Reference) -> Result<Vec<u8>, Refusal> {
-        match self.place(photograph) {
-            Some((place, name)) => place.read(name),
+        self.read_up_to(photograph, MAX_BYTES)
+    }
+
+    /// The bytes of any file, if there are no more than `limit`.
+    ///
+    /// # Errors
+    /// The reason why the file can't be read.
+    pub fn read_up_to(&self, file: &Reference, limit: u64) -> Result<Vec<u8>, Refusal> {
+        match self.place(file) {
+            Some((place, name)) => place.read(name, limit),
             None => Err(loose::missing()),
         }
     }

@@ -1,8 +1,9 @@
-//! One folder of photographs, or the archive in its place.
+//! One folder of photographs, or the archive or column of bytes in its place.
 
 use super::loose::{self, names_in, similar};
 use crate::archive::Archive;
-use crate::reference::{MAX_BYTES, Refusal, State, refuse};
+use crate::parquet_file::Photographs;
+use crate::reference::{Refusal, State, refuse};
 use attend_artifact::ledger::Reason;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub(super) enum Place {
         /// The names that the folder may have in the archive.
         prefixes: Vec<String>,
     },
+    /// A column of bytes, in which names are numbers of rows.
+    Rows(Arc<Photographs>),
     /// There is no such folder: its photographs are left out.
     Nowhere(Refusal),
     /// The folder is missing although the config names it, or its archive is damaged: no
@@ -39,22 +42,24 @@ impl Place {
         }
     }
 
-    /// The bytes of a file in it.
+    /// The bytes of a file in it, if there are no more than `limit`.
     ///
     /// # Errors
     /// The reason why the file can't be read.
-    pub(super) fn read(&self, name: &str) -> Result<Vec<u8>, Refusal> {
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, Refusal> {
         match self {
             Place::Folder { path, root, names } => {
-                let read = loose::read(&path.join(name), root.as_deref());
+                let read = loose::read(&path.join(name), root.as_deref(), limit);
                 read.map_err(|refusal| match refusal.reason {
                     Reason::Missing => similar(refusal, name, names.get_or_init(|| names_in(path))),
                     _ => refusal,
                 })
             }
-            Place::Archive { archive, prefixes } => {
-                archive.read(&members(prefixes, name), MAX_BYTES)
-            }
+            Place::Archive { archive, prefixes } => archive.read(&members(prefixes, name), limit),
+            Place::Rows(photographs) => match name.parse() {
+                Ok(row) => photographs.read(row, limit),
+                Err(_) => Err(loose::missing()),
+            },
             Place::Nowhere(refusal) => Err(refusal.clone()),
             Place::Broken(why) => Err(refuse(Reason::Unreadable, why)),
         }
@@ -65,6 +70,7 @@ impl Place {
         match self {
             Place::Folder { path, root, .. } => loose::state(&path.join(name), root.as_deref()),
             Place::Archive { archive, prefixes } => archive.state(&members(prefixes, name)),
+            Place::Rows(photographs) => Some(photographs.state()),
             Place::Nowhere(_) | Place::Broken(_) => None,
         }
     }

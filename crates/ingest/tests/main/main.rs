@@ -4,13 +4,18 @@
 
 mod again;
 mod archives;
+mod columnar;
 mod data;
+mod disguises;
 mod errors;
 mod hostile;
 mod layouts;
 mod ledger;
 mod real;
 mod reproducible;
+mod samples;
+mod split;
+mod tables;
 
 use assert_cmd::Command;
 use attend_artifact::Artifact;
