@@ -178,13 +178,16 @@ fn list(root: &Path, section: &Section, layout: &Layout) -> Result<Listing> {
     let folders = annotations.folders.clone();
     let archives = std::mem::take(&mut annotations.archives);
     let splits = match section.split.is_set() {
-        true => section
-            .split
-            .check_against(&annotations.images)
-            .map(|()| None),
-        false => split::some_has_one(&annotations.images, root).map(|()| Some(&section.splits)),
+        true => {
+            section.split.check_against(&annotations.images)?;
+            None
+        }
+        false => {
+            split::some_has_one(&annotations.images, root)?;
+            Some(&section.splits)
+        }
     };
-    let (candidates, rejected) = select(annotations, splits?);
+    let (candidates, rejected) = select(annotations, splits);
     let photographs = photographs(&candidates);
     let source = Source::open(root, &folders, &archives, section.follow_links, photographs)?;
     Ok(Listing {
