@@ -6,6 +6,8 @@
 mod decoder;
 #[path = "main/encoder.rs"]
 mod encoder;
+#[path = "main/pickled.rs"]
+mod pickled;
 #[path = "main/real.rs"]
 mod real;
 #[path = "main/rebuilt.rs"]

@@ -3,6 +3,7 @@
 use crate::network::Network;
 use attend_artifact::Artifact;
 use attend_artifact::model::Checkpoint;
+use attend_artifact::vocabulary::Vocabulary;
 use attend_model::weights;
 use attend_program::{Error, Result};
 use std::path::Path;
@@ -31,13 +32,17 @@ pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Checkpoin
 }
 
 /// Copies the decoder's weights of a checkpoint into a network. Both must have the words
-/// of the file `vocabulary`.
+/// of the file `vocabulary`, with the same ids.
 ///
 /// # Errors
 /// [`Error::Refused`] if it was trained with other words or has other sizes.
 pub fn load(start: &Checkpoint, network: &mut Network, vocabulary: &Path) -> Result<()> {
-    start.vocabulary()?;
-    if start.card.vocabulary_blake3 != network.card.vocabulary_blake3 {
+    let known = start.vocabulary()?;
+    let words = |vocabulary: &Vocabulary| -> Vec<String> {
+        let words = vocabulary.words.iter();
+        words.map(|word| word.word.clone()).collect()
+    };
+    if words(&known) != words(&Vocabulary::read(vocabulary)?) {
         return Err(Error::refused(format!(
             "{}: not the words of {}; start from a model that was trained with these",
             start.words().display(),
