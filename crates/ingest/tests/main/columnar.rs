@@ -5,7 +5,7 @@ use crate::{data_set, fixture, write};
 use arrow_array::builder::{ListBuilder, StringBuilder};
 use arrow_array::types::Int8Type;
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int64Array, LargeBinaryArray,
+    ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Int64Array, LargeBinaryArray,
     LargeStringArray, RecordBatch, StringArray, StructArray,
 };
 use arrow_schema::{DataType, Field};
