@@ -111,3 +111,23 @@ fn what_init_writes_runs_to_scores() {
     assert!(said.contains("38 images, 190 captions"), "{said}");
     assert_eq!(scores["images"], 8);
 }
+
+/// A config whose variables or files are missing says so before its first stage runs.
+#[test]
+fn what_is_missing_is_named_with_the_fetch_that_brings_it() {
+    let world = tempfile::tempdir().unwrap();
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/coco2014.toml");
+    let run = || {
+        let mut run = xtask();
+        run.args(["run", "--to", "ingest", "--config"]).arg(&config);
+        run.arg("--artifacts").arg(world.path().join("runs"));
+        run
+    };
+    let brings = "`cargo xtask fetch coco2014 karpathy --to DIR` brings it";
+    run().env_remove("COCO").refused(2, &[brings]);
+    let brings =
+        "dataset_coco.json: no such file (`cargo xtask fetch karpathy --to DIR` brings it)";
+    run().env("COCO", world.path()).refused(3, &[brings]);
+    let listed = xtask().args(["fetch", "resnet101", "--dry-run"]).ok().out;
+    assert!(listed.contains("SHA-256 63fe2227"), "{listed}");
+}
