@@ -9,7 +9,16 @@ use std::fmt::Write;
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Make",
-        &["demo", "run", "preprocess", "train", "evaluate", "caption"],
+        &[
+            "demo",
+            "fetch",
+            "init",
+            "run",
+            "preprocess",
+            "train",
+            "evaluate",
+            "caption",
+        ],
     ),
     (
         "Look at runs",

@@ -48,6 +48,10 @@ enum Task {
     Setup(tasks::setup::Args),
     /// Draw scenes, train a small captioner, show what it looks at
     Demo(tasks::demo::Args),
+    /// Look at a data set, say what it is, and write a config for it
+    Init(tasks::init::Args),
+    /// Download data sets and weights that others publish
+    Fetch(tasks::fetch::Args),
     /// Make a run's data set, vocabulary and features
     Preprocess(options::Options),
     /// Preprocess, then train a model
@@ -134,6 +138,8 @@ fn run(name: &str, task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => tasks::setup::run(&workspace, &args),
         Task::Demo(args) => tasks::demo::run(&workspace, args),
+        Task::Init(args) => tasks::init::run(&workspace, &args),
+        Task::Fetch(args) => tasks::fetch::run(&workspace, &args),
         Task::Preprocess(options) => {
             tasks::run::run(&workspace, None, &["vocabulary", "features"], &options)
         }

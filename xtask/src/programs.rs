@@ -42,14 +42,21 @@ impl Programs {
             .collect();
         if !wanted.is_empty() {
             let from_env = std::env::var("ATTEND_PROFILE").ok();
-            let is_heavy = wanted.values().all(|package| *package == HEAVY);
-            let usual = if is_heavy { QUICK } else { "release" };
+            let are = |package: &str| wanted.values().all(|wanted| *wanted == package);
+            let (is_heavy, is_fetch) = (are(HEAVY), are(FETCH));
+            let usual = if is_heavy || is_fetch {
+                QUICK
+            } else {
+                "release"
+            };
             let profile = profile.or(from_env.as_deref()).unwrap_or(usual);
             let stamp = Stamp::of(workspace, profile);
             programs.built = match stamp.read(true) {
                 Some(built) if wanted.keys().all(|name| built.contains_key(*name)) => built,
                 _ => {
-                    setup::ensure(workspace, setup::Request::default())?;
+                    if !is_fetch {
+                        setup::ensure(workspace, setup::Request::default())?;
+                    }
                     if is_heavy {
                         say!("building {HEAVY}: polars takes minutes, the first time");
                     }
@@ -175,7 +182,11 @@ fn package_name(manifest: &Path) -> Result<Option<String>> {
 /// The package that takes most of a full build's time, and that no stage needs.
 const HEAVY: &str = "attend-stats";
 
-/// The profile in which it is built alone: without optimisation of what it depends on.
+/// The package that needs nothing installed, and may be asked for before anything else.
+const FETCH: &str = "attend-fetch";
+
+/// The profile in which these two are built alone: without optimisation of what they depend
+/// on.
 const QUICK: &str = "stats";
 
 /// Builds programs with cargo, which shows its progress; returns their paths.
@@ -188,7 +199,7 @@ fn build(
     profile: &str,
 ) -> Result<BTreeMap<String, PathBuf>> {
     let stages = ours.values().map(String::as_str);
-    let stages = stages.filter(|package| *package != HEAVY && profile != QUICK);
+    let stages = stages.filter(|package| ![HEAVY, FETCH].contains(package) && profile != QUICK);
     let packages: BTreeSet<&str> = stages.chain(wanted.values().copied()).collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo

@@ -957,3 +957,16 @@ mod verify {
         }
     }
 }
+
+#[test]
+fn a_published_file_that_is_missing_is_named_with_what_brings_it() {
+    let why = |path: &str| {
+        let input = Input::of_file("encoder.weights", path.as_ref(), "weights");
+        input.unwrap_err().to_string()
+    };
+    assert_eq!(
+        why("/nowhere/resnet50-0676ba61.pth"),
+        "encoder.weights = \"/nowhere/resnet50-0676ba61.pth\": no such file; `cargo xtask fetch resnet50 --to DIR` brings it"
+    );
+    assert!(why("/nowhere/mine.pth").ends_with("no such file"));
+}

@@ -13,6 +13,7 @@
 //!   unsuitable files.
 //! - [`photograph`]: turns bytes into pixels or into a reason why not; [`pipeline`] does
 //!   this in threads, [`shards`] writes the pixels, [`rows`] the tables.
+//! - [`init`]: looks at a data set and writes a config for it.
 //! - [`limit`]: the limit of rejected images.
 //! - [`stage`]: all of it, from parameters to commit.
 //!
@@ -26,6 +27,7 @@ pub mod formats;
 pub mod glob;
 pub mod identity;
 pub mod ids;
+pub mod init;
 pub mod limit;
 pub mod name;
 pub mod objects;

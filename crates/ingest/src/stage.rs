@@ -1,5 +1,6 @@
 //! The stage, from parameters to commit.
 
+use crate::annotations::Annotations;
 use crate::archive::{self, is_archive};
 use crate::config::{Config, Section};
 use crate::formats;
@@ -135,14 +136,14 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
 }
 
 /// The annotations, selected, and the photographs' source.
-struct Listing {
+pub(crate) struct Listing {
     /// Number of listed images.
     listed: usize,
-    candidates: Vec<Candidate>,
-    rejected: Vec<RejectedRecord>,
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) rejected: Vec<RejectedRecord>,
     files: Vec<(String, Input)>,
     boxes: Vec<BoxFile>,
-    source: Source,
+    pub(crate) source: Source,
 }
 
 impl Listing {
@@ -156,13 +157,22 @@ impl Listing {
     }
 }
 
-fn photographs(candidates: &[Candidate]) -> impl Iterator<Item = &Reference> {
+pub(crate) fn photographs(candidates: &[Candidate]) -> impl Iterator<Item = &Reference> {
     candidates.iter().map(|candidate| &candidate.photograph)
 }
 
 fn list(root: &Path, section: &Section, layout: &Layout) -> Result<Listing> {
     loose::note(root);
-    let mut annotations = (layout.read)(root, section)?;
+    let annotations = (layout.read)(root, section)?;
+    listing(root, section, annotations)
+}
+
+/// Selects what can be used, and finds the photographs.
+pub(crate) fn listing(
+    root: &Path,
+    section: &Section,
+    mut annotations: Annotations,
+) -> Result<Listing> {
     let listed = annotations.images.len();
     if listed == 0 {
         let root = root.display();

@@ -7,6 +7,7 @@
 //! - [`config`]: TOML files, `--set` and `${VAR}`, from text to parameters.
 //! - [`describe`]: the description that a stage prints with `--describe`; [`difference`]:
 //!   between the parameters of two runs.
+//! - [`fetch`]: which command brings a published file.
 //! - [`loose`]: the loose files that a program looks at; [`whole`]: atomic writes of single
 //!   files.
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: makes
@@ -21,6 +22,7 @@ pub mod difference;
 pub mod end;
 pub mod error;
 pub mod fault;
+pub mod fetch;
 pub mod log;
 pub mod loose;
 pub mod output;

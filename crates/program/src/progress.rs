@@ -1,7 +1,7 @@
 //! Shows the progress of long work: a bar on a terminal, plain lines in a log.
 
 use crate::text;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex};
@@ -87,6 +87,13 @@ impl Progress {
         let total = self.bar.length().unwrap_or(done);
         let here = done.saturating_sub(self.skipped.load(Ordering::Relaxed));
         let seconds = self.bar.elapsed().as_secs_f64().max(1e-3);
+        if self.unit == "bytes" {
+            let (done, total) = (HumanBytes(done), HumanBytes(total));
+            let rate = HumanBytes((here as f64 / seconds) as u64);
+            let left = self.bar.eta().as_secs();
+            tracing::info!("{} {done} of {total}, {rate}/s, {left} s left", self.what);
+            return;
+        }
         tracing::info!(
             "{} {done}/{total} {}, {:.1}/s, {} s left  {}",
             self.what,

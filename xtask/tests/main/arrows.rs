@@ -106,3 +106,11 @@ fn nobody_depends_on_a_program() {
         }
     }
 }
+
+/// It may be asked for before anything is installed.
+#[test]
+fn fetch_links_neither_libtorch_nor_arrow() {
+    let tree = tree("attend-fetch");
+    assert_eq!(ours(&tree), ["attend-program"]);
+    links_none_of(&tree, &[&LIBTORCH[..], &ARROW, &POLARS].concat());
+}

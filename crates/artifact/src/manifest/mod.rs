@@ -3,7 +3,7 @@
 mod read;
 
 use crate::digest::digest_file;
-use attend_program::{Error, Result, loose};
+use attend_program::{Error, Result, fetch, loose};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -109,7 +109,11 @@ impl Input {
             }),
             Ok(meta) if meta.is_dir() => wrong("a folder; name the file in it"),
             Ok(_) => wrong("not a regular file"),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => wrong("no such file"),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let hint = fetch::hint(&path.to_string_lossy());
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                wrong(&format!("no such file{hint}"))
+            }
             Err(e) => wrong(&e.to_string()),
         }
     }

@@ -39,7 +39,8 @@ fn look(path: &Path) -> Result<Vec<Reading>> {
     Ok(reading.into_iter().collect())
 }
 
-const TOKENS: &str = "Flickr8k.token.txt";
+/// The file of captions.
+pub const TOKENS: &str = "Flickr8k.token.txt";
 /// The splits and their lists; Flickr8k calls the validation images `dev`.
 const LISTS: [(&str, &str); 3] = [
     ("train", "Flickr_8k.trainImages.txt"),

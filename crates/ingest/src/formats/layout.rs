@@ -6,6 +6,7 @@ use attend_program::Result;
 use std::path::{Path, PathBuf};
 
 /// A layout of data sets.
+#[derive(Clone, Copy)]
 pub struct Layout {
     /// Its name in `dataset.format`.
     pub name: &'static str,

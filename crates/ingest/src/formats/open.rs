@@ -2,7 +2,7 @@
 
 use crate::archive;
 use attend_artifact::Input;
-use attend_program::{At, Error, Result, loose};
+use attend_program::{At, Error, Result, fetch, loose};
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek};
@@ -37,8 +37,8 @@ pub fn open(path: &Path, what: &str) -> Result<Opened> {
         Ok(file) if file.metadata().is_ok_and(|meta| meta.is_file()) => file,
         Ok(_) => return Err(refused(&"not a file")),
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            let unpack =
-                archive::hint_beside(path).map_or(String::new(), |hint| format!(" ({hint})"));
+            let hint = archive::hint_beside(path).or_else(|| fetch::hint(&path.to_string_lossy()));
+            let unpack = hint.map_or(String::new(), |hint| format!(" ({hint})"));
             return Err(refused(&format!("no such file{unpack}")));
         }
         Err(e) => return Err(refused(&e)),

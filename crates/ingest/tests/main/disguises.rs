@@ -5,6 +5,7 @@ use crate::archives::{Member, tar, zip};
 use crate::columnar::{hub, lists, parquet_file, strings};
 use crate::{fixture, ingest, open, write};
 use arrow_array::{ArrayRef, BinaryArray, Int64Array};
+use assert_cmd::Command;
 use attend_artifact::Artifact;
 use parquet::file::properties::WriterProperties;
 use serde_json::json;
@@ -349,8 +350,8 @@ fn same_in_every_disguise(pictures: &[Picture], size: u32) {
     }
 }
 
-#[test]
-fn one_data_set_in_ten_disguises() {
+/// Pictures with odd captions, some of them the same file.
+fn small() -> Vec<Picture> {
     let files = [
         "rgb420.jpg",
         "grey.jpg",
@@ -365,7 +366,7 @@ fn one_data_set_in_ten_disguises() {
         "'Two' cows; a | tree",
         "[unk] #1",
     ];
-    let pictures: Vec<Picture> = (0..23)
+    (0..23)
         .map(|number| Picture {
             id: 100 + 7 * number as i64,
             split: ["train", "train", "val", "train", "test"][number % 5],
@@ -375,8 +376,43 @@ fn one_data_set_in_ten_disguises() {
             // A PNG or JPEG decoder ignores what follows the picture's end.
             bytes: fixture(files[number % 5]),
         })
-        .collect();
-    same_in_every_disguise(&pictures, 16);
+        .collect()
+}
+
+#[test]
+fn one_data_set_in_ten_disguises() {
+    same_in_every_disguise(&small(), 16);
+}
+
+/// What `init` writes for each disguise gives the same data set.
+#[test]
+fn init_recognises_every_disguise() {
+    let pictures = small();
+    let mut first = None;
+    for (what, disguise) in DISGUISES {
+        if what == "TSV without header" {
+            continue; // nothing says which column is which
+        }
+        let folder = TempDir::new().unwrap();
+        let root = folder.path().join("root");
+        disguise(&root, &pictures);
+        let config = folder.path().join("c.toml");
+        let mut init = Command::cargo_bin("attend-ingest").unwrap();
+        init.arg("init").arg("--data").arg(&root);
+        init.arg("--output").arg(&config).assert().success();
+        let set = ["dataset.image_size=16", "dataset.shard_size=50"];
+        let mut ingest = Command::cargo_bin("attend-ingest").unwrap();
+        ingest.arg("--config").arg(&config);
+        ingest.args(set.map(|item| format!("--set={item}")));
+        ingest
+            .arg("--output")
+            .arg(folder.path().join("out"))
+            .assert()
+            .success();
+        let found = content(&folder, "out");
+        let first = first.get_or_insert_with(|| found.clone());
+        assert_eq!(found, *first, "{what}");
+    }
 }
 
 /// The same with all of Flickr8k's small set.

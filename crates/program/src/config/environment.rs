@@ -1,6 +1,6 @@
 //! Expands `${VAR}` in the values of a config.
 
-use crate::Error;
+use crate::{Error, fetch};
 use toml::Value;
 
 /// Environment variables that are not set and have not been needed yet, each with the error
@@ -47,7 +47,8 @@ fn expand_text(text: &str) -> Result<String, (String, String)> {
             ));
         };
         let value = std::env::var(variable).map_err(|_| {
-            let why = format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path literally");
+            let fetch = fetch::hint(text).map_or_else(String::new, |hint| format!("; {hint}"));
+            let why = format!("\"{text}\" needs the environment variable {variable}, which is not set; set it, or write the path literally{fetch}");
             (format!("${{{variable}}}"), why)
         })?;
         out.push_str(before);

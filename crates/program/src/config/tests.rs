@@ -269,6 +269,12 @@ mod load {
             ":2: train.schedule = \"${ATTEND_NO_SUCH}\" needs the environment variable ATTEND_NO_SUCH",
         );
         refused("", &["train.schedule=${x"], "${ without a closing }");
+        // A published file is named with the command that brings it.
+        refused(
+            "[train]\nweights = \"${ATTEND_NO_SUCH}/resnet101-63fe2227.pth\"\n",
+            &[],
+            "; `cargo xtask fetch resnet101 --to DIR` brings it",
+        );
     }
 
     #[test]

@@ -25,12 +25,14 @@ pub(super) fn look(path: &Path) -> Result<Vec<Reading>> {
     let (root, file) = look::place(path);
     let names = file.map_or_else(|| look::files(&root), |file| vec![file]);
     let names: Vec<String> = names.into_iter().filter(|name| is_table(name)).collect();
-    let mut groups: BTreeMap<String, Vec<&String>> = BTreeMap::new();
+    // Those at the top come first: a folder of photographs may have thousands of texts.
+    let mut groups: BTreeMap<(bool, String), Vec<&String>> = BTreeMap::new();
     for name in &names {
-        groups.entry(shape(name)).or_default().push(name);
+        let key = (name.contains('/'), shape(name));
+        groups.entry(key).or_default().push(name);
     }
     let mut readings = Vec::new();
-    for (shape, group) in groups.into_iter().take(OPENED) {
+    for ((_, shape), group) in groups.into_iter().take(OPENED) {
         check_interrupt()?;
         let pattern = pattern(&shape, &group, &names);
         let split = group.iter().all(|name| splits::of_path(name).is_some());
