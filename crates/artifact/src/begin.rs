@@ -3,13 +3,19 @@
 
 use crate::manifest::{Manifest, short};
 use crate::old::Old;
-use crate::staging::{Again, Lock, Piece, Rules, Share, has_replaced};
+use crate::staging::{Again, Lock, Piece, Rules, Share, has_replaced, kept};
 use crate::{Input, Stage, Staging};
 use attend_program::{Error, Result, loose};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 impl<C> Stage<C> {
+    /// The note of this name that an unfinished run, or the one that made the output, left
+    /// with [`Staging::keep_note`]. It may be of other parameters and inputs.
+    pub fn note(&self, name: &str) -> Option<Vec<u8>> {
+        kept(self.output(), name)
+    }
+
     /// Begins to write the output. Returns `None` if the output is up to date, so that the
     /// stage has nothing to do. `extra` are inputs that are not artifacts, by name.
     ///

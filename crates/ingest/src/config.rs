@@ -1,6 +1,6 @@
 //! The parameters of the stage.
 
-use crate::split::SplitByContent;
+use crate::shares::SplitByContent;
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

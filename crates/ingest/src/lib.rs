@@ -7,7 +7,8 @@
 //!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances;
 //!   [`glob`]: files by a pattern of names.
 //! - [`select`]: decides by the annotations which images and captions can be used;
-//!   [`ids`], [`identity`]: assign their numbers; [`split`]: splits by content.
+//!   [`ids`], [`identity`]: assign their numbers; [`split`]: splits by content,
+//!   [`shares`]: their parameter.
 //! - [`source`]: reads a reference's bytes from a folder, an [`archive`] or a
 //!   [Parquet file](parquet_file); [`name`]: untrusted file names; [`sniff`]: recognises
 //!   unsuitable files.
@@ -38,6 +39,7 @@ pub mod reference;
 pub mod rows;
 pub mod select;
 pub mod shards;
+pub mod shares;
 pub mod sniff;
 pub mod source;
 pub mod split;

@@ -11,7 +11,8 @@
 //!
 //! - `folder`: the finished files, as entered in the `journal`.
 //! - `open`, `commit`: begins or resumes a staging folder, and turns it into the artifact.
-//! - `piece`, `pieces`, `adopt`: shards, made or taken over; `notes`: facts about each.
+//! - `piece`, `pieces`, `adopt`: shards, made or taken over; `notes`: facts about each; `kept`:
+//!   about the whole.
 //! - `place`, `work`: what may be replaced and deleted.
 //! - `lock`, `disk`: one run at a time; file system operations.
 
@@ -20,6 +21,7 @@ mod commit;
 mod disk;
 mod folder;
 pub(crate) mod journal;
+mod kept;
 mod lock;
 mod notes;
 mod open;
@@ -30,6 +32,7 @@ pub(crate) mod work;
 
 pub(crate) use disk::has_replaced;
 pub use folder::{Staging, folder_of};
+pub(crate) use kept::kept;
 pub(crate) use lock::Lock;
 pub(crate) use piece::Again;
 pub use piece::{Piece, Share};

@@ -2,7 +2,8 @@
 
 use crate::annotations::Annotations;
 use crate::formats::splits::of_name;
-use crate::split::{Hashes, SplitByContent};
+use crate::shares::SplitByContent;
+use crate::split::Hashes;
 use crate::stage::Listing;
 use attend_program::{Error, Result};
 use std::collections::BTreeSet;

@@ -5,6 +5,9 @@ use attend_artifact::Input;
 use attend_program::Result;
 use serde_json::Value;
 
+/// Endings of tables' names.
+const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet"];
+
 /// The cells of a row that are read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
@@ -63,4 +66,10 @@ pub trait Table {
     /// # Errors
     /// `Error::Input` that names the file and the place in it if no more rows can be read.
     fn rows(&self, chosen: &Chosen, each: &mut Each<'_>) -> Result<Input>;
+}
+
+/// Whether a file has the name of a table.
+pub fn is_table(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ENDINGS.contains(&&*ending.to_ascii_lowercase())
 }

@@ -1,9 +1,9 @@
 //! Which tables a folder has, and how each could be read.
 
 use super::columns::{Chosen, Undecided, choose};
-use super::interface::Table;
+use super::interface::{Table, is_table};
 use super::names::Names;
-use super::{delimited, is_table, json, parquet};
+use super::{delimited, json, parquet};
 use crate::config::Section;
 use crate::formats::layout::Reading;
 use crate::formats::{look, splits};

@@ -39,9 +39,6 @@ pub const LAYOUT: Layout = Layout {
     read,
 };
 
-/// Endings of tables' names.
-const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet"];
-
 const WHAT: &str =
     "a table, or a pattern of tables such as data/*.parquet (dataset.root, dataset.annotations)";
 
@@ -68,12 +65,6 @@ fn files(root: &Path, pattern: &str) -> Result<Vec<String>> {
         true => expand(root, pattern),
         false => Ok(vec![pattern.to_owned()]),
     }
-}
-
-/// Whether a file has the name of a table.
-fn is_table(name: &str) -> bool {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    ENDINGS.contains(&&*ending.to_ascii_lowercase())
 }
 
 /// Opens a table, whose form its content decides.
