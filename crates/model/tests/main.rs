@@ -6,6 +6,8 @@
 mod decoder;
 #[path = "main/encoder.rs"]
 mod encoder;
+#[path = "main/names.rs"]
+mod names;
 #[path = "main/real.rs"]
 mod real;
 #[path = "main/rebuilt.rs"]
