@@ -8,6 +8,7 @@
 //! | [`search`] | beam search over any decoder, or several |
 //! | [`mod@gather`] | the rows of a batch as one tensor |
 //! | [`weights`] | safetensors and `.pth` files |
+//! | [`pickled`] | files of `torch.save`: state dicts, whole modules |
 //! | [`arena`] | tensors in one buffer: gradients, moments |
 //! | `product` | products of few rows with a large matrix |
 //! | [`slices`] | the numbers of tensors as slices |
@@ -21,6 +22,7 @@ pub mod encoder;
 pub mod gather;
 pub mod objective;
 pub mod parallel;
+pub mod pickled;
 mod product;
 pub mod search;
 pub mod slices;

@@ -1,8 +1,8 @@
 //! State dicts: tensors by name, from safetensors files and from PyTorch's
 //! `.pth` files, without executing pickle.
 
+use crate::pickled::{Fault, Saved};
 use crate::{Error, Result};
-use pytorch_reader::{DType, PickleError, PytorchError, PytorchReader};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,10 +19,6 @@ const WRAPPERS: [&str; 2] = ["state_dict.", "model_state_dict."];
 
 const HINT: &str = "expected safetensors, or a .pth of torch.save(model.state_dict(), FILE)";
 
-/// Maximum ratio of a state dict's size to its file's. Views can repeat bytes of the file;
-/// no state dict does so this many times.
-const MOST_REPEATED: u64 = 16;
-
 /// Maximum number of names that an error lists.
 const LISTED: usize = 4;
 
@@ -34,13 +30,7 @@ const LISTED: usize = 4;
 /// [`Error::File`] naming the file and what to do.
 pub fn read(path: &Path) -> Result<StateDict> {
     let wrong = |why: String| Error::File(format!("{}: {why}", path.display()));
-    if path.is_dir() {
-        return Err(wrong("a folder; name the file of weights in it".to_owned()));
-    }
-    let mut head = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(512).read_to_end(&mut head))
-        .map_err(|e| wrong(e.to_string()))?;
+    let head = head(path).map_err(wrong)?;
     // safetensors begin with the length of a JSON object, then the object.
     if head.get(4..9) == Some(b"\0\0\0\0{") {
         let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
@@ -73,6 +63,30 @@ fn not_weights(head: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Opens a file of `torch.save` for whatever it holds.
+///
+/// # Errors
+/// What is wrong with the file, and the way out.
+pub fn open(path: &Path) -> std::result::Result<Saved, String> {
+    let head = head(path)?;
+    match not_weights(&head) {
+        Some(what) => Err(what.to_owned()),
+        None => Saved::open(path, &head).map_err(explained),
+    }
+}
+
+/// The first bytes of a file.
+fn head(path: &Path) -> std::result::Result<Vec<u8>, String> {
+    if path.is_dir() {
+        return Err("a folder; name the file of weights in it".to_owned());
+    }
+    let mut head = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(512).read_to_end(&mut head))
+        .map_err(|e| e.to_string())?;
+    Ok(head)
+}
+
 fn read_safetensors(bytes: &[u8]) -> std::result::Result<StateDict, String> {
     let file = SafeTensors::deserialize(bytes)
         .map_err(|e| format!("damaged safetensors ({e}); copy or download the file again"))?;
@@ -97,75 +111,37 @@ fn read_safetensors(bytes: &[u8]) -> std::result::Result<StateDict, String> {
 }
 
 fn read_pth(path: &Path, head: &[u8]) -> std::result::Result<StateDict, String> {
-    let reader = PytorchReader::new(path).map_err(|e| match is_damage(&e, head) {
-        true => format!("{e}; the file is cut short or damaged: copy or download it again"),
-        false => format!("{e}; {HINT}"),
-    })?;
-    if reader.is_empty() {
+    let wrong = |fault: Fault| match fault.damage {
+        true => explained(fault),
+        false => format!("{}; {HINT}", fault.why),
+    };
+    let saved = Saved::open(path, head).map_err(wrong)?;
+    let tensors = saved.root().tensors().map_err(wrong)?;
+    if tensors.is_empty() {
         return Err(format!("holds no tensors; {HINT}"));
     }
     // Next to a wrapped state dict there may be an optimizer's tensors.
-    let tensors = reader.tensors();
-    let is_there = |key: &&&str| tensors.keys().any(|name| name.starts_with(**key));
+    let is_there = |key: &&&str| tensors.iter().any(|(name, _)| name.starts_with(**key));
     let wrapper = WRAPPERS.iter().find(is_there).copied().unwrap_or_default();
-    let known = |(name, saved): (&String, _)| {
-        let saved: &pytorch_reader::Tensor = saved;
-        let kind = match saved.dtype() {
-            DType::F16 => Kind::Half,
-            DType::BF16 => Kind::BFloat16,
-            DType::F32 => Kind::Float,
-            DType::F64 => Kind::Double,
-            DType::I64 => Kind::Int64,
-            DType::I32 => Kind::Int,
-            DType::U8 => Kind::Uint8,
-            _ => return None,
-        };
-        Some((name.strip_prefix(wrapper)?.to_owned(), saved.clone(), kind))
-    };
-    let chosen: Vec<_> = tensors.iter().filter_map(known).collect();
-    let bytes = |(_, saved, _): &(_, pytorch_reader::Tensor, _)| saved.byte_len() as u64;
-    let all = chosen.iter().map(bytes).fold(0, u64::saturating_add);
-    let file = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if all > MOST_REPEATED * (file + (1 << 20)) {
-        return Err(format!(
-            "says that its {file} bytes are {all} bytes of tensors; {HINT}"
-        ));
-    }
-    let read = |(name, saved, kind): (String, pytorch_reader::Tensor, Kind)| {
-        let data = saved
-            .read()
-            .map_err(|e| format!("{e}; the file is damaged: copy or download it again"))?;
-        let tensor =
-            tensor(&data, saved.shape(), kind).map_err(|e| format!("tensor {name}: {e}"))?;
-        Ok((name, tensor))
-    };
-    chosen.into_iter().map(read).collect()
+    let chosen = tensors.into_iter().filter_map(|(name, stored)| {
+        let name = name.strip_prefix(wrapper)?;
+        Some((name.to_owned(), stored))
+    });
+    saved.read(chosen.collect()).map_err(wrong)
 }
 
-/// Whether a file by `torch.save`, judging by its first bytes, can't be read because bytes
-/// are missing or wrong, rather than because it holds something else.
-fn is_damage(error: &PytorchError, head: &[u8]) -> bool {
-    const LEGACY: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-    let is_legacy = head[..head.len().min(64)]
-        .windows(10)
-        .any(|bytes| bytes == LEGACY);
-    let is_tar = head.get(257..262) == Some(b"ustar");
-    let holds_other = match error {
-        PytorchError::Pickle(e) => matches!(
-            e,
-            PickleError::UnsupportedType(_)
-                | PickleError::UnsupportedOpCode(_)
-                | PickleError::InvalidProtocol(_)
+/// What is wrong with a file, and the way out if it is damaged.
+fn explained(fault: Fault) -> String {
+    match fault.damage {
+        true => format!(
+            "{}; the file is cut short or damaged: copy or download it again",
+            fault.why
         ),
-        PytorchError::InvalidFormat(text) => ["Expected a dictionary", "No data.pkl", "endian"]
-            .iter()
-            .any(|part| text.contains(part)),
-        _ => false,
-    };
-    (head.starts_with(b"PK") || is_legacy || is_tar) && !holds_other
+        false => fault.why,
+    }
 }
 
-/// A copy of `data` as a tensor. Both readers checked the lengths; libtorch
+/// A copy of `data` as a tensor. The reader checked the lengths; libtorch
 /// would read beyond the end of too short a slice, so they are checked here too.
 fn tensor(data: &[u8], shape: &[usize], kind: Kind) -> std::result::Result<Tensor, String> {
     let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();

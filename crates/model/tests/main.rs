@@ -8,6 +8,8 @@ mod decoder;
 mod encoder;
 #[path = "main/names.rs"]
 mod names;
+#[path = "main/pickled.rs"]
+mod pickled;
 #[path = "main/real.rs"]
 mod real;
 #[path = "main/rebuilt.rs"]

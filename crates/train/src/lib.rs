@@ -11,6 +11,7 @@
 //! | [`checkpoint`], [`resume`] | the state of a run, and resuming from it |
 //! | [`metrics`], [`tensorboard`] | logs of a run |
 //! | [`mod@average`] | `attend-train average` |
+//! | [`tutorial`] | `attend-train import` and `export` |
 #![deny(missing_docs)]
 
 pub mod average;
@@ -27,4 +28,5 @@ pub mod run;
 pub mod schedule;
 pub mod start;
 pub mod tensorboard;
+pub mod tutorial;
 pub mod validate;

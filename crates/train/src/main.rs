@@ -16,6 +16,7 @@ use attend_train::data::{Data, ImageInput};
 use attend_train::metrics::{EVENTS, LINES};
 use attend_train::resume;
 use attend_train::run::Training;
+use attend_train::tutorial::{export, import};
 use attend_train::validate::Judge;
 use clap::Parser;
 use std::collections::BTreeMap;
@@ -67,12 +68,25 @@ const SPEC: StageSpec = StageSpec {
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.get(1).is_some_and(|first| first == "average") {
-        let args = average::Args::parse_from(&arguments[1..]);
-        return attend_program::program(|| average::average(&args));
+    match arguments.get(1).and_then(|first| first.to_str()) {
+        Some("average") => {
+            let args = average::Args::parse_from(&arguments[1..]);
+            return attend_program::program(|| average::average(&args));
+        }
+        Some("import") => {
+            let args = import::Args::parse_from(&arguments[1..]);
+            return attend_program::program(|| import::import(&args));
+        }
+        Some("export") => {
+            let args = export::Args::parse_from(&arguments[1..]);
+            return attend_program::program(|| export::export(&args));
+        }
+        _ => {}
     }
     let usage =
-        "attend-train average CHECKPOINT… --output DIR averages several checkpoints into one model";
+        "attend-train average CHECKPOINT… --output DIR averages several checkpoints into one model
+attend-train import --tutorial FILE --wordmap FILE --output DIR imports the PyTorch tutorial's model
+attend-train export --tutorial MODEL --output FILE exports a model to the PyTorch tutorial";
     stage::main_with(&SPEC, arguments, usage, check, train)
 }
 

@@ -37,7 +37,13 @@ fn assert_same(read: &StateDict, expected: &StateDict) {
 
 #[test]
 fn reads_what_pytorch_writes() {
-    for name in ["plain.pth", "wrapped.pth", "training.pth", "legacy.pth"] {
+    for name in [
+        "plain.pth",
+        "wrapped.pth",
+        "training.pth",
+        "legacy.pth",
+        "tar.pth",
+    ] {
         eprintln!("{name}");
         assert_same(&weights::read(&fixture(name)).unwrap(), &written());
     }
@@ -173,6 +179,8 @@ fn bytes_changed_anywhere_are_read_or_refused_in_one_line() {
         "plain.pth",
         "legacy.pth",
         "training.pth",
+        "module-legacy.pth",
+        "tar.pth",
         "plain.safetensors",
     ] {
         let whole = std::fs::read(fixture(name)).unwrap();
