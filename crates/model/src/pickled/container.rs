@@ -62,8 +62,8 @@ pub(super) fn open(file: File, head: &[u8]) -> Result<(Pickle, Container)> {
 }
 
 fn open_zip(file: File) -> Result<(Pickle, Container)> {
-    // Detection of an offset takes the second entry of the directory for the first if the names
-    // are of a certain length (`model-of-21-letters…/data.pkl`).
+    // Not `Detect`, which takes the directory's second entry for its first if that one is as
+    // long as the zip64 records behind the directory: in files with names of 21 letters.
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),
     };
