@@ -393,6 +393,34 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_that_begins_to_learn_late_makes_no_larger_steps() {
+        for together in [false, true] {
+            let parameter = floats(|i| (i * 0.11).cos());
+            let begin = parameter.copy();
+            let named = [("p".to_owned(), parameter.shallow_clone())];
+            let mut adam = Adam::new(named, Options::default(), 3);
+            let gradients = gradient_of_p(&floats(|i| 2.0 + i.sin()));
+            let clip = Clip {
+                factor: 1.0,
+                value: 0.0,
+            };
+            for learns in [false, false, true] {
+                assert_eq!(parameter, begin);
+                let learns = |_: &str| learns;
+                if together {
+                    let update = adam.update(0.1, clip);
+                    adam.together(&gradients, &[gradients.numbers()], &update, &learns);
+                } else {
+                    adam.step(&gradients, 0.1, clip, &learns);
+                }
+            }
+            // With a gradient that never changes, a step is as long as the learning rate.
+            let off = (begin - &parameter - 0.1).abs().max().double_value(&[]);
+            assert!(off < 1e-5, "{off}");
+        }
+    }
+
+    #[test]
     fn the_number_of_threads_changes_nothing() {
         let after = |threads| {
             let parameter = floats(|i| (i * 0.11).cos());
