@@ -6,6 +6,8 @@
 mod decoder;
 #[path = "main/encoder.rs"]
 mod encoder;
+#[path = "main/names.rs"]
+mod names;
 #[path = "main/pickled.rs"]
 mod pickled;
 #[path = "main/real.rs"]

@@ -1,6 +1,6 @@
 //! The inputs of a run: artifacts, weights, an earlier model.
 
-use crate::config::{Config, Decoder};
+use crate::config::{Config, Decoder, Train};
 use crate::network::{Network, trainable};
 use crate::{embeddings, start};
 use attend_artifact::features::Features;
@@ -58,6 +58,7 @@ impl<'a> Beginning<'a> {
             check_origin(artifact, beginning.dataset)?;
         }
         let start = start::find(&stage.config.train.start, beginning.model)?;
+        check_freeze(&stage.config.train, start.is_some())?;
         apart(stage.output(), start.iter().map(|start| &*start.folder))?;
         let beginning = Beginning { start, ..beginning };
         beginning.check_encoder().map(|()| beginning)
@@ -72,6 +73,7 @@ impl<'a> Beginning<'a> {
         let config = &stage.config;
         let start = start::find(&config.train.start, stage.optional_input("model"))?;
         let has = |kind| stage.will_have(kind);
+        check_freeze(&config.train, start.is_some() || has("model"))?;
         let weights = &config.encoder.weights;
         if !has("features") && !has("model") {
             if !weights.is_empty() {
@@ -183,7 +185,7 @@ impl<'a> Beginning<'a> {
     /// Makes the network with its initial weights.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the model to start from has another encoder or other words,
+    /// [`Error::Refused`] if the model to start from has another encoder or none of the words,
     /// [`Error::Input`] if weights or embeddings can't be read, [`Error::Usage`] if
     /// `train.encoder` trains the encoder that made the features.
     pub fn network(
@@ -207,7 +209,7 @@ impl<'a> Beginning<'a> {
         };
         if let Some(start) = &self.start {
             start.check()?;
-            start::load(start, &mut network, &vocabulary)?;
+            start::load(start, &mut network, words)?;
         }
         let Decoder {
             embeddings,
@@ -267,6 +269,17 @@ impl<'a> Beginning<'a> {
         }
         card.decoder.channels = card.encoder.channels();
         Network::on_pixels(card, self.config, weights.as_deref(), device)
+    }
+}
+
+/// Refuses to freeze random weights.
+fn check_freeze(train: &Train, has_start: bool) -> Result<()> {
+    match train.freeze {
+        0 => Ok(()),
+        _ if has_start => Ok(()),
+        epochs => Err(Error::usage(format!(
+            "train.freeze = {epochs} would freeze random weights: name the model to begin with (train.start, or --input model=PATH)"
+        ))),
     }
 }
 

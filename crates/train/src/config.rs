@@ -205,8 +205,12 @@ pub struct Train {
     pub max_length: usize,
     /// Model to start from: an artifact, whose `checkpoints/best` is taken, or a checkpoint
     /// folder. Provides the decoder's weights and, unless `encoder.weights` is given, the
-    /// encoder's. Empty: random weights.
+    /// encoder's. Words that it does not know begin with random weights (`vocab.base` gives
+    /// those that it knows their old ids). Empty: random weights.
     pub start: String,
+    /// Number of first epochs in which, after such a start, only the words' weights are
+    /// trained: embeddings and output layer. Then everything is.
+    pub freeze: u64,
     /// Steps between two checkpoints within an epoch; 0: none.
     pub checkpoint_steps: u64,
     /// Minutes between two checkpoints within an epoch; 0: none.
@@ -257,6 +261,7 @@ impl Default for Train {
             validation_beam: 1,
             max_length: 50,
             start: String::new(),
+            freeze: 0,
             checkpoint_steps: 1000,
             checkpoint_minutes: 10.0,
             keep_last: 1,

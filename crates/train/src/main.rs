@@ -54,6 +54,8 @@ const SPEC: StageSpec = StageSpec {
         "encoder.weights",
         "decoder.embeddings",
         "train.start",
+        // As it was before there was a choice.
+        "train.freeze=0",
         "train.verify",
         "train.device",
         "train.checkpoint_steps",

@@ -83,6 +83,7 @@ impl Training<'_> {
             ..
         } = *self.train;
         let epoch = self.state.epoch;
+        self.network.only_words = epoch < self.train.freeze;
         let plan = batches(
             &self.data.image_of_caption,
             batch,

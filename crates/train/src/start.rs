@@ -6,7 +6,9 @@ use attend_artifact::model::Checkpoint;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_model::weights;
 use attend_program::{Error, Result};
+use std::collections::HashMap;
 use std::path::Path;
+use tch::{Device, Tensor};
 
 /// The best checkpoint of `artifact`, the stage's input, or without one the checkpoint at
 /// `train.start`. `None` if that is empty.
@@ -31,26 +33,65 @@ pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Checkpoin
     }
 }
 
-/// Copies the decoder's weights of a checkpoint into a network. Both must have the words
-/// of the file `vocabulary`, with the same ids.
+/// Copies the decoder's weights of a checkpoint into a network for `words`. If the checkpoint
+/// was trained with other words, those in common begin with its weights, whatever their ids;
+/// the network's weights of the others stay as they are.
 ///
 /// # Errors
-/// [`Error::Refused`] if it was trained with other words or has other sizes.
-pub fn load(start: &Checkpoint, network: &mut Network, vocabulary: &Path) -> Result<()> {
+/// [`Error::Refused`] if there is no word in common, or the sizes differ.
+pub fn load(start: &Checkpoint, network: &mut Network, words: &Vocabulary) -> Result<()> {
     let known = start.vocabulary()?;
-    let words = |vocabulary: &Vocabulary| -> Vec<String> {
-        let words = vocabulary.words.iter();
-        words.map(|word| word.word.clone()).collect()
-    };
-    if words(&known) != words(&Vocabulary::read(vocabulary)?) {
+    let path = start.decoder();
+    let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));
+    let mut dict = weights::read(&path).map_err(Error::refused)?;
+    let (from, to) = in_common(&known, words);
+    if !known.is_empty() && from.len() == SPECIALS {
         return Err(Error::refused(format!(
-            "{}: not the words of {}; start from a model that was trained with these",
-            start.words().display(),
-            vocabulary.display()
+            "{}: no word in common with this vocabulary; start from a model that was trained with some of its words",
+            start.words().display()
         )));
     }
-    let path = start.decoder();
-    let dict = weights::read(&path).map_err(Error::refused)?;
+    if from != to || known.len() != words.len() {
+        tracing::info!(
+            "{} of {} words begin with the weights of {}; the others are new",
+            from.len() - SPECIALS,
+            words.words.len(),
+            start.folder.display()
+        );
+    }
+    let [from, to] = [from, to].map(|ids| Tensor::from_slice(&ids));
+    let own = network.decoder_weights();
+    for name in network.decoder.word_parameters() {
+        let (Some(own), Some(given)) = (own.get(*name), dict.get_mut(*name)) else {
+            continue;
+        };
+        let mut shape = own.size();
+        shape[0] = known.len() as i64;
+        if given.size() != shape || given.kind() != own.kind() {
+            let is = (given.size(), given.kind());
+            return Err(refused(format!(
+                "{name} is {is:?} instead of {:?}",
+                (shape, own.kind())
+            )));
+        }
+        let rows = given.index_select(0, &from);
+        *given = own.to_device(Device::Cpu).copy().index_copy(0, &to, &rows);
+    }
     let taken = network.start_from(&dict);
-    taken.map_err(|e| Error::refused(format!("{}: {e}", path.display())))
+    taken.map_err(|e| refused(e.to_string()))
+}
+
+/// Number of tokens that all vocabularies have in common.
+const SPECIALS: usize = 4;
+
+/// The ids of the tokens that two vocabularies have in common: those of `known`, and those of
+/// `words`, in ascending order.
+fn in_common(known: &Vocabulary, words: &Vocabulary) -> (Vec<i64>, Vec<i64>) {
+    let known: HashMap<&str, i64> = tokens(known).collect();
+    let common = tokens(words).filter_map(|(token, id)| Some((*known.get(token)?, id)));
+    common.unzip()
+}
+
+fn tokens(words: &Vocabulary) -> impl Iterator<Item = (&str, i64)> {
+    (0..words.len() as i64).filter_map(|id| Some((words.word(id)?, id)))
 }

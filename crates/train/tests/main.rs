@@ -14,6 +14,9 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
+#[path = "main/transfer.rs"]
+mod transfer;
+
 const SIZE: usize = 32;
 const COLOURS: [(&str, [u8; 3]); 3] = [
     ("red", [220, 30, 30]),

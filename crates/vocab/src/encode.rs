@@ -137,11 +137,15 @@ impl Tally {
         counts
     }
 
-    /// Logs the same counts.
-    pub(crate) fn log(&self, vocabulary: &Vocabulary) {
+    /// Logs the same counts. The first `known` words are those of `vocab.base`.
+    pub(crate) fn log(&self, vocabulary: &Vocabulary, known: usize) {
+        let base = match known {
+            0 => String::new(),
+            _ => format!("{known} words of vocab.base, and "),
+        };
         tracing::info!(
-            "vocabulary: {} words that occur in train at least {} times",
-            vocabulary.words.len(),
+            "vocabulary: {base}{} words that occur in train at least {} times",
+            vocabulary.words.len() - known,
             vocabulary.min_count
         );
         for (split, t) in &self.splits {

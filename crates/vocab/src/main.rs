@@ -6,14 +6,15 @@
 //! the captions twice, some thousand at a time, once to count and once to encode: memory
 //! holds the words, not the captions.
 
+mod base;
 mod encode;
 mod words;
 
 use attend_artifact::dataset::{CaptionRecord, RejectedRecord};
 use attend_artifact::record::Table;
 use attend_artifact::vocabulary::{EncodedRecord, Tokenizer, Vocabulary};
-use attend_artifact::{InputSpec, Record, Stage, StageSpec, stage};
-use attend_program::describe::Parts;
+use attend_artifact::{Input, InputSpec, Record, Stage, StageSpec, stage};
+use attend_program::describe::{Checked, Parts};
 use attend_program::{Error, Result, check_interrupt};
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
@@ -28,8 +29,8 @@ const SPEC: StageSpec = StageSpec {
     }],
     output: "vocabulary",
     parts: Parts::Whole,
-    unrecorded: &[],
-    paths: &[],
+    unrecorded: &["vocab.base"],
+    paths: &["vocab.base"],
     extends: false,
 };
 
@@ -53,6 +54,10 @@ struct VocabSection {
     /// Karpathy's data sets, or `unicode-words`, for any language: words keep their marks,
     /// and scripts without spaces become single characters.
     tokenizer: Tokenizer,
+    /// A vocabulary whose words keep their ids, for a training that begins with a model of
+    /// other captions (`train.start`): a vocabulary artifact, or a model that carries one. The
+    /// words that only these captions have come after its own. Empty: none.
+    base: String,
 }
 
 impl Default for VocabSection {
@@ -61,23 +66,36 @@ impl Default for VocabSection {
             min_count: 6,
             max_length: 50,
             tokenizer: Tokenizer::default(),
+            base: String::new(),
         }
     }
 }
 
 fn main() -> ExitCode {
-    stage::main(&SPEC, stage::nothing, run)
+    stage::main(&SPEC, check, run)
 }
 
-fn run(stage: &Stage<Config>) -> Result<()> {
-    let section = &stage.config.vocab;
+fn check(stage: &Stage<Config>) -> Result<Checked> {
+    begin(&stage.config.vocab).map(|_| Checked::default())
+}
+
+/// Checks the parameters, and reads the vocabulary that `base` names.
+fn begin(section: &VocabSection) -> Result<Option<(Vocabulary, Input)>> {
     if section.min_count == 0 || section.max_length == 0 {
         return Err(Error::usage(
             "[vocab]: min_count and max_length must be at least 1",
         ));
     }
+    base::read(&section.base, section.tokenizer)
+}
+
+fn run(stage: &Stage<Config>) -> Result<()> {
+    let section = &stage.config.vocab;
+    let (known, input) = begin(section)?.unzip();
+    let known = known.map_or(Vec::new(), |base| base.words);
     let table = stage.input("dataset")?.file("captions.parquet")?;
-    let Some(staging) = stage.begin(&[])? else {
+    let inputs: Vec<_> = input.map(|input| ("base", input)).into_iter().collect();
+    let Some(staging) = stage.begin(&inputs)? else {
         return Ok(());
     };
     let mut counts = words::WordCounts::default();
@@ -88,7 +106,7 @@ fn run(stage: &Stage<Config>) -> Result<()> {
         }
     }
     let words = counts
-        .frequent(section.min_count)
+        .chosen(section.min_count, &known)
         .map_err(|why| Error::input(format!("{}: {why}", table.display())))?;
     let vocabulary = Vocabulary::new(words, section.min_count, section.max_length)
         .with_tokenizer(section.tokenizer);
@@ -107,7 +125,7 @@ fn run(stage: &Stage<Config>) -> Result<()> {
         RejectedRecord::write(&staging.path("rejected.parquet")?, &tally.rejected)?;
         staging.done("rejected.parquet", Some(tally.rejected.len() as u64))?;
     }
-    tally.log(&vocabulary);
+    tally.log(&vocabulary, known.len());
     let counts = tally.counts(&vocabulary);
     let counts: Vec<(&str, u64)> = counts.iter().map(|(name, n)| (name.as_str(), *n)).collect();
     staging.commit(&counts)?;

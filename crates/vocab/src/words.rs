@@ -1,6 +1,6 @@
 //! Chooses the words of the vocabulary.
 
-use attend_artifact::vocabulary::{Tokenizer, UNK};
+use attend_artifact::vocabulary::{Tokenizer, UNK, Word};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
@@ -32,20 +32,30 @@ impl WordCounts {
         }
     }
 
-    /// The words with at least `min_count` occurrences: the most frequent first, equally
-    /// frequent ones in order of their code points. The tutorial numbers words by first
-    /// appearance instead; our order does not depend on the order of the captions.
+    /// The words of `base` in their order, however often they occur here; then the others
+    /// with at least `min_count` occurrences: the most frequent first, equally frequent ones
+    /// in order of their code points. The tutorial numbers words by first appearance instead;
+    /// our order does not depend on the order of the captions.
     ///
     /// # Errors
     /// What is wrong with the captions, and what to do.
-    pub(crate) fn frequent(self, min_count: u64) -> Result<Vec<(String, u64)>, String> {
+    pub(crate) fn chosen(
+        mut self,
+        min_count: u64,
+        base: &[Word],
+    ) -> Result<Vec<(String, u64)>, String> {
         let Some(train) = self.captions.get(TRAIN) else {
             return Err(no_train_captions(&self.captions));
         };
         let most = self.words.values().max().copied().unwrap_or(0);
+        let known = base.iter().map(|word| {
+            let count = self.words.remove(&word.word).unwrap_or(0);
+            (word.word.clone(), count)
+        });
+        let known: Vec<(String, u64)> = known.collect();
         let mut words: Vec<(String, u64)> = self.words.into_iter().collect();
         words.retain(|(_, count)| *count >= min_count);
-        if words.is_empty() {
+        if most == 0 || (words.is_empty() && known.is_empty()) {
             return Err(match most {
                 0 => format!("none of the {train} captions of split \"{TRAIN}\" has a word in it"),
                 _ => format!(
@@ -55,7 +65,7 @@ impl WordCounts {
             });
         }
         words.sort_unstable_by(|(a, n), (b, m)| (Reverse(n), a).cmp(&(Reverse(m), b)));
-        Ok(words)
+        Ok([known, words].concat())
     }
 }
 
@@ -84,7 +94,7 @@ mod tests {
         for (split, caption) in captions {
             counts.add(split, caption, Tokenizer::default());
         }
-        counts.frequent(min_count)
+        counts.chosen(min_count, &[])
     }
 
     #[test]

@@ -124,6 +124,68 @@ fn makes_words_and_encoded_captions() {
     }
 }
 
+#[test]
+fn the_words_of_a_base_keep_their_ids_and_new_ones_come_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = folder.path().join("base");
+    let first = dataset(folder.path(), &[("train", "zebra zebra cat")]);
+    let with = |min_count: u32, output: &Path, base: &str| {
+        let [min_count, base] = [format!("min_count={min_count}"), format!("base={base}")];
+        let set = [min_count, base].map(|item| format!("vocab.{item}"));
+        let dataset = folder.path().join("dataset");
+        vocab(&dataset, output, &set.each_ref().map(|item| &**item))
+    };
+    vocab(&first, &base, &["vocab.min_count=1"])
+        .assert()
+        .success();
+    dataset(
+        folder.path(),
+        &[("train", "a cat a dog"), ("val", "zebra a dog")],
+    );
+    let output = folder.path().join("vocabulary");
+    // From the artifact, and from its file.
+    let words = [("zebra", 1, 0), ("cat", 2, 1), ("a", 3, 2)];
+    let mut digests = Vec::new();
+    for base in [base.clone(), base.join("vocab.json")] {
+        with(2, &output, &base.to_string_lossy()).assert().success();
+        let artifact = Artifact::open_kind(&output, "vocabulary").unwrap();
+        artifact.verify().unwrap();
+        let vocabulary = Vocabulary::open(&artifact).unwrap();
+        let found: Vec<(&str, i64, u64)> = (vocabulary.words.iter())
+            .map(|word| (word.word.as_str(), word.id, word.count))
+            .collect();
+        assert_eq!(found, words);
+        assert_eq!((vocabulary.unk(), vocabulary.end()), (4, 6));
+        let encoded = EncodedRecord::read(&artifact.file("encoded.parquet").unwrap()).unwrap();
+        assert_eq!(encoded[1].tokens, [5, 1, 3, 4, 6]); // <start> zebra a <unk> <end>
+        let input = &artifact.manifest.inputs["base"];
+        let file = digest_file(&folder.path().join("base/vocab.json")).unwrap();
+        assert_eq!((&*input.kind, &input.digest), ("vocabulary", &file));
+        digests.push(artifact.manifest.digest);
+    }
+    assert_eq!(digests[0], digests[1]);
+    // No word is frequent enough to be new.
+    with(9, &output, &base.to_string_lossy()).assert().success();
+    let vocabulary = Vocabulary::open(&Artifact::open(&output).unwrap()).unwrap();
+    assert_eq!(vocabulary.words.len(), 2);
+
+    let none = folder.path().join("none");
+    let message = "neither a model nor a vocabulary";
+    fails(&mut with(2, &output, &none.to_string_lossy()), 3, message);
+    let dataset = folder.path().join("dataset");
+    let message = "is an artifact of kind \"dataset\"";
+    fails(
+        &mut with(2, &output, &dataset.to_string_lossy()),
+        4,
+        message,
+    );
+    let mut other = with(2, &output, &base.to_string_lossy());
+    other.args(["--set", "vocab.tokenizer=unicode-words"]);
+    let message = "set vocab.tokenizer = \"lowercase-alphanumeric\"";
+    fails(&mut other, 2, message);
+    fails(other.arg("--check"), 2, message);
+}
+
 /// An earlier version only counted them in the manifest.
 #[test]
 fn captions_that_are_left_out_stand_in_a_ledger() {

@@ -32,6 +32,9 @@ pub trait Decoder: Send {
 
     /// The parameters by name, in the order of their gradients in memory.
     fn parameters(&self) -> Vec<(&'static str, Tensor)>;
+
+    /// The names of the parameters that have a row for each token: what depends on the words.
+    fn word_parameters(&self) -> &'static [&'static str];
 }
 
 /// Everything about n images that a decoder needs and that does not depend on captions.

@@ -6,6 +6,7 @@
 //! many channels to make, and which of its parameters are trained.
 
 mod interface;
+mod names;
 mod pixels;
 mod resnet;
 mod torchscript;

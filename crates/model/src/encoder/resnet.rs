@@ -2,6 +2,7 @@
 //! parameter names.
 
 use super::interface::{Cells, Encoder, FrozenEncoder, Learning};
+use super::names;
 use super::pixels::normalise;
 use crate::weights::{self, StateDict};
 use crate::{Error, Result};
@@ -129,12 +130,14 @@ impl Encoder for ResNet {
         }
     }
 
-    /// The names may share a prefix, such as `module.` or `backbone.`. Ignores stages after
-    /// the last one, other modules, such as a classifier, and BatchNorm's counters.
+    /// The names are torchvision's or those of [`names::as_torchvision`]. They may share a
+    /// prefix, such as `module.` or `backbone.`. Ignores stages after the last one, other
+    /// modules, such as a classifier, and BatchNorm's counters.
     fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
         let names: Vec<String> = vars.variables().into_keys().collect();
-        let prefix = prefix(&names, dict)?;
-        let own: StateDict = (dict.iter())
+        let renamed = names::as_torchvision(dict);
+        let prefix = prefix(&names, &renamed)?;
+        let own: StateDict = (renamed.iter())
             .filter_map(|(name, tensor)| {
                 Some((
                     name.strip_prefix(prefix)?.to_owned(),
@@ -175,7 +178,7 @@ impl FrozenEncoder for ResNet {
 fn prefix<'a>(names: &[String], dict: &'a StateDict) -> Result<&'a str> {
     let prefixes = (dict.keys())
         .filter_map(|name| name.strip_suffix("conv1.weight"))
-        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
+        .filter(|prefix| names::is_prefix(prefix));
     let found = |prefix: &str| {
         let is_there = |name: &&String| dict.contains_key(&format!("{prefix}{name}"));
         names.iter().filter(is_there).count()

@@ -11,7 +11,7 @@ use std::io::{BufReader, Read, Seek, copy, sink};
 use std::os::unix::fs::FileExt;
 use tch::Kind;
 use zip::ZipArchive;
-use zip::read::{ZipFile, ZipReadOptions};
+use zip::read::{ArchiveOffset, Config, ZipFile, ZipReadOptions};
 use zip::result::ZipResult;
 
 type Archive = ZipArchive<BufReader<File>>;
@@ -62,7 +62,13 @@ pub(super) fn open(file: File, head: &[u8]) -> Result<(Pickle, Container)> {
 }
 
 fn open_zip(file: File) -> Result<(Pickle, Container)> {
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| damage(e.to_string()))?;
+    // Not `Detect`, which takes the directory's second entry for its first if that one is as
+    // long as the zip64 records behind the directory: in files with names of 21 letters.
+    let config = Config {
+        archive_offset: ArchiveOffset::Known(0),
+    };
+    let archive = ZipArchive::with_config(config, BufReader::new(file));
+    let mut archive = archive.map_err(|e| damage(e.to_string()))?;
     let names = archive.file_names().collect::<ZipResult<Vec<_>>>();
     let names = names.map_err(|e| damage(e.to_string()))?;
     let folders = names

@@ -101,11 +101,12 @@ impl Adam {
     }
 
     /// Takes one step along `gradients`, which has one for each parameter and may have
-    /// more.
+    /// more. Parameters that don't learn stay as they are; their moments follow their
+    /// gradients, so that they learn like the others once they do.
     ///
     /// # Panics
     /// If a parameter has no gradient.
-    pub fn step(&mut self, gradients: &Arena, lr: f64, clip: Clip) {
+    pub fn step(&mut self, gradients: &Arena, lr: f64, clip: Clip, learns: &dyn Fn(&str) -> bool) {
         let update = self.update(lr, clip);
         let found: Vec<&Tensor> = self
             .parameters
@@ -113,16 +114,20 @@ impl Adam {
             .map(|p| p.gradient(gradients))
             .collect();
         if !is_readable(gradients.numbers()) {
-            no_grad(|| self.together(gradients, &found, &update));
+            no_grad(|| self.together(gradients, &found, &update, learns));
             return;
         }
         let mut chunks = Vec::new();
         for (parameter, gradient) in self.parameters.iter_mut().zip(found) {
-            chunks.extend(parameter.chunks(gradient));
+            let update = match learns(&parameter.name) {
+                true => update,
+                false => update.without_step(),
+            };
+            chunks.extend(parameter.chunks(gradient).map(|chunk| (update, chunk)));
         }
         let share = chunks.len().div_ceil(self.threads).max(1);
         parallel(chunks.chunks_mut(share).collect(), |_, share| {
-            share.iter_mut().for_each(|chunk| fused(update, chunk));
+            (share.iter_mut()).for_each(|(update, chunk)| fused(*update, chunk));
         });
     }
 
@@ -154,7 +159,13 @@ impl Adam {
     }
 
     /// Takes the step with tensor operations on all parameters at once.
-    fn together(&self, gradients: &Arena, found: &[&Tensor], update: &Update) {
+    fn together(
+        &self,
+        gradients: &Arena,
+        found: &[&Tensor],
+        update: &Update,
+        learns: &dyn Fn(&str) -> bool,
+    ) {
         let moments = self.moments.each_ref().map(Arena::numbers);
         let steps = match found.len() == gradients.views().len() {
             true => update.plain(moments, gradients.numbers()),
@@ -166,7 +177,9 @@ impl Adam {
         let counts: Vec<i64> = found.iter().map(|g| g.numel() as i64).collect();
         let each = steps.split_with_sizes(&counts, 0);
         for (parameter, step) in self.parameters.iter().zip(each) {
-            parameter.take_off(&step.view_as(&parameter.value), update);
+            if learns(&parameter.name) {
+                parameter.take_off(&step.view_as(&parameter.value), update);
+            }
         }
     }
 
@@ -269,6 +282,15 @@ impl Parameter {
 }
 
 impl Update {
+    /// The same for the moments, but without changing the value.
+    fn without_step(self) -> Update {
+        Update {
+            step: 0.0,
+            keep: 1.0,
+            ..self
+        }
+    }
+
     /// With tensor operations: updates the moments and returns what to subtract from the
     /// parameter.
     fn plain(&self, moments: [&Tensor; 2], gradient: &Tensor) -> Tensor {
@@ -337,9 +359,9 @@ mod tests {
             let gradients = gradient_of_p(&gradient);
             if how == "together" {
                 let update = adam.update(0.05, clip);
-                adam.together(&gradients, &[gradients.numbers()], &update);
+                adam.together(&gradients, &[gradients.numbers()], &update, &|_| true);
             } else {
-                adam.step(&gradients, 0.05, clip);
+                adam.step(&gradients, 0.05, clip, &|_| true);
             }
             for (place, expected) in expected.as_array().unwrap().iter().enumerate() {
                 let is = parameter.double_value(&[place as i64 * EVERY]);
@@ -371,6 +393,34 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_that_begins_to_learn_late_makes_no_larger_steps() {
+        for together in [false, true] {
+            let parameter = floats(|i| (i * 0.11).cos());
+            let begin = parameter.copy();
+            let named = [("p".to_owned(), parameter.shallow_clone())];
+            let mut adam = Adam::new(named, Options::default(), 3);
+            let gradients = gradient_of_p(&floats(|i| 2.0 + i.sin()));
+            let clip = Clip {
+                factor: 1.0,
+                value: 0.0,
+            };
+            for learns in [false, false, true] {
+                assert_eq!(parameter, begin);
+                let learns = |_: &str| learns;
+                if together {
+                    let update = adam.update(0.1, clip);
+                    adam.together(&gradients, &[gradients.numbers()], &update, &learns);
+                } else {
+                    adam.step(&gradients, 0.1, clip, &learns);
+                }
+            }
+            // With a gradient that never changes, a step is as long as the learning rate.
+            let off = (begin - &parameter - 0.1).abs().max().double_value(&[]);
+            assert!(off < 1e-5, "{off}");
+        }
+    }
+
+    #[test]
     fn the_number_of_threads_changes_nothing() {
         let after = |threads| {
             let parameter = floats(|i| (i * 0.11).cos());
@@ -380,7 +430,7 @@ mod tests {
                 factor: 1.0,
                 value: 1.0,
             };
-            adam.step(&gradient_of_p(&floats(f64::sin)), 0.1, clip);
+            adam.step(&gradient_of_p(&floats(f64::sin)), 0.1, clip, &|_| true);
             parameter
         };
         assert_eq!(after(1), after(2));

@@ -84,11 +84,13 @@ impl Pixels {
     }
 
     fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> Cells {
-        let train = train && self.learning == Learning::Whole;
-        let encode = || self.encoder.encode(images, train, kind);
+        let encode = || {
+            self.encoder
+                .encode(images, train && self.learning == Learning::Whole, kind)
+        };
         match self.learning {
-            Learning::Frozen => tch::no_grad(encode),
-            Learning::FineTune | Learning::Whole => encode(),
+            Learning::FineTune | Learning::Whole if train => encode(),
+            _ => tch::no_grad(encode),
         }
     }
 }

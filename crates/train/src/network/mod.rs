@@ -41,6 +41,8 @@ pub struct Network {
     encoder_gradients: Arena,
     decoder_adam: Adam,
     encoder_adam: Adam,
+    /// Whether steps change only the decoder's parameters that have a row for each word.
+    pub only_words: bool,
 }
 
 /// Loss and accuracy of a batch.
@@ -130,6 +132,7 @@ impl Network {
                 alpha_c: config.train.alpha_c,
                 smoothing: config.train.label_smoothing,
             }),
+            only_words: false,
         }
     }
 
@@ -171,9 +174,9 @@ impl Network {
     /// `scale` times its loss to those that [`Network::step`] uses. Adds none if the loss
     /// is NaN or infinite.
     pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
-        let Cells { cells, grid } = self
-            .images
-            .cells(&self.near(&batch.images), true, self.kind);
+        let Cells { cells, grid } =
+            self.images
+                .cells(&self.near(&batch.images), !self.only_words, self.kind);
         let learns = cells.requires_grad();
         let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
         let tokens = batch.tokens.to_device(self.device);
@@ -232,8 +235,12 @@ impl Network {
             }
         }
         let clip = Clip { factor, value };
-        (self.decoder_adam).step(self.decoder_gradients.arena(), decoder_lr, clip);
-        (self.encoder_adam).step(&self.encoder_gradients, encoder_lr, clip);
+        let words = self.decoder.word_parameters();
+        let learns = |name: &str| !self.only_words || words.contains(&name);
+        (self.decoder_adam).step(self.decoder_gradients.arena(), decoder_lr, clip, &learns);
+        if !self.only_words {
+            (self.encoder_adam).step(&self.encoder_gradients, encoder_lr, clip, &|_| true);
+        }
         self.forget();
         true
     }

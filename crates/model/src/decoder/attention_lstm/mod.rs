@@ -264,6 +264,10 @@ impl Decoder for AttentionLstm {
             ("attention.full_att.bias", bias(&self.full_att)),
         ]
     }
+
+    fn word_parameters(&self) -> &'static [&'static str] {
+        &["embedding.weight", "fc.weight", "fc.bias"]
+    }
 }
 
 /// Weights for h at each step: query (A), gate of the context (C), gates (4H).
