@@ -5,12 +5,15 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A program that `cargo test --workspace` has built.
+/// A program that `cargo test --workspace` has built. It finds no data of METEOR's, so that
+/// evaluations are the same whatever the machine has.
 pub fn program(name: &str) -> Command {
     let mut programs = std::env::current_exe().unwrap();
     programs.pop();
     programs.pop();
-    Command::new(programs.join(name))
+    let mut program = Command::new(programs.join(name));
+    program.env("ATTEND_METEOR", "/no/such/folder");
+    program
 }
 
 /// A run of earlier code (`fixtures/old.sh`): the folder that keeps it, and the run in it.

@@ -311,7 +311,7 @@ elif verb == "delete":
 #[test]
 fn the_jobs_for_kubernetes_make_what_a_local_run_makes() {
     let place = Place::new();
-    place.run("local", &[]).ok();
+    place.run("local", &["--jobs", "1"]).ok();
     place.run("made", &["--emit", "kubernetes"]).ok();
     let folder = place.path("bin");
     std::fs::create_dir(&folder).unwrap();
