@@ -79,7 +79,14 @@ impl Jobs {
         let programs = self.programs.iter();
         let programs = programs.map(|path| ("ATTEND_BIN_DIR", path.display().to_string()));
         let workspace = ("ATTEND_WORKSPACE", self.workspace.display().to_string());
-        [workspace].into_iter().chain(programs).collect()
+        // An evaluation says which of METEOR's data it was made with.
+        let meteor = std::env::var("ATTEND_METEOR").ok();
+        let meteor = meteor.map(|folder| ("ATTEND_METEOR", folder));
+        [workspace]
+            .into_iter()
+            .chain(programs)
+            .chain(meteor)
+            .collect()
     }
 
     /// The words of a job's command.

@@ -130,7 +130,7 @@ impl Encoder for ResNet {
         }
     }
 
-    /// The names are torchvision's or those of [`names::as_torchvision`]. They may share a
+    /// The names are torchvision's or those of `names::as_torchvision`. They may share a
     /// prefix, such as `module.` or `backbone.`. Ignores stages after the last one, other
     /// modules, such as a classifier, and BatchNorm's counters.
     fn load(&self, vars: &nn::VarStore, dict: &StateDict) -> Result<()> {
