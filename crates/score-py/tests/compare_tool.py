@@ -27,14 +27,27 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "score" / "tests"))
 from compare_scores import memory, result_sets  # noqa: E402
 
 FAST, METEOR = "bleu,rouge,cider", "meteor"
+# The tool; its classes, replaced by ours; our function for lists.
+WAYS = ("tool", "classes", "score()")
 
 
 def worker(whose: str, captions: str, metrics: str) -> None:
     """Scores captions; prints times and scores as JSON."""
-    if whose == "ours":
+    if whose != "tool":
         import attend_score
 
         attend_score.replace_pycocoevalcap()
+    if whose == "score()":
+        gts, res = json.loads(Path(captions).read_text())
+        references = [[row["caption"] for row in rows] for rows in gts.values()]
+        candidates = [res[image][0]["caption"] for image in gts]
+        began = time.perf_counter()
+        found = attend_score.score(references, candidates, metrics.split(","))
+        took = time.perf_counter() - began
+        keys = {"rouge_l": "rouge"}
+        scores = {keys.get(key, key): (found[key], list(found.per_image[key])) for key in found}
+        print("\n" + json.dumps({"took": took, "scores": scores}))
+        return
     from pycocoevalcap.bleu.bleu import Bleu
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.meteor.meteor import Meteor
@@ -95,9 +108,9 @@ def main() -> None:
             for metrics in (FAST, METEOR):
                 commands = {
                     whose: [sys.executable, __file__, "--worker", whose, str(captions), metrics]
-                    for whose in ("tool", "ours")
+                    for whose in WAYS
                 }
-                took: dict[str, list[float]] = {"tool": [], "ours": []}
+                took: dict[str, list[float]] = {whose: [] for whose in WAYS}
                 scores = {}
                 for _ in range(args.rounds):
                     for whose, command in commands.items():
@@ -107,20 +120,25 @@ def main() -> None:
                         scores[whose] = found["scores"]
                 print(f"{name}, {metrics}: {len(gts)} images")
                 for key, (theirs, of_image) in scores["tool"].items():
-                    ours, of_images = scores["ours"][key]
-                    limit = 1e-6 if key == "meteor" else 2e-15
-                    worst = max(abs(a - b) / max(1, abs(b)) for a, b in zip(of_images, of_image))
-                    apart = abs(ours - theirs)
-                    failed |= not (worst <= limit and apart <= limit)
-                    print(f"  {key:6} {ours:.6f}  apart: corpus {apart:.1e}, image {worst:.1e}")
-                tool, ours = (statistics.median(took[whose]) for whose in ("tool", "ours"))
+                    for whose in WAYS[1:]:
+                        ours, of_images = scores[whose][key]
+                        limit = 1e-6 if key == "meteor" else 2e-15
+                        both = zip(of_images, of_image)
+                        worst = max(abs(a - b) / max(1, abs(b)) for a, b in both)
+                        apart = abs(ours - theirs)
+                        failed |= not (worst <= limit and apart <= limit)
+                        told = f"apart: corpus {apart:.1e}, image {worst:.1e}"
+                        print(f"  {key:6} {ours:.6f}  {told} ({whose})")
+                seconds = {whose: statistics.median(took[whose]) for whose in WAYS}
                 peaks = {whose: memory(command) for whose, command in commands.items()}
-                print(
-                    f"  tool {tool:.2f} s, {peaks['tool']:.0f} MB; ours {ours:.3f} s, "
-                    f"{peaks['ours']:.0f} MB: {tool / ours:.0f} times as fast in "
-                    f"1/{peaks['tool'] / peaks['ours']:.1f} of the memory",
-                    flush=True,
-                )
+                print(f"  tool {seconds['tool']:.2f} s, {peaks['tool']:.0f} MB")
+                for whose in WAYS[1:]:
+                    faster, less = (of["tool"] / of[whose] for of in (seconds, peaks))
+                    print(
+                        f"  {whose} {seconds[whose]:.3f} s, {peaks[whose]:.0f} MB: "
+                        f"{faster:.0f} times as fast in 1/{less:.1f} of the memory",
+                        flush=True,
+                    )
     sys.exit(failed)
 
 
