@@ -88,9 +88,22 @@ pub(super) fn captions(
 pub(super) fn features(findings: &mut Findings, features: &Features, dataset: &Dataset) {
     let images = dataset.images();
     let ids: BTreeSet<i64> = images.iter().map(|image| image.image_id).collect();
-    let lacks = (ids.iter()).filter(|id| features.row(**id).is_none());
-    let what = "images of the data set have no features";
-    findings.all("shards", what, lacks.map(|id| format!("image {id}")));
+    // Of a shard that is there but can't be used, that is all there is to say.
+    let read: BTreeSet<&str> = features
+        .shards()
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let files = findings.artifact.manifest.files.iter();
+    let listed: BTreeSet<&str> = files.map(|file| file.name.as_str()).collect();
+    let is_unread = |shard: &str| listed.contains(shard) && !read.contains(shard);
+    let lacks = images
+        .iter()
+        .filter(|image| features.row(image.image_id).is_none() && !is_unread(&image.shard));
+    let lacks: Vec<String> = lacks
+        .map(|image| format!("image {}", image.image_id))
+        .collect();
+    findings.all("shards", "images of the data set have no features", lacks);
     let mut there: HashMap<(&str, usize), i64> = HashMap::new();
     for image in images {
         there.insert((&image.shard, image.row as usize), image.image_id);

@@ -597,6 +597,7 @@ fn faults() -> Vec<Fault> {
                 "shards/train-00000.arrow: its tensors are called \"cells\", not features",
                 "shards/train-00000.arrow: features [64, 4] of f32, expected [4, 64] of one float type",
             ],
+            against: &["dataset"],
             ..FAULT
         },
         Fault {
