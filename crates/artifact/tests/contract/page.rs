@@ -8,6 +8,7 @@ use attend_artifact::shard::{Dtype, TensorShard};
 use attend_artifact::verify::{KINDS, judge};
 use attend_artifact::vocabulary::Tokenizer;
 use attend_artifact::{Manifest, schemas};
+use attend_program::describe::Description;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -193,4 +194,14 @@ fn a_shard_that_pyarrow_wrote_is_read() {
             .collect();
         assert_eq!(shard.row(row).unwrap(), expected);
     }
+}
+
+#[test]
+fn the_description_on_the_page_is_one() {
+    let page = page();
+    let text = block(&page, "answers `--describe` with", "json");
+    let description: Description = serde_json::from_str(text).unwrap();
+    assert_eq!(description.name, "word-pieces");
+    assert!(KINDS.contains(&description.output.as_str()));
+    assert_eq!(description.parameters["pieces"]["size"], 4000);
 }
