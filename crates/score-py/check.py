@@ -9,6 +9,7 @@ brought up to date. FOLDER gets the wheel.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,18 +30,16 @@ def main(arguments: list[str]) -> int:
     if python is None:
         return 1
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(arguments[1] if len(arguments) == 2 else scratch).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("attend_score-*.whl"):
-            old.unlink()
         build = ("build", "--release", "--manifest-path", str(HERE / "Cargo.toml"))
-        if not quietly(str(python), "-m", "maturin", *build, "--out", str(folder)):
+        if not quietly(str(python), "-m", "maturin", *build, "--out", scratch):
             return 1
-        (wheel,) = folder.glob("attend_score-*.whl")
+        (wheel,) = Path(scratch).glob("*.whl")
         if not pip(python, "install", "--no-deps", "--force-reinstall", str(wheel)):
             return 1
         if len(arguments) == 2:
-            print(wheel)
+            folder = Path(arguments[1]).absolute()
+            folder.mkdir(parents=True, exist_ok=True)
+            print(shutil.copy(wheel, folder))
     # Not from the folder of the sources: the installed package is tested.
     tests = [str(python), "-m", "unittest", "discover", "--buffer", "-s", str(HERE / "tests")]
     return subprocess.run(tests, cwd=HERE / "tests").returncode

@@ -70,8 +70,9 @@ fn main() -> ExitCode {
     stage::main(&SPEC, check, evaluate)
 }
 
-/// Checks the parameters, METEOR's data, the ensemble and, if the model is there, its
-/// encoder's command; the split, if the data set is there, or leaves that to the one who knows which splits it will have.
+/// Checks the parameters, METEOR's data and the ensemble; the command of the model's encoder,
+/// if the model is there; the split, if the data set is there, or leaves that to the one who
+/// knows which splits it will have.
 fn check(stage: &Stage<Config>) -> Result<Checked> {
     let config = &stage.config.evaluate;
     stage.config.check()?;

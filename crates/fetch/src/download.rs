@@ -4,6 +4,7 @@ use crate::client::{Client, Failure};
 use crate::list::{Entry, human};
 use crate::part::Part;
 use crate::unpack::unpack;
+use attend_program::text::hex;
 use attend_program::{At, Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -151,11 +152,7 @@ fn verify(entry: &Entry, path: &Path) -> Result<(), String> {
             read => hash.update(&buffer[..read]),
         }
     }
-    let digest: String = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest = hex(hash.finalize());
     match digest.starts_with(expected.as_str()) {
         true => Ok(()),
         false => Err(format!(

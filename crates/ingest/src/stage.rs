@@ -89,11 +89,15 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     if !stage.is_part() {
         source.check(photographs(&listing.candidates))?;
     }
-    let mut hashes = Hashes::read(stage.note(split::HASHES));
-    if section.split.is_set() {
-        let split = &section.split;
-        split.assign(&mut listing.candidates, source, &mut hashes, stage.jobs)?;
-    }
+    let hashes = match section.split.is_set() {
+        true => {
+            let mut hashes = Hashes::read(stage.note(split::HASHES));
+            let split = &section.split;
+            split.assign(&mut listing.candidates, source, &mut hashes, stage.jobs)?;
+            Some(hashes)
+        }
+        false => None,
+    };
     // The digest of a scenes artifact covers its photographs.
     let loose = scenes.is_none().then_some(source);
     let runs: Vec<(ShardPlan<'_>, Piece)> = shards::plan(&listing.candidates, section.shard_size)
@@ -104,7 +108,7 @@ pub fn run(stage: &Stage<Config>) -> Result<()> {
     let Some(mut staging) = stage.begin_pieces(&listing.inputs(), &pieces)? else {
         return Ok(());
     };
-    if section.split.is_set() {
+    if let Some(hashes) = hashes {
         staging.keep_note(split::HASHES, &hashes.bytes())?;
     }
     let to_make = staging.to_make(&pieces)?;

@@ -85,6 +85,12 @@ class TheTools(unittest.TestCase):
                 scores.DocumentFrequencies.read(path)
             with self.assertRaises(FileNotFoundError):
                 scores.DocumentFrequencies.read(path.with_name("none"))
+            # A file that can't be written leaves nothing.
+            taken = path.with_name("folder")
+            (taken / "file").mkdir(parents=True)
+            with self.assertRaises(OSError):
+                table.write(taken)
+            self.assertEqual(sorted(p.name for p in Path(folder).iterdir()), ["folder", "train.txt"])
 
 
 class Lists(unittest.TestCase):

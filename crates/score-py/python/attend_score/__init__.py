@@ -5,7 +5,7 @@
     >>> candidates = {7: "A dog runs on the beach.", 8: "A red bus."}
     >>> scores = attend_score.score(references, candidates, metrics=["bleu", "cider"])
     >>> round(scores["bleu1"], 3)
-    0.889
+    0.778
 
 The classes have the interface of `pycocoevalcap`: `COCO`, `COCOEvalCap`, `PTBTokenizer`, `Bleu`,
 `Rouge`, `Cider`, `Meteor`. `CiderD` scores captions as a reward. `replace_pycocoevalcap` puts

@@ -11,6 +11,7 @@ from typing import Optional
 
 from . import _meteor, _native
 from ._captions import CaptionError
+from ._files import replaced
 from ._frames import METRICS, Scores, score
 from ._scorers import DocumentFrequencies
 
@@ -76,12 +77,10 @@ def _score(arguments: list[str]) -> int:
 
 
 def _write(path: Path, ids: list[str], captions: list[str], scores: Scores) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replaced(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["image", "caption", *scores.per_image])
         table.writerows(zip(ids, captions, *(v.tolist() for v in scores.per_image.values())))
-    part.replace(path)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ class COCOEvalCap:
         """Tokenises and scores the images of `params["image_id"]`, and prints as the tool does.
         Leaves METEOR out if its data is not there. The tool's SPICE needs Java."""
         images = self.params["image_id"]
-        gts, res = ({image: coco.imgToAnns[image] for image in images} for coco in self.both())
+        gts = {image: self.coco.imgToAnns[image] for image in images}
+        res = {image: self.cocoRes.imgToAnns[image] for image in images}
         print("tokenization...")
         tokenizer = PTBTokenizer()
         gts, res = tokenizer.tokenize(gts), tokenizer.tokenize(res)
@@ -125,9 +126,6 @@ class COCOEvalCap:
                 self.setImgToEvalImgs(of_image, gts.keys(), name)
                 print(f"{name}: {of_all:0.3f}")
         self.setEvalImgs()
-
-    def both(self) -> tuple[COCO, COCO]:
-        return self.coco, self.cocoRes
 
     def setEval(self, score: Any, method: str) -> None:
         self.eval[method] = score

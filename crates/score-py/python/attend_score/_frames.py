@@ -17,7 +17,7 @@ from ._scorers import DocumentFrequencies
 METRICS = ("bleu", "meteor", "rouge", "cider")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal if the scores of all images are, as mappings
 class Scores(Mapping[str, float]):
     """Scores by key (`bleu1` to `bleu4`, `meteor`, `rouge_l`, `cider`), between 0 and 1, CIDEr
     between 0 and 10."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from . import _native
+from ._files import replaced
 
 FILES = ("meteor-1.5.jar", "data/paraphrase-en.gz")
 PACKAGE = "pycocoevalcap==1.2"
@@ -49,11 +50,8 @@ def _installed() -> Optional[Path]:
 
 
 def _take(folder: Path, opened) -> None:  # noqa: ANN001
-    """Copies the files under another name first, so that no half of one is taken for it."""
     for name in FILES:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(target.name + ".part")
-        with opened(name) as source, part.open("wb") as copy:
+        with replaced(target) as part, opened(name) as source, part.open("wb") as copy:
             shutil.copyfileobj(source, copy)
-        part.replace(target)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
 
 from . import _native
 from ._captions import CaptionError, kind, mapping, pairs, text, texts
+from ._files import replaced
 
 Captions = Mapping[Any, Sequence[str]]
 
@@ -121,7 +123,8 @@ class DocumentFrequencies:
 
     def write(self, path: Union[str, os.PathLike[str]]) -> None:
         """Writes the table as text."""
-        self._native.write(os.fspath(path))
+        with replaced(Path(path)) as part:
+            self._native.write(str(part))
 
 
 class CiderD:
