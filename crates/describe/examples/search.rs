@@ -27,8 +27,11 @@ struct Settings {
 }
 
 fn main() {
-    let [checkpoint, features, settings]: [String; 3] =
-        std::env::args().skip(1).collect::<Vec<_>>().try_into().unwrap();
+    let [checkpoint, features, settings]: [String; 3] = std::env::args()
+        .skip(1)
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
     let settings: Settings = serde_json::from_str(&settings).unwrap();
     attend_model::set_threads(settings.threads);
     let checkpoint = Checkpoint::open(Path::new(&checkpoint)).unwrap();
@@ -42,7 +45,9 @@ fn main() {
         for batch in features.split(settings.batch, 0) {
             let images = captioner.project(&batch, settings.grid);
             let models = [(captioner.decoder.as_ref(), &images)];
-            let found = search.describe(&models, &captioner.vocabulary, beam).unwrap();
+            let found = search
+                .describe(&models, &captioner.vocabulary, beam)
+                .unwrap();
             captions.extend(found.iter().map(|found| found[0].caption()));
         }
         let seconds = begun.elapsed().as_secs_f64();

@@ -82,7 +82,10 @@ const TORCH: Peers = Peers {
 
 /// Builds our programs, installs the Python packages and runs the script.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let with_photographs = !matches!(args.what, Some(What::Captioner | What::Memory | What::Search));
+    let with_photographs = !matches!(
+        args.what,
+        Some(What::Captioner | What::Memory | What::Search)
+    );
     if with_photographs && std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
             "ATTEND_DATA is not set: it must name a folder with coco-mini/{train2014,val2014}/ of full-size photographs and coco-mini/dataset_coco.json",
