@@ -1,14 +1,80 @@
-//! The output for one image: a line for people and for `cut`, or a JSON object.
+//! The output for one image: a line for people and for `cut`, a JSON object, or a row of CSV.
 
 use attend_describe::Description;
 use attend_program::text::escaped;
+use attend_program::{Error, Result, output};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use std::path::Path;
 
+/// The form of the output.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// `path<TAB>caption`.
+    Lines,
+    /// An object, with the words' attention if wanted.
+    Json {
+        /// Whether it is wanted.
+        alphas: bool,
+    },
+    /// A row of a table (RFC 4180).
+    Csv,
+}
+
+impl Form {
+    /// The first line.
+    pub fn header(self) -> Option<&'static str> {
+        matches!(self, Form::Csv).then_some("path,caption,log_prob,finished,error")
+    }
+
+    /// Prints an image's captions, best first. Returns false if standard output was closed.
+    ///
+    /// # Errors
+    /// Those of [`output::print`].
+    pub fn print(self, image: &Path, found: &[Description], figure: Option<&Path>) -> Result<bool> {
+        let best = &found[0];
+        match self {
+            Form::Lines => output::print(line(image, best)),
+            Form::Json { alphas } => output::print_json(object(image, found, figure, alphas)),
+            Form::Csv => print_row([
+                &image.to_string_lossy(),
+                &best.caption(),
+                &best.log_prob.to_string(),
+                &best.finished.to_string(),
+                "",
+            ]),
+        }
+    }
+
+    /// Prints why an image has no caption, where the form has a place for it.
+    ///
+    /// # Errors
+    /// Those of [`output::print`].
+    pub fn print_error(self, image: &Path, reason: &str) -> Result<bool> {
+        match self {
+            Form::Lines => Ok(true),
+            Form::Json { .. } => {
+                let mut object = Map::new();
+                put_path(&mut object, "path", image);
+                object.insert("error".into(), reason.into());
+                output::print_json(Value::from(object))
+            }
+            Form::Csv => print_row([&image.to_string_lossy(), "", "", "", reason]),
+        }
+    }
+}
+
+fn print_row(fields: [&str; 5]) -> Result<bool> {
+    let mut row = csv::WriterBuilder::new().from_writer(Vec::new());
+    row.write_record(fields).map_err(Error::internal)?;
+    let row = row.into_inner().map_err(Error::internal)?;
+    let row = String::from_utf8(row).map_err(Error::internal)?;
+    output::print(row.trim_end_matches('\n'))
+}
+
 /// `path<TAB>caption`. Tabs, line breaks and other control characters are escaped: see
 /// [`exact`] for the path, [`escaped`] for the caption.
-pub fn line(image: &Path, description: &Description) -> String {
+fn line(image: &Path, description: &Description) -> String {
     format!("{}\t{}", exact(image), escaped(&description.caption()))
 }
 
@@ -27,10 +93,10 @@ pub fn exact(path: &Path) -> String {
 
 /// The JSON object of an image with its captions, best first, and the path of its figure if
 /// there is one.
-pub fn object(image: &Path, found: &[Description], figure: Option<&Path>) -> Value {
+fn object(image: &Path, found: &[Description], figure: Option<&Path>, alphas: bool) -> Value {
     let mut object = Map::new();
     put_path(&mut object, "path", image);
-    let mut each = found.iter().map(caption);
+    let mut each = found.iter().map(|description| caption(description, alphas));
     object.extend(each.next().unwrap_or_default());
     let alternatives: Vec<Map<String, Value>> = each.collect();
     if !alternatives.is_empty() {
@@ -42,7 +108,7 @@ pub fn object(image: &Path, found: &[Description], figure: Option<&Path>) -> Val
     object.into()
 }
 
-fn caption(description: &Description) -> Map<String, Value> {
+fn caption(description: &Description, alphas: bool) -> Map<String, Value> {
     let fields = [
         ("caption", description.caption().into()),
         ("words", json!(description.words)),
@@ -52,10 +118,9 @@ fn caption(description: &Description) -> Map<String, Value> {
         ("finished", description.finished.into()),
         ("grid", json!(description.grid)),
     ];
-    fields
-        .map(|(key, value)| (key.to_owned(), value))
-        .into_iter()
-        .collect()
+    let alphas = alphas.then(|| ("alphas", json!(description.alphas)));
+    let fields = fields.into_iter().chain(alphas);
+    fields.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Adds a path as `KEY`. JSON is Unicode only: bytes that are not UTF-8 are replaced
@@ -103,11 +168,11 @@ mod tests {
     fn json_holds_names_that_are_no_utf8() {
         let name = b"caf\xe9\n.jpg";
         let path = Path::new(OsStr::from_bytes(name));
-        let value = object(path, &[description("a dog")], Some(path));
+        let value = object(path, &[description("a dog")], Some(path), true);
         assert_eq!(value["path"], "caf\u{fffd}\n.jpg");
         assert_eq!(value["path_bytes"], json!(name));
         assert_eq!(value["attention_bytes"], json!(name));
-        let value = object(Path::new("a\t.jpg"), &[description("a dog")], None);
+        let value = object(Path::new("a\t.jpg"), &[description("a dog")], None, false);
         assert_eq!(value["path"], "a\t.jpg");
         assert!(value.get("path_bytes").is_none());
     }

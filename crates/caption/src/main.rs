@@ -1,22 +1,30 @@
 //! `attend-caption`: captions any photographs, and draws the model's attention.
 //!
-//! It prints a line per image on standard output, `path<TAB>caption`, or a JSON object. An
-//! image that can't be read is named on standard error; the others are still captioned, and
-//! the program ends with exit code 3.
+//! - [`inputs`], [`archive`]: which images; [`read`], [`ahead`]: reads and decodes them beside
+//!   the model.
+//! - [`line`]: the output for an image; [`picture`]: its figure; [`sidecar`], [`xmp`]: its
+//!   caption beside it and in it.
 
+mod ahead;
+mod archive;
 mod inputs;
 mod line;
 mod picture;
 mod read;
+mod sidecar;
+mod xmp;
 
+use ahead::{Ahead, Read, Reading};
 use attend_artifact::model::Checkpoint;
 use attend_describe::{Captioner, Description, EncoderCommand, Search};
-use attend_figure::Figure;
+use attend_figure::{Figure, Theme};
 use attend_image::{DecodeOptions, Photograph};
-use attend_program::{Error, Result, check_interrupt, output, progress, signal};
+use attend_program::{Error, Result, output, progress};
 use clap::Parser;
 use inputs::Inputs;
+use line::Form;
 use picture::Pictures;
+use sidecar::Sidecars;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,9 +36,12 @@ use std::process::ExitCode;
 /// the path a backslash is \\ and a byte that is not UTF-8 \xff. --json gives exact
 /// values; if a path is not UTF-8, path_bytes (attention_bytes) lists its bytes.
 ///
-/// Names an image that can't be described on standard error with the reason. Of a
-/// folder, takes the files with image extensions, except hidden ones (.name). Reads
-/// regular files only.
+/// Names an image that can't be described on standard error with the reason (with
+/// --json and --csv also as "error"), and goes on. Of a folder or an archive, takes the files
+/// with image extensions, except hidden ones (.name). Reads regular files only.
+///
+/// With -, standard input is an image, or a list: each path is answered as it comes, so
+/// that another program can ask and wait for the answer.
 ///
 /// Figures go to DIR/NAME.png or, if that is another image's figure or any other file,
 /// to DIR/NAME-NUMBER.png. Only an earlier figure of the same image is replaced.
@@ -47,17 +58,35 @@ struct Args {
     /// Checkpoint of the model artifact
     #[arg(long, default_value = "best", value_parser = ["best", "last"])]
     checkpoint: String,
-    /// Beam size of the search; 1 is greedy
-    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
-    beam: usize,
-    #[command(flatten, next_help_heading = "Search")]
-    search: Search,
+    /// Print one JSON object per image
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// With --json: each word's attention over the grid's cells, row by row
+    #[arg(long, requires = "json")]
+    alphas: bool,
+    /// Print a table: path, caption, log-probability, whether it ended, error
+    #[arg(long)]
+    csv: bool,
     /// Draw a figure per image into this folder: the model's attention, word by word
     #[arg(long, value_name = "DIR")]
     attention: Option<PathBuf>,
-    /// Print one JSON object per image
+    /// Figures show one word after the other (animated PNG)
+    #[arg(long, requires = "attention")]
+    animate: bool,
+    /// Background of the figures
+    #[arg(long, default_value = "light", value_enum)]
+    theme: Paper,
+    /// Write each caption beside its photograph, too: dog.txt for dog.jpg with .txt
+    #[arg(long, value_name = "ENDING")]
+    sidecar: Option<String>,
+    /// Write each caption into its photograph's metadata, too, as the description that photo
+    /// managers show (XMP; JPEG, PNG, extended WebP). The pixels stay as they are, byte for
+    /// byte
     #[arg(long)]
-    json: bool,
+    write_xmp: bool,
+    /// With --sidecar and --write-xmp: replace other texts and descriptions
+    #[arg(long)]
+    replace: bool,
     /// Also take the images in subfolders of a folder
     #[arg(long)]
     recursive: bool,
@@ -85,9 +114,22 @@ struct Args {
         hide_default_value = true
     )]
     encoder_command: String,
-    /// Image files, folders of images, or - for a list of paths on standard input
+    /// Image files, folders of images, patterns ('*.jpg'), archives (.zip, .tar), or - for an
+    /// image or a list of paths on standard input
     #[arg(required = true, value_name = "IMAGE|FOLDER|-")]
     images: Vec<PathBuf>,
+    /// Beam size of the search; 1 is greedy
+    #[arg(long, default_value_t = 3, value_parser = at_least_one, help_heading = "Search")]
+    beam: usize,
+    #[command(flatten, next_help_heading = "Search")]
+    search: Search,
+}
+
+/// Background of the figures.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Paper {
+    Light,
+    Dark,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -103,58 +145,83 @@ fn main() -> ExitCode {
 }
 
 fn caption(args: &Args) -> Result<()> {
-    if let Some(jobs) = args.jobs {
-        attend_model::set_threads(jobs);
-    }
+    attend_model::set_threads(args.jobs.unwrap_or_else(attend_model::threads));
     args.search.check()?;
+    if let Some(ending) = &args.sidecar {
+        sidecar::check(ending)?;
+    }
     let captioner = load(args)?;
     args.search.options(&captioner.vocabulary, args.beam)?;
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;
-    let stdin = std::io::stdin().lock();
-    let inputs = signal::waiting(|| Inputs::expand(&args.images, args.recursive, stdin))??;
+    let options = DecodeOptions {
+        exif_orientation: args.exif_orientation,
+        max_pixels: args.max_pixels,
+        ..DecodeOptions::default()
+    };
+    let inputs = Inputs::expand(&args.images, args.recursive, read::most_bytes(&options));
+    let eager = inputs.wait();
+    // On a terminal, a bar would get mixed up with the captions.
+    let count = inputs.count().filter(|_| !std::io::stdout().is_terminal());
+    let bar = count.map(|count| progress("caption", "images", count as u64));
+    let reading = Reading {
+        options,
+        size: captioner.card.image_size.map(|n| n as u32),
+        keep: pictures.is_some(),
+        threads: attend_model::threads(),
+        most: 2 * args.batch,
+    };
+    let mut ahead = Ahead::begin(inputs, &reading);
     let mut run = Captioning {
         args,
-        options: DecodeOptions {
-            exif_orientation: args.exif_orientation,
-            max_pixels: args.max_pixels,
-            ..DecodeOptions::default()
+        form: match (args.json, args.csv) {
+            (true, _) => Form::Json {
+                alphas: args.alphas,
+            },
+            (_, true) => Form::Csv,
+            _ => Form::Lines,
         },
         captioner,
         pictures,
-        described: 0,
-        unread: 0,
+        sidecars: Sidecars {
+            ending: args.sidecar.clone(),
+            metadata: args.write_xmp,
+            replace: args.replace,
+        },
+        seen: 0,
+        failed: 0,
     };
-    for (path, reason) in &inputs.missing {
-        run.cannot_read(path, reason);
+    if let Some(header) = run.form.header() {
+        output::print(header)?;
     }
-    // On a terminal, a bar would get mixed up with the captions.
-    let bar = (!std::io::stdout().is_terminal())
-        .then(|| progress("caption", "images", inputs.files.len() as u64));
-    for batch in inputs.files.chunks(args.batch) {
-        let read_on = run.batch(batch);
+    loop {
+        let batch = ahead.batch(args.batch, eager);
+        let count = batch.as_ref().map_or(0, Vec::len);
+        let read_on = batch.and_then(|batch| run.batch(batch));
         if matches!(read_on, Err(Error::Interrupted)) {
             tracing::warn!(
-                "{} of {} images are described; the same command starts over",
-                run.described,
-                inputs.files.len()
+                "{} images are described; the same command starts over",
+                run.seen - run.failed
             );
         }
         if !read_on? {
             return Ok(());
         }
+        if count == 0 {
+            break;
+        }
         if let Some(bar) = &bar {
-            bar.inc(batch.len() as u64);
+            bar.inc(count as u64);
         }
     }
     if let Some(bar) = &bar {
         bar.finish();
     }
     run.captioner.end()?;
-    match run.unread {
+    match run.failed {
         0 => Ok(()),
         n => Err(Error::input(format!(
-            "{n} of {} images could not be read (named above); the others are described",
-            inputs.files.len() + inputs.missing.len()
+            "{n} of {} images failed (named above); the others are described",
+            run.seen
         ))),
     }
 }
@@ -180,51 +247,70 @@ fn load(args: &Args) -> Result<Captioner> {
 
 struct Captioning<'a> {
     args: &'a Args,
-    options: DecodeOptions,
+    form: Form,
     captioner: Captioner,
     pictures: Option<Pictures>,
-    described: usize,
-    unread: usize,
+    sidecars: Sidecars,
+    seen: usize,
+    failed: usize,
 }
 
 impl Captioning<'_> {
-    /// Describes some images, prints the captions and draws figures. Returns false if
-    /// standard output was closed.
-    fn batch(&mut self, paths: &[PathBuf]) -> Result<bool> {
-        let (mut images, mut prepared) = (Vec::new(), Vec::new());
-        for path in paths {
-            check_interrupt()?;
-            match read::photograph(path, &self.options) {
-                Ok(photograph) => {
-                    prepared.push(self.captioner.prepare(&photograph));
-                    // From here on, only a figure needs the photograph at full size.
-                    images.push((path, self.pictures.is_some().then_some(photograph)));
+    /// Describes some images, and writes what is wanted of each. Returns false if standard
+    /// output was closed.
+    fn batch(&mut self, batch: Vec<Read>) -> Result<bool> {
+        let (mut prepared, mut places) = (Vec::new(), Vec::new());
+        for read in batch {
+            match read {
+                Read::Failed(error) => return Err(error),
+                Read::Unread(path, reason) => places.push((path, Err(reason))),
+                Read::Image(path, pixels, photograph) => {
+                    prepared.push(pixels);
+                    places.push((path, Ok(photograph)));
                 }
-                Err(reason) => self.cannot_read(path, &reason),
             }
         }
-        if images.is_empty() {
-            return Ok(true);
+        let mut described = match prepared.is_empty() {
+            true => Vec::new(),
+            false => {
+                let Args { search, beam, .. } = self.args;
+                self.captioner.describe(&prepared, search, *beam)?
+            }
         }
-        let described = (self.captioner).describe(&prepared, &self.args.search, self.args.beam)?;
-        for ((path, photograph), found) in images.iter().zip(&described) {
-            let description = &found[0];
-            let figure = match (&self.pictures, photograph) {
-                (Some(to), Some(photograph)) => {
-                    Some(self.draw(to, path, photograph, description)?)
-                }
-                _ => None,
+        .into_iter();
+        for (path, read) in places {
+            self.seen += 1;
+            let read_on = match read {
+                Err(reason) => self.fail(&path, &reason)?,
+                Ok(photograph) => match described.next() {
+                    Some(found) => self.put(&path, photograph.as_ref(), &found)?,
+                    None => return Err(Error::internal("an image without a caption")),
+                },
             };
-            let read_on = match self.args.json {
-                true => output::print_json(line::object(path, found, figure.as_deref())),
-                false => output::print(line::line(path, description)),
-            };
-            if !read_on? {
+            if !read_on {
                 return Ok(false);
             }
-            self.described += 1;
         }
         Ok(true)
+    }
+
+    /// Writes what is wanted of an image and its captions, best first.
+    fn put(
+        &mut self,
+        path: &Path,
+        photograph: Option<&Photograph>,
+        found: &[Description],
+    ) -> Result<bool> {
+        let figure = match (&self.pictures, photograph) {
+            (Some(to), Some(photograph)) => Some(self.draw(to, path, photograph, &found[0])?),
+            _ => None,
+        };
+        let read_on = self.form.print(path, found, figure.as_deref())?;
+        if let Err(reason) = self.sidecars.write(path, &found[0].caption()) {
+            self.failed += 1;
+            tracing::error!("{}: {reason}", line::exact(path));
+        }
+        Ok(read_on)
     }
 
     fn draw(
@@ -244,12 +330,21 @@ impl Captioning<'_> {
             words: &description.words,
             alphas: &description.alphas,
             grid: description.grid,
+            theme: match self.args.theme {
+                Paper::Light => Theme::Light,
+                Paper::Dark => Theme::Dark,
+            },
         };
-        to.write(path, &description.caption(), &figure.draw()?)
+        let frames = match self.args.animate {
+            true => figure.frames()?,
+            false => vec![figure.draw()?],
+        };
+        to.write(path, &description.caption(), &frames)
     }
 
-    fn cannot_read(&mut self, path: &Path, reason: &str) {
-        self.unread += 1;
+    fn fail(&mut self, path: &Path, reason: &str) -> Result<bool> {
+        self.failed += 1;
         tracing::error!("{}: {reason}", line::exact(path));
+        self.form.print_error(path, reason)
     }
 }

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 /// Keyword of the PNG text chunk that identifies a figure's image.
 const SOURCE: &str = "attend:source";
 
+/// How long an animated figure shows the photograph, and each word, in milliseconds.
+const FIRST_MS: u16 = 1200;
+const WORD_MS: u16 = 700;
+
 /// The folder for figures.
 pub struct Pictures {
     folder: PathBuf,
@@ -48,10 +52,10 @@ impl Pictures {
     /// # Errors
     /// [`Error::Usage`] if both names are taken by other files, [`Error::Internal`] if the
     /// file can't be written.
-    pub fn write(&self, image: &Path, caption: &str, figure: &RgbImage) -> Result<PathBuf> {
+    pub fn write(&self, image: &Path, caption: &str, frames: &[RgbImage]) -> Result<PathBuf> {
         let absolute = std::path::absolute(image).at(image)?;
         let source = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex();
-        let png = encode(figure, &source, caption).at(&self.folder)?;
+        let png = encode(frames, &source, caption).at(&self.folder)?;
         let stem = image.file_stem().unwrap_or_default();
         for number in ["", &format!("-{}", &source[..12])] {
             let mut name = stem.to_owned();
@@ -75,15 +79,28 @@ impl Pictures {
     }
 }
 
-fn encode(figure: &RgbImage, source: &str, caption: &str) -> Result<Vec<u8>, png::EncodingError> {
+/// A PNG of a picture, or an animated one of several of the same size: the first, and then
+/// each for a moment.
+fn encode(frames: &[RgbImage], source: &str, caption: &str) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, figure.width(), figure.height());
+    let [first, more @ ..] = frames else {
+        return Ok(bytes);
+    };
+    let mut encoder = png::Encoder::new(&mut bytes, first.width(), first.height());
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.add_itxt_chunk("Description".to_owned(), caption.to_owned())?;
     encoder.add_itxt_chunk(SOURCE.to_owned(), source.to_owned())?;
+    if !more.is_empty() {
+        encoder.set_animated(frames.len() as u32, 0)?;
+        encoder.set_frame_delay(FIRST_MS, 1000)?;
+    }
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(figure.as_raw())?;
+    writer.write_image_data(first.as_raw())?;
+    for frame in more {
+        writer.set_frame_delay(WORD_MS, 1000)?;
+        writer.write_image_data(frame.as_raw())?;
+    }
     writer.finish()?;
     Ok(bytes)
 }
@@ -107,8 +124,34 @@ fn source_of(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn figure(grey: u8) -> RgbImage {
-        RgbImage::from_pixel(4, 3, image::Rgb([grey; 3]))
+    fn figure(grey: u8) -> [RgbImage; 1] {
+        [RgbImage::from_pixel(4, 3, image::Rgb([grey; 3]))]
+    }
+
+    #[test]
+    fn words_are_frames_of_an_animation() {
+        let root = tempfile::tempdir().unwrap();
+        let pictures = Pictures::into(root.path()).unwrap();
+        let frames = [1, 2, 3].map(|grey| figure(grey)[0].clone());
+        let path = pictures
+            .write(Path::new("a.jpg"), "a dog", &frames)
+            .unwrap();
+        let file = BufReader::new(File::open(&path).unwrap());
+        let mut reader = png::Decoder::new(file).read_info().unwrap();
+        assert_eq!(reader.info().animation_control().unwrap().num_frames, 3);
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        for (grey, delay) in [(1, FIRST_MS), (2, WORD_MS), (3, WORD_MS)] {
+            reader.next_frame(&mut pixels).unwrap();
+            assert_eq!(pixels[0], grey);
+            assert_eq!(reader.info().frame_control().unwrap().delay_num, delay);
+        }
+        // The same image's figure in the other form takes its place.
+        assert_eq!(
+            pictures
+                .write(Path::new("a.jpg"), "a dog", &figure(7))
+                .unwrap(),
+            path
+        );
     }
 
     #[test]

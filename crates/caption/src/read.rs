@@ -14,8 +14,20 @@ const MAX_BYTES: u64 = 256 << 20;
 /// # Errors
 /// The reason for the user, without the path.
 pub fn photograph(path: &Path, options: &DecodeOptions) -> Result<Photograph, String> {
-    let bytes = bytes(path, MAX_BYTES.max(options.max_pixels.saturating_mul(4)))?;
-    attend_image::decode(&bytes, options).map_err(|e| match e {
+    decode(&bytes(path, most_bytes(options))?, options)
+}
+
+/// Maximum size of an image file in bytes.
+pub fn most_bytes(options: &DecodeOptions) -> u64 {
+    MAX_BYTES.max(options.max_pixels.saturating_mul(4))
+}
+
+/// Decodes the bytes of an image.
+///
+/// # Errors
+/// The reason for the user.
+pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Photograph, String> {
+    attend_image::decode(bytes, options).map_err(|e| match e {
         DecodeError::TooLarge { .. } => {
             format!("{}: {e}; --max-pixels allows more", e.code())
         }

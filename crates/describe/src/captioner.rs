@@ -2,7 +2,8 @@
 
 use crate::command::EncoderCommand;
 use crate::coprocess::{Coprocess, PATIENCE};
-use crate::search::{Description, Search};
+use crate::description::Description;
+use crate::search::Search;
 use attend_artifact::model::{Checkpoint, EncoderConfig, ModelCard};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;

@@ -1,7 +1,7 @@
 //! The caption that agrees most with the other candidates (minimum Bayes risk: the candidates
 //! stand for what people might say, and the one with the highest expected score is taken).
 
-use crate::search::Description;
+use crate::description::Description;
 use attend_metrics::{Rewards, bleu};
 use serde::{Deserialize, Serialize};
 

@@ -5,6 +5,7 @@
 //!   into its decoder's input.
 //! - [`command`]: the program of a foreign encoder, if the user allows it.
 //! - [`coprocess`]: that program, running beside this one (`process`).
+//! - [`description`]: a caption, its words' probabilities and its attention.
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
 //!   ensemble or a network in training. [`consensus`]: the one of several captions that agrees
 //!   most with the others. `pieces`: words of pieces.
@@ -14,6 +15,7 @@ pub mod captioner;
 pub mod command;
 pub mod consensus;
 pub mod coprocess;
+pub mod description;
 mod pieces;
 mod process;
 pub mod search;
@@ -21,4 +23,5 @@ pub mod search;
 pub use captioner::Captioner;
 pub use command::EncoderCommand;
 pub use consensus::Consensus;
-pub use search::{Description, Search};
+pub use description::Description;
+pub use search::Search;

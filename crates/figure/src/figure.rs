@@ -1,35 +1,20 @@
 //! The attention figure: the photograph, and then, for each word, the photograph lit by the
 //! model's attention at that word.
-//!
-//! Where the attention is high, the photograph keeps its colours, in a warm light; elsewhere
-//! it is dark and grey. Each word's attention is scaled to its own maximum, as in the
-//! tutorial's figure.
 
-use crate::text::{Face, mix};
+use crate::light::{Theme, light, resized};
+use crate::text::Face;
 use attend_image::Photograph;
-use attend_program::{Error, Result};
-use fast_image_resize::images::TypedImage;
-use fast_image_resize::pixels::F32;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use image::{DynamicImage, Rgb, RgbImage, RgbaImage, imageops};
+use attend_program::Result;
+use image::{RgbImage, imageops};
 
 /// Longer side of a tile, in pixels.
 const TILE: u32 = 240;
 /// Minimum width of a tile's cell, so that a word fits above a narrow tile.
 const PLACE: u32 = 140;
-const MARGIN: u32 = 32;
+pub(crate) const MARGIN: u32 = 32;
 const GAP: u32 = 18;
 /// Maximum number of tiles in a row.
 const COLUMNS: u32 = 6;
-/// Brightness where there is no attention, relative to the photograph's.
-const DARK: f32 = 0.28;
-
-/// Colour of the light where the attention is high.
-const GLOW: Rgb<u8> = Rgb([255, 176, 32]);
-
-const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
-const INK: Rgb<u8> = Rgb([24, 26, 31]);
-const PALE: Rgb<u8> = Rgb([112, 117, 128]);
 
 /// What a figure shows.
 pub struct Figure<'a> {
@@ -43,6 +28,8 @@ pub struct Figure<'a> {
     pub alphas: &'a [Vec<f32>],
     /// Height and width of the grid, which covers the whole photograph.
     pub grid: [usize; 2],
+    /// The colours around the photograph.
+    pub theme: Theme,
 }
 
 /// Sizes of the figure's parts, in pixels, and its rows and columns.
@@ -67,34 +54,27 @@ impl Figure<'_> {
         let lines = caption.wrap(&self.words.join(" "), inner);
         layout.header = small.line() + 6 + lines.len() as u32 * caption.line() + GAP;
 
-        let mut canvas = RgbImage::from_pixel(layout.width(), layout.height(), PAPER);
+        let [paper, ink, pale] = self.theme.colours();
+        let mut canvas = RgbImage::from_pixel(layout.width(), layout.height(), paper);
         small.draw(
             &mut canvas,
             &small.fit(self.title, inner),
             (MARGIN, MARGIN),
-            PALE,
+            pale,
         );
         let mut y = MARGIN + small.line() + 6;
         for line in &lines {
-            caption.draw(&mut canvas, line, (MARGIN, y), INK);
+            caption.draw(&mut canvas, line, (MARGIN, y), ink);
             y += caption.line();
         }
 
-        let [height, width] = layout.tile;
-        let pixels = attend_image::resize(self.photograph, height, width);
-        let photograph = RgbaImage::from_raw(width, height, pixels)
-            .ok_or_else(|| Error::internal("a tile of the wrong size"))?;
-        let photograph = DynamicImage::ImageRgba8(photograph).into_rgb8();
+        let photograph = resized(self.photograph, layout.tile)?;
         layout.put(&mut canvas, 0, &photograph);
         for (i, (word, alpha)) in self.words.iter().zip(self.alphas).enumerate() {
-            let mut tile = photograph.clone();
-            let light = spread(alpha, self.grid, layout.tile)?;
-            for (pixel, light) in tile.pixels_mut().zip(light) {
-                *pixel = lit(*pixel, light);
-            }
+            let tile = light(&photograph, alpha, self.grid)?;
             let (x, y) = layout.put(&mut canvas, i as u32 + 1, &tile);
             let word = label.fit(word, layout.place);
-            label.draw(&mut canvas, &word, (x, y - layout.label), INK);
+            label.draw(&mut canvas, &word, (x, y - layout.label), ink);
         }
         Ok(canvas)
     }
@@ -136,42 +116,10 @@ impl Layout {
     }
 }
 
-/// The pixel in a light from 0 (dark and nearly grey) to 1 (its colours, in a warm glow).
-fn lit(pixel: Rgb<u8>, light: f32) -> Rgb<u8> {
-    let [r, g, b] = pixel.0.map(f32::from);
-    let grey = (0.299 * r + 0.587 * g + 0.114 * b) as u8;
-    let toned = mix(Rgb([grey; 3]), pixel, 0.25 + 0.75 * light);
-    let shaded = mix(Rgb([0; 3]), toned, DARK + (1.0 - DARK) * light);
-    // The glow shows even on a dark photograph.
-    mix(shaded, GLOW, 0.35 * light)
-}
-
-/// Interpolates one word's attention from the grid to a tile's pixels, as 0 to 1.
-fn spread(alpha: &[f32], grid: [usize; 2], tile: [u32; 2]) -> Result<Vec<f32>> {
-    if alpha.len() != grid[0] * grid[1] {
-        return Err(Error::internal(format!(
-            "attention over {} cells, but the grid is {} x {}",
-            alpha.len(),
-            grid[0],
-            grid[1]
-        )));
-    }
-    let highest = alpha.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    let cells = alpha.iter().map(|a| F32::new(a / highest)).collect();
-    let source = TypedImage::from_pixels(grid[1] as u32, grid[0] as u32, cells);
-    let source = source.map_err(Error::internal)?;
-    let mut target = TypedImage::<F32>::new(tile[1], tile[0]);
-    let smooth = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Mitchell));
-    Resizer::new()
-        .resize_typed(&source, &mut target, &smooth)
-        .map_err(Error::internal)?;
-    let values = target.pixels().iter();
-    Ok(values.map(|value| value.0.clamp(0.0, 1.0)).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::Rgb;
 
     fn photograph(width: u32, height: u32) -> Photograph {
         let rgbx = [200, 100, 50, 255].repeat(width as usize * height as usize);
@@ -190,32 +138,9 @@ mod tests {
             words: &vec!["dog".to_owned(); words],
             alphas: &vec![alpha.to_vec(); words],
             grid,
+            theme: Theme::Light,
         };
         figure.draw().unwrap()
-    }
-
-    #[test]
-    fn even_attention_lights_all_of_the_photograph() {
-        let light = spread(&[0.25; 4], [2, 2], [30, 20]).unwrap();
-        assert!(light.iter().all(|light| (light - 1.0).abs() < 1e-5));
-    }
-
-    #[test]
-    fn light_keeps_colours_and_dark_takes_them() {
-        let brown = Rgb([200, 100, 50]);
-        // 65 % of the colour, 35 % of (255, 176, 32)
-        assert_eq!(lit(brown, 1.0), Rgb([219, 127, 44]));
-        // its grey is 124; a quarter of the way back to the colour; 28 % of that
-        assert_eq!(lit(brown, 0.0), Rgb([40, 33, 30]));
-    }
-
-    #[test]
-    fn light_falls_where_the_attention_is() {
-        // all of it in the upper right of 2 x 2 cells; a tile of 40 x 60
-        let light = spread(&[0.0, 1.0, 0.0, 0.0], [2, 2], [40, 60]).unwrap();
-        let at = |row: usize, column: usize| light[row * 60 + column];
-        assert!(at(0, 59) > 0.9, "{}", at(0, 59));
-        assert!(at(0, 0) < 0.1 && at(39, 59) < 0.1 && at(39, 0) < 0.1);
     }
 
     #[test]
@@ -229,7 +154,7 @@ mod tests {
         let canvas = figure(&wide, 1, &[1.0], [1, 1]);
         let tile = canvas.get_pixel(MARGIN + 10, canvas.height() - MARGIN - 10);
         assert_eq!(*tile, Rgb([200, 100, 50]));
-        assert_eq!(*canvas.get_pixel(5, 5), PAPER);
+        assert_eq!(*canvas.get_pixel(5, 5), Theme::Light.colours()[0]);
     }
 
     #[test]
@@ -238,6 +163,5 @@ mod tests {
         figure(&photograph(900, 1), 3, &[0.5, 0.5], [1, 2]);
         let canvas = figure(&photograph(3, 3), 0, &[1.0], [1, 1]);
         assert!(canvas.width() > 240);
-        assert!(spread(&[1.0], [2, 2], [9, 9]).is_err());
     }
 }

@@ -4,8 +4,7 @@
 //! - [`config`]: the section `[dataset]`.
 //! - [`formats`]: the layouts of data sets, one file each, and their list. They read
 //!   annotation files into one common form, [`annotations::Annotations`], in which a
-//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances;
-//!   [`glob`]: files by a pattern of names.
+//!   photograph is a [`reference::Reference`]. [`objects`]: boxes of COCO instances.
 //! - [`select`]: decides by the annotations which images and captions can be used;
 //!   [`ids`], [`identity`]: assign their numbers; [`split`]: splits by content,
 //!   [`shares`]: their parameter.
@@ -25,7 +24,6 @@ pub mod annotations;
 pub mod archive;
 pub mod config;
 pub mod formats;
-pub mod glob;
 pub mod identity;
 pub mod ids;
 pub mod init;

@@ -7,7 +7,7 @@
 //! - [`config`]: TOML files, `--set` and `${VAR}`, from text to parameters.
 //! - [`describe`]: the description that a stage prints with `--describe`; [`difference`]:
 //!   between the parameters of two runs.
-//! - [`fetch`]: which command brings a published file.
+//! - [`fetch`]: which command brings a published file; [`glob`]: names of files by a pattern.
 //! - [`loose`]: the loose files that a program looks at; [`whole`]: atomic writes of single
 //!   files.
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: makes
@@ -24,6 +24,7 @@ pub mod end;
 pub mod error;
 pub mod fault;
 pub mod fetch;
+pub mod glob;
 pub mod log;
 pub mod loose;
 pub mod output;

@@ -28,6 +28,8 @@ pub struct Data {
     captions: Vec<EncodedRecord>,
     /// Indices of the validation images.
     pub validation: Vec<usize>,
+    /// The captions of each validation image, as indices of [`Data::captions`].
+    captions_of_validation: Vec<Vec<usize>>,
     /// The human captions of each validation image.
     pub references: Vec<Vec<String>>,
 }
@@ -76,10 +78,8 @@ impl Data {
             .enumerate()
             .map(|(i, image)| (image.image_id, i))
             .collect();
-        let captions: Vec<EncodedRecord> = encoded
-            .into_iter()
-            .filter(|caption| caption.split == "train")
-            .collect();
+        let (mut captions, others): (Vec<_>, Vec<_>) =
+            (encoded.into_iter()).partition(|caption| caption.split == "train");
         if captions.is_empty() {
             return Err(Error::input(
                 "the vocabulary artifact has no caption of split \"train\": nothing to train on",
@@ -123,12 +123,32 @@ impl Data {
             .filter(|(_, image)| image.split == validation_split)
             .filter_map(|(i, image)| Some((i, of_image.remove(&image.image_id)?)))
             .unzip();
+        let validation: Vec<usize> = validation;
+        // Behind those of the train split.
+        let mut behind: HashMap<i64, Vec<usize>> = HashMap::new();
+        for caption in others {
+            if caption.split == validation_split {
+                behind
+                    .entry(caption.image_id)
+                    .or_default()
+                    .push(captions.len());
+                captions.push(caption);
+            }
+        }
+        let captions_of_validation = (validation.iter())
+            .map(|image| {
+                behind
+                    .remove(&dataset.images()[*image].image_id)
+                    .unwrap_or_default()
+            })
+            .collect();
         Ok(Data {
             dataset,
             source,
             image_of_caption,
             captions,
             validation,
+            captions_of_validation,
             references,
         })
     }
@@ -196,6 +216,16 @@ impl Data {
         };
         let shape: Vec<i64> = shape.iter().map(|n| *n as i64).collect();
         gather(&rows, &shape, dtype).map_err(Error::internal)
+    }
+
+    /// Some of the validation images with all their captions, by their places in
+    /// [`Data::validation`].
+    pub fn validation_groups(&self, places: std::ops::Range<usize>) -> Vec<Group> {
+        let group = |place: usize| Group {
+            image: self.validation[place],
+            captions: self.captions_of_validation[place].clone(),
+        };
+        places.map(group).collect()
     }
 
     /// Assembles a batch.

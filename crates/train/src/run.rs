@@ -253,7 +253,10 @@ impl Training<'_> {
         let (_, name) = self.judge.metric.key_and_name();
         let score = validation.score(self.judge.metric);
         let better = self.state.best.is_none_or(|best| score > best);
+        let split = &self.train.validation_split;
         let mut values = vec![("train_cross_entropy", loss)];
+        let unseen = validation.cross_entropy;
+        values.extend(unseen.is_finite().then_some(("cross_entropy", unseen)));
         let scores = validation.scores.iter();
         values.extend(scores.map(|score| (score.key.as_str(), score.corpus)));
         metrics.write(
@@ -263,9 +266,8 @@ impl Training<'_> {
             &values,
         )?;
         tracing::info!(
-            "epoch {}: cross entropy {loss:.4}, {name} on {} {score:.4}{}",
+            "epoch {}: cross entropy {loss:.4} ({unseen:.4} on {split}), {name} on {split} {score:.4}{}",
             self.state.epoch + 1,
-            self.train.validation_split,
             if better { ", the best so far" } else { "" }
         );
         for (sample, caption) in validation.samples.iter().zip(&validation.captions) {

@@ -6,7 +6,7 @@ use crate::data::Data;
 use crate::network::Network;
 use attend_artifact::vocabulary::{Tokenizer, Vocabulary};
 use attend_describe::{Description, Search};
-use attend_figure::Figure;
+use attend_figure::{Figure, Theme};
 use attend_metrics::{Corpus, Metric, Score, Scorer};
 use attend_program::{Error, Result, check_interrupt, progress};
 use image::RgbImage;
@@ -61,6 +61,8 @@ impl Judge {
 
 /// The model's captions of the validation images, and their scores.
 pub struct Validation {
+    /// Mean cross entropy of the tokens of the human captions; NaN without captions.
+    pub cross_entropy: f64,
     /// The scores of the captions.
     pub scores: Vec<Score>,
     /// The captions, in the order of the data's validation images.
@@ -89,6 +91,7 @@ impl Sample {
             words: &self.description.words,
             alphas: &self.description.alphas,
             grid: self.description.grid,
+            theme: Theme::Light,
         };
         figure.draw()
     }
@@ -104,7 +107,8 @@ impl Validation {
     }
 }
 
-/// Captions every validation image once and scores the captions.
+/// Captions every validation image once and scores the captions; reads the human captions for
+/// their loss.
 ///
 /// # Errors
 /// [`attend_program::Error::Interrupted`], or those of [`Data::gather`].
@@ -121,9 +125,17 @@ pub fn validate(
     };
     let bar = progress("validate", "images", data.validation.len() as u64);
     let (mut captions, mut samples) = (Vec::new(), Vec::new());
-    for images in data.validation.chunks(BATCH) {
+    let (mut loss, mut tokens) = (0.0, 0);
+    let count = data.validation.len();
+    for first in (0..count).step_by(BATCH) {
         check_interrupt()?;
-        let projected = network.look(&data.gather(images)?);
+        let places = first..count.min(first + BATCH);
+        let images = &data.validation[places.clone()];
+        let batch = data.batch(&data.validation_groups(places))?;
+        let projected = network.look(&batch.images);
+        let (sum, of_batch) = network.cross_entropy(&projected, &batch);
+        loss += sum;
+        tokens += of_batch;
         let models = [(network.decoder.as_ref(), &projected)];
         let described = search.describe(&models, vocabulary, train.validation_beam)?;
         for (image, description) in images.iter().zip(described.into_iter().flatten()) {
@@ -144,6 +156,7 @@ pub fn validate(
         metrics.push(Metric::Meteor);
     }
     Ok(Validation {
+        cross_entropy: loss / tokens as f64,
         scores: judge.scorer.score(&metrics, &corpus),
         captions,
         samples,

@@ -9,8 +9,7 @@ use super::splits;
 use crate::annotations::Annotations;
 use crate::archive::{Archive, is_archive};
 use crate::config::Section;
-use crate::glob;
-use attend_program::{Error, Result, check_interrupt};
+use attend_program::{Error, Result, check_interrupt, glob};
 use std::path::Path;
 
 /// The layout `webdataset`.

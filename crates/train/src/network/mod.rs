@@ -165,6 +165,26 @@ impl Network {
         })
     }
 
+    /// The cross entropy of a batch's captions, given its images as [`Network::look`] sees
+    /// them: the sum over the tokens, without dropout, and their number.
+    pub fn cross_entropy(&self, images: &attend_model::Images, batch: &Batch) -> (f64, i64) {
+        if batch.lengths.is_empty() {
+            return (0.0, 0);
+        }
+        let captions = Captions {
+            image: &batch.image_of_caption,
+            tokens: &batch.tokens.to_device(self.device),
+            lengths: &batch.lengths,
+        };
+        let pass = self.decoder.read(images, captions, Reading::default());
+        let value = self.objective.value(pass.output());
+        let mean = value
+            .part("cross_entropy")
+            .map_or(0.0, |part| part.double_value(&[]));
+        let tokens = pass.output().targets.size()[0];
+        (mean * tokens as f64, tokens)
+    }
+
     /// The images on the network's device.
     fn near(&self, images: &Tensor) -> Tensor {
         images.to_device_(self.device, images.kind(), true, false)

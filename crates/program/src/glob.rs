@@ -1,7 +1,7 @@
 //! Names of files by a pattern: wildcards (`*`, `?`, `[0-9]`, `**` for folders at any depth)
 //! and braces as in a shell (`{train,val}-{00000..00099}.tar`).
 
-use attend_program::{Error, Result, loose};
+use crate::{Error, Result, loose};
 use glob::{MatchOptions, Pattern};
 use std::path::{Path, PathBuf};
 
