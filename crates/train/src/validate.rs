@@ -107,7 +107,7 @@ impl Validation {
 /// Captions every validation image once and scores the captions.
 ///
 /// # Errors
-/// [`attend_program::Error::Interrupted`], or those of [`Data::gather`].
+/// [`attend_program::Error::Interrupted`], or those of [`Data::gather`] and [`Network::look`].
 pub fn validate(
     network: &Network,
     data: &Data,
@@ -123,7 +123,7 @@ pub fn validate(
     let (mut captions, mut samples) = (Vec::new(), Vec::new());
     for images in data.validation.chunks(BATCH) {
         check_interrupt()?;
-        let projected = network.look(&data.gather(images)?);
+        let projected = network.look(&data.gather(images)?)?;
         let models = [(network.decoder.as_ref(), &projected)];
         let described = search.describe(&models, vocabulary, train.validation_beam);
         for (image, description) in images.iter().zip(described) {
