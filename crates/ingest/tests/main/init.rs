@@ -228,13 +228,13 @@ fn a_table_without_header_is_read_by_what_its_columns_hold() {
     let (_, log, code) = init(&folder, &["--force"]);
     assert_eq!(code, 2, "{log}");
     for words in [
-        "--as table:4,2,3,1: ",
+        "--as table:3,4,1,2: ",
         r#"captions in "4""#,
-        "--as table:5,2,3,1: ",
+        "--as table:3,5,1,2: ",
     ] {
         assert!(log.contains(words), "{words:?} is not in {log}");
     }
-    let (config, _) = written(&folder, &["--force", "--as", "table:5,2,3,1"]);
+    let (config, _) = written(&folder, &["--force", "--as", "table:3,5,1,2"]);
     assert_eq!(config["dataset"]["columns"]["caption"], "5".into());
 
     // Numbers that repeat are no ids, and photographs that are not there are none.

@@ -63,8 +63,9 @@ impl Table {
     fn columns(&self, root: &Path, folder: &str) -> Vec<Columns> {
         let all = || 0..self.width;
         let photographs = |at: &usize| {
-            let names = Names::find(root, &[folder, ""], self.column(*at));
-            self.column(*at).all(is_photograph) && self.column(*at).all(|name| names.has(name))
+            let named = self.column(*at).all(is_photograph);
+            let names = named.then(|| Names::find(root, &[folder, ""], self.column(*at)));
+            names.is_some_and(|names| self.column(*at).all(|name| names.has(name)))
         };
         let images: Vec<usize> = all().filter(photographs).collect();
         let splits: Vec<usize> = all()
