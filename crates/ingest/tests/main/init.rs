@@ -237,20 +237,28 @@ fn a_table_without_header_is_read_by_what_its_columns_hold() {
     let (config, _) = written(&folder, &["--force", "--as", "table:3,5,1,2"]);
     assert_eq!(config["dataset"]["columns"]["caption"], "5".into());
 
-    // Numbers that repeat are no ids, and photographs that are not there are none.
-    let row = |id: usize| format!("{id}.jpg\t640\ta dog runs {id}\n");
-    let repeated: String = (0..3).map(row).collect();
+    // Numbers that repeat are no ids.
+    let rows = |names: [&str; 4]| -> String {
+        let row = |name: &str| format!("{name}\t640\ta dog runs on {name}\n");
+        names.map(row).concat()
+    };
+    let table = folder.path().join("root/captions.tsv");
     write(
-        &folder.path().join("root/captions.tsv"),
-        repeated.as_bytes(),
+        &table,
+        rows(["0.jpg", "1.jpg", "2.jpg", "3.jpg"]).as_bytes(),
     );
-    let (config, _) = written(&folder, &["--force"]);
+    let (config, out) = written(&folder, &["--force"]);
     assert!(config["dataset"]["columns"].get("id").is_none());
-    let gone: String = (0..4).map(row).collect();
-    write(&folder.path().join("root/captions.tsv"), gone.as_bytes());
+    assert!(out.contains("missing: 1 of 4 photographs"), "{out}");
+
+    // No name is that of a photograph which is there.
+    write(
+        &table,
+        rows(["5.jpg", "6.jpg", "7.jpg", "8.jpg"]).as_bytes(),
+    );
     let (_, log, code) = init(&folder, &["--force"]);
     assert_eq!(code, 3, "{log}");
-    assert!(log.contains("3 columns without a header"), "{log}");
+    assert!(log.contains("no captions that are known"), "{log}");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the columns of a table without header hold, by their contents: names of photographs
-//! that are there, sentences, splits, and a number for each photograph.
+//! What the columns of a table without header hold, by their contents: names of photographs,
+//! some of which are there, sentences, splits, and a number for each photograph.
 
 use super::columns::{Chosen, choose};
 use super::delimited::{is_photograph, rows};
@@ -65,7 +65,7 @@ impl Table {
         let photographs = |at: &usize| {
             let named = self.column(*at).all(is_photograph);
             let names = named.then(|| Names::find(root, &[folder, ""], self.column(*at)));
-            names.is_some_and(|names| self.column(*at).all(|name| names.has(name)))
+            names.is_some_and(|names| self.column(*at).any(|name| names.has(name)))
         };
         let images: Vec<usize> = all().filter(photographs).collect();
         let splits: Vec<usize> = all()
