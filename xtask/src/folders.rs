@@ -52,16 +52,6 @@ pub fn size(path: &Path) -> u64 {
     }
 }
 
-/// A size in a readable unit: B, kB, MB or GB.
-pub fn human(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
-    }
-}
-
 /// Last component of a path.
 pub fn name(path: &Path) -> String {
     path.file_name()

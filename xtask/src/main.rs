@@ -26,6 +26,7 @@ mod stamp;
 mod store;
 mod tasks;
 mod time;
+mod words;
 mod workspace;
 
 use attend_program::{Error, Result, end};
@@ -138,8 +139,8 @@ fn run(name: &str, task: Task) -> Result<()> {
     match task {
         Task::Setup(args) => tasks::setup::run(&workspace, &args),
         Task::Demo(args) => tasks::demo::run(&workspace, args),
-        Task::Init(args) => tasks::init::run(&workspace, &args),
-        Task::Fetch(args) => tasks::fetch::run(&workspace, &args),
+        Task::Init(args) => tasks::init::run(&workspace, args),
+        Task::Fetch(args) => tasks::fetch::run(&workspace, args),
         Task::Preprocess(options) => {
             tasks::run::run(&workspace, None, &["vocabulary", "features"], &options)
         }

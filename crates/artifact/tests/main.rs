@@ -250,7 +250,9 @@ mod stage {
         let mut program = std::env::current_exe().unwrap();
         program.pop();
         program.set_file_name("examples");
-        let mut command = Command::new(program.join("count"));
+        let program = program.join("count");
+        assert!(program.exists(), "with --test, add --example count");
+        let mut command = Command::new(program);
         command.arg("--output").arg(output).args(more);
         command
     }

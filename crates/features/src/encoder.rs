@@ -1,6 +1,6 @@
 //! The encoder: its sections of the config, and what is kept of it.
 
-use attend_artifact::model::{EncoderConfig, Form, SCRIPT, TorchScriptConfig};
+use attend_artifact::model::{EncoderConfig, TorchScriptSection};
 use attend_artifact::{Input, Staging};
 use attend_model::{FrozenEncoder, ResNetConfig, TorchScript, weights};
 use attend_program::{At, Error, Result};
@@ -18,39 +18,6 @@ pub(crate) struct EncoderSection {
     weights: String,
 }
 
-/// `[torchscript]`
-#[derive(Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct TorchScriptSection {
-    /// TorchScript module to take instead of the ResNet: the file of `torch.jit.save`. It
-    /// gets normalised images, and may answer any batch of them. It is code: name only one
-    /// that you trust. Empty: the ResNet of `[encoder]`.
-    pub(crate) file: String,
-    /// Mean of each channel, subtracted from pixels from 0 to 1.
-    mean: [f64; 3],
-    /// Standard deviation of each channel, by which they are divided then.
-    std: [f64; 3],
-    /// Output of the module: a `map` (B, C, h, w) or `tokens` (B, N, C).
-    output: Form,
-    /// Tokens before the first cell, such as a class token, to leave out.
-    skip: i64,
-    /// Grid of the cells, [height, width]; [0, 0]: the map's, or a square one of tokens.
-    grid: [i64; 2],
-}
-
-impl Default for TorchScriptSection {
-    fn default() -> Self {
-        TorchScriptSection {
-            file: String::new(),
-            mean: [0.485, 0.456, 0.406],
-            std: [0.229, 0.224, 0.225],
-            output: Form::Map,
-            skip: 0,
-            grid: [0, 0],
-        }
-    }
-}
-
 /// What is kept of an encoder beside its features.
 pub(crate) enum Kept {
     /// A ResNet's weights.
@@ -64,10 +31,8 @@ pub(crate) fn input(
     resnet: &EncoderSection,
     script: &TorchScriptSection,
 ) -> Result<(&'static str, Input)> {
-    let file = &script.file;
-    if !file.is_empty() {
-        let input = Input::of_file("torchscript.file", Path::new(file), "torchscript")?;
-        return Ok(("torchscript", input));
+    if let Some(input) = script.input()? {
+        return Ok(input);
     }
     let file = Path::new(&resnet.weights);
     let input = Input::of_file("encoder.weights", file, "weights").map_err(|e| {
@@ -96,18 +61,7 @@ pub(crate) fn open(
         return Ok((config, encoder.frozen(), Kept::Weights(vars)));
     }
     let file = PathBuf::from(&script.file);
-    let config = TorchScriptConfig {
-        file: SCRIPT.into(),
-        image_size,
-        mean: script.mean,
-        std: script.std,
-        output: script.output,
-        skip: script.skip,
-        grid: script.grid,
-        channels: 0,
-    };
-    let checked = config.check();
-    checked.map_err(|why| Error::usage(format!("torchscript.{why}")))?;
+    let config = script.config(image_size)?;
     let encoder = TorchScript::open(&file, &config, device).map_err(Error::input)?;
     let config = EncoderConfig::TorchScript(encoder.config().clone());
     let checked = config.check();

@@ -3,6 +3,7 @@
 mod encoder;
 
 use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::model::TorchScriptSection;
 use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
 use attend_artifact::{InputSpec, Piece, Stage, StageSpec, Staging, stage};
 use attend_model::{FrozenEncoder, gather};
@@ -10,7 +11,7 @@ use attend_program::describe::{Checked, Parts};
 use attend_program::text::escaped;
 use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::{Receiver, bounded};
-use encoder::{EncoderSection, TorchScriptSection, input, keep, open};
+use encoder::{EncoderSection, input, keep, open};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,14 +1,13 @@
 //! Brings a file: resumes it, tries again, verifies it.
 
 use crate::client::{Client, Failure};
-use crate::list::{Entry, human};
+use crate::list::Entry;
 use crate::part::Part;
 use crate::unpack::unpack;
-use attend_program::text::hex;
+use attend_program::text::{hex, human};
 use attend_program::{At, Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -145,13 +144,7 @@ fn verify(entry: &Entry, path: &Path) -> Result<(), String> {
         return Ok(());
     };
     let (mut file, mut hash) = (File::open(path).map_err(said)?, Sha256::new());
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(said)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
+    std::io::copy(&mut file, &mut hash).map_err(said)?;
     let digest = hex(hash.finalize());
     match digest.starts_with(expected.as_str()) {
         true => Ok(()),

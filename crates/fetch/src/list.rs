@@ -1,6 +1,7 @@
 //! The list of what can be fetched.
 
 use attend_program::config::nearest;
+use attend_program::text::human;
 use attend_program::{Error, Result, config};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -121,16 +122,6 @@ impl Entry {
             (None, Some(bytes)) => format!("about {}", human(bytes)),
             (None, None) => String::new(),
         }
-    }
-}
-
-/// A size for people.
-pub fn human(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} bytes"),
-        1_000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.0} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} GB", bytes as f64 / 1e9),
     }
 }
 

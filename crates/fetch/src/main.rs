@@ -2,8 +2,9 @@
 
 use attend_fetch::client::Client;
 use attend_fetch::download::{Downloader, Outcome, is_there};
-use attend_fetch::list::{Collection, List, human};
+use attend_fetch::list::{Collection, List};
 use attend_program::table::{Align, Table};
+use attend_program::text::human;
 use attend_program::{At, Error, Result, output, program, signal};
 use clap::Parser;
 use std::collections::BTreeSet;

@@ -46,6 +46,19 @@ pub fn duration(seconds: u64) -> String {
     }
 }
 
+/// A size of so many bytes: `900 B`, `1.2 kB`, `350 MB`.
+pub fn human(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    for unit in ["B", "kB", "MB"] {
+        if size < 999.5 {
+            let digits = usize::from(size < 99.95 && unit != "B");
+            return format!("{size:.digits$} {unit}");
+        }
+        size /= 1e3;
+    }
+    format!("{size:.1} GB")
+}
+
 /// Bytes as lowercase hexadecimal digits.
 pub fn hex(bytes: impl AsRef<[u8]>) -> String {
     let digits = bytes.as_ref().iter().map(|byte| format!("{byte:02x}"));
@@ -87,6 +100,23 @@ mod tests {
         );
         assert_eq!(escaped_but("a\nb\u{7}", &['\n']), "a\nb\\u{7}");
         assert!(matches!(escaped("한국 ü 🙂"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn sizes_have_the_unit_that_they_are_read_in() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (99_949, "99.9 kB"),
+            (400_000, "400 kB"),
+            (999_499, "999 kB"),
+            (999_500, "1.0 MB"),
+            (78_300_000, "78.3 MB"),
+            (13_510_573_713, "13.5 GB"),
+        ] {
+            assert_eq!(human(bytes), text);
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ fn main() {
         let mut losses = Vec::new();
         let begun = Instant::now();
         for batch in next.by_ref().take(steps) {
-            losses.push(network.read(batch, 1.0, reading, false).total);
+            losses.push(network.read(batch, 1.0, reading, false).unwrap().total);
             let train = &config.train;
             network.step(train.decoder_lr, train.encoder_lr, 0.0, train.clip);
         }

@@ -1,7 +1,7 @@
 //! The inputs of a run: artifacts, weights, an earlier model.
 
 use crate::config::{Config, Decoder, Train};
-use crate::network::{Network, trainable};
+use crate::network::Network;
 use crate::{embeddings, start};
 use attend_artifact::features::Features;
 use attend_artifact::manifest::short;
@@ -9,8 +9,8 @@ use attend_artifact::model::{Checkpoint, DecoderConfig, EncoderConfig, ModelCard
 use attend_artifact::staging::apart;
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Input, Stage, digest_file};
-use attend_model::{Learning, encoder, weights};
-use attend_program::{Error, Result};
+use attend_model::{Learning, TorchScript, encoder, weights};
+use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, nn};
 
@@ -74,12 +74,14 @@ impl<'a> Beginning<'a> {
         let start = start::find(&config.train.start, stage.optional_input("model"))?;
         let has = |kind| stage.will_have(kind);
         check_freeze(&config.train, start.is_some() || has("model"))?;
-        let weights = &config.encoder.weights;
         if !has("features") && !has("model") {
-            if !weights.is_empty() {
-                Input::of_file("encoder.weights", Path::new(weights), "weights")?;
-            } else if start.is_none() && config.train.encoder == Learning::Frozen {
-                return Err(random_weights());
+            let learning = config.train.encoder;
+            match encoder_file(config)? {
+                None if start.is_none() && learning == Learning::Frozen => {
+                    return Err(random_weights());
+                }
+                Some(_) if !config.torchscript.file.is_empty() => check_module(learning)?,
+                _ => {}
             }
         }
         let embeddings = &config.decoder.embeddings;
@@ -89,23 +91,29 @@ impl<'a> Beginning<'a> {
         Ok(())
     }
 
-    /// Refuses an encoder that the trainer can't run, or whose untrained parts would keep
-    /// random weights.
+    /// Refuses an encoder that the trainer can't run or train, or whose untrained parts would
+    /// keep random weights.
     fn check_encoder(&self) -> Result<()> {
-        let weights = &self.config.encoder.weights;
         if self.features.is_some() {
             return Ok(());
         }
-        if let Some(start) = &self.start {
-            return match self.model.is_none() && !weights.is_empty() {
-                true => Ok(()),
-                false => trainable(&start.card.encoder).map(drop),
+        let learning = self.config.train.encoder;
+        if let Some(start) = self.eye() {
+            return match &start.card.encoder {
+                EncoderConfig::ResNet(_) => Ok(()),
+                EncoderConfig::TorchScript(_) => check_module(learning),
+                foreign @ EncoderConfig::Foreign(_) => Err(Error::usage(format!(
+                    "the encoder of the model to start from is {foreign}, which the trainer can't run; give the features that it made (--input features=PATH)"
+                ))),
             };
         }
-        if !weights.is_empty() {
+        if !self.config.torchscript.file.is_empty() {
+            return check_module(learning);
+        }
+        if has_encoder(self.config) {
             return Ok(());
         }
-        match self.config.train.encoder {
+        match learning {
             Learning::Whole => {}
             Learning::Frozen => return Err(random_weights()),
             Learning::FineTune => tracing::warn!(
@@ -115,16 +123,21 @@ impl<'a> Beginning<'a> {
         Ok(())
     }
 
+    /// The model to start from, if its encoder is the one that runs in training: an input's
+    /// always, that of `train.start` unless the config names one.
+    fn eye(&self) -> Option<&Checkpoint> {
+        let own = self.model.is_some() || !has_encoder(self.config);
+        self.start.as_ref().filter(|_| own)
+    }
+
     /// The inputs besides artifacts, for the manifest.
     ///
     /// # Errors
     /// [`Error::Input`] naming the file that can't be read.
     pub fn files(&self) -> Result<Vec<(&'static str, Input)>> {
-        let weights = &self.config.encoder.weights;
         let mut files = Vec::new();
-        if self.features.is_none() && self.model.is_none() && !weights.is_empty() {
-            let input = Input::of_file("encoder.weights", Path::new(weights), "weights")?;
-            files.push(("weights", input));
+        if self.features.is_none() && self.model.is_none() {
+            files.extend(encoder_file(self.config)?);
         }
         if let (Some(start), None) = (&self.start, self.model) {
             files.push(("start", start.input()?));
@@ -182,19 +195,22 @@ impl<'a> Beginning<'a> {
         }))
     }
 
-    /// Makes the network with its initial weights.
+    /// Makes the network with its initial weights. A TorchScript module that the config names
+    /// is copied into `folder` first: checkpoints carry the file that ran.
     ///
     /// # Errors
     /// [`Error::Refused`] if the model to start from has another encoder or none of the words,
-    /// [`Error::Input`] if weights or embeddings can't be read, [`Error::Usage`] if
+    /// [`Error::Input`] if weights, module or embeddings can't be read, [`Error::Usage`] if
     /// `train.encoder` trains the encoder that made the features.
     pub fn network(
         &self,
         seen: Option<&Seen>,
         image_size: [i64; 2],
         words: &Vocabulary,
+        folder: &Path,
         device: Device,
     ) -> Result<Network> {
+        self.start.as_ref().map_or(Ok(()), Checkpoint::check)?;
         let vocabulary = self.vocabulary.file("vocab.json")?;
         let card = ModelCard {
             encoder: EncoderConfig::ResNet(self.config.encoder.config.clone()),
@@ -205,10 +221,9 @@ impl<'a> Beginning<'a> {
         };
         let mut network = match seen {
             Some(seen) => self.on_features(card, seen, device)?,
-            None => self.on_pixels(card, device)?,
+            None => self.on_pixels(card, folder, device)?,
         };
         if let Some(start) = &self.start {
-            start.check()?;
             start::load(start, &mut network, words)?;
         }
         let Decoder {
@@ -258,17 +273,84 @@ impl<'a> Beginning<'a> {
         Ok(Network::on_features(card, self.config, grid, file, device))
     }
 
-    fn on_pixels(&self, mut card: ModelCard, device: Device) -> Result<Network> {
-        let named = &self.config.encoder.weights;
-        let weights = match self.model_card() {
-            None if !named.is_empty() => Some(named.into()),
-            _ => self.start.as_ref().and_then(Checkpoint::encoder),
-        };
-        if let Some(model) = self.model_card() {
-            card.encoder = model.encoder.clone();
+    fn on_pixels(&self, mut card: ModelCard, folder: &Path, device: Device) -> Result<Network> {
+        let (encoder, file) = self.encoder(card.image_size)?;
+        card.encoder = encoder;
+        if let (EncoderConfig::TorchScript(script), Some(file)) = (&card.encoder, &file) {
+            let module = TorchScript::open(file, script, device).map_err(Error::input)?;
+            let copy = folder.join(MODULE);
+            // The checkpoints of a run that goes on are links to it, and stay as they are.
+            let _ = std::fs::remove_file(&copy);
+            std::fs::copy(file, &copy).at(&copy)?;
+            card.encoder_blake3 = digest_file(&copy)?;
+            card.encoder = EncoderConfig::TorchScript(module.config().clone());
+            let checked = card.encoder.check();
+            checked.map_err(|why| Error::input(format!("{}: {why}", file.display())))?;
+            card.decoder.channels = card.encoder.channels();
+            return Ok(Network::on_module(card, self.config, module, copy, device));
         }
         card.decoder.channels = card.encoder.channels();
-        Network::on_pixels(card, self.config, weights.as_deref(), device)
+        Network::on_pixels(card, self.config, file.as_deref(), device)
+    }
+
+    /// The encoder that runs in training, and its file, if it has one.
+    fn encoder(&self, image_size: [i64; 2]) -> Result<(EncoderConfig, Option<PathBuf>)> {
+        let Config {
+            encoder,
+            torchscript,
+            ..
+        } = self.config;
+        let resnet = EncoderConfig::ResNet(encoder.config.clone());
+        if let Some(start) = self.eye() {
+            let own = &start.card.encoder;
+            let fits = own.check_images(image_size);
+            fits.map_err(|why| Error::refused(format!("{}: {why}", start.folder.display())))?;
+            // `train.start` gives weights to the ResNet that `[encoder]` describes.
+            let encoder = match own.resnet() {
+                Some(_) if self.model.is_none() => resnet,
+                _ => own.clone(),
+            };
+            return Ok((encoder, start.encoder()));
+        }
+        let file = |name: &String| Some(PathBuf::from(name)).filter(|_| !name.is_empty());
+        Ok(match file(&torchscript.file) {
+            Some(module) => {
+                let script = torchscript.config(image_size)?;
+                (EncoderConfig::TorchScript(script), Some(module))
+            }
+            None => (resnet, file(&encoder.weights)),
+        })
+    }
+}
+
+/// The copy of a TorchScript module in a run's folder, to which checkpoints link. It is no
+/// part of the artifact.
+pub const MODULE: &str = ".encoder.pt";
+
+/// Whether a config names the encoder's file.
+fn has_encoder(config: &Config) -> bool {
+    !config.torchscript.file.is_empty() || !config.encoder.weights.is_empty()
+}
+
+/// The encoder's file that a config names, as an input.
+fn encoder_file(config: &Config) -> Result<Option<(&'static str, Input)>> {
+    let weights = &config.encoder.weights;
+    match config.torchscript.input()? {
+        None if !weights.is_empty() => {
+            let input = Input::of_file("encoder.weights", Path::new(weights), "weights")?;
+            Ok(Some(("weights", input)))
+        }
+        module => Ok(module),
+    }
+}
+
+/// Refuses to train a TorchScript module.
+fn check_module(learning: Learning) -> Result<()> {
+    match learning {
+        Learning::Frozen => Ok(()),
+        _ => Err(Error::usage(
+            "train.encoder: a TorchScript module is run as it is and never trained; set train.encoder = \"frozen\", or train a ResNet ([encoder], without torchscript.file)",
+        )),
     }
 }
 

@@ -98,7 +98,7 @@ impl Contents<'_> {
             EncoderWeights::Tensors(dict) => tensors(model::ENCODER, dict)?,
             EncoderWeights::Elsewhere => {}
             EncoderWeights::File(file) => {
-                let encoder = new.join(file.file_name().unwrap_or_default());
+                let encoder = new.join(self.card.encoder.file().unwrap_or_default());
                 if std::fs::hard_link(file, &encoder).is_err() {
                     std::fs::copy(file, &encoder).at(&encoder)?;
                 }

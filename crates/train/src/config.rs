@@ -1,6 +1,7 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
 use crate::network::adam;
+use attend_artifact::model::TorchScriptSection;
 use attend_model::{Learning, ResNetConfig};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,8 @@ pub struct Config {
     /// The encoder, if it is trained or run here. With a features artifact, the encoder is
     /// the one that made the features; with a model to start from, that model's.
     pub encoder: Encoder,
+    /// A TorchScript module to run instead of the ResNet.
+    pub torchscript: TorchScriptSection,
     /// Sizes and embeddings of the decoder.
     pub decoder: Decoder,
     /// The training.
@@ -158,7 +161,8 @@ pub struct Train {
     /// More is faster; 1 is the tutorial's order. If an image's captions are much alike,
     /// such a batch holds few different examples (`docs/results.md`, RSICD).
     pub captions_per_image: usize,
-    /// Which encoder weights are trained (always `frozen` with a features artifact).
+    /// Which encoder weights are trained (always `frozen` with a features artifact or a
+    /// TorchScript module).
     pub encoder: Learning,
     /// Adam's learning rate for the decoder.
     pub decoder_lr: f64,

@@ -9,7 +9,7 @@ use attend_metrics::meteor::Data as MeteorData;
 use attend_program::describe::{Checked, Parts};
 use attend_program::{At, Error, Result, loose};
 use attend_train::average;
-use attend_train::begin::Beginning;
+use attend_train::begin::{Beginning, MODULE};
 use attend_train::checkpoint::State;
 use attend_train::config::{Config, Precision, StopMetric};
 use attend_train::data::{Data, ImageInput};
@@ -61,8 +61,20 @@ const SPEC: StageSpec = StageSpec {
         "train.checkpoint_steps",
         "train.checkpoint_minutes",
         "train.log_steps",
+        "torchscript.file",
+        // As they are for a ResNet.
+        "torchscript.mean=[0.485,0.456,0.406]",
+        "torchscript.std=[0.229,0.224,0.225]",
+        "torchscript.output=\"map\"",
+        "torchscript.skip=0",
+        "torchscript.grid=[0,0]",
     ],
-    paths: &["encoder.weights", "decoder.embeddings", "train.start"],
+    paths: &[
+        "encoder.weights",
+        "torchscript.file",
+        "decoder.embeddings",
+        "train.start",
+    ],
     extends: true,
 };
 
@@ -152,7 +164,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     EncodedRecord::check_images(&encoded, beginning.vocabulary, &dataset)?;
     let image_size = dataset.image_size().map(|n| n as i64);
     let seen = beginning.seen(image_size)?;
-    let network = beginning.network(seen.as_ref(), image_size, &words, device)?;
+    let network = beginning.network(seen.as_ref(), image_size, &words, staging.folder(), device)?;
     let source = seen.map_or(ImageInput::Pixels, |seen| {
         ImageInput::Features(seen.features)
     });
@@ -180,6 +192,7 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     staging.done(LINES, None)?;
     staging.done(EVENTS, None)?;
     enter_files(&staging, "checkpoints/")?;
+    let _ = std::fs::remove_file(staging.folder().join(MODULE));
     staging.commit(&[("epochs", epoch), ("steps", step)])?;
     Ok(())
 }

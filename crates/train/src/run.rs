@@ -154,7 +154,7 @@ impl Training<'_> {
         let scale = 1.0 / groups.len() as f64;
         let mut mean = Outcome::default();
         for (batch, of_batch) in batches.by_ref().zip(groups) {
-            let outcome = self.network.read(&batch?, scale, reading, logs);
+            let outcome = self.network.read(&batch?, scale, reading, logs)?;
             if !outcome.total.is_finite() {
                 self.network.forget();
                 batches.for_each(drop); // the rest of this step's

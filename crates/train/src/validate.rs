@@ -111,7 +111,7 @@ impl Validation {
 /// their loss.
 ///
 /// # Errors
-/// [`attend_program::Error::Interrupted`], or those of [`Data::gather`].
+/// [`attend_program::Error::Interrupted`], or those of [`Data::gather`] and [`Network::look`].
 pub fn validate(
     network: &Network,
     data: &Data,
@@ -132,7 +132,7 @@ pub fn validate(
         let places = first..count.min(first + BATCH);
         let images = &data.validation[places.clone()];
         let batch = data.batch(&data.validation_groups(places))?;
-        let projected = network.look(&batch.images);
+        let projected = network.look(&batch.images)?;
         let (sum, of_batch) = network.cross_entropy(&projected, &batch);
         loss += sum;
         tokens += of_batch;

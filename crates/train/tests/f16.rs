@@ -49,7 +49,9 @@ fn batch() -> Batch {
 /// Tries a step along the gradient of `multiple` times the loss; returns whether it was
 /// taken.
 fn step(network: &mut Network, multiple: f64) -> bool {
-    let outcome = network.read(&batch(), multiple, Reading::default(), false);
+    let outcome = network
+        .read(&batch(), multiple, Reading::default(), false)
+        .unwrap();
     assert!(outcome.total.is_finite());
     network.step(1e-2, 0.0, 0.0, 5.0)
 }

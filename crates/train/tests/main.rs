@@ -14,6 +14,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
+#[path = "main/torchscript.rs"]
+mod torchscript;
 #[path = "main/transfer.rs"]
 mod transfer;
 

@@ -7,7 +7,6 @@ use attend_program::text::hex;
 use attend_program::{At, Error, Result, say};
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -155,15 +154,8 @@ fn last_line(text: &[u8]) -> String {
 
 /// SHA-256 of a file, in hexadecimal.
 fn sha256(path: &Path) -> Result<String> {
-    let mut file = File::open(path).at(path)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).at(path)? {
-            0 => break,
-            n => hash.update(&buffer[..n]),
-        }
-    }
+    std::io::copy(&mut File::open(path).at(path)?, &mut hash).at(path)?;
     Ok(hex(hash.finalize()))
 }
 

@@ -5,10 +5,10 @@ use crate::config::Config;
 use crate::folders::name;
 use crate::programs::Programs;
 use crate::runs::{Entry, find, list};
+use crate::words::take;
 use crate::workspace::{Workspace, shown};
 use attend_program::{Error, Result};
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Command line of `cargo xtask caption`: that of `attend-caption`, and the choice of a
@@ -55,30 +55,6 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let programs = Programs::prepare(workspace, ["attend-caption"], None)?;
     let mut command = programs.command(&["attend-caption".to_owned()])?;
     child::run_ok(command.arg("--model").arg(model).args(rest))
-}
-
-/// Takes `--name VALUE` or `--name=VALUE` out of the arguments.
-fn take(arguments: &mut Vec<OsString>, name: &str) -> Result<Option<PathBuf>> {
-    let end = arguments
-        .iter()
-        .position(|argument| argument == "--")
-        .unwrap_or(arguments.len());
-    let joined = |argument: &OsString| {
-        let rest = argument.as_bytes().strip_prefix(name.as_bytes())?;
-        Some(PathBuf::from(OsStr::from_bytes(rest.strip_prefix(b"=")?)))
-    };
-    let is_it = |argument: &OsString| argument == name || joined(argument).is_some();
-    let Some(at) = arguments.iter().take(end).position(is_it) else {
-        return Ok(None);
-    };
-    if let Some(value) = joined(&arguments.remove(at)) {
-        return Ok(Some(value));
-    }
-    if at < arguments.len() {
-        Ok(Some(arguments.remove(at).into()))
-    } else {
-        Err(Error::usage(format!("{name} needs a value")))
-    }
 }
 
 /// The model in a run's folder. `train` names the run for `cargo xtask train`.

@@ -2,12 +2,13 @@
 
 use super::{confirm, print};
 use crate::config::Config;
-use crate::folders::{human, lock, name, size};
+use crate::folders::{lock, name, size};
 use crate::run::LOCK;
 use crate::runs::{Entry, FolderState, entries, find, list};
 use crate::setup::cache::{Cache, remove};
 use crate::store::{Store, needed, unneeded};
 use crate::workspace::{Workspace, shown};
+use attend_program::text::human;
 use attend_program::{At, Error, Result};
 use std::path::{Path, PathBuf};
 

@@ -2,9 +2,10 @@
 //! checkout: the programs with this one as `attend`, the libraries that they need, the
 //! pipelines, configs and licences.
 
-use crate::folders::{human, name};
+use crate::folders::name;
 use crate::programs::{self, Programs};
 use crate::workspace::{Workspace, shown};
+use attend_program::text::human;
 use attend_program::{At, Error, Result, say, whole};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;

@@ -4,42 +4,26 @@ use crate::child;
 use crate::programs::Programs;
 use crate::workspace::Workspace;
 use attend_program::Result;
-use std::path::PathBuf;
+use std::ffi::OsString;
 
 /// Command line of `cargo xtask fetch`, which is that of `attend-fetch`.
 #[derive(clap::Args)]
+#[command(override_usage = "cargo xtask fetch [NAME... --to DIR]")]
 pub struct Args {
-    /// What to download [default: list what there is]
-    #[arg(value_name = "NAME")]
-    names: Vec<String>,
-    /// The folder to download to
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    to: PathBuf,
-    /// Another server, which has the files under the same paths or under their
-    /// names alone
-    #[arg(long, value_name = "URL")]
-    mirror: Option<String>,
-    /// Only say what would be downloaded, and how much
-    #[arg(long)]
-    dry_run: bool,
-    /// A list of your own, in the form of crates/fetch/src/list.toml
-    #[arg(long, value_name = "FILE")]
-    list: Option<PathBuf>,
+    /// What to download [default: list what there is]; --to DIR: the folder to download to;
+    /// --dry-run: only say what would be downloaded, and how much; --mirror URL: another
+    /// server; and every other option of attend-fetch
+    #[arg(
+        value_name = "NAMES AND OPTIONS",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    arguments: Vec<OsString>,
 }
 
 /// Passes the arguments on to `attend-fetch`.
-pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
     let programs = Programs::prepare(workspace, ["attend-fetch"], None)?;
     let mut command = programs.command(&["attend-fetch".to_owned()])?;
-    command.args(&args.names).arg("--to").arg(&args.to);
-    if let Some(mirror) = &args.mirror {
-        command.args(["--mirror", mirror]);
-    }
-    if args.dry_run {
-        command.arg("--dry-run");
-    }
-    if let Some(list) = &args.list {
-        command.arg("--list").arg(list);
-    }
-    child::run_ok(&mut command)
+    child::run_ok(command.args(args.arguments))
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask gc`: deletes artifacts that no run needs.
 
 use super::{confirm, print};
-use crate::folders::{human, lock, name};
+use crate::folders::{lock, name};
 use crate::setup::cache::remove;
 use crate::store::{Store, Unneeded, parts, staging, unneeded};
 use crate::time::spent;
@@ -9,6 +9,7 @@ use crate::workspace::{Workspace, shown};
 use attend_program::Result;
 use attend_program::table::Align::{Left, Right};
 use attend_program::table::Table;
+use attend_program::text::human;
 use std::path::PathBuf;
 
 /// Command line of `cargo xtask gc`.

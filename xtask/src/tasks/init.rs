@@ -2,65 +2,39 @@
 
 use crate::child;
 use crate::programs::Programs;
+use crate::words::take;
 use crate::workspace::{Workspace, shown};
 use attend_program::Result;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Command line of `cargo xtask init`, which is that of `attend-ingest init`.
 #[derive(clap::Args)]
+#[command(override_usage = "cargo xtask init --data PATH [--name NAME]")]
 pub struct Args {
-    /// Folder or file of the data set
-    #[arg(long, value_name = "PATH")]
-    data: PathBuf,
-    /// Folder or archive of the photographs, if they are elsewhere
-    #[arg(long, value_name = "PATH")]
-    photographs: Option<PathBuf>,
-    /// Which reading to take if several are possible
-    #[arg(long = "as", value_name = "FORMAT")]
-    format: Option<String>,
-    /// File of the encoder's weights, or a TorchScript module [default: torchvision's
-    /// ResNet-101, which `cargo xtask fetch` brings]
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-    /// Name of the run and of the config [default: that of the folder or file]
-    #[arg(long)]
-    name: Option<String>,
-    /// The config to write, or a folder for NAME.toml [default: configs/]
-    #[arg(long, value_name = "FILE|DIR")]
-    output: Option<PathBuf>,
-    /// Replace an existing config
-    #[arg(long)]
-    force: bool,
+    /// --data PATH: folder or file of the data set; --name NAME: name of the run and of the
+    /// config in configs/ [default: that of the folder or file]; --weights FILE: weights of a
+    /// ResNet, or a TorchScript module [default: torchvision's ResNet-101, which `cargo xtask
+    /// fetch` brings]; --photographs PATH: their folder or archive, if they are elsewhere; --as
+    /// FORMAT: the reading to take of several; and every other option of attend-ingest init
+    #[arg(
+        value_name = "OPTIONS",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    arguments: Vec<OsString>,
 }
 
 /// Passes the arguments on to `attend-ingest init`.
-pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let configs = match workspace.is_checkout() {
-        true => workspace.root.join("configs"),
+pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
+    let mut rest = args.arguments;
+    let configs = || match workspace.is_checkout() {
+        true => shown(&workspace.root.join("configs")).into(),
         false => PathBuf::from("configs"),
     };
+    let output = take(&mut rest, "--output")?.unwrap_or_else(configs);
     let programs = Programs::prepare(workspace, ["attend-ingest"], None)?;
     let mut command = programs.command(&["attend-ingest".to_owned(), "init".to_owned()])?;
-    command.arg("--data").arg(&args.data);
-    let output = args.output.clone();
-    command
-        .arg("--output")
-        .arg(output.unwrap_or_else(|| shown(&configs).into()));
-    let paths = [
-        ("--photographs", &args.photographs),
-        ("--weights", &args.weights),
-    ];
-    for (option, path) in paths {
-        command.args(
-            path.iter()
-                .flat_map(|path| [option.as_ref(), path.as_os_str()]),
-        );
-    }
-    for (option, word) in [("--as", &args.format), ("--name", &args.name)] {
-        command.args(word.iter().flat_map(|word| [option, word.as_str()]));
-    }
-    if args.force {
-        command.arg("--force");
-    }
-    child::run_ok(&mut command)
+    child::run_ok(command.args(rest).arg("--output").arg(output))
 }

@@ -2,7 +2,7 @@
 
 use super::{print, print_json};
 use crate::config::Config;
-use crate::folders::{human, name, size};
+use crate::folders::{name, size};
 use crate::parameters::schema;
 use crate::pipeline::Pipeline;
 use crate::plan::{Plan, Step};
@@ -17,6 +17,7 @@ use attend_program::Result;
 use attend_program::table::Align::{Left, Right};
 use attend_program::table::Table;
 use attend_program::text::escaped;
+use attend_program::text::human;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

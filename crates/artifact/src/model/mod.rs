@@ -12,7 +12,8 @@
 //! Beside the checkpoints are `metrics.jsonl` and TensorBoard events.
 //!
 //! - [`encoder`], [`resnet`], [`card`]: a model's architecture, as JSON. [`parameters`]: its
-//!   weights' names and shapes.
+//!   weights' names and shapes. [`script`]: the section of a config that names a TorchScript
+//!   module.
 //! - [`files`]: the names above. [`checkpoint`]: finds, opens and checks checkpoints.
 //! - [`mod@seal`]: the digests of its files. [`weights`]: checks files of weights.
 //! - [`mod@write`]: writes and replaces checkpoints atomically, and cleans up after a
@@ -25,6 +26,7 @@ pub mod files;
 mod json;
 pub mod parameters;
 pub mod resnet;
+pub mod script;
 pub mod seal;
 pub mod weights;
 pub mod write;
@@ -35,6 +37,7 @@ pub use encoder::{EncoderConfig, ForeignConfig, Form, SCRIPT, TorchScriptConfig}
 pub use files::{CARD, CHECKPOINTS, DECODER, ENCODER, METRICS, OPTIMIZER, STATE, WORDS};
 pub use parameters::Parameters;
 pub use resnet::{Arch, LastStage, ResNetConfig, StrideIn};
+pub use script::TorchScriptSection;
 pub use seal::{check, seal};
 pub use weights::check_finite;
 pub use write::{epoch, epoch_name, recover, swap, tidy, write};

@@ -34,7 +34,7 @@ fn real_files_are_valid_and_spoilt_ones_are_not() {
     let described = Command::new(count.join("count"))
         .arg("--describe")
         .output()
-        .unwrap();
+        .expect("the example, which --test needs --example count for");
     let described: Value = serde_json::from_slice(&described.stdout).unwrap();
     let manifest = |kind: &str| read(&world.path(kind).join("manifest.json"));
     let files = [

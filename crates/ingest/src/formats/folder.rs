@@ -24,35 +24,52 @@ pub const LAYOUT: Layout = Layout {
 /// Number of files by which a folder is judged.
 const LOOKED_AT: usize = 2000;
 
-/// A reading if some photographs have a text of the same name. A JSON must have captions.
+/// A reading if some photographs have a text of the same name; without one in a folder itself,
+/// those of the archives in it.
 fn look(path: &Path) -> Result<Vec<Reading>> {
-    let names: Vec<String> = match path.is_dir() {
-        true => {
-            let is_text = |name: &String| {
-                !name.to_lowercase().ends_with(".json")
-                    || look::begin(&path.join(name)).contains("\"caption")
-            };
-            let names = walk(path, false).filter_map(|entry| entry.ok()?.1);
-            names.take(LOOKED_AT).filter(is_text).collect()
-        }
-        // A tar of samples is WebDataset's.
-        false if is_archive(path) && path.extension() != Some("tar".as_ref()) => {
-            let archive = Archive::open(path).ok();
-            archive.as_ref().map(in_archive).unwrap_or_default()
-        }
-        false => Vec::new(),
-    };
     check_interrupt()?;
+    if !path.is_dir() {
+        // A tar of samples is WebDataset's.
+        let is_ours = is_archive(path) && path.extension() != Some("tar".as_ref());
+        let archive = is_ours.then(|| Archive::open(path).ok()).flatten();
+        let names = archive.as_ref().map(in_archive).unwrap_or_default();
+        return Ok(reading(path, &names).into_iter().collect());
+    }
+    // A JSON must have captions.
+    let is_text = |name: &String| {
+        !name.to_lowercase().ends_with(".json")
+            || look::begin(&path.join(name)).contains("\"caption")
+    };
+    let names = walk(path, false).filter_map(|entry| entry.ok()?.1);
+    let names: Vec<String> = names.take(LOOKED_AT).filter(is_text).collect();
+    if let Some(found) = reading(path, &names) {
+        return Ok(vec![found]);
+    }
+    let files = look::files(path).into_iter();
+    let inner = files.filter(|name| !name.contains('/') && is_archive(name.as_ref()));
+    let mut readings = Vec::new();
+    for archive in inner {
+        for mut found in look(&path.join(&archive))? {
+            found.what += &format!(" in {archive}");
+            found.root = path.to_owned();
+            found.settings.push(("image_dir", archive.clone().into()));
+            readings.push(found);
+        }
+    }
+    Ok(readings)
+}
+
+/// The reading of a folder or archive with files of these names, if there are pairs.
+fn reading(root: &Path, names: &[String]) -> Option<Reading> {
     let (photographs, pairs) = samples::pairs(names.iter().map(String::as_str));
     let has_splits = names.iter().any(|name| split_of(name, "").is_some());
-    let reading = Reading {
+    (pairs > 0).then(|| Reading {
         what: format!(
             "photographs with a text of the same name beside them ({pairs} of {photographs} that were looked at)"
         ),
-        root: path.to_owned(),
+        root: root.to_owned(),
         settings: splits::settings(has_splits),
-    };
-    Ok((pairs > 0).then_some(reading).into_iter().collect())
+    })
 }
 
 /// Lists the files below `dataset.image_dir`, or in the archive there, and reads the texts.

@@ -14,7 +14,7 @@ use attend_ingest::config::Section;
 use attend_ingest::formats;
 use attend_ingest::parquet_file::Photographs;
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use std::path::Path;
 use std::sync::Arc;
@@ -404,6 +404,17 @@ fn rows_in_any_order_from_any_thread() {
             "gzip",
             30,
             pages().set_compression(Compression::GZIP(GzipLevel::default())),
+        ),
+        (
+            "brotli",
+            30,
+            pages().set_compression(Compression::BROTLI(BrotliLevel::default())),
+        ),
+        ("lz4", 30, pages().set_compression(Compression::LZ4)),
+        (
+            "lz4, raw",
+            30,
+            pages().set_compression(Compression::LZ4_RAW),
         ),
         (
             "zstd, second version of pages",

@@ -203,6 +203,65 @@ fn two_readings_are_shown_and_neither_is_guessed() {
 }
 
 #[test]
+fn a_table_without_header_is_read_by_what_its_columns_hold() {
+    let table = |title: &str| {
+        let splits = SPLITS.iter().enumerate();
+        let row = |(id, split): (usize, &&str)| {
+            [1, 2].map(|n| format!("{split}\t{}\t{id}.jpg{title}\ta dog runs {n}\n", 7 + id))
+        };
+        splits.flat_map(row).collect::<String>()
+    };
+    let folder = data_set(&[("captions.tsv", table("").as_bytes())]);
+    photographs(&folder, "images", 3);
+    let (config, out) = written(&folder, &[]);
+    let columns = r#"{ caption = "4", id = "2", image = "3", split = "1" }"#;
+    let columns: toml::Table = format!("columns = {columns}").parse().unwrap();
+    assert_eq!(dataset(&config, "columns").as_ref(), columns.get("columns"));
+    assert_eq!(dataset(&config, "header"), Some(false.into()));
+    let what =
+        r#"images in column "3" and captions in "4", splits in "1", ids in "2": 3 images, 6"#;
+    assert!(out.contains(what), "{out}");
+
+    // Two columns of words: either may be the caption.
+    let titled = table("\tOf the dog").into_bytes();
+    write(&folder.path().join("root/captions.tsv"), &titled);
+    let (_, log, code) = init(&folder, &["--force"]);
+    assert_eq!(code, 2, "{log}");
+    for words in [
+        "--as table:3,4,1,2: ",
+        r#"captions in "4""#,
+        "--as table:3,5,1,2: ",
+    ] {
+        assert!(log.contains(words), "{words:?} is not in {log}");
+    }
+    let (config, _) = written(&folder, &["--force", "--as", "table:3,5,1,2"]);
+    assert_eq!(config["dataset"]["columns"]["caption"], "5".into());
+
+    // Numbers that repeat are no ids.
+    let rows = |names: [&str; 4]| -> String {
+        let row = |name: &str| format!("{name}\t640\ta dog runs on {name}\n");
+        names.map(row).concat()
+    };
+    let table = folder.path().join("root/captions.tsv");
+    write(
+        &table,
+        rows(["0.jpg", "1.jpg", "2.jpg", "3.jpg"]).as_bytes(),
+    );
+    let (config, out) = written(&folder, &["--force"]);
+    assert!(config["dataset"]["columns"].get("id").is_none());
+    assert!(out.contains("missing: 1 of 4 photographs"), "{out}");
+
+    // No name is that of a photograph which is there.
+    write(
+        &table,
+        rows(["5.jpg", "6.jpg", "7.jpg", "8.jpg"]).as_bytes(),
+    );
+    let (_, log, code) = init(&folder, &["--force"]);
+    assert_eq!(code, 3, "{log}");
+    assert!(log.contains("no captions that are known"), "{log}");
+}
+
+#[test]
 fn a_config_is_not_overwritten() {
     let folder = data_set(&[("dataset.json", &karpathy(&SPLITS))]);
     photographs(&folder, "", 3);

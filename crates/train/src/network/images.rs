@@ -2,7 +2,7 @@
 //! were computed before.
 
 use attend_model::weights::{self, StateDict};
-use attend_model::{Arena, Cells, Encoder, Learning, ResNetConfig, encoder};
+use attend_model::{Arena, Cells, Encoder, FrozenEncoder, Learning, ResNetConfig, encoder};
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};
@@ -14,6 +14,12 @@ pub(super) enum Images {
     Features {
         grid: [i64; 2],
         file: Option<PathBuf>,
+    },
+    /// Pixels, which an encoder that is never trained turns into cells. The file is the
+    /// encoder's, for checkpoints.
+    Frozen {
+        encoder: Box<dyn FrozenEncoder>,
+        file: PathBuf,
     },
     /// Pixels, which the encoder turns into cells.
     Pixels(Pixels),
@@ -29,20 +35,26 @@ pub(super) struct Pixels {
 impl Images {
     /// The cells of a batch's images, as tensors of `kind`. With `train`, autograd records
     /// an encoder that is trained.
-    pub fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> Cells {
-        match self {
-            Images::Features { grid, .. } => Cells {
-                cells: images.to_kind(kind),
-                grid: *grid,
-            },
-            Images::Pixels(pixels) => pixels.cells(images, train, kind),
-        }
+    ///
+    /// # Errors
+    /// [`Error::Input`] if an encoder that is never trained fails.
+    pub fn cells(&self, images: &Tensor, train: bool, kind: Kind) -> Result<Cells> {
+        let (cells, grid) = match self {
+            Images::Features { grid, .. } => (images.shallow_clone(), *grid),
+            Images::Frozen { encoder, .. } => {
+                let Cells { cells, grid } = encoder.cells(images).map_err(Error::input)?;
+                (cells, grid)
+            }
+            Images::Pixels(pixels) => return Ok(pixels.cells(images, train, kind)),
+        };
+        let cells = cells.to_kind(kind);
+        Ok(Cells { cells, grid })
     }
 
     /// The encoder's trained parameters, sorted by name.
     pub fn learning(&self) -> Vec<(String, Tensor)> {
         match self {
-            Images::Features { .. } => Vec::new(),
+            Images::Features { .. } | Images::Frozen { .. } => Vec::new(),
             Images::Pixels(pixels) => (named(&pixels.vars).into_iter())
                 .filter(|(_, tensor)| tensor.requires_grad())
                 .collect(),

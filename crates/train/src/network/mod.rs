@@ -10,11 +10,11 @@ use self::scale::LossScale;
 use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, Precision};
 use crate::data::Batch;
-use attend_artifact::model::{EncoderConfig, ModelCard, ResNetConfig};
+use attend_artifact::model::ModelCard;
 use attend_model::weights::{self, StateDict};
 use attend_model::{
-    Arena, Captions, Cells, CrossEntropy, Decoder, Gradients, Objective, Output, Reading, decoder,
-    threads,
+    Arena, Captions, Cells, CrossEntropy, Decoder, FrozenEncoder, Gradients, Objective, Output,
+    Reading, decoder, threads,
 };
 use attend_program::random::mix;
 use attend_program::{Error, Result};
@@ -85,7 +85,19 @@ impl Network {
         Network::new(card, config, images, device)
     }
 
-    /// A network for pixels; `weights` is the file of the encoder's initial weights, if
+    /// A network for pixels and an encoder that is never trained, whose file is `file`.
+    pub fn on_module(
+        card: ModelCard,
+        config: &Config,
+        encoder: impl FrozenEncoder + 'static,
+        file: PathBuf,
+        device: Device,
+    ) -> Network {
+        let encoder = Box::new(encoder);
+        Network::new(card, config, Images::Frozen { encoder, file }, device)
+    }
+
+    /// A network for pixels and a ResNet; `weights` is the file of its initial weights, if
     /// any.
     ///
     /// # Errors
@@ -98,7 +110,9 @@ impl Network {
         device: Device,
     ) -> Result<Network> {
         let seed = mix(&[config.train.seed, 1]);
-        let resnet = trainable(&card.encoder)?;
+        let resnet = card.encoder.resnet().ok_or_else(|| {
+            Error::usage(format!("{} can't be trained, only a ResNet", card.encoder))
+        })?;
         let pixels = Pixels::new(resnet, weights, config.train.encoder, seed, device)?;
         Ok(Network::new(card, config, Images::Pixels(pixels), device))
     }
@@ -158,10 +172,14 @@ impl Network {
     }
 
     /// Images as the decoder gets them, without gradients.
-    pub fn look(&self, images: &Tensor) -> attend_model::Images {
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the encoder fails.
+    pub fn look(&self, images: &Tensor) -> Result<attend_model::Images> {
         tch::no_grad(|| {
-            let Cells { cells, grid } = self.images.cells(&self.near(images), false, Kind::Float);
-            self.decoder.project(&cells, grid)
+            let seen = self.images.cells(&self.near(images), false, Kind::Float);
+            let Cells { cells, grid } = seen?;
+            Ok(self.decoder.project(&cells, grid))
         })
     }
 
@@ -193,10 +211,19 @@ impl Network {
     /// Runs forward and backward over a batch, with dropout, and adds the gradient of
     /// `scale` times its loss to those that [`Network::step`] uses. Adds none if the loss
     /// is NaN or infinite.
-    pub fn read(&mut self, batch: &Batch, scale: f64, reading: Reading, top5: bool) -> Outcome {
-        let Cells { cells, grid } =
-            self.images
-                .cells(&self.near(&batch.images), !self.only_words, self.kind);
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the encoder fails.
+    pub fn read(
+        &mut self,
+        batch: &Batch,
+        scale: f64,
+        reading: Reading,
+        top5: bool,
+    ) -> Result<Outcome> {
+        let pixels = self.near(&batch.images);
+        let seen = self.images.cells(&pixels, !self.only_words, self.kind);
+        let Cells { cells, grid } = seen?;
         let learns = cells.requires_grad();
         let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
         let tokens = batch.tokens.to_device(self.device);
@@ -229,7 +256,7 @@ impl Network {
                 adopt(self.encoder_adam.parameters(), &self.encoder_gradients);
             }
         }
-        outcome
+        Ok(outcome)
     }
 
     /// One step of both optimizers along the accumulated gradients, after clipping their
@@ -295,7 +322,8 @@ impl Network {
             Images::Features { file: None, .. } => EncoderWeights::Elsewhere,
             Images::Features {
                 file: Some(file), ..
-            } => EncoderWeights::File(file.clone()),
+            }
+            | Images::Frozen { file, .. } => EncoderWeights::File(file.clone()),
             Images::Pixels(pixels) => EncoderWeights::Tensors(named(&pixels.vars)),
         }
     }
@@ -370,18 +398,6 @@ impl Network {
         }
         Ok(())
     }
-}
-
-/// The ResNet that an encoder is: the only kind that the trainer runs.
-///
-/// # Errors
-/// [`Error::Usage`] if it is of another kind.
-pub fn trainable(encoder: &EncoderConfig) -> Result<&ResNetConfig> {
-    encoder.resnet().ok_or_else(|| {
-        Error::usage(format!(
-            "the encoder of the model to start from is {encoder}, which the trainer can't run; give the features that it made (--input features=PATH)"
-        ))
-    })
 }
 
 fn clone((name, tensor): &(String, Tensor)) -> (String, Tensor) {

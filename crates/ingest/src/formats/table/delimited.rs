@@ -190,6 +190,19 @@ fn without_number(name: &str) -> &str {
     }
 }
 
+/// The first records of a text with this delimiter, without header.
+pub(super) fn rows(text: &str, delimiter: char) -> Vec<StringRecord> {
+    let form = Form {
+        delimiter: delimiter as u8,
+        quoting: delimiter != '|',
+        header: false,
+    };
+    records(text, form)
+        .map(|(_, row)| row)
+        .take(SAMPLE)
+        .collect()
+}
+
 /// The line and fields of each record, without blank ones.
 fn records(text: &str, form: Form) -> impl Iterator<Item = (usize, StringRecord)> {
     let reader = ReaderBuilder::new()

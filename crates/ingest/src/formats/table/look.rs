@@ -3,7 +3,7 @@
 use super::columns::{Chosen, Undecided, choose};
 use super::interface::{Table, is_table};
 use super::names::Names;
-use super::{delimited, json, parquet};
+use super::{contents, delimited, json, parquet};
 use crate::config::Section;
 use crate::formats::layout::Reading;
 use crate::formats::{look, splits};
@@ -87,7 +87,12 @@ fn ways(root: &Path, name: &str, section: Section) -> Vec<(Section, Vec<String>,
         Err(Undecided { choices, .. }) => choices,
     };
     let Some((key, names)) = choices else {
-        return by_keys(root, name, section).into_iter().collect();
+        let begin = look::begin(&root.join(name));
+        let found = contents::ways(root, folder(name), whole_lines(&begin), &section);
+        return match found.is_empty() {
+            true => by_keys(root, name, section).into_iter().collect(),
+            false => found,
+        };
     };
     let ways_with = |column: String| {
         let mut section = section.clone();
@@ -109,10 +114,11 @@ fn columns(path: &Path, section: &Section) -> Result<(Vec<String>, Vec<usize>), 
         let photographs = table.photographs().iter().map(|(column, _)| *column);
         return Ok((table.columns().to_vec(), photographs.collect()));
     }
-    // The last line may be cut.
-    let whole = begin.rfind('\n').map_or(&*begin, |end| &begin[..end]);
     if !json::is_json(&begin) {
-        return Ok((delimited::recognise(whole, section)?.1, Vec::new()));
+        return Ok((
+            delimited::recognise(whole_lines(&begin), section)?.1,
+            Vec::new(),
+        ));
     }
     let text = begin.trim_start();
     let text = text.strip_prefix('[').unwrap_or(text);
@@ -122,6 +128,16 @@ fn columns(path: &Path, section: &Section) -> Result<(Vec<String>, Vec<usize>), 
     Ok((row.into_iter().map(|(key, _)| key).collect(), Vec::new()))
 }
 
+/// A text's beginning without its last line, which may be cut.
+fn whole_lines(begin: &str) -> &str {
+    begin.rfind('\n').map_or(begin, |end| &begin[..end])
+}
+
+/// The folder that a table is in.
+fn folder(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// A text whose lines begin with keys of photographs, without header.
 fn by_keys(
     root: &Path,
@@ -129,7 +145,6 @@ fn by_keys(
     mut section: Section,
 ) -> Option<(Section, Vec<String>, Chosen)> {
     let begin = look::begin(&root.join(name));
-    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
     for delimiter in [" ", "\t", ","] {
         let lines = begin
             .lines()
@@ -140,7 +155,7 @@ fn by_keys(
             .collect();
         let keys = keys.filter(|keys| !keys.is_empty());
         let found = keys.is_some_and(|keys| {
-            let names = Names::find(root, &[folder, ""], keys.iter().copied());
+            let names = Names::find(root, &[folder(name), ""], keys.iter().copied());
             keys.iter().all(|key| names.has(key))
         });
         if found {
@@ -166,11 +181,17 @@ fn reading(
     let captions: Vec<String> = (chosen.captions.iter())
         .map(|column| format!("{:?}", columns[*column]))
         .collect();
-    let what = format!(
+    let mut what = format!(
         "the table {pattern}, with images in column {:?} and captions in {}",
         columns[chosen.image],
         captions.join(", ")
     );
+    if section.header == Some(false) {
+        for (column, holds) in [(chosen.split, "splits"), (chosen.id, "ids")] {
+            what +=
+                &column.map_or_else(String::new, |at| format!(", {holds} in {:?}", columns[at]));
+        }
+    }
     let mut settings = vec![("annotations", pattern.into())];
     if let Ok(given) = toml::Value::try_from(&section.columns)
         && given.as_table().is_some_and(|given| !given.is_empty())

@@ -3,11 +3,12 @@
 //!
 //! - `interface`: what all forms of tables have in common; `delimited`, `json`, `parquet`:
 //!   the forms; `literal`: a list of captions as text.
-//! - `columns`: which column holds what; `names`: where the photographs are; `listing`:
-//!   images and captions of all rows.
+//! - `columns`: which column holds what; `contents`: the same for a table without header;
+//!   `names`: where the photographs are; `listing`: images and captions of all rows.
 //! - `look`: which tables a folder has.
 
 mod columns;
+mod contents;
 mod delimited;
 mod interface;
 mod json;
