@@ -126,6 +126,8 @@ async function take(file) {
   picture.shown = await image.decode().then(() => true, () => false);
   if (picture.file !== file) return;
   $("frame").hidden = !picture.shown;
+  $("frame").style.setProperty("--width", image.naturalWidth);
+  $("frame").style.setProperty("--height", image.naturalHeight);
   $("picture").classList.toggle("shown", picture.shown);
   $("choose").textContent = picture.shown ? "Another picture" : "Choose a picture";
   await describe();
@@ -457,7 +459,7 @@ $("download").addEventListener("click", () => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }, "image/png");
 });
- 
+
 /** The caption, the picture, and the picture once more for each word. */
 function sheet() {
   const image = $("image");

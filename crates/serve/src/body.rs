@@ -65,7 +65,12 @@ pub async fn read(request: Request, limits: &Limits) -> Result<Asked, Problem> {
     let (pictures, own) = match kind {
         Kind::Picture => {
             let pictures = vec![bytes];
-            return Ok(Asked { pictures, single: true, options, memory });
+            return Ok(Asked {
+                pictures,
+                single: true,
+                options,
+                memory,
+            });
         }
         Kind::Multipart => {
             parts.headers.remove(CONTENT_LENGTH);
@@ -76,14 +81,21 @@ pub async fn read(request: Request, limits: &Limits) -> Result<Asked, Problem> {
     let options = match own {
         None => options,
         Some(_) if with_query => {
-            return Err(Problem::bad("options are in the query and in the body; give them once"));
+            return Err(Problem::bad(
+                "options are in the query and in the body; give them once",
+            ));
         }
         Some(own) => Options::of_json(own)?,
     };
     if pictures.is_empty() {
         return Err(Problem::bad("no picture in the body"));
     }
-    Ok(Asked { pictures, single: false, options, memory })
+    Ok(Asked {
+        pictures,
+        single: false,
+        options,
+        memory,
+    })
 }
 
 impl Kind {
@@ -206,7 +218,9 @@ fn of_json(bytes: &[u8]) -> Result<Found, Problem> {
     };
     if let Some(key) = given.keys().next() {
         let key: String = key.chars().take(40).collect();
-        return Err(Problem::bad(format!("{key:?} is no key; there are images and options")));
+        return Err(Problem::bad(format!(
+            "{key:?} is no key; there are images and options"
+        )));
     }
     let decoded = images.iter().enumerate().map(|(i, image)| {
         let decoded = image.as_str().and_then(|text| STANDARD.decode(text).ok());

@@ -3,7 +3,10 @@
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -58,7 +61,10 @@ pub async fn logged(State(guard): State<Arc<Guard>>, request: Request, next: Nex
         method: request.method().clone(),
         path: request.uri().path().chars().take(200).collect(),
         route: route.map_or("other", MatchedPath::as_str).to_owned(),
-        bytes: length.and_then(|length| length.to_str().ok()).unwrap_or("-").to_owned(),
+        bytes: length
+            .and_then(|length| length.to_str().ok())
+            .unwrap_or("-")
+            .to_owned(),
         status: GONE,
         started: Instant::now(),
         metrics: guard.metrics.clone(),
@@ -68,18 +74,27 @@ pub async fn logged(State(guard): State<Arc<Guard>>, request: Request, next: Nex
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 /// Passes on only requests with the token, and none that a page from elsewhere sends.
 pub async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
-    if !guard.cors && headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+    if !guard.cors
+        && headers
+            .get("sec-fetch-site")
+            .is_some_and(|site| site == "cross-site")
+    {
         let why = "pages from elsewhere may not ask; see --cors";
         return Problem::new(StatusCode::FORBIDDEN, why).into_response();
     }
-    if guard.token.is_some_and(|token| given(headers) != Some(token)) {
+    if guard
+        .token
+        .is_some_and(|token| given(headers) != Some(token))
+    {
         let why = "a token is needed: Authorization: Bearer TOKEN";
         let mut response = Problem::new(StatusCode::UNAUTHORIZED, why).into_response();
         let scheme = HeaderValue::from_static("Bearer");
@@ -92,5 +107,7 @@ pub async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Ne
 /// BLAKE3 of the token that a request brings.
 fn given(headers: &HeaderMap) -> Option<blake3::Hash> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| blake3::hash(token.trim().as_bytes()))
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| blake3::hash(token.trim().as_bytes()))
 }

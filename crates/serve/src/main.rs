@@ -177,7 +177,9 @@ fn serve(args: &Args) -> Result<()> {
     drop(service);
     match served {
         Err(Error::Interrupted) => Err(Error::Interrupted),
-        _ => model.join().map_err(|_| Error::internal("the model's thread failed"))?,
+        _ => model
+            .join()
+            .map_err(|_| Error::internal("the model's thread failed"))?,
     }
 }
 
@@ -199,7 +201,10 @@ fn token(args: &Args) -> Result<Option<blake3::Hash>> {
             let read = std::fs::read_to_string(path);
             Some(read.map_err(|e| Error::usage(format!("--token-file {}: {e}", path.display())))?)
         }
-        None => args.token.clone().or_else(|| std::env::var("ATTEND_TOKEN").ok()),
+        None => args
+            .token
+            .clone()
+            .or_else(|| std::env::var("ATTEND_TOKEN").ok()),
     };
     let Some(token) = token else {
         return Ok(None);
@@ -219,13 +224,14 @@ fn addresses(args: &Args, with_token: bool) -> Result<Vec<SocketAddr>> {
     if inner || with_token || args.open {
         return Ok(found);
     }
-    Err(wrong(&"others can reach this address; give a token (--token-file FILE or ATTEND_TOKEN), or --open to answer everybody"))
+    Err(wrong(
+        &"others can reach this address; give a token (--token-file FILE or ATTEND_TOKEN), or --open to answer everybody",
+    ))
 }
 
 async fn listen(args: &Args, addresses: &[SocketAddr]) -> Result<TcpListener> {
     let listener = TcpListener::bind(addresses).await;
-    let listener =
-        listener.map_err(|e| Error::usage(format!("--listen {}: {e}", args.listen)))?;
+    let listener = listener.map_err(|e| Error::usage(format!("--listen {}: {e}", args.listen)))?;
     let address = listener.local_addr().map_err(Error::internal)?;
     output::print(format!("http://{address}"))?;
     Ok(listener)

@@ -64,7 +64,8 @@ impl Metrics {
         registry.register("attend_batch_pictures", batches, metrics.batches.clone());
         let waiting = "Pictures that wait for their captions";
         registry.register("attend_waiting_pictures", waiting, metrics.waiting.clone());
-        let pictures = "Pictures by outcome: described, cached (answered without the model), refused";
+        let pictures =
+            "Pictures by outcome: described, cached (answered without the model), refused";
         registry.register("attend_pictures", pictures, metrics.pictures.clone());
         metrics
     }

@@ -144,7 +144,11 @@ pub fn document(with_token: bool) -> Value {
     if with_token {
         let scheme = json!({ "token": { "type": "http", "scheme": "bearer" } });
         document["components"]["securitySchemes"] = scheme;
-        for (path, method) in [("/v1/caption", "post"), ("/v1/model", "get"), ("/metrics", "get")] {
+        for (path, method) in [
+            ("/v1/caption", "post"),
+            ("/v1/model", "get"),
+            ("/metrics", "get"),
+        ] {
             let operation = &mut document["paths"][path][method];
             operation["security"] = json!([{ "token": [] }]);
             operation["responses"]["401"] = problem("The token is missing or wrong");
@@ -200,7 +204,10 @@ fn captions() -> Value {
 }
 
 fn problem(description: &str) -> Value {
-    json_answer(description, json!({ "$ref": "#/components/schemas/Problem" }))
+    json_answer(
+        description,
+        json!({ "$ref": "#/components/schemas/Problem" }),
+    )
 }
 
 fn busy(description: &str) -> Value {

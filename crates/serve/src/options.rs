@@ -28,24 +28,72 @@ const fn key(name: &'static str, range: [f64; 2], about: &'static str) -> Key {
 /// All that a client may choose; those without numbers have no range.
 pub const KEYS: [Key; 19] = [
     key("beam", [1.0, 20.0], "Beam size; 1 is a greedy search"),
-    key("attention", [0.0; 2], "Also answer where the model looked at each word"),
-    key("length_norm", [0.0; 2], "How captions of different lengths are compared: none, average or gnmt"),
-    key("length_alpha", [0.0, 10.0], "Exponent of gnmt's length penalty"),
+    key(
+        "attention",
+        [0.0; 2],
+        "Also answer where the model looked at each word",
+    ),
+    key(
+        "length_norm",
+        [0.0; 2],
+        "How captions of different lengths are compared: none, average or gnmt",
+    ),
+    key(
+        "length_alpha",
+        [0.0, 10.0],
+        "Exponent of gnmt's length penalty",
+    ),
     key("min_length", [0.0, 100.0], "Minimum number of words"),
     key("max_length", [1.0, 100.0], "Maximum number of words"),
-    key("no_repeat_ngram", [0.0, 100.0], "No sequence of so many words comes twice; 0 allows all"),
+    key(
+        "no_repeat_ngram",
+        [0.0, 100.0],
+        "No sequence of so many words comes twice; 0 allows all",
+    ),
     key("forbid", [0.0; 2], "Words that are not said"),
-    key("forbid_unk", [0.0; 2], "Whether to exclude the word for unknown words"),
+    key(
+        "forbid_unk",
+        [0.0; 2],
+        "Whether to exclude the word for unknown words",
+    ),
     key("prefix", [0.0; 2], "Words with which each caption begins"),
-    key("n_best", [1.0, 20.0], "Number of captions: the best and its alternatives"),
+    key(
+        "n_best",
+        [1.0, 20.0],
+        "Number of captions: the best and its alternatives",
+    ),
     key("groups", [1.0, 20.0], "Groups of a diverse beam search"),
-    key("diversity", [0.0, 100.0], "Penalty for words that earlier groups have said"),
-    key("samples", [0.0, 20.0], "Captions to sample; 0 searches with a beam"),
-    key("temperature", [0.01, 100.0], "Temperature of the samples' words"),
-    key("top_k", [0.0, 1e6], "Sample from so many most probable words; 0: from all"),
-    key("top_p", [0.0, 1.0], "Sample from the most probable words of this probability in all"),
+    key(
+        "diversity",
+        [0.0, 100.0],
+        "Penalty for words that earlier groups have said",
+    ),
+    key(
+        "samples",
+        [0.0, 20.0],
+        "Captions to sample; 0 searches with a beam",
+    ),
+    key(
+        "temperature",
+        [0.01, 100.0],
+        "Temperature of the samples' words",
+    ),
+    key(
+        "top_k",
+        [0.0, 1e6],
+        "Sample from so many most probable words; 0: from all",
+    ),
+    key(
+        "top_p",
+        [0.0, 1.0],
+        "Sample from the most probable words of this probability in all",
+    ),
     key("seed", [0.0, u32::MAX as f64], "Seed of the samples"),
-    key("consensus", [0.0; 2], "Choose the caption that agrees most with the others: none, cider-d or bleu4"),
+    key(
+        "consensus",
+        [0.0; 2],
+        "Choose the caption that agrees most with the others: none, cider-d or bleu4",
+    ),
 ];
 
 /// The checked options of a request.
@@ -91,7 +139,9 @@ impl Options {
                 Value::Number(_) => number(),
                 Value::Array(_) => {
                     let list = given.entry(&*name).or_insert(json!([]));
-                    list.as_array_mut().into_iter().for_each(|list| list.push(json!(text)));
+                    list.as_array_mut()
+                        .into_iter()
+                        .for_each(|list| list.push(json!(text)));
                     continue;
                 }
                 _ => Some(json!(text)),
@@ -121,7 +171,12 @@ impl Options {
         search
             .check()
             .map_err(|e| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, e))?;
-        Ok(Options { search, beam, attention, text })
+        Ok(Options {
+            search,
+            beam,
+            attention,
+            text,
+        })
     }
 }
 
@@ -165,7 +220,10 @@ fn wrong(name: &str, default: &Value) -> Problem {
 fn unknown(name: &str) -> Problem {
     let known: Vec<String> = defaults().keys().cloned().collect();
     let name: String = name.chars().take(40).collect();
-    Problem::bad(format!("{name:?} is no option; there are {}", known.join(", ")))
+    Problem::bad(format!(
+        "{name:?} is no option; there are {}",
+        known.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -206,7 +264,11 @@ mod tests {
             ("beam=3&beam=4", 400, "beam: given twice"),
             ("max_length=101", 422, "from 1 to 100"),
             ("attention=maybe", 400, "true or false"),
-            ("beams=3", 400, "\"beams\" is no option; there are beam, attention"),
+            (
+                "beams=3",
+                400,
+                "\"beams\" is no option; there are beam, attention",
+            ),
         ] {
             let (code, error) = refused(query);
             assert_eq!(code, status, "{query}: {error}");

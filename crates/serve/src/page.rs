@@ -6,10 +6,26 @@ use axum::response::{IntoResponse, Response};
 
 /// Path, media type and content of each file.
 pub const FILES: [(&str, &str, &str); 4] = [
-    ("/", "text/html; charset=utf-8", include_str!("../page/index.html")),
-    ("/page.css", "text/css; charset=utf-8", include_str!("../page/page.css")),
-    ("/page.js", "text/javascript; charset=utf-8", include_str!("../page/page.js")),
-    ("/icon.svg", "image/svg+xml", include_str!("../page/icon.svg")),
+    (
+        "/",
+        "text/html; charset=utf-8",
+        include_str!("../page/index.html"),
+    ),
+    (
+        "/page.css",
+        "text/css; charset=utf-8",
+        include_str!("../page/page.css"),
+    ),
+    (
+        "/page.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/page.js"),
+    ),
+    (
+        "/icon.svg",
+        "image/svg+xml",
+        include_str!("../page/icon.svg"),
+    ),
 ];
 
 /// Scripts, styles and requests of this service only; pictures also from memory.

@@ -136,7 +136,10 @@ impl Shared {
             }
             Ok(Some(Err(answer))) => drop(job.reply.send(answer)),
             Ok(None) => {}
-            Err(_) => drop(job.reply.send(Err(fault("the picture could not be decoded")))),
+            Err(_) => drop(
+                job.reply
+                    .send(Err(fault("the picture could not be decoded"))),
+            ),
         }
     }
 
@@ -228,7 +231,10 @@ impl Model {
             let full = self.waiting.iter().filter(|decoded| alike(decoded)).count()
                 >= self.shared.limits.batch;
             let coming = self.shared.coming.load(Ordering::SeqCst) > 0;
-            if !full && coming && let Ok(decoded) = self.arrived.recv_deadline(until) {
+            if !full
+                && coming
+                && let Ok(decoded) = self.arrived.recv_deadline(until)
+            {
                 self.waiting.push_back(decoded);
                 continue;
             }

@@ -58,7 +58,10 @@ pub fn router(service: Arc<Service>, guard: Guard, cors: Option<CorsLayer>) -> R
     let guard = Arc::new(guard);
     let mut router = Router::new()
         .route("/v1/caption", post(caption))
-        .route("/v1/model", get(async |State(service): Shared| Json(service.about.clone())))
+        .route(
+            "/v1/model",
+            get(async |State(service): Shared| Json(service.about.clone())),
+        )
         .route("/metrics", get(metrics))
         .route_layer(from_fn_with_state(guard.clone(), guarded))
         .route("/healthz", get("ok\n"))
@@ -71,7 +74,12 @@ pub fn router(service: Arc<Service>, guard: Guard, cors: Option<CorsLayer>) -> R
         router = router.route(path, get(async move || page::answer(media_type, content)));
     }
     let mut router = router
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing here; see /openapi.json"))
+        .fallback(async || {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "there is nothing here; see /openapi.json",
+            )
+        })
         .method_not_allowed_fallback(async || {
             let why = "this path takes another method; see /openapi.json";
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, why)
@@ -94,14 +102,22 @@ async fn ready(State(service): Shared) -> Result<&'static str, Problem> {
 async fn metrics(State(service): Shared) -> impl IntoResponse {
     let waiting = service.places - service.queue.available_permits();
     service.metrics.waiting.set(waiting as i64);
-    ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], service.metrics.text())
+    (
+        [(CONTENT_TYPE, metrics::MEDIA_TYPE)],
+        service.metrics.text(),
+    )
 }
 
 async fn caption(State(service): Shared, request: Request) -> Result<Response, Problem> {
     let pipeline = service.pipeline()?;
     let accepted = request.headers().get(ACCEPT);
     let by_line = accepted.is_some_and(|types| types.as_bytes().starts_with(LINES.as_bytes()));
-    let Asked { pictures, single, options, memory } = body::read(request, &service.body).await?;
+    let Asked {
+        pictures,
+        single,
+        options,
+        memory,
+    } = body::read(request, &service.body).await?;
     let mut places = service.places(pictures.len())?;
     let options = Arc::new(options);
     let attention = options.attention;
@@ -111,17 +127,26 @@ async fn caption(State(service): Shared, request: Request) -> Result<Response, P
         let (reply, captions) = oneshot::channel();
         let _held = (places.split(1).ok_or_else(Problem::busy)?, memory.clone());
         let options = options.clone();
-        pipeline.submit(Job { bytes, options, reply, _held });
+        pipeline.submit(Job {
+            bytes,
+            options,
+            reply,
+            _held,
+        });
         replies.push(async move {
             let captions = timeout_at(until, captions).await;
-            let captions = captions.map_err(|_| Problem::unavailable("the model is too busy; try again"))?;
-            let captions = captions.map_err(|_| Problem::unavailable("the service is ending"))??;
+            let captions =
+                captions.map_err(|_| Problem::unavailable("the model is too busy; try again"))?;
+            let captions =
+                captions.map_err(|_| Problem::unavailable("the service is ending"))??;
             Ok::<Value, Problem>(answer::captions(&captions, attention))
         });
     }
     if by_line {
         let lines = replies.into_iter().enumerate().map(async |(index, reply)| {
-            let mut line = reply.await.unwrap_or_else(|problem| answer::problem(&problem));
+            let mut line = reply
+                .await
+                .unwrap_or_else(|problem| answer::problem(&problem));
             line["index"] = json!(index);
             Ok::<String, Infallible>(format!("{line}\n"))
         });
