@@ -116,9 +116,9 @@ impl<'a> Describer<'a> {
         let search = &self.config.search;
         let mut rows = Vec::new();
         for beam in search.sizes() {
-            let described = search.describe(&models, vocabulary, beam as usize);
+            let described = search.describe(&models, vocabulary, beam as usize)?;
             let described = images.iter().zip(&described);
-            rows.extend(described.map(|(image, best)| self.row(image.image_id, beam, best)));
+            rows.extend(described.map(|(image, best)| self.row(image.image_id, beam, &best[0])));
         }
         Ok(rows)
     }
