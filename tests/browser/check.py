@@ -31,10 +31,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 # A small version of the demo, which says more than one word.
 SMALL = {
     "run.name": "small",
-    "scenes.train": 400,
+    "scenes.train": 120,
     "scenes.val": 8,
     "scenes.test": 24,
-    "encoder.last_stage": "layer1",
+    "encoder.last_stage": "layer2",
     "decoder.hidden": 64,
     "train.epochs": 2,
     "train.warmup_steps": 4,

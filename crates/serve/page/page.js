@@ -265,7 +265,8 @@ function choose(one) {
   caption = one;
   pinned = -1;
   light(null);
-  const words = one.words.map(({ word, probability }, at) => {
+  const words = one.words.map((word, at) => {
+    const probability = Math.exp(one.word_log_probs[at]);
     const li = item(word, percent(probability), () => pin(at));
     const button = li.firstChild;
     button.style.setProperty("--p", probability);
@@ -291,10 +292,10 @@ const wordButtons = () => [...$("words").querySelectorAll("button")];
 /** Lights the picture up where the model looked at that word; -1: nowhere. */
 function point(at) {
   wordButtons().forEach((button, i) => button.classList.toggle("lit", i === at));
-  const word = caption?.words[at];
-  light(word?.attention);
-  $("where").textContent = word
-    ? `For “${word.word}”, it looked ${where(word.attention)}.`
+  const cells = caption?.attention[at];
+  light(cells);
+  $("where").textContent = cells
+    ? `For “${caption.words[at]}”, it looked ${where(cells)}.`
     : "Point at a word, or tab to it, to see where the model looked.";
 }
 
@@ -487,13 +488,13 @@ function sheet() {
     context.drawImage(image, x, y, w, h);
     if (!word) return;
     const lit = canvasOf(w, h);
-    draw(lit, spread(word.attention, h, w));
+    draw(lit, spread(caption.attention[i - 1], h, w));
     context.drawImage(lit, x, y);
     context.font = "600 20px Georgia, 'DejaVu Serif', serif";
-    context.fillText(word.word, x, y - 10, cell - 60);
+    context.fillText(word, x, y - 10, cell - 60);
     context.font = "15px system-ui, 'DejaVu Sans', sans-serif";
     context.textAlign = "right";
-    context.fillText(percent(word.probability), x + cell, y - 10);
+    context.fillText(percent(Math.exp(caption.word_log_probs[i - 1])), x + w, y - 10);
     context.textAlign = "left";
   });
   return made;

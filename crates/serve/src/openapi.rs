@@ -1,6 +1,6 @@
 //! The API's document, in OpenAPI 3.1.
 
-use crate::options::{KEYS, Key, LONGEST, defaults};
+use crate::options::{KEYS, Key, LONGEST, Range, defaults};
 use serde_json::{Map, Value, json};
 
 /// The document. `with_token`: the API needs one.
@@ -97,30 +97,15 @@ pub fn document(with_token: bool) -> Value {
                 "required": ["images"],
                 "additionalProperties": false,
             },
-            "Word": {
-                "type": "object",
-                "properties": {
-                    "word": { "type": "string" },
-                    "probability": {
-                        "type": "number", "minimum": 0, "maximum": 1,
-                        "description": "The model's probability of the word after those before it",
-                    },
-                    "attention": {
-                        "type": "array", "items": { "type": "number" },
-                        "description": "With the option `attention`: how much the model looked at each cell of the grid, row by row; the sum is 1",
-                    },
-                },
-                "required": ["word", "probability"],
-            },
             "Caption": {
                 "type": "object",
                 "properties": caption(),
-                "required": ["caption", "log_prob", "finished", "words"],
+                "required": required(&caption()),
             },
             "Captions": {
                 "type": "object",
                 "properties": captions(),
-                "required": ["caption", "log_prob", "finished", "words", "alternatives"],
+                "required": required(&captions()),
             },
             "List": {
                 "type": "object",
@@ -166,7 +151,7 @@ fn properties() -> Map<String, Value> {
             Value::Bool(_) => json!({ "type": "boolean" }),
             Value::Number(number) => {
                 let kind = if number.is_u64() { "integer" } else { "number" };
-                json!({ "type": kind, "minimum": key.range[0], "maximum": key.range[1] })
+                json!({ "type": kind })
             }
             Value::Array(_) => {
                 let text = json!({ "type": "string", "maxLength": LONGEST });
@@ -174,6 +159,14 @@ fn properties() -> Map<String, Value> {
             }
             _ => json!({ "type": "string", "maxLength": LONGEST }),
         };
+        match key.range {
+            Range::Any => {}
+            Range::Choice(texts) => schema["enum"] = json!(texts),
+            Range::Numbers(least, most) => {
+                schema["minimum"] = json!(least);
+                schema["maximum"] = json!(most);
+            }
+        }
         schema["description"] = key.about.into();
         schema["default"] = default.clone();
         Some((key.name.to_owned(), schema))
@@ -181,26 +174,46 @@ fn properties() -> Map<String, Value> {
     KEYS.iter().filter_map(schema).collect()
 }
 
+/// The properties of a caption.
 fn caption() -> Value {
     json!({
         "caption": { "type": "string" },
-        "log_prob": { "type": "number", "description": "Natural logarithm of the caption's probability" },
+        "words": { "type": "array", "items": { "type": "string" } },
+        "word_log_probs": {
+            "type": "array", "items": { "type": "number" },
+            "description": "Natural logarithm of each word's probability after the words before it",
+        },
+        "log_prob": { "type": "number", "description": "That of the caption, with its end" },
+        "score": { "type": "number", "description": "By which captions of a picture are ranked" },
         "finished": { "type": "boolean", "description": "Whether the model ended the caption itself" },
-        "words": { "type": "array", "items": { "$ref": "#/components/schemas/Word" } },
+        "grid": {
+            "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2,
+            "description": "Rows and columns of the grid of attention, which covers the whole picture",
+        },
+        "attention": {
+            "type": "array", "items": { "type": "array", "items": { "type": "number" } },
+            "description": "With the option `attention`: for each word, how much the model looked at each cell of the grid, row by row; the sum is about 1",
+        },
     })
 }
 
+/// The properties of a picture's answer.
 fn captions() -> Value {
     let mut captions = caption();
     captions["alternatives"] = json!({
         "type": "array", "items": { "$ref": "#/components/schemas/Caption" },
-        "description": "The captions after the best, with `n_best` or `samples`",
-    });
-    captions["grid"] = json!({
-        "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2,
-        "description": "With the option `attention`: rows and columns of the grid, which covers the whole picture",
+        "description": "The captions after the best, if `n_best` is above 1",
     });
     captions
+}
+
+/// The names of properties that are always there.
+fn required(properties: &Value) -> Vec<&str> {
+    let names = properties.as_object().into_iter().flat_map(Map::keys);
+    names
+        .map(String::as_str)
+        .filter(|name| *name != "attention")
+        .collect()
 }
 
 fn problem(description: &str) -> Value {

@@ -15,84 +15,99 @@ pub const LONGEST: usize = 200;
 pub struct Key {
     /// Its name, that of the key of `[search]` except for `beam` and `attention`.
     pub name: &'static str,
-    /// Smallest and largest number. The largest bounds what one request costs.
-    pub range: [f64; 2],
+    /// What it may be; the largest number bounds what one request costs.
+    pub range: Range,
     /// Description for the API's document.
     pub about: &'static str,
 }
 
-const fn key(name: &'static str, range: [f64; 2], about: &'static str) -> Key {
+/// The values of a key.
+pub enum Range {
+    /// Any that is no longer than [`LONGEST`].
+    Any,
+    /// Numbers, from the smallest to the largest.
+    Numbers(f64, f64),
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+}
+
+use Range::{Any, Choice, Numbers};
+
+const fn key(name: &'static str, range: Range, about: &'static str) -> Key {
     Key { name, range, about }
 }
 
-/// All that a client may choose; those without numbers have no range.
-pub const KEYS: [Key; 19] = [
-    key("beam", [1.0, 20.0], "Beam size; 1 is a greedy search"),
+/// All that a client may choose.
+pub const KEYS: [Key; 18] = [
+    key(
+        "beam",
+        Numbers(1.0, 20.0),
+        "Beam size; 1 is a greedy search",
+    ),
     key(
         "attention",
-        [0.0; 2],
+        Any,
         "Also answer where the model looked at each word",
     ),
     key(
-        "length_norm",
-        [0.0; 2],
-        "How captions of different lengths are compared: none, average or gnmt",
-    ),
-    key(
-        "length_alpha",
-        [0.0, 10.0],
-        "Exponent of gnmt's length penalty",
-    ),
-    key("min_length", [0.0, 100.0], "Minimum number of words"),
-    key("max_length", [1.0, 100.0], "Maximum number of words"),
-    key(
-        "no_repeat_ngram",
-        [0.0, 100.0],
-        "No sequence of so many words comes twice; 0 allows all",
-    ),
-    key("forbid", [0.0; 2], "Words that are not said"),
-    key(
-        "forbid_unk",
-        [0.0; 2],
-        "Whether to exclude the word for unknown words",
-    ),
-    key("prefix", [0.0; 2], "Words with which each caption begins"),
-    key(
         "n_best",
-        [1.0, 20.0],
+        Numbers(1.0, 20.0),
         "Number of captions: the best and its alternatives",
     ),
-    key("groups", [1.0, 20.0], "Groups of a diverse beam search"),
+    key(
+        "length_norm",
+        Choice(&["none", "average", "gnmt"]),
+        "How captions of different lengths are compared: by their log-probability, its mean over the words, or in between",
+    ),
+    key("min_length", Numbers(0.0, 100.0), "Minimum number of words"),
+    key("max_length", Numbers(1.0, 100.0), "Maximum number of words"),
+    key(
+        "no_repeat_ngram",
+        Numbers(0.0, 100.0),
+        "No sequence of so many words occurs twice; 0: any may",
+    ),
+    key("forbid", Any, "Words that captions don't contain"),
+    key(
+        "forbid_unk",
+        Any,
+        "Whether captions don't contain the word for words outside the vocabulary",
+    ),
+    key("prefix", Any, "Words with which every caption begins"),
+    key(
+        "groups",
+        Numbers(1.0, 20.0),
+        "Divides the beam into so many groups, whose captions differ",
+    ),
     key(
         "diversity",
-        [0.0, 100.0],
-        "Penalty for words that earlier groups have said",
+        Numbers(0.0, 100.0),
+        "How much a word's log-probability loses for each hypothesis of an earlier group that has just taken it",
     ),
     key(
         "samples",
-        [0.0, 20.0],
-        "Captions to sample; 0 searches with a beam",
+        Numbers(0.0, 20.0),
+        "Draws so many captions instead of a beam search; 0: beam search",
     ),
     key(
         "temperature",
-        [0.01, 100.0],
-        "Temperature of the samples' words",
+        Numbers(0.01, 100.0),
+        "Samples' temperature: below 1 more probable words, above 1 more surprising ones",
     ),
     key(
         "top_k",
-        [0.0, 1e6],
-        "Sample from so many most probable words; 0: from all",
+        Numbers(0.0, 1e6),
+        "Samples' words are among so many most probable ones; 0: any",
     ),
     key(
         "top_p",
-        [0.0, 1.0],
-        "Sample from the most probable words of this probability in all",
+        Numbers(0.0, 1.0),
+        "Samples' words are among the most probable ones that together have this probability, above 0",
     ),
-    key("seed", [0.0, u32::MAX as f64], "Seed of the samples"),
+    key("seed", Numbers(0.0, u32::MAX as f64), "Seed of the samples"),
     key(
         "consensus",
-        [0.0; 2],
-        "Choose the caption that agrees most with the others: none, cider-d or bleu4",
+        Choice(&["none", "cider-d", "bleu4"]),
+        "Takes the caption that agrees most with the others",
     ),
 ];
 
@@ -170,7 +185,7 @@ impl Options {
         let beam = beam.unwrap_or(BEAM) as usize;
         search
             .check()
-            .map_err(|e| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, e))?;
+            .map_err(|e| Problem::options(&e.to_string()))?;
         Ok(Options {
             search,
             beam,
@@ -180,30 +195,39 @@ impl Options {
     }
 }
 
-/// Refuses a value of another type than the default, or beyond the limits.
+/// Refuses a value of another type than the default, or out of its range.
 fn check(name: &str, value: &Value, default: &Value) -> Result<(), Problem> {
     let short = |value: &Value| value.as_str().is_some_and(|text| text.len() <= LONGEST);
-    let whole = |value: &Value| value.is_u64() || !default.is_u64();
     let fits = match (value, default) {
         (Value::Bool(_), Value::Bool(_)) => true,
-        (Value::Number(number), Value::Number(_)) if whole(value) => {
-            let key = KEYS.iter().find(|key| key.name == name);
-            let range = key.map_or([0.0; 2], |key| key.range);
-            let number = number.as_f64().unwrap_or(f64::NAN);
-            if !(range[0]..=range[1]).contains(&number) {
-                let [least, most] = range;
-                return Err(Problem::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    format!("{name}: must be from {least} to {most}"),
-                ));
-            }
-            true
-        }
+        (Value::Number(_), Value::Number(_)) => value.is_u64() || !default.is_u64(),
         (Value::Array(list), Value::Array(_)) => list.len() <= LONGEST && list.iter().all(short),
         (text, Value::String(_)) => short(text),
         _ => false,
     };
-    fits.then_some(()).ok_or_else(|| wrong(name, default))
+    if !fits {
+        return Err(wrong(name, default));
+    }
+    let range = KEYS
+        .iter()
+        .find(|key| key.name == name)
+        .map(|key| &key.range);
+    let (lies, may_be) = match range {
+        Some(Numbers(least, most)) => (
+            value
+                .as_f64()
+                .is_some_and(|n| (*least..=*most).contains(&n)),
+            format!("from {least} to {most}"),
+        ),
+        Some(Choice(texts)) => (
+            value.as_str().is_some_and(|text| texts.contains(&text)),
+            texts.join(", "),
+        ),
+        _ => return Ok(()),
+    };
+    let why = format!("{name}: must be {may_be}");
+    let problem = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why);
+    lies.then_some(()).ok_or_else(problem)
 }
 
 fn wrong(name: &str, default: &Value) -> Problem {
@@ -244,6 +268,22 @@ mod tests {
         assert!(query.attention && json.attention && !query.search.forbid_unk);
         assert_eq!(query.text, json.text);
         assert_ne!(query.text, Options::of_query("beam=4").unwrap().text);
+    }
+
+    #[test]
+    fn every_key_of_a_search_may_be_chosen() {
+        let mut keys: Vec<String> = defaults().keys().cloned().collect();
+        let Value::Object(search) = serde_json::to_value(Search::default()).unwrap() else {
+            panic!("no object");
+        };
+        let expected = search.keys().map(|key| match key.as_str() {
+            "beams" => "beam".to_owned(),
+            key => key.to_owned(),
+        });
+        let mut expected: Vec<String> = expected.chain(["attention".to_owned()]).collect();
+        keys.sort();
+        expected.sort();
+        assert_eq!(keys, expected);
     }
 
     #[test]

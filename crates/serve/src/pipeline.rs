@@ -7,7 +7,7 @@ use crate::cache::{Cache, Captions, Key};
 use crate::metrics::{Metrics, Outcome};
 use crate::options::Options;
 use crate::problem::Problem;
-use attend_describe::Captioner;
+use attend_describe::{Captioner, Description};
 use attend_image::{DecodeError, DecodeOptions};
 use attend_program::{Error, Result};
 use axum::body::Bytes;
@@ -31,7 +31,16 @@ pub struct Job {
     /// Where the captions go. If nobody waits for them any more, nothing is done.
     pub reply: oneshot::Sender<Result<Captions, Problem>>,
     /// Its place in the queue, and its body's share of the memory, given back at the end.
-    pub _held: (OwnedSemaphorePermit, Arc<OwnedSemaphorePermit>),
+    pub held: (OwnedSemaphorePermit, Arc<OwnedSemaphorePermit>),
+}
+
+impl Job {
+    /// Gives back what it held, and answers it.
+    fn answer(self, answer: Result<Captions, Problem>) {
+        drop(self.held);
+        // Nobody may wait for it any more.
+        let _ = self.reply.send(answer);
+    }
 }
 
 /// A decoded picture.
@@ -134,12 +143,9 @@ impl Shared {
                 // The model's thread ends after this one.
                 let _ = decoded.send(Decoded { pixels, key, job });
             }
-            Ok(Some(Err(answer))) => drop(job.reply.send(answer)),
+            Ok(Some(Err(answer))) => job.answer(answer),
             Ok(None) => {}
-            Err(_) => drop(
-                job.reply
-                    .send(Err(fault("the picture could not be decoded"))),
-            ),
+            Err(_) => job.answer(Err(fault("the picture could not be decoded"))),
         }
     }
 
@@ -174,7 +180,10 @@ fn unreadable(error: &DecodeError) -> Problem {
         DecodeError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         DecodeError::Truncated(_) | DecodeError::Corrupt(_) => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    Problem::new(status, format!("the picture is {}: {error}", error.code()))
+    Problem::new(
+        status,
+        format!("the picture is {}: {error}", error.code().replace('-', " ")),
+    )
 }
 
 fn fault(what: &str) -> Problem {
@@ -205,12 +214,12 @@ impl Model {
                         let captions = Arc::new(captions);
                         self.shared.cache.put(decoded.key, captions.clone());
                         self.shared.metrics.picture(Outcome::Described);
-                        drop(decoded.job.reply.send(Ok(captions)));
+                        decoded.job.answer(Ok(captions));
                     }
                 }
                 Err(problem) => {
                     for decoded in batch {
-                        drop(decoded.job.reply.send(Err(problem.clone())));
+                        decoded.job.answer(Err(problem.clone()));
                     }
                 }
             }
@@ -258,17 +267,16 @@ impl Model {
 fn describe(
     captioner: &Captioner,
     batch: &mut [Decoded],
-) -> Result<Vec<Vec<attend_describe::Description>>, Problem> {
+) -> Result<Vec<Vec<Description>>, Problem> {
     let Some(options) = batch.first().map(|decoded| decoded.job.options.clone()) else {
         return Ok(Vec::new());
     };
     let pixels = batch.iter_mut().map(|decoded| take(&mut decoded.pixels));
     let pixels: Vec<Vec<u8>> = pixels.collect();
     let described = captioner.describe(&pixels, &options.search, options.beam);
-    let described = described.map_err(|error| match error {
-        Error::Usage(why) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why),
+    described.map_err(|error| match error {
+        Error::Usage(why) => Problem::options(&why),
         Error::Interrupted => Problem::unavailable("the service is ending"),
         error => fault(&error.to_string()),
-    })?;
-    Ok(described.into_iter().map(|best| vec![best]).collect())
+    })
 }

@@ -29,6 +29,12 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, error)
     }
 
+    /// 422: the options, whose keys have their section's name in `why`, are no search.
+    pub fn options(why: &str) -> Problem {
+        let why = why.trim_start_matches("search.");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why)
+    }
+
     /// 503: not now.
     pub fn unavailable(error: impl ToString) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, error)

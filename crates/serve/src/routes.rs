@@ -125,13 +125,13 @@ async fn caption(State(service): Shared, request: Request) -> Result<Response, P
     let mut replies = Vec::with_capacity(pictures.len());
     for bytes in pictures {
         let (reply, captions) = oneshot::channel();
-        let _held = (places.split(1).ok_or_else(Problem::busy)?, memory.clone());
+        let held = (places.split(1).ok_or_else(Problem::busy)?, memory.clone());
         let options = options.clone();
         pipeline.submit(Job {
             bytes,
             options,
             reply,
-            _held,
+            held,
         });
         replies.push(async move {
             let captions = timeout_at(until, captions).await;

@@ -53,17 +53,49 @@ fn options_change_captions_wherever_they_stand() {
     let one = picture(1, 40, 30);
     let short = service.caption("max_length=2", &one).ok();
     assert_eq!(short["words"].as_array().unwrap().len(), 2);
-    assert!(short["words"][0].get("attention").is_none());
+    assert!(short.get("attention").is_none());
     let form = service.form(&[], &[("options", br#"{"max_length": 2}"#), ("f", &one)]);
     assert_eq!(form.ok()["images"][0], short);
     let long = service.caption("max_length=6&attention", &one).ok();
     assert_eq!(long["grid"], json!([6, 8]));
-    for word in long["words"].as_array().unwrap() {
-        let attention = word["attention"].as_array().unwrap();
-        let sum: f64 = attention.iter().map(|share| share.as_f64().unwrap()).sum();
-        assert!(attention.len() == 48 && (sum - 1.0).abs() < 1e-4, "{sum}");
+    let attention = long["attention"].as_array().unwrap();
+    assert_eq!(attention.len(), long["words"].as_array().unwrap().len());
+    for cells in attention {
+        let shares = cells.as_array().unwrap().iter();
+        let shares: Vec<f64> = shares.map(|share| share.as_f64().unwrap()).collect();
+        let sum: f64 = shares.iter().sum();
+        assert!(shares.len() == 48 && (sum - 1.0).abs() < 1e-4, "{sum}");
     }
     assert_ne!(long["caption"], short["caption"]);
+}
+
+#[test]
+fn alternatives_are_other_captions_of_lower_scores() {
+    let service = Service::start(&[]);
+    let one = picture(1, 40, 30);
+    let found = service.caption("beam=4&n_best=3&max_length=4", &one).ok();
+    let alternatives = found["alternatives"].as_array().unwrap();
+    assert_eq!(alternatives.len(), 2);
+    let score = |caption: &Value| caption["score"].as_f64().unwrap();
+    assert!(score(&found) >= score(&alternatives[0]));
+    assert_ne!(found["caption"], alternatives[0]["caption"]);
+    let sampled = |seed| {
+        service
+            .caption(&format!("samples=3&n_best=3&seed={seed}"), &one)
+            .ok()
+    };
+    assert_eq!(sampled(1), sampled(1));
+    assert_ne!(sampled(1), sampled(2));
+    let begun = service.caption("prefix=dog%20runs", &one).ok();
+    assert_eq!(begun["words"][1], "runs");
+    service
+        .caption("prefix=zeppelin", &one)
+        .refused(422, "prefix: the model's vocabulary lacks");
+    service
+        .caption("forbid=dog&forbid=zeppelin", &one)
+        .refused(422, "forbid: ");
+    let without = service.caption("forbid=a&forbid=dog", &one).ok();
+    assert!(!without["words"].as_array().unwrap().contains(&json!("a")));
 }
 
 #[test]
