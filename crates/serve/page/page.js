@@ -210,7 +210,7 @@ function fail({ status, error }) {
     return;
   }
   $("why").textContent = why;
-  $("details").textContent = status ? (error ?? "") : "";
+  $("details").textContent = status && error ? error[0].toUpperCase() + error.slice(1) : "";
   $("retry").hidden = [413, 415].includes(status);
   $("problem").hidden = false;
 }
@@ -364,7 +364,7 @@ function draw(canvas, lights, strength = 1) {
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(canvas.width, canvas.height);
   lights.forEach((value, i) => {
-    const shade = 0.74 * (1 - value) ** 1.5;
+    const shade = 0.62 * (1 - value) ** 1.5;
     const glow = 0.2 * value;
     const alpha = shade + glow;
     pixels.data.set([(255 * glow) / alpha, (176 * glow) / alpha, (32 * glow) / alpha, 255 * alpha * strength], 4 * i);

@@ -100,7 +100,7 @@ pub const KEYS: [Key; 18] = [
     ),
     key(
         "top_p",
-        Numbers(0.0, 1.0),
+        Numbers(0.001, 1.0),
         "Samples' words are among the most probable ones that together have this probability, above 0",
     ),
     key("seed", Numbers(0.0, u32::MAX as f64), "Seed of the samples"),
