@@ -5,7 +5,7 @@ use attend_describe::Description;
 use serde_json::{Value, json};
 
 /// The best caption of a picture, with the others as `alternatives`. `attention`: where the
-/// model looked at each word.
+/// model looked at each word, to six decimals.
 pub fn captions(captions: &[Description], attention: bool) -> Value {
     let mut all = captions.iter().map(|one| caption(one, attention));
     let mut best = all.next().unwrap_or_default();
@@ -24,7 +24,9 @@ fn caption(caption: &Description, attention: bool) -> Value {
         "grid": caption.grid,
     });
     if attention {
-        object["attention"] = json!(caption.alphas);
+        let rounded = |share: &f32| (f64::from(*share) * 1e6).round() / 1e6;
+        let word = |cells: &Vec<f32>| cells.iter().map(rounded).collect::<Value>();
+        object["attention"] = caption.alphas.iter().map(word).collect();
     }
     object
 }

@@ -52,11 +52,17 @@ pub struct Asked {
 
 /// Reads a request for captions.
 pub async fn read(request: Request, limits: &Limits) -> Result<Asked, Problem> {
-    let kind = Kind::of(request.headers())?;
-    let query = request.uri().query().unwrap_or_default();
-    let options = Options::of_query(query)?;
-    let with_query = !query.is_empty();
     let (mut parts, body) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let with_query = !query.is_empty();
+    let wanted = Kind::of(&parts.headers).and_then(|kind| Ok((kind, Options::of_query(query)?)));
+    let (kind, options) = match wanted {
+        Ok(wanted) => wanted,
+        Err(problem) => {
+            drain(body, limits.time);
+            return Err(problem);
+        }
+    };
     let (bytes, memory) = collect(&parts.headers, body, limits).await?;
     let memory = Arc::new(memory);
     if bytes.is_empty() {

@@ -1,6 +1,6 @@
 //! Connections: how many, how slow, and how they end.
 
-use attend_program::{Error, Result, interrupted};
+use attend_program::{Error, Result};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -31,15 +31,15 @@ pub struct Limits {
     pub grace: Duration,
 }
 
-/// Accepts connections until `ending` answers, then answers what was accepted.
+/// Accepts connections until `is_over`, then answers what was accepted.
 ///
 /// # Errors
-/// That of `ending`; [`Error::Interrupted`] if some requests were not answered in time.
+/// [`Error::Interrupted`] if some requests were not answered in time.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: &Limits,
-    mut ending: impl FnMut(bool) -> Result<()>,
+    is_over: impl Fn() -> bool,
 ) -> Result<()> {
     let open = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
@@ -60,11 +60,7 @@ pub async fn serve(
             drop(place);
         });
     };
-    loop {
-        ending(interrupted())?;
-        if interrupted() {
-            break;
-        }
+    while !is_over() {
         let next = async {
             let place = open.clone().acquire_owned().await;
             (listener.accept().await, place)
