@@ -37,6 +37,7 @@ use pipeline::{Pipeline, thread};
 use routes::Service;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -84,8 +85,7 @@ fn serve(args: &Args) -> Result<()> {
     drop(runtime);
     drop(service);
     served?;
-    let ended = model.join();
-    ended.map_err(|_| Error::internal("the model's thread failed"))?
+    model.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 async fn listen(args: &Args, addresses: &[SocketAddr]) -> Result<TcpListener> {
