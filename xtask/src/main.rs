@@ -69,6 +69,8 @@ enum Task {
     },
     /// Describe photographs with a trained captioner
     Caption(tasks::caption::Args),
+    /// Describe photographs over HTTP with a trained captioner, and on a page
+    Serve(tasks::serve::Args),
     /// Show the state of every stage of every run, and why it would run again
     Status(tasks::status::Args),
     /// Show what is in a run's data set: counts, lengths, coverage
@@ -150,6 +152,7 @@ fn run(name: &str, task: Task) -> Result<()> {
             tasks::run::run(&workspace, pipeline.as_deref(), &[], &options)
         }
         Task::Caption(args) => tasks::caption::run(&workspace, args),
+        Task::Serve(args) => tasks::serve::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),

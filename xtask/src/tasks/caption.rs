@@ -31,7 +31,12 @@ pub struct Args {
 
 /// Finds the model and passes the images on to `attend-caption`.
 pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
-    let mut rest = args.arguments;
+    pass_on(workspace, "attend-caption", args.arguments)
+}
+
+/// Starts a program with the model that the arguments choose, and with the other arguments.
+pub fn pass_on(workspace: &Workspace, program: &str, arguments: Vec<OsString>) -> Result<()> {
+    let mut rest = arguments;
     let given = take(&mut rest, "--model")?;
     let config = take(&mut rest, "--config")?;
     let run = take(&mut rest, "--run")?;
@@ -52,8 +57,8 @@ pub fn run(workspace: &Workspace, args: Args) -> Result<()> {
         (None, None, None) => only_model(&artifacts)?,
         _ => return Err(Error::usage("give one of --model, --config and --run")),
     };
-    let programs = Programs::prepare(workspace, ["attend-caption"], None)?;
-    let mut command = programs.command(&["attend-caption".to_owned()])?;
+    let programs = Programs::prepare(workspace, [program], None)?;
+    let mut command = programs.command(&[program.to_owned()])?;
     child::run_ok(command.arg("--model").arg(model).args(rest))
 }
 

@@ -19,6 +19,7 @@ pub mod parameters;
 pub mod program;
 pub mod run;
 pub mod seal;
+pub mod serve;
 pub mod setup;
 pub mod stats;
 pub mod status;

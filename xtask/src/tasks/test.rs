@@ -78,6 +78,10 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
     python.arg("python/check.py");
     python.arg(Path::new(&target).join("debug"));
     python.arg(cache.root.join("python-package"));
+    let mut pages = Command::new("python3");
+    pages.arg("tests/browser/check.py");
+    pages.arg(Path::new(&target).join("debug"));
+    pages.arg(cache.root.join("browser"));
     let mut scores = Command::new("python3");
     scores.arg("crates/score-py/check.py");
     scores.arg(cache.root.join("python-scores"));
@@ -99,5 +103,6 @@ fn steps(args: &Args) -> Result<Vec<(&'static str, Command)>> {
         ("tests", test),
         ("python", python),
         ("scores for Python", scores),
+        ("pages", pages),
     ])
 }

@@ -150,6 +150,25 @@ fn what_a_stage_is_writing_is_not_deleted() {
 }
 
 #[test]
+fn serve_finds_the_model() {
+    let place = Place::new();
+    place.script("bin/attend-serve", "echo \"$*\"");
+    let none = place.xtask(&["serve"]);
+    assert_eq!(none.code, Some(2));
+    place.write(
+        "artifacts/r/model/manifest.json",
+        r#"{"kind": "model", "digest": "0"}"#,
+    );
+    let one = place.xtask(&["serve", "--run", "r", "--open", "--listen=0.0.0.0:80"]);
+    assert!(
+        one.stdout.starts_with("--model ")
+            && (one.stdout).ends_with("artifacts/r/model --open --listen=0.0.0.0:80\n"),
+        "{}",
+        one.stdout
+    );
+}
+
+#[test]
 fn caption_finds_the_model() {
     let place = Place::new();
     place.script("bin/attend-caption", "echo \"$*\"");
