@@ -22,7 +22,9 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Look at runs",
-        &["status", "graph", "compare", "diff", "stats", "verify"],
+        &[
+            "status", "graph", "report", "worst", "compare", "diff", "stats", "verify",
+        ],
     ),
     (
         "Keep, share and extend",

@@ -22,20 +22,17 @@ pub fn text(text: &str) -> String {
 /// A template with each `{{name}}` replaced by that value, in one pass: values are not looked
 /// at. A name without a value stays.
 pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
-    let mut html = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        html.push_str(before);
-        let Some((name, after)) = after.split_once("}}") else {
-            break;
-        };
-        match values.iter().find(|(known, _)| *known == name) {
-            Some((_, value)) => html.push_str(value),
-            None => html.push_str(&format!("{{{{{name}}}}}")),
-        }
-        rest = after;
+    let mut parts = template.split("{{");
+    let mut html = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let named = part.split_once("}}");
+        let value = named.and_then(|(name, after)| {
+            let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+            Some([*value, after])
+        });
+        html += &value.unwrap_or(["{{", part]).concat();
     }
-    html + rest
+    html
 }
 
 /// A table. Cells are HTML; the first of a row is its heading, the others are numbers.
@@ -77,7 +74,7 @@ mod tests {
         let values = [("a", "{{b}}"), ("b", "B")];
         assert_eq!(
             filled("<{{a}} {{b}} {{c}}> {{", &values),
-            "<{{b}} B {{c}}> "
+            "<{{b}} B {{c}}> {{"
         );
     }
 }
