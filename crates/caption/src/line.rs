@@ -25,19 +25,37 @@ pub fn exact(path: &Path) -> String {
     text
 }
 
-/// The JSON object of an image, with the path of its figure if there is one.
-pub fn object(image: &Path, description: &Description, figure: Option<&Path>) -> Value {
+/// The JSON object of an image with its captions, best first, and the path of its figure if
+/// there is one.
+pub fn object(image: &Path, found: &[Description], figure: Option<&Path>) -> Value {
     let mut object = Map::new();
     put_path(&mut object, "path", image);
-    object.insert("caption".into(), description.caption().into());
-    object.insert("words".into(), json!(description.words));
-    object.insert("log_prob".into(), json!(description.log_prob));
-    object.insert("finished".into(), description.finished.into());
-    object.insert("grid".into(), json!(description.grid));
+    let mut each = found.iter().map(caption);
+    object.extend(each.next().unwrap_or_default());
+    let alternatives: Vec<Map<String, Value>> = each.collect();
+    if !alternatives.is_empty() {
+        object.insert("alternatives".into(), json!(alternatives));
+    }
     if let Some(figure) = figure {
         put_path(&mut object, "attention", figure);
     }
     object.into()
+}
+
+fn caption(description: &Description) -> Map<String, Value> {
+    let fields = [
+        ("caption", description.caption().into()),
+        ("words", json!(description.words)),
+        ("word_log_probs", json!(description.word_log_probs)),
+        ("log_prob", json!(description.log_prob)),
+        ("score", json!(description.score)),
+        ("finished", description.finished.into()),
+        ("grid", json!(description.grid)),
+    ];
+    fields
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 /// Adds a path as `KEY`. JSON is Unicode only: bytes that are not UTF-8 are replaced
@@ -59,7 +77,9 @@ mod tests {
     fn description(caption: &str) -> Description {
         Description {
             words: caption.split(' ').map(str::to_owned).collect(),
+            word_log_probs: vec![-0.5; caption.split(' ').count()],
             log_prob: -1.0,
+            score: -1.0,
             finished: true,
             alphas: Vec::new(),
             grid: [1, 1],
@@ -83,11 +103,11 @@ mod tests {
     fn json_holds_names_that_are_no_utf8() {
         let name = b"caf\xe9\n.jpg";
         let path = Path::new(OsStr::from_bytes(name));
-        let value = object(path, &description("a dog"), Some(path));
+        let value = object(path, &[description("a dog")], Some(path));
         assert_eq!(value["path"], "caf\u{fffd}\n.jpg");
         assert_eq!(value["path_bytes"], json!(name));
         assert_eq!(value["attention_bytes"], json!(name));
-        let value = object(Path::new("a\t.jpg"), &description("a dog"), None);
+        let value = object(Path::new("a\t.jpg"), &[description("a dog")], None);
         assert_eq!(value["path"], "a\t.jpg");
         assert!(value.get("path_bytes").is_none());
     }

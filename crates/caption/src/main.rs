@@ -50,9 +50,8 @@ struct Args {
     /// Beam size of the search; 1 is greedy
     #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     beam: usize,
-    /// Maximum number of words in a caption
-    #[arg(long, default_value_t = 50, value_parser = at_least_one)]
-    max_length: usize,
+    #[command(flatten, next_help_heading = "Search")]
+    search: Search,
     /// Draw a figure per image into this folder: the model's attention, word by word
     #[arg(long, value_name = "DIR")]
     attention: Option<PathBuf>,
@@ -107,7 +106,9 @@ fn caption(args: &Args) -> Result<()> {
     if let Some(jobs) = args.jobs {
         attend_model::set_threads(jobs);
     }
+    args.search.check()?;
     let captioner = load(args)?;
+    args.search.options(&captioner.vocabulary, args.beam)?;
     let pictures = args.attention.as_deref().map(Pictures::into).transpose()?;
     let stdin = std::io::stdin().lock();
     let inputs = signal::waiting(|| Inputs::expand(&args.images, args.recursive, stdin))??;
@@ -119,10 +120,6 @@ fn caption(args: &Args) -> Result<()> {
             ..DecodeOptions::default()
         },
         captioner,
-        search: Search {
-            max_length: args.max_length,
-            ..Search::default()
-        },
         pictures,
         described: 0,
         unread: 0,
@@ -185,7 +182,6 @@ struct Captioning<'a> {
     args: &'a Args,
     options: DecodeOptions,
     captioner: Captioner,
-    search: Search,
     pictures: Option<Pictures>,
     described: usize,
     unread: usize,
@@ -210,8 +206,9 @@ impl Captioning<'_> {
         if images.is_empty() {
             return Ok(true);
         }
-        let described = (self.captioner).describe(&prepared, &self.search, self.args.beam)?;
-        for ((path, photograph), description) in images.iter().zip(&described) {
+        let described = (self.captioner).describe(&prepared, &self.args.search, self.args.beam)?;
+        for ((path, photograph), found) in images.iter().zip(&described) {
+            let description = &found[0];
             let figure = match (&self.pictures, photograph) {
                 (Some(to), Some(photograph)) => {
                     Some(self.draw(to, path, photograph, description)?)
@@ -219,7 +216,7 @@ impl Captioning<'_> {
                 _ => None,
             };
             let read_on = match self.args.json {
-                true => output::print_json(line::object(path, description, figure.as_deref())),
+                true => output::print_json(line::object(path, found, figure.as_deref())),
                 false => output::print(line::line(path, description)),
             };
             if !read_on? {

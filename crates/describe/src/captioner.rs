@@ -77,22 +77,23 @@ impl Captioner {
         attend_image::to_planar(&pixels, height, width)
     }
 
-    /// The best caption of each photograph, with one beam size. The photographs come from
-    /// [`Captioner::prepare`].
+    /// The captions of each photograph with one beam size, best first, at least one and at most
+    /// `search.n_best`. The photographs come from [`Captioner::prepare`].
     ///
     /// # Errors
-    /// [`Error::Internal`] if a photograph has another size; those of [`Captioner::look`].
+    /// [`Error::Internal`] if a photograph has another size; those of [`Captioner::look`] and
+    /// [`Search::describe`].
     pub fn describe(
         &self,
         prepared: &[Vec<u8>],
         search: &Search,
         beam: usize,
-    ) -> Result<Vec<Description>> {
+    ) -> Result<Vec<Vec<Description>>> {
         let [height, width] = self.card.image_size;
         let rows: Vec<&[u8]> = prepared.iter().map(Vec::as_slice).collect();
         let pixels = gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)?;
         let images = self.look(&pixels)?;
-        Ok(search.describe(&[(self.decoder.as_ref(), &images)], &self.vocabulary, beam))
+        search.describe(&[(self.decoder.as_ref(), &images)], &self.vocabulary, beam)
     }
 
     /// The decoder's input for images with `pixels` u8 (n, 3, H, W).

@@ -6,11 +6,13 @@
 //! - [`command`]: the program of a foreign encoder, if the user allows it.
 //! - [`coprocess`]: that program, running beside this one (`process`).
 //! - [`search`]: turns a decoder's input into captions, for a loaded checkpoint, an
-//!   ensemble or a network in training. `pieces`: words of pieces.
+//!   ensemble or a network in training. [`consensus`]: the one of several captions that agrees
+//!   most with the others. `pieces`: words of pieces.
 #![deny(missing_docs)]
 
 pub mod captioner;
 pub mod command;
+pub mod consensus;
 pub mod coprocess;
 mod pieces;
 mod process;
@@ -18,4 +20,5 @@ pub mod search;
 
 pub use captioner::Captioner;
 pub use command::EncoderCommand;
+pub use consensus::Consensus;
 pub use search::{Description, Search};

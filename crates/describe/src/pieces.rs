@@ -5,61 +5,73 @@
 /// The begin of a token that continues the one before it.
 const PIECE: &str = "##";
 
-/// The words of these tokens with their attention: a piece is appended to the token before it.
-/// A word's attention is the mean over its pieces.
-pub(crate) fn joined(
-    tokens: impl IntoIterator<Item = String>,
-    alphas: Vec<Vec<f32>>,
-) -> (Vec<String>, Vec<Vec<f32>>) {
-    let mut words: Vec<String> = Vec::new();
-    let mut means: Vec<Vec<f32>> = Vec::new();
+/// A word of a caption, of one token or of several pieces.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Word {
+    pub text: String,
+    /// The sum over its pieces.
+    pub log_prob: f64,
+    /// The mean over its pieces.
+    pub alpha: Vec<f32>,
+}
+
+/// The words of these tokens: a piece is appended to the token before it.
+pub(crate) fn joined(tokens: impl IntoIterator<Item = Word>) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
     let mut pieces = 1.0;
-    for (token, alpha) in tokens.into_iter().zip(alphas) {
-        let rest = token.strip_prefix(PIECE);
-        let (Some(rest), Some(word), Some(mean)) = (rest, words.last_mut(), means.last_mut())
-        else {
+    for token in tokens {
+        let (Some(rest), Some(word)) = (token.text.strip_prefix(PIECE), words.last_mut()) else {
             words.push(token);
-            means.push(alpha);
             pieces = 1.0;
             continue;
         };
-        word.push_str(rest);
+        word.text.push_str(rest);
+        word.log_prob += token.log_prob;
         pieces += 1.0;
-        for (mean, alpha) in mean.iter_mut().zip(alpha) {
+        for (mean, alpha) in word.alpha.iter_mut().zip(token.alpha) {
             *mean += (alpha - *mean) / pieces;
         }
     }
-    (words, means)
+    words
 }
 
 #[cfg(test)]
 mod tests {
-    use super::joined;
+    use super::{Word, joined};
 
-    fn of(tokens: &[&str], alphas: &[[f32; 2]]) -> (Vec<String>, Vec<Vec<f32>>) {
-        let alphas = alphas.iter().map(|alpha| alpha.to_vec()).collect();
-        joined(tokens.iter().map(|token| (*token).to_owned()), alphas)
+    fn word(text: &str, log_prob: f64, alpha: [f32; 2]) -> Word {
+        Word {
+            text: text.into(),
+            log_prob,
+            alpha: alpha.into(),
+        }
     }
 
     #[test]
-    fn pieces_make_one_word_with_their_mean_attention() {
-        let tokens = ["a", "un", "##know", "##n", "dog"];
-        let alphas = [
-            [1.0, 0.0],
-            [1.0, 0.0],
-            [0.25, 0.75],
-            [0.25, 0.75],
-            [0.0, 1.0],
+    fn pieces_make_one_word_with_their_probability_and_mean_attention() {
+        let tokens = [
+            word("a", -0.5, [1.0, 0.0]),
+            word("un", -1.0, [1.0, 0.0]),
+            word("##know", -0.5, [0.25, 0.75]),
+            word("##n", -0.25, [0.25, 0.75]),
+            word("dog", -2.0, [0.0, 1.0]),
         ];
-        let (words, means) = of(&tokens, &alphas);
-        assert_eq!(words, ["a", "unknown", "dog"]);
-        assert_eq!(means, [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]);
+        let words = [
+            word("a", -0.5, [1.0, 0.0]),
+            word("unknown", -1.75, [0.5, 0.5]),
+            word("dog", -2.0, [0.0, 1.0]),
+        ];
+        assert_eq!(joined(tokens), words);
     }
 
     #[test]
     fn a_caption_may_begin_with_a_piece() {
-        let (words, means) = of(&["##ing", "<unk>"], &[[1.0, 0.0], [0.0, 1.0]]);
-        assert_eq!(words, ["##ing", "<unk>"]);
-        assert_eq!(means.len(), 2);
+        let tokens = || {
+            [
+                word("##ing", 0.0, [1.0, 0.0]),
+                word("<unk>", 0.0, [0.0, 1.0]),
+            ]
+        };
+        assert_eq!(joined(tokens()), tokens());
     }
 }

@@ -6,11 +6,11 @@ use attend_artifact::model::{
 };
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_describe::{Captioner, Search};
+use attend_describe::{Captioner, Consensus, Search};
 use attend_model::{Cells, encoder as encoders, gather, weights};
 use attend_testing::checkpoint;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use tch::{CModule, Device, Kind, Tensor, nn, no_grad};
 
@@ -49,9 +49,10 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
         max_length: 7,
         ..Search::default()
     };
-    let described = captioner.describe(&images, &search, 3).unwrap();
+    let described = captioner.describe(&images, &search, 3).unwrap().concat();
     assert_eq!(described.len(), 4);
     for description in &described {
+        assert_eq!(description.word_log_probs.len(), description.words.len());
         assert!((1..=7).contains(&description.words.len()) && description.log_prob < 0.0);
         assert_eq!(description.alphas.len(), description.words.len());
         assert_eq!(description.grid, [3, 3]);
@@ -74,19 +75,20 @@ fn pixels_and_the_encoder_s_features_are_described_alike() {
         &captioner.vocabulary,
         3,
     );
+    let again = again.unwrap().concat();
     for (a, b) in described.iter().zip(&again) {
         assert_eq!(a.words, b.words);
         assert!((a.log_prob - b.log_prob).abs() < 1e-3);
     }
     // An ensemble of a model with itself is that model.
     let pair = [(captioner.decoder.as_ref(), &seen); 2];
-    let together = search.describe(&pair, &captioner.vocabulary, 3);
+    let together = search.describe(&pair, &captioner.vocabulary, 3).unwrap();
     let words = |all: &[attend_describe::Description]| -> Vec<String> {
         all.iter()
             .map(|description| description.caption())
             .collect()
     };
-    assert_eq!(words(&together), words(&again));
+    assert_eq!(words(&together.concat()), words(&again));
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn a_torchscript_module_is_the_eye_of_a_model_that_was_made_with_it() {
         max_length: 7,
         ..Search::default()
     };
-    let described = captioner.describe(&images, &search, 3).unwrap();
+    let described = captioner.describe(&images, &search, 3).unwrap().concat();
     // The same cells as features, for a captioner that never loads the module.
     let rows: Vec<&[u8]> = images.iter().map(Vec::as_slice).collect();
     let batch = gather(&rows, &[3, SIZE[0], SIZE[1]], Dtype::U8).unwrap();
@@ -131,6 +133,7 @@ fn a_torchscript_module_is_the_eye_of_a_model_that_was_made_with_it() {
     let blind = Captioner::of_features(&checkpoint, Device::Cpu).unwrap();
     let seen = blind.project(&cells.flatten(2, 3).transpose(1, 2), [2, 3]);
     let again = search.describe(&[(blind.decoder.as_ref(), &seen)], &blind.vocabulary, 3);
+    let again = again.unwrap().concat();
     for (a, b) in described.iter().zip(&again) {
         assert_eq!(a.words, b.words);
         assert!((a.log_prob - b.log_prob).abs() < 1e-3);
@@ -152,6 +155,69 @@ fn images_of_another_size_are_an_error() {
     let captioner = load(&folder).unwrap();
     let error = captioner.describe(&[vec![0; 5]], &Search::default(), 1);
     assert!(error.unwrap_err().to_string().contains("5 bytes"));
+}
+
+#[test]
+fn alternatives_differ_and_options_are_of_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("checkpoint");
+    write_checkpoint(&folder, 3);
+    let captioner = load(&folder).unwrap();
+    let images = pixels(3);
+    let word = captioner.vocabulary.word(1).unwrap();
+    let begun = Search {
+        max_length: 7,
+        n_best: 4,
+        prefix: word.to_uppercase(),
+        ..Search::default()
+    };
+    let sampled = Search {
+        samples: 9,
+        temperature: 3.0,
+        consensus: Consensus::CiderD,
+        ..begun.clone()
+    };
+    for search in [&begun, &sampled] {
+        for found in captioner.describe(&images, search, 5).unwrap() {
+            assert_eq!(found.len(), 4);
+            let captions: HashSet<String> = found.iter().map(|d| d.caption()).collect();
+            assert_eq!(captions.len(), 4);
+            assert!(found.iter().all(|description| description.words[0] == word));
+            for two in found.windows(2) {
+                assert!((two[0].finished && !two[1].finished) || two[0].score >= two[1].score);
+            }
+        }
+    }
+    let refused = |change: fn(&mut Search)| {
+        let mut search = Search::default();
+        change(&mut search);
+        let checked = search.check();
+        let described = checked.and_then(|()| captioner.describe(&images, &search, 1));
+        let error = described.unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
+    };
+    let lacks = "search.prefix: the model's vocabulary lacks a word of \"a zebra\"";
+    assert_eq!(refused(|search| search.prefix = "a zebra".into()), lacks);
+    let messages = [
+        refused(|search| search.forbid = vec!["zebra".into()]),
+        refused(|search| search.min_length = 51),
+        refused(|search| search.temperature = 0.0),
+        refused(|search| search.top_p = f64::NAN),
+        refused(|search| search.n_best = 0),
+        refused(|search| (search.groups, search.samples) = (2, 2)),
+    ];
+    let keys = [
+        "forbid",
+        "min_length",
+        "temperature",
+        "top_p",
+        "n_best",
+        "groups",
+    ];
+    for (message, key) in messages.iter().zip(keys) {
+        assert!(message.starts_with(&format!("search.{key}: ")), "{message}");
+    }
 }
 
 /// The one-line error for a checkpoint of an earlier version (without digests) that `spoil`

@@ -128,11 +128,11 @@ impl<'a> Describer<'a> {
         let vocabulary = &self.captioners[0].vocabulary;
         let search = &self.config.search;
         for beam in search.sizes() {
-            let described = search.describe(&models, vocabulary, beam as usize);
-            let described = || images.iter().zip(&described);
-            rows.extend(described().map(|(image, best)| self.row(image.image_id, beam, best)));
+            let described = search.describe(&models, vocabulary, beam as usize)?;
+            let best = || images.iter().zip(described.iter().map(|best| &best[0]));
+            rows.extend(best().map(|(image, best)| self.row(image.image_id, beam, best)));
             if beam == self.config.evaluate.primary_beam {
-                words.extend(described().map(|(image, best)| in_words(image.image_id, best)));
+                words.extend(best().map(|(image, best)| in_words(image.image_id, best)));
             }
         }
         Ok(())
@@ -163,7 +163,7 @@ fn in_words(image_id: i64, best: &Description) -> WordsRecord {
     WordsRecord {
         image_id,
         words: best.words.clone(),
-        log_probs: Vec::new(),
+        log_probs: best.word_log_probs.iter().map(|p| *p as f32).collect(),
         attention: WordsRecord::scaled(&best.alphas),
         grid_height: height as u32,
         grid_width: width as u32,

@@ -224,6 +224,8 @@ fn every_image_is_described_once_and_scored() {
         let of_words: Vec<&[u8]> = row.attention.chunks(16).collect();
         assert_eq!(of_words.len(), row.words.len());
         assert!(of_words.iter().all(|cells| cells.contains(&255)));
+        assert_eq!(row.log_probs.len(), row.words.len());
+        assert!(row.log_probs.iter().all(|p| *p <= 0.0));
     }
 }
 

@@ -5,7 +5,7 @@
 //! | [`encoder`] | pixels -> cells; a file for each architecture |
 //! | [`decoder`] | cells -> words; a folder for each architecture |
 //! | [`objective`] | training objectives and their gradients; a file for each |
-//! | [`search`] | beam search over any decoder, or several |
+//! | [`mod@search`] | search for captions with any decoder, or several |
 //! | [`mod@gather`] | the rows of a batch as one tensor |
 //! | [`weights`] | safetensors and `.pth` files |
 //! | [`pickled`] | files of `torch.save`: state dicts, whole modules |
@@ -39,7 +39,7 @@ pub use encoder::{Cells, Encoder, FrozenEncoder, Learning, TorchScript};
 pub use gather::gather;
 pub use objective::{CrossEntropy, Objective};
 pub use parallel::parallel;
-pub use search::{Hypothesis, SearchOptions, beam_search, ensemble_search};
+pub use search::{Hypothesis, LengthNorm, Sampling, SearchOptions, search};
 pub use threads::{set_threads, threads};
 
 /// Errors of this crate.

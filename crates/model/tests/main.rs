@@ -16,6 +16,8 @@ mod real;
 mod rebuilt;
 #[path = "main/search.rs"]
 mod search;
+#[path = "main/straightforward.rs"]
+mod straightforward;
 #[path = "main/threads.rs"]
 mod threads;
 #[path = "main/torchscript.rs"]

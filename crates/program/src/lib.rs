@@ -13,6 +13,7 @@
 //! - [`output`]: results on standard output; [`table`]: aligned columns; [`text`]: makes
 //!   untrusted text safe for the terminal; [`mod@progress`]: bars and log lines of long
 //!   work; [`question`]: questions to the user.
+//! - [`random`]: random numbers as functions of a key.
 //! - [`fault`]: points at which tests kill a program.
 #![deny(missing_docs)]
 
@@ -28,6 +29,7 @@ pub mod loose;
 pub mod output;
 pub mod progress;
 pub mod question;
+pub mod random;
 pub mod run;
 pub mod signal;
 pub mod table;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// resamples. An interval without 0 says that on other images like these the same model would
 /// be better. It says nothing of what another seed of the training would change.
 #[derive(Parser)]
-#[command(name = "attend-report compare")]
+#[command(name = "attend-report compare", bin_name = "attend-report compare")]
 pub struct Args {
     /// Folder of the first evaluation artifact
     #[arg(value_name = "EVALUATION_DIR")]

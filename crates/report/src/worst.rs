@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Print the captions that score worst, with those of people
 #[derive(Parser)]
-#[command(name = "attend-report worst")]
+#[command(name = "attend-report worst", bin_name = "attend-report worst")]
 pub struct Args {
     /// Folder of an evaluation artifact
     #[arg(value_name = "EVALUATION_DIR")]

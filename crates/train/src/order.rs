@@ -1,6 +1,8 @@
 //! Which captions each step sees: a function of the seed and the epoch, so that
 //! a resumed run continues in the same order.
 
+use attend_program::random::mix;
+
 /// The captions of one image that share a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -8,17 +10,6 @@ pub struct Group {
     pub image: usize,
     /// Indices of its captions.
     pub captions: Vec<usize>,
-}
-
-/// A well-mixed 64-bit number for a key: the output function of SplitMix64
-/// (Steele, Lea, Flood 2014), once per word of the key.
-pub fn mix(key: &[u64]) -> u64 {
-    key.iter().fold(0x243F_6A88_85A3_08D3, |state, word| {
-        let mut z = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    })
 }
 
 /// The batches of an epoch: each caption once; at most `batch` captions, in

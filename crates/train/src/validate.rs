@@ -125,8 +125,8 @@ pub fn validate(
         check_interrupt()?;
         let projected = network.look(&data.gather(images)?);
         let models = [(network.decoder.as_ref(), &projected)];
-        let described = search.describe(&models, vocabulary, train.validation_beam);
-        for (image, description) in images.iter().zip(described) {
+        let described = search.describe(&models, vocabulary, train.validation_beam)?;
+        for (image, description) in images.iter().zip(described.into_iter().flatten()) {
             captions.push(description.caption());
             if samples.len() < SAMPLES {
                 samples.push(Sample {

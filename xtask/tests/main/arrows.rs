@@ -81,7 +81,12 @@ fn scores_and_figures_know_no_artifact() {
 #[test]
 fn the_report_links_no_tensor_library() {
     let tree = tree("attend-report");
-    let expected = ["attend-artifact", "attend-image", "attend-metrics", "attend-program"];
+    let expected = [
+        "attend-artifact",
+        "attend-image",
+        "attend-metrics",
+        "attend-program",
+    ];
     assert_eq!(ours(&tree), expected);
     links_none_of(&tree, &[&LIBTORCH[..], &POLARS].concat());
 }

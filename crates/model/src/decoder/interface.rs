@@ -17,9 +17,9 @@ pub trait Decoder: Send {
     /// The state before the first word, one row per image.
     fn begin(&self, images: &Images) -> Rows;
 
-    /// One step from the previous `tokens` i64 (B). B is a multiple of n, and the rows of
-    /// an image are adjacent.
-    fn step(&self, images: &Images, tokens: &Tensor, state: &Rows) -> Step;
+    /// One step of B hypotheses from their previous `tokens` (B). `image` (B) says which of
+    /// the n images each belongs to; it ascends, and an image may have any number of rows.
+    fn step(&self, images: &Images, image: &[i64], tokens: &[i64], state: &Rows) -> Step;
 
     /// Runs over captions of these images, all steps at once (teacher forcing). Autograd
     /// records nothing.

@@ -132,7 +132,8 @@ fn steps_give_what_teacher_forcing_gives() {
     let mut state = decoder.begin(&image);
     let mut row = 0;
     for t in 0..LENGTHS[0] - 1 {
-        let step = decoder.step(&image, &tokens.narrow(0, 0, 1).select(1, t), &state);
+        let token = tokens.int64_value(&[0, t]);
+        let step = decoder.step(&image, &[0], &[token], &state);
         let of_caption = all_at_once.logits.narrow(0, row, 1);
         assert_close("logits", &step.logits, &of_caption);
         let attention = all_at_once.attention.narrow(0, row, 1);

@@ -2,24 +2,59 @@
 
 use crate::rebuilt::{cells, decoder_weights, expected, integers, uniform};
 use attend_model::{
-    Captions, Decoder, DecoderConfig, Hypothesis, Images, Reading, SearchOptions, beam_search,
-    decoder as decoders, ensemble_search,
+    Captions, Decoder, DecoderConfig, Hypothesis, Images, Reading, SearchOptions,
+    decoder as decoders, search,
 };
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
 const UNK: i64 = 12;
-const OPTIONS: SearchOptions = SearchOptions {
-    beam: 1,
-    max_length: 12,
-    start: 13,
-    end: 14,
-    pad: 0,
-    unk: Some(UNK),
-};
+const MAX_LENGTH: usize = 12;
+
+/// The options of `fixtures/search.py`.
+pub fn options(beam: usize) -> SearchOptions {
+    SearchOptions {
+        max_length: MAX_LENGTH,
+        never: vec![UNK],
+        ..SearchOptions::new(beam, [13, 14, 0])
+    }
+}
+
+/// Options for a vocabulary of three words, with a beam for all captions of them.
+fn everything(max_length: usize) -> SearchOptions {
+    SearchOptions {
+        max_length,
+        never: vec![4],
+        ..SearchOptions::new(200, [5, 6, 0])
+    }
+}
+
+/// A search with one model.
+pub fn beam_search(
+    decoder: &dyn Decoder,
+    images: &Images,
+    options: &SearchOptions,
+) -> Vec<Vec<Hypothesis>> {
+    search(&[(decoder, images)], options)
+}
 
 /// The decoder of `fixtures/search.py` and its eight images.
 fn searched(scale: f64, vocabulary: i64) -> (Box<dyn Decoder>, Images) {
-    let vars = nn::VarStore::new(Device::Cpu);
+    searched_images(scale, vocabulary, 8)
+}
+
+/// The decoder of `fixtures/search.py` and some images.
+pub fn searched_images(scale: f64, vocabulary: i64, count: i64) -> (Box<dyn Decoder>, Images) {
+    searched_images_in(scale, vocabulary, count, Kind::Float)
+}
+
+/// Likewise, with numbers of this kind.
+pub fn searched_images_in(
+    scale: f64,
+    vocabulary: i64,
+    count: i64,
+    kind: Kind,
+) -> (Box<dyn Decoder>, Images) {
+    let mut vars = nn::VarStore::new(Device::Cpu);
     let config = DecoderConfig {
         vocabulary,
         channels: 8,
@@ -39,7 +74,8 @@ fn searched(scale: f64, vocabulary: i64) -> (Box<dyn Decoder>, Images) {
             variable.copy_(&dict[&name]);
         }
     });
-    let maps = uniform("searched features", &[8, 8, 4, 4], 0.0, 2.0);
+    vars.set_kind(kind);
+    let maps = uniform("searched features", &[count, 8, 4, 4], 0.0, 2.0).to_kind(kind);
     let images = no_grad(|| decoder.project(&cells(&maps), [4, 4]));
     (decoder, images)
 }
@@ -54,11 +90,7 @@ fn agrees_with_pytorch(name: &str, scale: f64) {
     let (decoder, images) = searched(scale, 15);
     let expected = expected("search");
     for beam in [1, 3, 5] {
-        let found = beam_search(
-            decoder.as_ref(),
-            &images,
-            &SearchOptions { beam, ..OPTIONS },
-        );
+        let found = beam_search(decoder.as_ref(), &images, &options(beam));
         let rows: Vec<Vec<f64>> = Vec::try_from(&expected[&format!("{name}.beam{beam}")]).unwrap();
         for (image, hypotheses) in found.iter().enumerate() {
             assert!((1..=beam).contains(&hypotheses.len()));
@@ -85,7 +117,7 @@ fn agrees_with_pytorch(name: &str, scale: f64) {
 /// A hypothesis that reached the limit.
 fn is_cut(hypothesis: &Hypothesis) {
     assert!(!hypothesis.finished);
-    assert_eq!(hypothesis.tokens.len(), OPTIONS.max_length);
+    assert_eq!(hypothesis.tokens.len(), MAX_LENGTH);
 }
 
 #[test]
@@ -126,7 +158,7 @@ fn log_probs(
 #[test]
 fn hypotheses_are_what_they_say() {
     let (decoder, images) = searched(1.5, 15);
-    let options = SearchOptions { beam: 4, ..OPTIONS };
+    let options = options(4);
     let mut cut = 0;
     for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
         .iter()
@@ -168,11 +200,10 @@ fn hypotheses_are_what_they_say() {
 fn what_counts_as_unk_is_never_produced() {
     let (decoder, images) = searched(1.5, 15);
     let frequent = 8; // a word that these images' captions are full of
-    let occurs = |unk| {
+    let occurs = |unk: Option<i64>| {
         let options = SearchOptions {
-            beam: 5,
-            unk,
-            ..OPTIONS
+            never: unk.into_iter().collect(),
+            ..options(5)
         };
         let found = beam_search(decoder.as_ref(), &images, &options).concat();
         found.iter().any(|h| h.tokens.contains(&frequent))
@@ -185,15 +216,15 @@ fn what_counts_as_unk_is_never_produced() {
 fn greedy(decoder: &dyn Decoder, image: &Images) -> (Vec<i64>, bool) {
     let mut state = decoder.begin(image);
     let mut tokens = Vec::new();
-    let mut previous = OPTIONS.start;
+    let mut previous = options(1).start;
     loop {
-        let step = decoder.step(image, &integers(&[previous]), &state);
+        let step = decoder.step(image, &[0], &[previous], &state);
         let scores: Vec<f32> = Vec::try_from(step.logits.flatten(0, -1)).unwrap();
-        let allowed = (1..12).chain([OPTIONS.end]);
+        let allowed = (1..12).chain([options(1).end]);
         let best = allowed.max_by(|a, b| scores[*a as usize].total_cmp(&scores[*b as usize]));
         previous = best.unwrap();
-        if previous == OPTIONS.end || tokens.len() == OPTIONS.max_length {
-            return (tokens, previous == OPTIONS.end);
+        if previous == options(1).end || tokens.len() == MAX_LENGTH {
+            return (tokens, previous == options(1).end);
         }
         tokens.push(previous);
         state = step.state;
@@ -205,7 +236,7 @@ fn a_beam_of_one_is_greedy() {
     let mut ends = [0, 0];
     for scale in [1.0, 1.5] {
         let (decoder, images) = searched(scale, 15);
-        for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &OPTIONS)
+        for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options(1))
             .iter()
             .enumerate()
         {
@@ -228,14 +259,7 @@ fn a_beam_of_one_is_greedy() {
 #[test]
 fn a_beam_as_wide_as_the_space_finds_the_best_of_all() {
     let (decoder, images) = searched(1.0, 7);
-    let options = SearchOptions {
-        beam: 200,
-        max_length: 3,
-        start: 5,
-        end: 6,
-        pad: 0,
-        unk: Some(4),
-    };
+    let options = everything(3);
     let mut captions = vec![Vec::new()];
     let mut longest = captions.clone();
     for _ in 0..options.max_length {
@@ -272,7 +296,7 @@ fn there_is_always_a_caption() {
     let (decoder, images) = searched(1.0, 15);
     let nothing_allowed = SearchOptions {
         max_length: 0,
-        ..OPTIONS
+        ..options(1)
     };
     for hypotheses in beam_search(decoder.as_ref(), &images, &nothing_allowed) {
         assert_eq!(hypotheses.len(), 1);
@@ -281,25 +305,20 @@ fn there_is_always_a_caption() {
     // A model whose training diverged.
     let (diverged, images) = searched(f64::NAN, 15);
     for beam in [1, 3] {
-        for hypotheses in beam_search(
-            diverged.as_ref(),
-            &images,
-            &SearchOptions { beam, ..OPTIONS },
-        ) {
+        for hypotheses in beam_search(diverged.as_ref(), &images, &options(beam)) {
             assert!(!hypotheses.is_empty() && !hypotheses[0].finished);
         }
     }
     let none = images.select(&Tensor::from_slice::<i64>(&[]));
-    assert!(beam_search(decoder.as_ref(), &none, &OPTIONS).is_empty());
+    assert!(beam_search(decoder.as_ref(), &none, &options(1)).is_empty());
 }
 
 #[test]
 fn equals_are_ranked_by_their_ids() {
     let (decoder, images) = searched(0.0, 15);
     let options = SearchOptions {
-        beam: 3,
         max_length: 4,
-        ..OPTIONS
+        ..options(3)
     };
     for hypotheses in beam_search(decoder.as_ref(), &images, &options) {
         let tokens: Vec<&[i64]> = hypotheses.iter().map(|h| h.tokens.as_slice()).collect();
@@ -315,16 +334,9 @@ fn equals_are_ranked_by_their_ids() {
 fn an_ensemble_says_what_the_mean_of_its_probabilities_says() {
     let (first, images) = searched(1.0, 7);
     let (second, others) = searched(1.6, 7);
-    let options = SearchOptions {
-        beam: 200,
-        max_length: 2,
-        start: 5,
-        end: 6,
-        pad: 0,
-        unk: Some(4),
-    };
+    let options = everything(2);
     let alone = beam_search(first.as_ref(), &images, &options);
-    let twice = ensemble_search(
+    let twice = search(
         &[(first.as_ref(), &images), (first.as_ref(), &images)],
         &options,
     );
@@ -332,7 +344,7 @@ fn an_ensemble_says_what_the_mean_of_its_probabilities_says() {
         assert_eq!(alone.tokens, twice.tokens);
         assert_near(twice.log_prob, alone.log_prob);
     }
-    let found = ensemble_search(
+    let found = search(
         &[(first.as_ref(), &images), (second.as_ref(), &others)],
         &options,
     );

@@ -10,13 +10,13 @@ use self::scale::LossScale;
 use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, Precision};
 use crate::data::Batch;
-use crate::order::mix;
 use attend_artifact::model::{EncoderConfig, ModelCard, ResNetConfig};
 use attend_model::weights::{self, StateDict};
 use attend_model::{
     Arena, Captions, Cells, CrossEntropy, Decoder, Gradients, Objective, Output, Reading, decoder,
     threads,
 };
+use attend_program::random::mix;
 use attend_program::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor, nn};

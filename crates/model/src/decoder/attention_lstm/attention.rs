@@ -1,11 +1,11 @@
 //! Attention, forward and backward: the parts of a step that use the cells.
 //!
 //! On the CPU, in f32, they are fused loops: `relu(W_e f + W_d h)`, a hundred thousand
-//! numbers per word, is never stored in memory, and captions of one image share its cells.
-//! In other cases they are tensor operations on a copy of the cells for each caption.
+//! numbers per word, is never stored in memory, and captions of one image share its cells;
+//! if they are adjacent, each cell is read once for all of them. In other cases they are
+//! tensor operations on a copy of the cells for each caption.
 
 use super::Projected;
-use crate::decoder::Captions;
 use crate::product::sum_by;
 use crate::slices::{is_readable, numbers, numbers_mut};
 use crate::{parallel, threads};
@@ -18,7 +18,8 @@ const LANES: usize = 32;
 /// The cells of the images of a batch of captions.
 pub(super) struct Cells<'a> {
     pub images: Projected<'a>,
-    pub captions: Captions<'a>,
+    /// The image of each caption, (B).
+    pub image: &'a [i64],
     full_att: Tensor, // (1, A)
     gathered: Option<Gathered>,
 }
@@ -40,13 +41,9 @@ pub(super) struct CellGradients {
 }
 
 impl<'a> Cells<'a> {
-    pub(super) fn new(
-        images: Projected<'a>,
-        captions: Captions<'a>,
-        full_att: &Tensor,
-    ) -> Cells<'a> {
+    pub(super) fn new(images: Projected<'a>, image: &'a [i64], full_att: &Tensor) -> Cells<'a> {
         let gathered = (!is_readable(images.features)).then(|| {
-            let index = captions.images(images.features.device());
+            let index = Tensor::from_slice(image).to_device(images.features.device());
             Gathered {
                 features: images.features.index_select(0, &index),
                 projected: images.projected.index_select(0, &index),
@@ -58,7 +55,7 @@ impl<'a> Cells<'a> {
         });
         Cells {
             images,
-            captions,
+            image,
             full_att: full_att.detach(),
             gathered,
         }
@@ -75,10 +72,10 @@ impl<'a> Cells<'a> {
         let mut scores = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
         let query = query.contiguous();
         let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
-        let (queries, images) = (numbers(&query), self.captions.image);
-        by_rows(numbers_mut(&mut scores), cells, &|row, scores| {
-            let projected = image_of(projected, images[row], cells * width);
-            score(projected, &queries[row * width..][..width], w, scores);
+        let queries = numbers(&query);
+        self.by_image(numbers_mut(&mut scores), cells, &|image, row, scores| {
+            let projected = image_of(projected, image, cells * width);
+            score(projected, &queries[row * width..], w, scores);
         });
         scores
     }
@@ -107,7 +104,7 @@ impl<'a> Cells<'a> {
         let (query, scores) = (query.contiguous(), scores.contiguous());
         let (queries, scores) = (numbers(&query), numbers(&scores));
         let (projected, w) = (numbers(self.images.projected), numbers(&self.full_att));
-        let images = self.captions.image;
+        let images = self.image;
         // Each thread has some cells of all images; gradients of shared parameters are
         // added up afterwards, in the order of the cells.
         let range = cells.div_ceil(threads());
@@ -159,15 +156,11 @@ impl<'a> Cells<'a> {
         }
         let [_, cells, width] = sizes(self.images.features);
         let (features, weights) = (numbers(self.images.features), numbers(weights));
-        let images = self.captions.image;
-        by_rows(
-            numbers_mut(&mut context.shallow_clone()),
-            width,
-            &|row, context| {
-                let features = image_of(features, images[row], cells * width);
-                sum(features, &weights[row * cells..][..cells], context);
-            },
-        );
+        let mut context = context.shallow_clone();
+        self.by_image(numbers_mut(&mut context), width, &|image, row, context| {
+            let features = image_of(features, image, cells * width);
+            sum(features, &weights[row * cells..], cells, context);
+        });
     }
 
     /// Gradient of the weights of [`Cells::context`]: (b, C) -> (b, p).
@@ -181,10 +174,12 @@ impl<'a> Cells<'a> {
         let [_, cells, width] = sizes(self.images.features);
         let mut weights = Tensor::empty([b, cells as i64], (Kind::Float, Device::Cpu));
         let (features, context) = (numbers(self.images.features), numbers(context));
-        let images = self.captions.image;
-        by_rows(numbers_mut(&mut weights), cells, &|row, weights| {
-            let features = image_of(features, images[row], cells * width);
-            dots(features, &context[row * width..][..width], weights);
+        self.by_image(numbers_mut(&mut weights), cells, &|image, row, weights| {
+            let features = image_of(features, image, cells * width);
+            let contexts = context[row * width..].chunks_exact(width);
+            for (context, weights) in contexts.zip(weights.chunks_exact_mut(cells)) {
+                dots(features, context, weights);
+            }
         });
         weights
     }
@@ -204,12 +199,34 @@ impl<'a> Cells<'a> {
     pub(super) fn of_projected(&self, gradients: CellGradients) -> Tensor {
         match self.gathered {
             Some(_) => sum_by(
-                self.captions.image,
+                self.image,
                 self.images.projected.size()[0],
                 &gradients.projected,
             ),
             None => gradients.projected,
         }
+    }
+
+    /// Divides the rows of `out`, each `width` numbers of a caption, among the threads, and
+    /// calls `work` with an image, the first of some adjacent rows of it, and these rows.
+    fn by_image(
+        &self,
+        out: &mut [f32],
+        width: usize,
+        work: &(dyn Fn(i64, usize, &mut [f32]) + Sync),
+    ) {
+        let images = &self.image[..out.len() / width];
+        let rows = images.len().div_ceil(threads()).max(1);
+        let parts = out.chunks_mut(rows * width).zip(images.chunks(rows));
+        parallel(parts.collect(), |part, (mut out, images)| {
+            let mut row = part * rows;
+            for of_image in images.chunk_by(|a, b| a == b) {
+                let (these, rest) = out.split_at_mut(of_image.len() * width);
+                work(of_image[0], row, these);
+                row += of_image.len();
+                out = rest;
+            }
+        });
     }
 }
 
@@ -234,38 +251,33 @@ struct BackPart<'a> {
     grad_w: Vec<f32>,
 }
 
-/// Calls `of_row` with each row of `out`, some rows on each thread.
-fn by_rows(out: &mut [f32], width: usize, of_row: &(dyn Fn(usize, &mut [f32]) + Sync)) {
-    let rows = (out.len() / width).div_ceil(threads()).max(1);
-    parallel(out.chunks_mut(rows * width).collect(), |part, out| {
-        for (row, out) in out.chunks_exact_mut(width).enumerate() {
-            of_row(part * rows + row, out);
-        }
-    });
-}
-
 fn add(to: &mut [f32], from: &[f32]) {
     to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
 }
 
+/// Scores of all cells of an image for some queries, one row for each.
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-fn score(projected: &[f32], query: &[f32], w: &[f32], scores: &mut [f32]) {
-    for (cell, score) in projected.chunks_exact(query.len()).zip(scores) {
-        let mut sums = [0.0; LANES];
-        let mut rest = 0.0;
-        let tail = query.len() / LANES * LANES;
-        for ((p, q), w) in (cell.chunks_exact(LANES))
-            .zip(query.chunks_exact(LANES))
-            .zip(w.chunks_exact(LANES))
-        {
-            for lane in 0..LANES {
-                sums[lane] += (p[lane] + q[lane]).max(0.0) * w[lane];
+fn score(projected: &[f32], queries: &[f32], w: &[f32], scores: &mut [f32]) {
+    let width = w.len();
+    let cells = projected.len() / width;
+    for (n, cell) in projected.chunks_exact(width).enumerate() {
+        for (query, scores) in (queries.chunks_exact(width)).zip(scores.chunks_exact_mut(cells)) {
+            let mut sums = [0.0; LANES];
+            let mut rest = 0.0;
+            let tail = width / LANES * LANES;
+            for ((p, q), w) in (cell.chunks_exact(LANES))
+                .zip(query.chunks_exact(LANES))
+                .zip(w.chunks_exact(LANES))
+            {
+                for lane in 0..LANES {
+                    sums[lane] += (p[lane] + q[lane]).max(0.0) * w[lane];
+                }
             }
+            for ((p, q), w) in cell[tail..].iter().zip(&query[tail..]).zip(&w[tail..]) {
+                rest += (p + q).max(0.0) * w;
+            }
+            scores[n] = sums.iter().sum::<f32>() + rest;
         }
-        for ((p, q), w) in cell[tail..].iter().zip(&query[tail..]).zip(&w[tail..]) {
-            rest += (p + q).max(0.0) * w;
-        }
-        *score = sums.iter().sum::<f32>() + rest;
     }
 }
 
@@ -295,26 +307,29 @@ fn score_back(
     }
 }
 
-/// `out = sum_i weights_i cells_i`.
+/// `out = sum_i weights_i cells_i` for some rows: weights (r, p), out (r, C).
 #[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
-fn sum(cells: &[f32], weights: &[f32], out: &mut [f32]) {
+fn sum(features: &[f32], weights: &[f32], cells: usize, out: &mut [f32]) {
     out.fill(0.0);
+    let width = features.len() / cells;
     // Four cells at a time, so that `out` is read and written a quarter as often.
-    let width = out.len();
-    let mut fours = cells.chunks_exact(4 * width);
-    let mut weights_of_fours = weights.chunks_exact(4);
-    for (four, w) in fours.by_ref().zip(weights_of_fours.by_ref()) {
-        let (a, rest) = four.split_at(width);
-        let (b, rest) = rest.split_at(width);
-        let (c, d) = rest.split_at(width);
-        for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-            *out += w[0] * a + w[1] * b + (w[2] * c + w[3] * d);
-        }
-    }
-    let rest = fours.remainder().chunks_exact(width);
-    for (cell, w) in rest.zip(weights_of_fours.remainder()) {
-        for (out, number) in out.iter_mut().zip(cell) {
-            *out += w * number;
+    for (n, four) in features.chunks(4 * width).enumerate() {
+        for (out, weights) in out.chunks_exact_mut(width).zip(weights.chunks_exact(cells)) {
+            let w = &weights[4 * n..];
+            if four.len() < 4 * width {
+                for (cell, w) in four.chunks_exact(width).zip(w) {
+                    for (out, number) in out.iter_mut().zip(cell) {
+                        *out += w * number;
+                    }
+                }
+                continue;
+            }
+            let (a, rest) = four.split_at(width);
+            let (b, rest) = rest.split_at(width);
+            let (c, d) = rest.split_at(width);
+            for ((((out, a), b), c), d) in out.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+                *out += w[0] * a + w[1] * b + (w[2] * c + w[3] * d);
+            }
         }
     }
 }

@@ -193,7 +193,7 @@ impl Teacher<'_> {
         let size = features.size();
         let encoder_att = self.decoder.encoder_att.ws.to_kind(features.kind()); // (A, C)
         let mut sum = product(&grad_images.projected.flatten(0, 1), &encoder_att).view_(&size); // (n, p, C)
-        let mean = sum_by(self.cells.captions.image, size[0], &grad_images.mean); // (n, C)
+        let mean = sum_by(self.cells.image, size[0], &grad_images.mean); // (n, C)
         let share = match self.cells.images.resample {
             Some(r) => r.mean_dim(0i64, false, None), // (p)
             None => Tensor::full([size[1]], 1.0 / size[1] as f64, (sum.kind(), sum.device())),
@@ -202,7 +202,7 @@ impl Teacher<'_> {
         for image in 0..size[0] {
             let rows: Vec<i64> = (steps(&self.output.counts).into_iter())
                 .flat_map(|(at, b)| (0..b).map(move |caption| (at, caption)))
-                .filter(|(_, caption)| self.cells.captions.image[*caption as usize] == image)
+                .filter(|(_, caption)| self.cells.image[*caption as usize] == image)
                 .map(|(at, caption)| at + caption)
                 .collect();
             let rows = Tensor::from_slice(&rows).to_device(features.device());

@@ -105,7 +105,7 @@ impl AttentionLstm {
         let heads = heads_bias.expand([n, -1], false).contiguous();
         let (context, gated) = (rows(channels), rows(channels));
         let (hiddens, cell, tanh) = (rows(hidden), rows(hidden), rows(hidden));
-        let cells = Cells::new(images, captions, &self.full_att.ws);
+        let cells = Cells::new(images, captions.image, &self.full_att.ws);
 
         for (at, b) in steps(&counts) {
             let at_step = |all: &Tensor| all.narrow(0, at, b);

@@ -15,7 +15,7 @@
 //! Shapes: n images, p native cells, P attention cells, C channels, A attention
 //! width, E embedding, H hidden, B captions, T steps, V vocabulary, N tokens without
 //! padding.
-
+//!
 //! For images, the decoder keeps the cells (n, p, C), `W_e f` of the attention cells
 //! (n, P, A), and the mean of the attention cells (n, C). The state is h (B, H) and
 //! c (B, H).
@@ -23,6 +23,7 @@
 mod attention;
 mod backward;
 mod forward;
+mod step;
 
 use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
 use attend_artifact::model::DecoderConfig;
@@ -138,50 +139,6 @@ impl AttentionLstm {
             self.weight_ih.narrow(1, embedding, channels),
         )
     }
-
-    /// The embeddings' half of `W_ih x`, with both biases: i64 (N) -> (N, 4H).
-    fn word_gates(&self, tokens: &Tensor, of_word: &Tensor) -> Tensor {
-        let bias = &self.bias_ih + &self.bias_hh; // (4H)
-        self.embedding.forward(tokens).linear(of_word, Some(&bias)) // (N, 4H)
-    }
-
-    /// Attention and LSTM. `gates` (B, 4H) are [`Self::word_gates`] of the previous words,
-    /// `of_context` (4H, C) is the context's half of `W_ih`; B = n x k.
-    fn advance(
-        &self,
-        images: Projected,
-        gates: &Tensor,
-        of_context: &Tensor,
-        [h, c]: &[Tensor; 2],
-    ) -> ([Tensor; 2], Tensor) {
-        let DecoderConfig {
-            channels,
-            hidden,
-            attention,
-            ..
-        } = self.config;
-        let n = images.features.size()[0];
-        let query = self.decoder_att.forward(h); // (B, A)
-        let query = query.view([n, -1, 1, attention]); // (n, k, 1, A)
-        let seen = (images.projected.unsqueeze(1) + query).relu(); // (n, k, P, A)
-        let scores = self.full_att.forward(&seen).squeeze_dim(-1); // (n, k, P)
-        let alpha = scores.softmax(-1, None); // (n, k, P)
-        let weights = match images.resample {
-            Some(r) => alpha.matmul(r), // (n, k, p): R^T a
-            None => alpha.shallow_clone(),
-        };
-        let context = weights.bmm(images.features).view([-1, channels]); // (B, C)
-        let context = self.f_beta.forward(h).sigmoid() * context; // (B, C)
-        let gates = gates
-            + context.linear(of_context, None::<&Tensor>)
-            + h.linear(&self.weight_hh, None::<&Tensor>); // (B, 4H)
-        let gates = gates.view([-1, 4, hidden]); // (B, 4, H)
-        let gate = |index: i64| gates.select(1, index); // PyTorch's order: i, f, g, o
-        let c = gate(1).sigmoid() * c + gate(0).sigmoid() * gate(2).tanh(); // (B, H)
-        let h = gate(3).sigmoid() * c.tanh(); // (B, H)
-        let alpha = alpha.view([h.size()[0], -1]); // (B, P)
-        ([h, c], alpha)
-    }
 }
 
 impl Decoder for AttentionLstm {
@@ -214,15 +171,8 @@ impl Decoder for AttentionLstm {
         Rows::new(vec![self.init_h.forward(mean), self.init_c.forward(mean)]) // (n, H)
     }
 
-    fn step(&self, images: &Images, tokens: &Tensor, state: &Rows) -> Step {
-        let (of_word, of_context) = self.input_weights();
-        let gates = self.word_gates(tokens, &of_word); // (B, 4H)
-        let (state, attention) = self.advance(images.into(), &gates, &of_context, state.each());
-        Step {
-            logits: self.fc.forward(&state[0]), // (B, V)
-            state: Rows::new(state.into()),
-            attention,
-        }
+    fn step(&self, images: &Images, image: &[i64], tokens: &[i64], state: &Rows) -> Step {
+        self.advance(images, image, tokens, state.each())
     }
 
     fn read<'a>(

@@ -189,15 +189,7 @@ fn the_same_inputs_give_the_same_report_and_it_is_made_once() {
     assert_eq!(digest("a"), digest("b"));
     let again = report(root, "evaluation", "a").ok();
     assert!(again.log.contains("up to date"), "{}", again.log);
-    assert_eq!(
-        again.lines(),
-        [root
-            .join("a/report.html")
-            .canonicalize()
-            .unwrap()
-            .to_str()
-            .unwrap()]
-    );
+    assert_eq!(again.lines(), ["a/report.html"]);
 }
 
 #[test]
@@ -323,26 +315,30 @@ fn the_worst_come_first_with_what_people_say() {
     evaluation(root, "evaluation", &data, 0);
     let worst = |more: &[&str]| {
         let mut command = program(root);
-        command
-            .args(["worst", "evaluation", "dataset", "--by", "log_prob"])
-            .args(more);
+        command.args(["worst", "evaluation", "dataset"]).args(more);
         command
     };
-    let text = worst(&["-n", "2"]).ok().out;
+    let text = worst(&["--by=log_prob", "-n", "2"]).ok().out;
     let expected = format!(
         "  1  9.png   log-probability -9.00\n     says    {}\n     people  A dog runs on grass 9.\n             a red cat\n  2  8.png",
         caption(9, 3, 0)
     );
     assert!(text.starts_with(&expected), "{text}");
-    let list: Value = serde_json::from_str(&worst(&["--best", "--json"]).ok().out).unwrap();
+    let list: Value =
+        serde_json::from_str(&worst(&["--by=log_prob", "--best", "--json"]).ok().out).unwrap();
     assert_eq!(list.as_array().unwrap().len(), 9);
     assert_eq!(
         (&list[0]["image_id"], &list[0]["cider"]),
         (&json!(1), &Value::Null)
     );
-    assert!(worst(&["--best", "-n3"]).ok().out.contains("\\u{202e}"));
+    assert!(
+        worst(&["--by=log_prob", "--best", "-n3"])
+            .ok()
+            .out
+            .contains("\\u{202e}")
+    );
     worst(&["--beam", "2"]).refused(2, &["--beam 2", "1, 3"]);
-    worst(&["--by", "cider"]).refused(2, &["no such score"]);
+    worst(&[]).refused(2, &["no such score"]);
 }
 
 #[test]
