@@ -3,6 +3,7 @@
 use crate::scored::{Scored, Split};
 use attend_artifact::Artifact;
 use attend_artifact::dataset::Dataset;
+use attend_artifact::evaluation::Evaluation;
 use attend_metrics::{Bootstrap, Difference, Metric};
 use attend_program::table::{Align, Table};
 use attend_program::{Result, output};
@@ -40,14 +41,13 @@ pub struct Args {
 /// # Errors
 /// Those of [`Split::of`] and [`Scored::new`].
 pub fn compare(args: &Args) -> Result<()> {
-    let [first, second] =
-        [&args.first, &args.second].map(|folder| Artifact::open_kind(folder, "evaluation"));
-    let (first, second) = (first?, second?);
+    let open = |folder| Evaluation::open(&Artifact::open_kind(folder, "evaluation")?);
+    let (first, second) = (open(&args.first)?, open(&args.second)?);
     let dataset = Dataset::open(&Artifact::open_kind(&args.dataset, "dataset")?)?;
     let split = Split::of(&dataset, &first)?;
     let (scorer, _) = crate::scorer()?;
-    let [a, b] = [&first, &second].map(|artifact| Scored::new(artifact, &split, &scorer));
-    let (a, b) = (a?, b?);
+    let score = |evaluation| Scored::new(evaluation, &split, &scorer);
+    let (a, b) = (score(first)?, score(second)?);
     let both = |size: &u32| b.beams.iter().any(|beam| beam.size == *size);
     let sizes: Vec<u32> = a.beams.iter().map(|beam| beam.size).filter(both).collect();
     let differences: Vec<(u32, Vec<Difference>)> = (sizes.iter())

@@ -18,6 +18,7 @@ mod thumbnails;
 mod worst;
 
 use attend_artifact::dataset::Dataset;
+use attend_artifact::evaluation::Evaluation;
 use attend_artifact::{Artifact, Input, InputSpec, Stage, StageSpec, stage};
 use attend_metrics::Scorer;
 use attend_metrics::meteor::Data;
@@ -119,11 +120,12 @@ fn report(stage: &Stage<Config>) -> Result<()> {
     let path = stage.output().join(PAGE);
     if let Some(staging) = stage.begin(&inputs)? {
         let dataset = Dataset::open(data)?;
-        let split = Split::of(&dataset, artifact)?;
+        let evaluation = Evaluation::open(artifact)?;
+        let split = Split::of(&dataset, &evaluation)?;
         thumbnails::write(&staging, &dataset, &split.images, stage.jobs)?;
-        let scored = Scored::new(artifact, &split, &scorer)?;
-        let other = against.map(|other| Scored::new(&other, &split, &scorer));
-        let other = other.transpose()?;
+        let scored = Scored::new(evaluation, &split, &scorer)?;
+        let score = |other| Scored::new(Evaluation::open(&other)?, &split, &scorer);
+        let other = against.map(score).transpose()?;
         let page = Page {
             names: stage.config.report.names(),
             manifest: &artifact.manifest,

@@ -1,7 +1,6 @@
 //! An evaluation with its data set, scored again: the artifact has the scores, but not what
 //! each image contributes to them, from which intervals are computed.
 
-use attend_artifact::Artifact;
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::evaluation::{Evaluation, ImageScore};
 use attend_artifact::vocabulary::Tokenizer;
@@ -9,7 +8,6 @@ use attend_metrics::{Corpus, Metric, Score, Scorer, Tally};
 use attend_program::{Error, Result, check_interrupt, progress};
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::PathBuf;
 
 /// The images of an evaluation, and their human captions.
 pub struct Split<'a> {
@@ -41,18 +39,15 @@ pub struct Scored {
     pub evaluation: Evaluation,
     /// Its beam sizes, ascending.
     pub beams: Vec<Beam>,
-    /// Its folder.
-    pub folder: PathBuf,
 }
 
 impl<'a> Split<'a> {
     /// The split that was evaluated.
     ///
     /// # Errors
-    /// [`Error::Refused`] if the evaluation can't be read, [`Error::Input`] if the data set
-    /// has no such split.
-    pub fn of(dataset: &'a Dataset, artifact: &Artifact) -> Result<Split<'a>> {
-        let evaluation = Evaluation::open(artifact)?;
+    /// [`Error::Refused`] if it is not that data set's, [`Error::Input`] if the data set has
+    /// no such split.
+    pub fn of(dataset: &'a Dataset, evaluation: &Evaluation) -> Result<Split<'a>> {
         let mut captions: HashMap<i64, Vec<&str>> = HashMap::new();
         for caption in dataset.captions() {
             let of_image = captions.entry(caption.image_id).or_default();
@@ -69,14 +64,14 @@ impl<'a> Split<'a> {
             references,
             tokenizer: Tokenizer::default(),
         };
-        split.tokenizer = split.fitting(&evaluation, artifact)?;
+        split.tokenizer = split.fitting(evaluation)?;
         Ok(split)
     }
 
     /// The tokenizer with which the references give the scores that the evaluation has: it
     /// does not say which one its vocabulary has.
-    fn fitting(&self, evaluation: &Evaluation, artifact: &Artifact) -> Result<Tokenizer> {
-        let rows = self.rows(evaluation.rows(), artifact)?;
+    fn fitting(&self, evaluation: &Evaluation) -> Result<Tokenizer> {
+        let rows = self.rows(evaluation, evaluation.primary)?;
         let metrics = [Metric::Rouge, Metric::Bleu];
         let fits = |tokenizer: &Tokenizer| {
             let corpus = self.corpus(&rows, *tokenizer);
@@ -95,22 +90,22 @@ impl<'a> Split<'a> {
         Ok(all.into_iter().find(fits).unwrap_or_else(|| {
             tracing::warn!(
                 "{}: has other scores than its captions have against this data set; those of the data set are used",
-                artifact.root.display()
+                evaluation.root.display()
             );
             Tokenizer::default()
         }))
     }
 
-    /// The rows in the order of the images.
-    fn rows(&self, rows: &[ImageScore], artifact: &Artifact) -> Result<Vec<ImageScore>> {
-        let by_image: HashMap<i64, &ImageScore> =
-            rows.iter().map(|row| (row.image_id, row)).collect();
+    /// The captions at a beam size, in the order of the images.
+    fn rows(&self, evaluation: &Evaluation, size: u32) -> Result<Vec<ImageScore>> {
+        let rows = evaluation.by_beam.get(&size).into_iter().flatten();
+        let by_image: HashMap<i64, &ImageScore> = rows.map(|row| (row.image_id, row)).collect();
         let of_image = |image: &&ImageRecord| {
             let row = by_image.get(&image.image_id).map(|row| (*row).clone());
             row.ok_or_else(|| {
                 Error::refused(format!(
                     "{}: has no caption of image {} ({}); it is of other images than the data set's split",
-                    artifact.root.display(),
+                    evaluation.root.display(),
                     image.image_id,
                     image.file_name
                 ))
@@ -137,16 +132,14 @@ impl Scored {
     /// Scores an evaluation of the images of `split`.
     ///
     /// # Errors
-    /// [`Error::Refused`] if it can't be read or is of other images;
-    /// [`Error::Interrupted`].
-    pub fn new(artifact: &Artifact, split: &Split, scorer: &Scorer) -> Result<Scored> {
-        let evaluation = Evaluation::open(artifact)?;
+    /// [`Error::Refused`] if it is of other images; [`Error::Interrupted`].
+    pub fn new(evaluation: Evaluation, split: &Split, scorer: &Scorer) -> Result<Scored> {
         let total = evaluation.by_beam.len() * split.scored.len();
         let bar = progress("score", "captions", total as u64);
         let mut beams = Vec::new();
-        for (size, rows) in &evaluation.by_beam {
+        for size in evaluation.by_beam.keys() {
             check_interrupt()?;
-            let rows = split.rows(rows, artifact)?;
+            let rows = split.rows(&evaluation, *size)?;
             let corpus = split.corpus(&rows, split.tokenizer);
             let tally = scorer.tally(&Metric::ALL, &corpus, || bar.inc(1));
             let mut scores = tally.scores();
@@ -161,11 +154,7 @@ impl Scored {
             });
         }
         bar.finish();
-        Ok(Scored {
-            evaluation,
-            beams,
-            folder: artifact.root.clone(),
-        })
+        Ok(Scored { evaluation, beams })
     }
 
     /// The captions at a beam size; if there are none, those at the primary one.

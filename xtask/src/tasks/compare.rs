@@ -44,6 +44,9 @@ struct Column {
 
 /// Prints the table of all runs, with scores times 100 as `evaluate` prints them, or JSON.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if args.html.is_some() && args.runs.len() != 2 {
+        return Err(Error::usage("--html compares two runs"));
+    }
     let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
     let columns: Vec<Column> = (args.runs.iter())
         .map(|run| Column::read(&artifacts, run))
@@ -67,10 +70,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         table.row(row);
     }
     print(table)?;
-    match (&args.runs[..], &args.html) {
-        ([first, second], html) => pair(workspace, &artifacts, [first, second], html.as_deref()),
-        (_, None) => Ok(()),
-        (_, Some(_)) => Err(Error::usage("--html compares two runs")),
+    match &args.runs[..] {
+        [first, second] => pair(workspace, &artifacts, [first, second], args.html.as_deref()),
+        _ => Ok(()),
     }
 }
 

@@ -6,9 +6,14 @@ use crate::{Artifact, Record};
 use attend_program::{At, Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
 /// An open evaluation artifact, of any evaluator.
 pub struct Evaluation {
+    /// Its folder.
+    pub root: PathBuf,
+    /// Contents of `scores.json`.
+    pub scores: Value,
     /// The split whose images were captioned.
     pub split: String,
     /// The beam size of `results.json`.
@@ -37,7 +42,7 @@ impl Evaluation {
         let path = artifact.file("scores.json")?;
         let scores: Value = serde_json::from_slice(&std::fs::read(&path).at(&path)?)
             .map_err(|e| refused("scores.json", &e.to_string()))?;
-        let split = scores["split"].as_str();
+        let split = scores["split"].as_str().map(str::to_owned);
         let split = split.ok_or_else(|| refused("scores.json", "has no \"split\""))?;
         let path = artifact.file("per_image.parquet")?;
         let rows = match ImageScore::read(&path) {
@@ -66,7 +71,9 @@ impl Evaluation {
             words.extend(rows.into_iter().map(|row| (row.image_id, row)));
         }
         Ok(Evaluation {
-            split: split.to_owned(),
+            root: artifact.root.clone(),
+            scores,
+            split,
             primary,
             by_beam,
             words,

@@ -24,7 +24,7 @@ const SCORES: [(&str, &str); 4] = [
 /// Base64 of deflated bytes.
 ///
 /// # Errors
-/// [`Error::Internal`] if memory is short.
+/// [`Error::Internal`] if they can't be packed.
 fn packed(bytes: &[u8]) -> Result<String> {
     let mut deflated = ZlibEncoder::new(Vec::new(), Compression::new(7));
     deflated.write_all(bytes).map_err(Error::internal)?;
@@ -68,7 +68,7 @@ impl Page<'_> {
     /// The packed JSON and the packed attention.
     ///
     /// # Errors
-    /// [`Error::Internal`] if memory is short.
+    /// [`Error::Internal`] if they can't be packed.
     pub(super) fn data(&self) -> Result<[String; 2]> {
         let (split, scored) = (self.split, self.scored);
         let primary = scored.beam(scored.evaluation.primary);

@@ -46,8 +46,7 @@ impl Page<'_> {
     /// The page, in UTF-8.
     ///
     /// # Errors
-    /// [`attend_program::Error::Internal`] if memory is short, or [`attend_program::Error::Refused`] if
-    /// `scores.json` can't be read.
+    /// [`attend_program::Error::Internal`] if its data can't be packed.
     pub fn html(&self) -> Result<String> {
         let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
         // Chromium takes pictures beside a file for its own, Firefox only by their scheme.
@@ -80,7 +79,7 @@ impl Page<'_> {
                 ("title", &title),
                 ("summary", &summary),
                 ("style", STYLE),
-                ("sections", &self.sections()?),
+                ("sections", &self.sections()),
                 ("hint", &hint),
                 ("shortcuts", &self.shortcuts()),
                 ("data", &data),

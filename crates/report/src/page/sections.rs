@@ -5,38 +5,30 @@ use super::html::{table, text};
 use crate::compare::{differences, name_of, verdict};
 use crate::scored::Beam;
 use attend_metrics::{Bootstrap, Difference, Interval};
-use attend_program::{At, Error, Result};
-use serde_json::Value;
 use std::fmt::Write;
 
 impl Page<'_> {
     /// All sections but the captions.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if `scores.json` can't be read.
-    pub(super) fn sections(&self) -> Result<String> {
-        let scores = self.scores()?;
+    pub(super) fn sections(&self) -> String {
         let (words, lists) = self.statistics();
-        let overview = [scores, self.comparison(), words].concat();
-        Ok(format!(
+        let overview = [self.scores(), self.comparison(), words].concat();
+        format!(
             "<div class=\"overview\">\n{overview}</div>\n{lists}{}",
             self.origin()
-        ))
+        )
     }
 
-    fn scores(&self) -> Result<String> {
+    fn scores(&self) -> String {
         let beams = &self.scored.beams;
-        let notes = self.notes()?;
+        let notes = self.notes();
         if self.split.scored.is_empty() {
-            return Ok(
-                "<section>\n<h2>Scores</h2>\n<p>No image has a human caption.</p>\n</section>\n"
-                    .into(),
-            );
+            return "<section>\n<h2>Scores</h2>\n<p>No image has a human caption.</p>\n</section>\n"
+                .to_owned();
         }
         let cell = |it: &Interval| {
             let [score, low, high] =
                 [it.score, it.low, it.high].map(|number| format!("{:.1}", 100.0 * number));
-            format!("{score}<small>{low} – {high}</small>")
+            format!("{score}<small>{low}–{high}</small>")
         };
         let intervals: Vec<Vec<Interval>> = (beams.iter())
             .map(|beam| Bootstrap::default().intervals(&beam.tally))
@@ -53,16 +45,14 @@ impl Page<'_> {
             &head,
             &rows,
         );
-        Ok(format!(
+        format!(
             "<section>\n<h2>Scores</h2>\n{table}<p class=\"note\">Intervals say how much a score depends on which images were evaluated (bootstrap over images, 1,000 resamples), not what another seed of the training would change.</p>\n{notes}</section>\n"
-        ))
+        )
     }
 
     /// The notes and the grounding in `scores.json`.
-    fn notes(&self) -> Result<String> {
-        let path = self.scored.folder.join("scores.json");
-        let scores: Value = serde_json::from_slice(&std::fs::read(&path).at(&path)?)
-            .map_err(|e| Error::refused(format!("{}: {e}; make it again", path.display())))?;
+    fn notes(&self) -> String {
+        let scores = &self.scored.evaluation.scores;
         let mut html = String::new();
         let of = |key: &str| scores["grounding"][key].as_f64();
         if let (Some(inside), Some(chance), Some(ratio), Some(words)) =
@@ -78,7 +68,7 @@ impl Page<'_> {
         for note in scores["notes"].as_array().into_iter().flatten() {
             let _ = writeln!(html, "<p>{}</p>", text(note.as_str().unwrap_or_default()));
         }
-        Ok(html)
+        html
     }
 
     fn comparison(&self) -> String {
@@ -99,7 +89,7 @@ impl Page<'_> {
                 of(a),
                 of(b),
                 format!(
-                    "{}<small>{} – {}</small>",
+                    "{}<small>{} to {}</small>",
                     number(found.difference),
                     number(found.low),
                     number(found.high)
@@ -134,25 +124,22 @@ impl Page<'_> {
 
     /// Where the evaluation comes from: its parameters and inputs.
     fn origin(&self) -> String {
-        let mut rows = Vec::new();
+        let mut pairs = String::new();
+        let mut add = |name: &str, value: &str| {
+            let _ = writeln!(pairs, "<dt>{}</dt><dd>{}</dd>", text(name), text(value));
+        };
         let sections = self.manifest.config.as_object();
         for (section, keys) in sections.into_iter().flatten() {
             for (key, value) in keys.as_object().into_iter().flatten() {
-                rows.push(vec![
-                    text(&format!("{section}.{key}")),
-                    text(&value.to_string()),
-                ]);
+                add(&format!("{section}.{key}"), &value.to_string());
             }
         }
         for (name, input) in &self.manifest.inputs {
-            rows.push(vec![text(name), text(&input.digest)]);
+            add(name, &input.digest);
         }
-        rows.push(vec!["evaluation".into(), text(&self.manifest.digest)]);
-        let table = table(
-            "Parameters, and digests of the inputs",
-            &["Name", "Value"],
-            &rows,
-        );
-        format!("<details>\n<summary>How the captions were made</summary>\n{table}</details>\n")
+        add("evaluation", &self.manifest.digest);
+        format!(
+            "<details>\n<summary>How the captions were made</summary>\n<p class=\"note\">Parameters of the evaluation, and digests of its inputs and its own.</p>\n<dl class=\"pairs\">\n{pairs}</dl>\n</details>\n"
+        )
     }
 }

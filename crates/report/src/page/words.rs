@@ -64,7 +64,7 @@ impl Page<'_> {
         }
         rows.push(row("Not ended", &|said| percent(said.unfinished), none()));
         let words = format!(
-            "<section>\n<h2>Words</h2>\n{}<p class=\"note\">Vocabulary: different words. Found in train: captions that people gave images of split train, word for word. Not ended: captions that reached the limit of words.</p>\n{}</section>\n",
+            "<section>\n<h2>Words</h2>\n<div class=\"halves\">\n<div>\n{}<p class=\"note\">Vocabulary: different words. Found in train: captions that people gave images of split train, word for word. Not ended: captions that reached the limit of words.</p>\n</div>\n{}</div>\n</section>\n",
             table("Captions of the model and of people", &head, &rows),
             histogram(&primary, &people),
         );
@@ -117,7 +117,8 @@ fn histogram(said: &Said, people: &People) -> String {
         return String::new();
     };
     let (step, wide) = (28.0, 11.0);
-    let width = step * (last - first + 1) as f64 + 8.0;
+    // Bars of few lengths don't grow.
+    let width = step * (last - first + 1).max(16) as f64 + 8.0;
     let mut bars = String::new();
     for (place, length) in (first..=last).enumerate() {
         let x = 4.0 + step * place as f64;
