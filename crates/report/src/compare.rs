@@ -6,7 +6,7 @@ use attend_artifact::dataset::Dataset;
 use attend_artifact::evaluation::Evaluation;
 use attend_metrics::{Bootstrap, Difference, Metric};
 use attend_program::table::{Align, Table};
-use attend_program::{Result, output};
+use attend_program::{Error, Result, output};
 use clap::Parser;
 use serde_json::json;
 use std::path::PathBuf;
@@ -39,7 +39,8 @@ pub struct Args {
 /// Prints the differences of each beam size that both have.
 ///
 /// # Errors
-/// Those of [`Split::of`] and [`Scored::new`].
+/// Those of [`Split::of`] and [`Scored::new`]; [`Error::Usage`] if they have no beam size in
+/// common.
 pub fn compare(args: &Args) -> Result<()> {
     let open = |folder| Evaluation::open(&Artifact::open_kind(folder, "evaluation")?);
     let (first, second) = (open(&args.first)?, open(&args.second)?);
@@ -50,6 +51,11 @@ pub fn compare(args: &Args) -> Result<()> {
     let (a, b) = (score(first)?, score(second)?);
     let both = |size: &u32| b.beams.iter().any(|beam| beam.size == *size);
     let sizes: Vec<u32> = a.beams.iter().map(|beam| beam.size).filter(both).collect();
+    if sizes.is_empty() {
+        return Err(Error::usage(
+            "the two evaluations have no beam size in common; evaluate with the same search.beams",
+        ));
+    }
     let differences: Vec<(u32, Vec<Difference>)> = (sizes.iter())
         .map(|&size| (size, differences(&a, &b, size)))
         .collect();

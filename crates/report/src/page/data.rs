@@ -72,7 +72,7 @@ impl Page<'_> {
     pub(super) fn data(&self) -> Result<[String; 2]> {
         let (split, scored) = (self.split, self.scored);
         let primary = scored.beam(scored.evaluation.primary);
-        let (words, grid) = self.words();
+        let (words, grid) = self.words(primary);
         let counts: Vec<usize> = words
             .iter()
             .map(|row| row.map_or(0, |row| row.words.len()))
@@ -130,22 +130,20 @@ impl Page<'_> {
         Ok([packed(data.to_string().as_bytes())?, packed(&attention)?])
     }
 
-    /// The words of each image's caption, if their attention is over the grid that all others'
-    /// is; and that grid.
-    fn words(&self) -> (Vec<Option<&WordsRecord>>, [u32; 2]) {
+    /// The words of each caption at the primary beam size, if they are those of the caption and
+    /// their attention is over the grid that all others' is; and that grid.
+    fn words(&self, primary: &Beam) -> (Vec<Option<&WordsRecord>>, [u32; 2]) {
         let words = &self.scored.evaluation.words;
-        let images = self.split.images.iter();
-        let of_images: Vec<_> = images.map(|image| words.get(&image.image_id)).collect();
         let grid = |row: &WordsRecord| [row.grid_height, row.grid_width];
-        let first = of_images
-            .iter()
-            .flatten()
-            .next()
-            .map_or([0, 0], |row| grid(row));
-        let same = |row: Option<&'_ WordsRecord>| row.is_some_and(|row| grid(row) == first);
-        let of_images = of_images
-            .into_iter()
-            .map(|row| row.filter(|row| same(Some(row))));
-        (of_images.collect(), first)
+        let of_image = |row: &ImageScore| words.get(&row.image_id);
+        let first = primary.rows.iter().find_map(of_image).map_or([0, 0], grid);
+        let fits = |row: &WordsRecord, caption: &str| {
+            grid(row) == first && row.words.iter().eq(caption.split(' '))
+        };
+        let of_caption = |row: &ImageScore| {
+            let words = of_image(row);
+            words.filter(|words| fits(words, &row.caption))
+        };
+        (primary.rows.iter().map(of_caption).collect(), first)
     }
 }
