@@ -1,6 +1,6 @@
 //! `attend-report compare`: whether two evaluations of the same images can be told apart.
 
-use crate::scored::{Scored, Split};
+use crate::scored::{Scored, Split, scorer};
 use attend_artifact::Artifact;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::evaluation::Evaluation;
@@ -46,7 +46,7 @@ pub fn compare(args: &Args) -> Result<()> {
     let (first, second) = (open(&args.first)?, open(&args.second)?);
     let dataset = Dataset::open(&Artifact::open_kind(&args.dataset, "dataset")?)?;
     let split = Split::of(&dataset, &first)?;
-    let (scorer, _) = crate::scorer()?;
+    let (scorer, _) = scorer()?;
     let score = |evaluation| Scored::new(evaluation, &split, &scorer);
     let (a, b) = (score(first)?, score(second)?);
     let both = |size: &u32| b.beams.iter().any(|beam| beam.size == *size);

@@ -20,14 +20,12 @@ mod worst;
 use attend_artifact::dataset::Dataset;
 use attend_artifact::evaluation::Evaluation;
 use attend_artifact::{Artifact, Input, InputSpec, Stage, StageSpec, stage};
-use attend_metrics::Scorer;
-use attend_metrics::meteor::Data;
 use attend_program::describe::{Checked, Parts};
 use attend_program::{At, Error, Result, output};
 use clap::Parser;
 use config::Config;
 use page::Page;
-use scored::{Scored, Split};
+use scored::{Scored, Split, scorer};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -84,28 +82,6 @@ fn against(stage: &Stage<Config>) -> Result<Option<Artifact>> {
     let path = &stage.config.report.against;
     let open = || Artifact::open_kind(Path::new(path), "evaluation");
     (!path.is_empty()).then(open).transpose()
-}
-
-/// The scorer, and METEOR's data as an input: a report without METEOR is out of date once the
-/// data is installed.
-fn scorer() -> Result<(Scorer, Option<Input>)> {
-    let folder = Data::default_folder().unwrap_or_default();
-    let meteor = Data::of_folder(&folder).map_err(Error::input)?;
-    if meteor.is_none() {
-        tracing::warn!(
-            "no METEOR: its data is not in {}; `cargo xtask setup --meteor` installs it",
-            folder.display()
-        );
-    }
-    let input = meteor.as_ref().map(|data| Input {
-        kind: "meteor".to_owned(),
-        digest: format!("{:08x}", data.checksum()),
-    });
-    let scorer = Scorer {
-        meteor,
-        frequencies: None,
-    };
-    Ok((scorer, input))
 }
 
 fn report(stage: &Stage<Config>) -> Result<()> {

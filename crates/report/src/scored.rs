@@ -1,13 +1,40 @@
 //! An evaluation with its data set, scored again: the artifact has the scores, but not what
 //! each image contributes to them, from which intervals are computed.
 
+use attend_artifact::Input;
 use attend_artifact::dataset::{Dataset, ImageRecord};
 use attend_artifact::evaluation::{Evaluation, ImageScore};
 use attend_artifact::vocabulary::Tokenizer;
+use attend_metrics::meteor::Data;
 use attend_metrics::{Corpus, Metric, Score, Scorer, Tally};
 use attend_program::{Error, Result, check_interrupt, progress};
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+/// The scorer, and METEOR's data as an input: a report without METEOR is out of date once the
+/// data is installed.
+///
+/// # Errors
+/// [`Error::Input`] if that data is damaged.
+pub fn scorer() -> Result<(Scorer, Option<Input>)> {
+    let folder = Data::default_folder().unwrap_or_default();
+    let meteor = Data::of_folder(&folder).map_err(Error::input)?;
+    if meteor.is_none() {
+        tracing::warn!(
+            "no METEOR: its data is not in {}; `cargo xtask setup --meteor` installs it",
+            folder.display()
+        );
+    }
+    let input = meteor.as_ref().map(|data| Input {
+        kind: "meteor".to_owned(),
+        digest: format!("{:08x}", data.checksum()),
+    });
+    let scorer = Scorer {
+        meteor,
+        frequencies: None,
+    };
+    Ok((scorer, input))
+}
 
 /// The images of an evaluation, and their human captions.
 pub struct Split<'a> {
