@@ -1,7 +1,7 @@
 //! The program from outside: it evaluates a model with random weights on a small data set.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use attend_artifact::evaluation::{WORDS, WordsRecord};
+use attend_artifact::evaluation::{self, WordsRecord};
 use attend_artifact::manifest::Manifest;
 use attend_artifact::model::{CARD, Checkpoint};
 use attend_artifact::vocabulary::Vocabulary;
@@ -216,7 +216,7 @@ fn every_image_is_described_once_and_scored() {
     assert_eq!(rows, 21);
 
     // The words of the primary captions, with their attention over the decoder's grid.
-    let words = WordsRecord::read(&out.join(WORDS)).unwrap();
+    let words = WordsRecord::read(&out.join(evaluation::WORDS)).unwrap();
     assert_eq!(words.len(), 7);
     for row in words {
         assert_eq!(row.words.join(" "), primary[&row.image_id]);
