@@ -21,7 +21,7 @@ use attend_artifact::dataset::Dataset;
 use attend_artifact::evaluation::Evaluation;
 use attend_artifact::{Artifact, Input, InputSpec, Stage, StageSpec, stage};
 use attend_program::describe::{Checked, Parts};
-use attend_program::{At, Error, Result, output};
+use attend_program::{At, Result, output};
 use clap::Parser;
 use config::Config;
 use page::Page;
