@@ -39,6 +39,8 @@ enum What {
     Training,
     /// Quality of a captioner that PyTorch trains on a run's features: `-- artifacts/rsicd RESULTS`
     Captioner,
+    /// The search for captions, against PyTorch's: `-- artifacts/coco-mini`
+    Search,
     /// Whole epochs with a frozen encoder, against the way of the PyTorch tutorial
     Epoch,
     /// Memory of the trainer with two sizes of the data set
@@ -80,7 +82,10 @@ const TORCH: Peers = Peers {
 
 /// Builds our programs, installs the Python packages and runs the script.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let with_photographs = !matches!(args.what, Some(What::Captioner | What::Memory));
+    let with_photographs = !matches!(
+        args.what,
+        Some(What::Captioner | What::Memory | What::Search)
+    );
     if with_photographs && std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
             "ATTEND_DATA is not set: it must name a folder with coco-mini/{train2014,val2014}/ of full-size photographs and coco-mini/dataset_coco.json",
@@ -120,6 +125,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             ("memory.py", programs?, None)
         }
         Some(What::Captioner) => ("captioner.py", Vec::new(), Some(TORCH)),
+        Some(What::Search) => {
+            let search = example(workspace, "attend-describe", "search")?;
+            ("search.py", vec![search], Some(TORCH))
+        }
         Some(What::Training) => {
             let step = example(workspace, "attend-train", "step")?;
             ("training.py", vec![step], Some(TORCH))

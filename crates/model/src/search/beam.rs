@@ -191,3 +191,54 @@ impl Group {
         self.rows = rows;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::candidates::best;
+    use crate::search::tests::{integers, of_hugging_face};
+
+    #[test]
+    fn a_group_prefers_what_hugging_face_prefers() {
+        let expected = of_hugging_face();
+        let log_probs = &expected["log_probs"];
+        let vocabulary = log_probs.size()[1] as usize;
+        let chosen = integers(&expected["chosen"]);
+        let options = SearchOptions {
+            diversity: 0.7,
+            ..SearchOptions::new(6, [-1, -1, -1])
+        };
+        let candidates = best(
+            log_probs,
+            &vec![Allowed::default(); 12],
+            &vec![false; vocabulary],
+            6,
+        );
+        let mut changed = 0;
+        for image in 0..6 {
+            let row = || Row {
+                path: Path::default(),
+                log_prob: 0.0,
+            };
+            let mut group = Group {
+                rows: vec![row(), row()],
+                places: 2,
+            };
+            let of_image = &candidates[2 * image..][..2];
+            let mut taken = chosen[6 * image..][..4].to_vec();
+            let (mut found, mut next) = (Vec::new(), Vec::new());
+            group.advance(of_image, 0, &options, 0, &mut taken, &mut found, &mut next);
+            let scores = |all: &tch::Tensor| {
+                let (_, places) = all
+                    .narrow(0, 2 * image as i64, 2)
+                    .flatten(0, 1)
+                    .topk(2, 0, true, true);
+                let place = |place: i64| (place as usize / vocabulary, place % vocabulary as i64);
+                integers(&places).into_iter().map(place).collect::<Next>()
+            };
+            assert_eq!(next, scores(&expected["diverse"]));
+            changed += usize::from(next != scores(log_probs));
+        }
+        assert!(changed > 0, "the groups before had no say");
+    }
+}

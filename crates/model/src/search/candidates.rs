@@ -157,3 +157,38 @@ fn on_device(
     })
     .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_of_a_device_find_what_the_loops_find() {
+        tch::manual_seed(3);
+        let log_probs = Tensor::randn([40, 200], (Kind::Float, Device::Cpu));
+        let never: Vec<bool> = (0..200).map(|token| token % 7 == 0).collect();
+        let blocked = |row: i64| Allowed {
+            only: None,
+            blocked: (0..row).map(|n| n * 3).collect(),
+        };
+        let free: Vec<Allowed> = (0..40).map(blocked).collect();
+        let forced = Allowed {
+            only: Some(5),
+            blocked: Vec::new(),
+        };
+        for (allowed, k) in [
+            (free, 1),
+            (vec![forced; 40], 3),
+            (vec![Allowed::default(); 40], 5),
+        ] {
+            let expected = best(&log_probs, &allowed, &never, k);
+            assert_eq!(on_device(&log_probs, &allowed, &never, k), Some(expected));
+        }
+        // Equals: libtorch's choice among them is not defined.
+        let alike = Tensor::zeros([2, 10], (Kind::Float, Device::Cpu));
+        let allowed = vec![Allowed::default(); 2];
+        assert_eq!(on_device(&alike, &allowed, &[false; 10], 3), None);
+        let first = vec![vec![(0.0, 0), (0.0, 1), (0.0, 2)]; 2];
+        assert_eq!(best(&alike, &allowed, &[false; 10], 3), first);
+    }
+}

@@ -53,3 +53,40 @@ pub(super) fn never(options: &SearchOptions, vocabulary: usize) -> Vec<bool> {
     }
     never
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::tests::{integers, of_hugging_face};
+
+    #[test]
+    fn what_may_follow_is_what_may_follow_in_hugging_face() {
+        let expected = of_hugging_face();
+        let [rows, vocabulary] = [0, 1].map(|n| expected["log_probs"].size()[n]);
+        for order in 1..=3 {
+            let options = SearchOptions {
+                no_repeat_ngram: order,
+                ..SearchOptions::new(1, [-1, -1, -1])
+            };
+            let theirs = &expected[&format!("ngram{order}")];
+            let mut blocked = 0;
+            for row in 0..rows {
+                let tokens = integers(&expected["tokens"].get(row));
+                let path = tokens
+                    .iter()
+                    .fold(Path::default(), |path, token| path.and(*token, 0.0, 0));
+                let allowed = allowed(&path, &options);
+                for token in 0..vocabulary {
+                    let is_allowed = theirs.double_value(&[row, token]) > f64::NEG_INFINITY;
+                    assert_eq!(
+                        allowed.takes(token),
+                        is_allowed,
+                        "{order}-gram {tokens:?} {token}"
+                    );
+                    blocked += usize::from(!is_allowed);
+                }
+            }
+            assert!(blocked > 0);
+        }
+    }
+}

@@ -45,3 +45,20 @@ pub fn search(models: &[(&dyn Decoder, &Images)], options: &SearchOptions) -> Ve
         None => beam::search(models, options),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::weights::{StateDict, read};
+    use std::path::Path;
+    use tch::Tensor;
+
+    /// What `fixtures/processors.py` wrote.
+    pub fn of_hugging_face() -> StateDict {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        read(&tests.join("processors.safetensors")).unwrap()
+    }
+
+    pub fn integers(tensor: &Tensor) -> Vec<i64> {
+        Vec::try_from(tensor).unwrap()
+    }
+}

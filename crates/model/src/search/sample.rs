@@ -115,3 +115,43 @@ fn nucleus(candidates: &[Candidate], sampling: &Sampling) -> Vec<f64> {
     weights.truncate(kept);
     weights
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::tests::of_hugging_face;
+    use tch::{Kind, Tensor};
+
+    #[test]
+    fn words_are_drawn_with_hugging_face_s_probabilities() {
+        let expected = of_hugging_face();
+        let log_probs = &expected["log_probs"];
+        let [rows, vocabulary] = [0, 1].map(|n| log_probs.size()[n] as usize);
+        for top_p in [0.3, 0.6, 0.95] {
+            for (name, top_k) in [("top_p", 0), ("top_k_p", 9)] {
+                let sampling = Sampling {
+                    count: 1,
+                    temperature: 0.8,
+                    top_k,
+                    top_p,
+                    seed: 0,
+                };
+                let most = if top_k == 0 { vocabulary } else { top_k };
+                let mask = vec![false; vocabulary];
+                let found = best(log_probs, &vec![Allowed::default(); rows], &mask, most);
+                let mut ours = vec![0.0; rows * vocabulary];
+                for (row, candidates) in found.iter().enumerate() {
+                    let weights = nucleus(candidates, &sampling);
+                    let total: f64 = weights.iter().sum();
+                    for ((_, token), weight) in candidates.iter().zip(&weights) {
+                        ours[row * vocabulary + *token as usize] = weight / total;
+                    }
+                }
+                let theirs = &expected[&format!("{name}{top_p}")];
+                let off = Tensor::from_slice(&ours).view_as(theirs) - theirs;
+                let off = off.abs().max().to_kind(Kind::Double).double_value(&[]);
+                assert!(off < 1e-5, "{name}{top_p}: {off}");
+            }
+        }
+    }
+}

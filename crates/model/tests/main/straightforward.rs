@@ -54,16 +54,19 @@ impl Caption {
     }
 }
 
+/// A state, and the log-probabilities of the next token.
+type Said = (Rc<Rows>, Vec<f64>);
+
 /// A model that looks at one image, and what it said after each beginning.
 struct Model<'a> {
     decoder: &'a dyn Decoder,
     image: Images,
-    said: RefCell<HashMap<Vec<i64>, (Rc<Rows>, Vec<f64>)>>,
+    said: RefCell<HashMap<Vec<i64>, Said>>,
 }
 
 impl Model<'_> {
     /// The state after these tokens, the first `<start>`, and log-probabilities of the next.
-    fn after(&self, tokens: &[i64]) -> (Rc<Rows>, Vec<f64>) {
+    fn after(&self, tokens: &[i64]) -> Said {
         let known = self.said.borrow().get(tokens).cloned();
         known.unwrap_or_else(|| {
             let (last, before) = tokens.split_last().unwrap();
