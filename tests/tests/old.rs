@@ -66,6 +66,22 @@ fn an_old_model_is_evaluated_as_before() {
     }
 }
 
+/// Evaluations of schema version 1 have no `words.parquet`.
+#[test]
+fn an_old_evaluation_has_a_report_without_attention() {
+    let (_folder, run_folder) = old_run();
+    let arguments = [
+        "--input=evaluation=evaluation",
+        "--input=dataset=dataset",
+        "--output=report",
+    ];
+    let log = run(&run_folder, "attend-report", &arguments);
+    // Its scores are those that are computed now.
+    assert!(!log.contains("other scores"), "{log}");
+    let page = std::fs::read_to_string(run_folder.join("report/report.html")).unwrap();
+    assert!(page.contains("This evaluation keeps no attention"));
+}
+
 /// Features of schema version 1 say `encoder.json` without a kind. That is no reason to make
 /// them again, and a part that is made again is as it was.
 #[test]

@@ -23,7 +23,9 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ),
     (
         "Look at runs",
-        &["status", "graph", "compare", "diff", "stats", "verify"],
+        &[
+            "status", "graph", "report", "worst", "compare", "diff", "stats", "verify",
+        ],
     ),
     (
         "Keep, share and extend",

@@ -7,6 +7,7 @@ mod child;
 mod config;
 mod conform;
 mod describe;
+mod evaluations;
 mod executor;
 mod folders;
 mod help;
@@ -75,6 +76,10 @@ enum Task {
     Status(tasks::status::Args),
     /// Show what is in a run's data set: counts, lengths, coverage
     Stats(tasks::stats::Args),
+    /// Make a page of a run's evaluation: scores, words, every caption
+    Report(tasks::report::Args),
+    /// Show a run's worst captions, with those of people
+    Worst(tasks::worst::Args),
     /// Show runs side by side: parameters that differ, and scores
     Compare(tasks::compare::Args),
     /// Show which artifacts of two runs differ, and why
@@ -155,6 +160,8 @@ fn run(name: &str, task: Task) -> Result<()> {
         Task::Serve(args) => tasks::serve::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),
         Task::Stats(args) => tasks::stats::run(&workspace, &args),
+        Task::Report(args) => tasks::report::run(&workspace, &args),
+        Task::Worst(args) => tasks::worst::run(&workspace, &args),
         Task::Compare(args) => tasks::compare::run(&workspace, &args),
         Task::Verify(args) => tasks::verify::run(&workspace, &args),
         Task::Seal(args) => tasks::seal::run(&workspace, &args),

@@ -38,6 +38,7 @@ pub(crate) fn convert(column: &ArrayRef, to: &DataType) -> Option<ArrayRef> {
         DataType::Int64 => integers::<Int64Type>(column),
         DataType::Int32 => integers::<Int32Type>(column),
         DataType::UInt32 => integers::<UInt32Type>(column),
+        DataType::UInt8 => integers::<UInt8Type>(column),
         DataType::Float32 => floats::<Float32Type>(column, |number| number as f32),
         DataType::Float64 => floats::<Float64Type>(column, |number| number),
         DataType::List(item) => {

@@ -11,7 +11,8 @@
 //!   code.
 //! - [`staging`]: the folder in which an artifact grows until it is committed.
 //! - [`manifest`], [`reader`]: the finished artifact.
-//! - [`dataset`], [`vocabulary`], [`features`], [`model`]: typed views of the artifacts.
+//! - [`dataset`], [`vocabulary`], [`features`], [`model`], [`evaluation`]: typed views of the
+//!   artifacts.
 //! - [`tables`], [`ledger`]: writing a data set's tables; what was left out, and why.
 //! - [`shard`]: memory-mapped tensors, one row per image, that Arrow readers
 //!   of any language open.
@@ -26,6 +27,7 @@ mod convert;
 pub mod dataset;
 mod difference;
 mod digest;
+pub mod evaluation;
 pub mod features;
 mod finding;
 mod findings;

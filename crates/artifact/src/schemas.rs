@@ -1,8 +1,8 @@
 //! Schemas of the contract's files: JSON Schemas, as in `docs/schemas/`, and columns of tables.
 
 use crate::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+use crate::evaluation::{PerImage, WordsRecord};
 use crate::model::{EncoderConfig, ModelCard};
-use crate::verify::PerImage;
 use crate::vocabulary::{EncodedRecord, VocabFile};
 use crate::{Manifest, Record};
 use arrow_schema::Schema;
@@ -51,6 +51,7 @@ pub fn tables() -> Vec<(&'static str, &'static str, Schema)> {
         ("vocabulary", "encoded.parquet", EncodedRecord::schema()),
         ("vocabulary", "rejected.parquet", RejectedRecord::schema()),
         ("evaluation", "per_image.parquet", PerImage::schema()),
+        ("evaluation", "words.parquet", WordsRecord::schema()),
     ]
 }
 

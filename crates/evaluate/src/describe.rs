@@ -2,10 +2,11 @@
 
 use crate::config::Config;
 use crate::grounding::Tally;
-use crate::rows::ImageScore;
 use crate::source::ImageInput;
 use attend_artifact::dataset::{Dataset, ImageRecord, ObjectRecord};
+use attend_artifact::evaluation::{ImageScore, WORDS, WordsRecord};
 use attend_artifact::model::Checkpoint;
+use attend_artifact::record::Table;
 use attend_artifact::{Record, Staging};
 use attend_describe::{Captioner, Description, EncoderCommand};
 use attend_model::Images;
@@ -58,9 +59,9 @@ impl<'a> Describer<'a> {
         })
     }
 
-    /// Captions every image at every beam size. Returns (beam size, rows in the order of
-    /// the images), by beam size. Results of an interrupted run are read from the staging
-    /// folder.
+    /// Captions every image at every beam size, and writes `words.parquet`. Returns (beam size,
+    /// rows in the order of the images), by beam size. Results of an interrupted run are read
+    /// from the staging folder.
     ///
     /// # Errors
     /// [`Error::Interrupted`], and those of the file system.
@@ -72,21 +73,27 @@ impl<'a> Describer<'a> {
         let batch = self.config.evaluate.batch;
         let bar = progress("evaluate", "images", images.len() as u64);
         let mut rows = Vec::new();
+        let mut words = Table::create::<WordsRecord>(&staging.path(WORDS)?)?;
         for (index, part) in images.chunks(PART * batch).enumerate() {
             let path = staging.scratch(&format!("part-{index:05}.parquet"))?;
-            if path.exists() {
+            let path_of_words = staging.scratch(&format!("words-{index:05}.parquet"))?;
+            if path.exists() && path_of_words.exists() {
                 bar.skip(part.len() as u64);
             } else {
-                let mut described = Vec::new();
+                let (mut described, mut in_words) = (Vec::new(), Vec::new());
                 for images in part.chunks(batch) {
                     check_interrupt()?;
-                    described.extend(self.batch(images)?);
+                    self.batch(images, &mut described, &mut in_words)?;
                     bar.inc(images.len() as u64);
                 }
+                WordsRecord::write_whole(&path_of_words, &in_words)?;
                 ImageScore::write_whole(&path, &described)?;
             }
             rows.extend(ImageScore::read(&path)?);
+            words.write(WordsRecord::columns(&WordsRecord::read(&path_of_words)?))?;
         }
+        let count = words.finish()?;
+        staging.done(WORDS, Some(count))?;
         bar.finish();
         let of_beam = |beam: u32| rows.iter().filter(move |row| row.beam == beam).cloned();
         let beams = self.config.search.sizes().into_iter();
@@ -101,8 +108,14 @@ impl<'a> Describer<'a> {
         self.captioners.into_iter().try_for_each(Captioner::end)
     }
 
-    /// Encodes the images once, and searches once per beam size.
-    fn batch(&self, images: &[&ImageRecord]) -> Result<Vec<ImageScore>> {
+    /// Encodes the images once, and searches once per beam size. Adds the captions to `rows`,
+    /// and the words of those at the primary beam size to `words`.
+    fn batch(
+        &self,
+        images: &[&ImageRecord],
+        rows: &mut Vec<ImageScore>,
+        words: &mut Vec<WordsRecord>,
+    ) -> Result<()> {
         let gathered = self.source.gather(self.dataset, images)?;
         let projected: Vec<Images> = (self.captioners.iter())
             .map(|captioner| self.source.project(captioner, &gathered))
@@ -114,13 +127,15 @@ impl<'a> Describer<'a> {
         let models: Vec<_> = decoders.zip(&projected).collect();
         let vocabulary = &self.captioners[0].vocabulary;
         let search = &self.config.search;
-        let mut rows = Vec::new();
         for beam in search.sizes() {
             let described = search.describe(&models, vocabulary, beam as usize)?;
-            let described = images.iter().zip(&described);
-            rows.extend(described.map(|(image, best)| self.row(image.image_id, beam, &best[0])));
+            let best = || images.iter().zip(described.iter().map(|best| &best[0]));
+            rows.extend(best().map(|(image, best)| self.row(image.image_id, beam, best)));
+            if beam == self.config.evaluate.primary_beam {
+                words.extend(best().map(|(image, best)| in_words(image.image_id, best)));
+            }
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn row(&self, image_id: i64, beam: u32, best: &Description) -> ImageScore {
@@ -140,5 +155,17 @@ impl<'a> Describer<'a> {
             inside: tally.inside,
             chance: tally.chance,
         }
+    }
+}
+
+fn in_words(image_id: i64, best: &Description) -> WordsRecord {
+    let [height, width] = best.grid;
+    WordsRecord {
+        image_id,
+        words: best.words.clone(),
+        log_probs: best.word_log_probs.iter().map(|p| *p as f32).collect(),
+        attention: WordsRecord::scaled(&best.alphas),
+        grid_height: height as u32,
+        grid_width: width as u32,
     }
 }

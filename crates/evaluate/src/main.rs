@@ -9,13 +9,13 @@
 //! | `results-beam-{k}.json` | the same at beam size k |
 //! | `scores.json` | BLEU, METEOR, ROUGE-L and CIDEr per beam size; attention inside the named objects' boxes |
 //! | `per_image.parquet` | one row per image and beam size: caption, log-probability, scores, … |
+//! | `words.parquet` | one row per image, at the primary beam size: words, their log-probabilities and attention |
 
 mod checkpoint;
 mod config;
 mod describe;
 mod grounding;
 mod report;
-mod rows;
 mod source;
 
 use attend_artifact::dataset::Dataset;

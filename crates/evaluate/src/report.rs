@@ -2,8 +2,8 @@
 
 use crate::config::Evaluate;
 use crate::grounding::{Grounding, Tally};
-use crate::rows::ImageScore;
 use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::evaluation::ImageScore;
 use attend_artifact::vocabulary::Tokenizer;
 use attend_artifact::{Record, Staging};
 use attend_metrics::{Corpus, Metric, Scorer};

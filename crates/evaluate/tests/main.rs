@@ -1,10 +1,11 @@
 //! The program from outside: it evaluates a model with random weights on a small data set.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use attend_artifact::evaluation::{self, WordsRecord};
 use attend_artifact::manifest::Manifest;
 use attend_artifact::model::{CARD, Checkpoint};
 use attend_artifact::vocabulary::Vocabulary;
-use attend_artifact::{Artifact, Staging, digest_file};
+use attend_artifact::{Artifact, Record, Staging, digest_file};
 use attend_metrics::{Corpus, Metric, Scorer, tokens};
 use attend_model::{encoder as encoders, weights};
 use attend_testing::{DataSet, Split, checkpoint};
@@ -213,6 +214,19 @@ fn every_image_is_described_once_and_scored() {
     let table = SerializedFileReader::new(file).unwrap();
     let rows = table.metadata().file_metadata().num_rows();
     assert_eq!(rows, 21);
+
+    // The words of the primary captions, with their attention over the decoder's grid.
+    let words = WordsRecord::read(&out.join(evaluation::WORDS)).unwrap();
+    assert_eq!(words.len(), 7);
+    for row in words {
+        assert_eq!(row.words.join(" "), primary[&row.image_id]);
+        assert_eq!((row.grid_height, row.grid_width), (4, 4));
+        let of_words: Vec<&[u8]> = row.attention.chunks(16).collect();
+        assert_eq!(of_words.len(), row.words.len());
+        assert!(of_words.iter().all(|cells| cells.contains(&255)));
+        assert_eq!(row.log_probs.len(), row.words.len());
+        assert!(row.log_probs.iter().all(|p| *p <= 0.0));
+    }
 }
 
 #[test]

@@ -12,9 +12,11 @@
 //! | `jpeg` | decodes JPEG through libjpeg-turbo, and repairs files that break the format's rules but have every pixel |
 //! | `other` | decodes PNG, WebP, BMP, GIF and TIFF, and says what any other file is |
 //! | `orientation` | finds the orientation in EXIF and XMP, and turns the picture |
-//! | `resize` | [`resize()`] and [`to_planar`] |
+//! | `resize` | [`resize()`], [`to_planar`] and [`of_planar`] |
+//! | `encode` | [`jpeg()`]: encodes a picture |
 
 mod decode;
+mod encode;
 mod jpeg;
 mod load;
 mod orientation;
@@ -23,6 +25,7 @@ mod photograph;
 mod resize;
 
 pub use decode::decode;
+pub use encode::jpeg;
 pub use load::{Loaded, load};
 pub use photograph::{DecodeError, DecodeOptions, Photograph};
-pub use resize::{resize, to_planar};
+pub use resize::{of_planar, resize, to_planar};

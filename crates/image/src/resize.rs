@@ -65,6 +65,24 @@ pub fn to_planar(pixels: &[u8], height: u32, width: u32) -> Vec<u8> {
     planar
 }
 
+/// The picture of pixels that [`to_planar`] ordered.
+///
+/// # Panics
+/// If there are not 3 bytes a pixel.
+pub fn of_planar(planar: &[u8], height: u32, width: u32) -> Photograph {
+    let cells = height as usize * width as usize;
+    assert_eq!(planar.len(), 3 * cells, "not 3 x {height} x {width}");
+    let (red, rest) = planar.split_at(cells);
+    let (green, blue) = rest.split_at(cells);
+    let pixels = red.iter().zip(green).zip(blue);
+    Photograph {
+        width,
+        height,
+        full: (width, height),
+        rgbx: pixels.flat_map(|((r, g), b)| [*r, *g, *b, 255]).collect(),
+    }
+}
+
 /// The compiler vectorises this with shuffles, if the processor has them.
 #[multiversion(targets("x86_64+avx2", "x86_64+ssse3"))]
 fn split(pixels: &[u8], red: &mut [u8], green: &mut [u8], blue: &mut [u8]) {

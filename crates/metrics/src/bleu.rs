@@ -53,20 +53,30 @@ pub fn bleu<W: AsRef<str>>(hypotheses: &[Vec<W>], references: &[Vec<Vec<W>>]) ->
 impl Corpus {
     /// [`bleu`] of these captions.
     pub fn bleu(&self) -> Bleu {
-        let bits = bits(self.words.len());
-        if bits * ORDERS as u32 <= u64::BITS {
-            self.bleu_of::<u64>(bits)
-        } else {
-            self.bleu_of::<u128>(u32::BITS)
+        let counts = self.bleu_counts();
+        let mut total = Counts::default();
+        counts.iter().for_each(|image| total.add(image));
+        Bleu {
+            corpus: total.scores(),
+            per_image: counts.iter().map(Counts::scores).collect(),
         }
     }
 
-    fn bleu_of<G: Gram>(&self, bits: u32) -> Bleu {
+    /// The counts of each image.
+    pub(crate) fn bleu_counts(&self) -> Vec<Counts> {
+        let bits = bits(self.words.len());
+        if bits * ORDERS as u32 <= u64::BITS {
+            self.bleu_counts_of::<u64>(bits)
+        } else {
+            self.bleu_counts_of::<u128>(u32::BITS)
+        }
+    }
+
+    fn bleu_counts_of<G: Gram>(&self, bits: u32) -> Vec<Counts> {
         let parts = in_parts(self.images(), cores(), |images| {
             let mut room = Vec::new();
             let mut grams = [Grams::<G>::new(), Grams::new()];
-            let mut total = Counts::default();
-            let mut score = |image: usize| {
+            let mut count = |image: usize| {
                 let [ours, theirs] = &mut grams;
                 let hypothesis = self.split(self.hypothesis(image), &mut room);
                 let length = hypothesis.len();
@@ -83,23 +93,11 @@ impl Corpus {
                     theirs.count(reference, bits);
                     raise_counts(ours, theirs, &mut found);
                 }
-                let counts = Counts::new(length, closest, ours, &found);
-                total.add(&counts);
-                counts.scores()
+                Counts::new(length, closest, ours, &found)
             };
-            let scores: Vec<_> = images.map(&mut score).collect();
-            (scores, total)
+            images.map(&mut count).collect::<Vec<Counts>>()
         });
-        let mut total = Counts::default();
-        let mut per_image = Vec::with_capacity(self.images());
-        for (scores, counts) in parts {
-            per_image.extend(scores);
-            total.add(&counts);
-        }
-        Bleu {
-            corpus: total.scores(),
-            per_image,
-        }
+        parts.concat()
     }
 }
 
@@ -121,8 +119,8 @@ fn raise_counts<G: Gram>(ours: &Grams<G>, theirs: &Grams<G>, found: &mut [u32]) 
 }
 
 /// All that BLEU needs from an image or, summed, from a corpus.
-#[derive(Default)]
-struct Counts {
+#[derive(Clone, Default)]
+pub(crate) struct Counts {
     /// Words of the hypothesis.
     length: u64,
     /// Words of the reference that is closest in length.
@@ -151,7 +149,7 @@ impl Counts {
         }
     }
 
-    fn add(&mut self, other: &Counts) {
+    pub(crate) fn add(&mut self, other: &Counts) {
         self.length += other.length;
         self.reference_length += other.reference_length;
         for k in 0..ORDERS {
@@ -162,7 +160,7 @@ impl Counts {
 
     /// BLEU-n: the geometric mean of the first n precisions, times the brevity
     /// penalty.
-    fn scores(&self) -> [f64; ORDERS] {
+    pub(crate) fn scores(&self) -> [f64; ORDERS] {
         let ratio = (self.length as f64 + TINY) / (self.reference_length as f64 + SMALL);
         let penalty = if ratio < 1.0 {
             (1.0 - 1.0 / ratio).exp()

@@ -16,6 +16,7 @@
 //! | [`mod@cider`] | CIDEr-D, the tool's "CIDEr" |
 //! | [`meteor`] | METEOR 1.5; needs data that is not part of this crate |
 //! | [`scores`] | [`Scorer`]: several metrics at once |
+//! | [`mod@bootstrap`] | [`Bootstrap`]: confidence intervals of scores, and of two models' difference |
 //! | `error` | [`Error`]: why a file is refused |
 //!
 //! # Example
@@ -54,6 +55,7 @@
 #![deny(unsafe_code)]
 
 pub mod bleu;
+pub mod bootstrap;
 pub mod captions;
 pub mod cider;
 mod corpus;
@@ -66,9 +68,10 @@ pub mod scores;
 pub mod tokens;
 
 pub use bleu::{Bleu, bleu};
+pub use bootstrap::{Bootstrap, Difference, Interval};
 pub use cider::{Cider, DocumentFrequencies, Rewards, cider, cider_with};
 pub use corpus::{Corpus, Lines};
 pub use error::Error;
 pub use rouge::{Rouge, rouge};
-pub use scores::{Metric, Score, Scorer};
+pub use scores::{Metric, Score, Scorer, Tally};
 pub use tokens::simple as tokenize;

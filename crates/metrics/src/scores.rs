@@ -1,7 +1,7 @@
 //! Several metrics of a set of captions at once.
 
-use crate::meteor::Data;
-use crate::{Corpus, DocumentFrequencies};
+use crate::meteor::{self, Data};
+use crate::{Corpus, DocumentFrequencies, bleu};
 use serde::{Deserialize, Serialize};
 
 /// A metric of the COCO caption tool.
@@ -94,44 +94,117 @@ impl Scorer {
         corpus: &Corpus,
         done: impl Fn() + Sync,
     ) -> Vec<Score> {
-        let score = |metric: &Metric| self.one(*metric, corpus, &done);
-        metrics.iter().flat_map(score).collect()
+        self.tally(metrics, corpus, done).scores()
     }
 
-    fn one(&self, metric: Metric, corpus: &Corpus, done: impl Fn() + Sync) -> Vec<Score> {
-        let mut note = None;
-        let scores: Vec<(f64, Vec<f64>)> = match metric {
-            Metric::Bleu => {
-                let scores = corpus.bleu();
-                let of_order = |k: usize| scores.per_image.iter().map(|image| image[k]).collect();
-                (0..4).map(|k| (scores.corpus[k], of_order(k))).collect()
-            }
-            Metric::Meteor => {
-                let scores = self.meteor.as_ref().map(|data| corpus.meteor(data, &done));
-                scores
-                    .into_iter()
-                    .map(|scores| (scores.corpus, scores.per_image))
-                    .collect()
-            }
-            Metric::Rouge => {
-                let scores = corpus.rouge();
-                vec![(scores.corpus, scores.per_image)]
-            }
-            Metric::Cider => {
-                let scores = match &self.frequencies {
-                    Some(table) => corpus.cider_with(table),
-                    None => corpus.cider(),
-                };
-                note = scores.degenerate.then_some(DEGENERATE);
-                vec![(scores.corpus, scores.per_image)]
-            }
+    /// What each image contributes to the scores of `metrics`: for intervals
+    /// ([`crate::Bootstrap`]). Calls `done` as [`Scorer::score_watched`] does.
+    pub fn tally(&self, metrics: &[Metric], corpus: &Corpus, done: impl Fn() + Sync) -> Tally {
+        let contributions = |metric: &Metric| {
+            let mut note = None;
+            let of_images = match metric {
+                Metric::Bleu => Contributions::Bleu(corpus.bleu_counts()),
+                Metric::Meteor => {
+                    let data = self.meteor.as_ref()?;
+                    Contributions::Meteor(corpus.meteor_statistics(data, &done))
+                }
+                Metric::Rouge => Contributions::Mean(corpus.rouge().per_image),
+                Metric::Cider => {
+                    let scores = match &self.frequencies {
+                        Some(table) => corpus.cider_with(table),
+                        None => corpus.cider(),
+                    };
+                    note = scores.degenerate.then_some(DEGENERATE);
+                    Contributions::Mean(scores.per_image)
+                }
+            };
+            Some((*metric, of_images, note))
         };
-        let keys = metric.keys().iter().map(|key| (*key).to_owned());
-        keys.zip(scores)
-            .map(|(key, (corpus, per_image))| Score {
-                key,
+        Tally {
+            images: corpus.images(),
+            metrics: metrics.iter().filter_map(contributions).collect(),
+        }
+    }
+}
+
+/// What each image contributes to the corpus's scores, so that the scores of any choice of
+/// the images are sums over them.
+pub struct Tally {
+    images: usize,
+    metrics: Vec<(Metric, Contributions, Option<&'static str>)>,
+}
+
+/// The contributions of the images to the scores of one metric.
+enum Contributions {
+    Bleu(Vec<bleu::Counts>),
+    Meteor(Vec<meteor::Statistics>),
+    /// The corpus's score is the mean of the images'.
+    Mean(Vec<f64>),
+}
+
+impl Contributions {
+    /// The scores of these images together.
+    fn of(&self, images: &[usize]) -> Vec<f64> {
+        match self {
+            Contributions::Bleu(counts) => {
+                let mut total = bleu::Counts::default();
+                images.iter().for_each(|&image| total.add(&counts[image]));
+                total.scores().to_vec()
+            }
+            Contributions::Meteor(statistics) => {
+                let mut total = meteor::Statistics::default();
+                images
+                    .iter()
+                    .for_each(|&image| total.add(&statistics[image]));
+                vec![total.score()]
+            }
+            Contributions::Mean(scores) => {
+                let sum: f64 = images.iter().map(|&image| scores[image]).sum();
+                vec![sum / images.len().max(1) as f64]
+            }
+        }
+    }
+}
+
+impl Tally {
+    /// Number of images.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// The keys of the scores, in the order of [`Tally::of`].
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        let metrics = self.metrics.iter();
+        metrics.flat_map(|(metric, ..)| metric.keys().iter().copied())
+    }
+
+    /// The scores of some of the images, which may repeat, as those of a corpus of them.
+    /// CIDEr's document frequencies stay those of all images: they are part of the measure.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    pub fn of(&self, images: &[usize]) -> Vec<f64> {
+        let metrics = self.metrics.iter();
+        let scores = metrics.flat_map(|(_, contributions, _)| contributions.of(images));
+        scores.collect()
+    }
+
+    /// The scores of all images together.
+    pub(crate) fn of_all(&self) -> Vec<f64> {
+        self.of(&(0..self.images).collect::<Vec<_>>())
+    }
+
+    /// The scores of all images together, and of each.
+    pub fn scores(&self) -> Vec<Score> {
+        let alone: Vec<Vec<f64>> = (0..self.images).map(|image| self.of(&[image])).collect();
+        let metrics = self.metrics.iter();
+        let notes = metrics.flat_map(|(metric, _, note)| metric.keys().iter().map(|_| *note));
+        let all = self.keys().zip(self.of_all()).zip(notes);
+        all.enumerate()
+            .map(|(at, ((key, corpus), note))| Score {
+                key: key.to_owned(),
                 corpus,
-                per_image,
+                per_image: alone.iter().map(|scores| scores[at]).collect(),
                 note,
             })
             .collect()

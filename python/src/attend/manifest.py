@@ -13,7 +13,7 @@ from .errors import Error, Refused
 #: The file that makes a folder an artifact. It is written last.
 FILE = "manifest.json"
 
-_NEWER = {"features": 2, "model": 2}
+_NEWER = {"features": 2, "model": 2, "evaluation": 2}
 
 
 def schema(kind: str) -> int:

@@ -37,6 +37,14 @@ COLUMNS: dict[str, pa.Schema] = {
         caption_id=_ID, image_id=_ID, split=_TEXT, tokens=pa.list_(pa.int32())
     ),
     "per_image.parquet": _schema(image_id=_ID, beam=_COUNT, caption=_TEXT),
+    "words.parquet": _schema(
+        image_id=_ID,
+        words=pa.list_(pa.string()),
+        log_probs=pa.list_(pa.float32()),
+        attention=pa.list_(pa.uint8()),
+        grid_height=_COUNT,
+        grid_width=_COUNT,
+    ),
 }
 
 

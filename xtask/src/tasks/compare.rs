@@ -1,7 +1,11 @@
-//! `cargo xtask compare`: the parameters and scores of several runs, side by side.
+//! `cargo xtask compare`: the parameters and scores of several runs, side by side, and whether
+//! two can be told apart.
 
-use super::{print, print_json};
+use super::{print, print_json, report};
+use crate::child;
+use crate::evaluations::Evaluation;
 use crate::folders::{folders, name};
+use crate::programs::Programs;
 use crate::runs::find;
 use crate::workspace::{Workspace, shown};
 use attend_program::table::Align::{Left, Right};
@@ -22,6 +26,9 @@ pub struct Args {
     /// Print JSON: {run: {row: value}}
     #[arg(long)]
     json: bool,
+    /// Put a report of the first of two runs against the second into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "json")]
+    html: Option<PathBuf>,
     /// Where the runs are [default: artifacts/ of the checkout]
     #[arg(long, value_name = "DIR")]
     artifacts: Option<PathBuf>,
@@ -37,6 +44,9 @@ struct Column {
 
 /// Prints the table of all runs, with scores times 100 as `evaluate` prints them, or JSON.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if args.html.is_some() && args.runs.len() != 2 {
+        return Err(Error::usage("--html compares two runs"));
+    }
     let artifacts = (args.artifacts.clone()).unwrap_or_else(|| workspace.artifacts());
     let columns: Vec<Column> = (args.runs.iter())
         .map(|run| Column::read(&artifacts, run))
@@ -59,7 +69,40 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     for row in rows(&columns, |column| &column.scores, score, false) {
         table.row(row);
     }
-    print(table)
+    print(table)?;
+    match &args.runs[..] {
+        [first, second] => pair(workspace, &artifacts, [first, second], args.html.as_deref()),
+        _ => Ok(()),
+    }
+}
+
+/// Says of two runs that were evaluated on the same images whether they can be told apart, and
+/// makes the report.
+fn pair(
+    workspace: &Workspace,
+    artifacts: &Path,
+    runs: [&String; 2],
+    html: Option<&Path>,
+) -> Result<()> {
+    let found = runs.map(|run| Evaluation::find(artifacts, run, None));
+    let [first, second] = match found {
+        [Ok(first), Ok(second)] => [first, second],
+        // Runs are compared at any state; only the report needs both.
+        [Err(why), _] | [_, Err(why)] => return html.map_or(Ok(()), |_| Err(why)),
+    };
+    if !first.is_like(&second) {
+        say!("the two were evaluated on other images, so that they can't be compared pair by pair");
+        return Ok(());
+    }
+    let programs = Programs::prepare(workspace, ["attend-report"], None)?;
+    let mut command = programs.command(&["attend-report".to_owned(), "compare".to_owned()])?;
+    command.args([&first.folder, &second.folder, &first.dataset]);
+    command.args(["--names", &first.name, &second.name]);
+    print("")?;
+    child::run_ok(&mut command)?;
+    html.map_or(Ok(()), |folder| {
+        report::make(workspace, &first, Some(&second), folder, None)
+    })
 }
 
 impl Column {

@@ -17,6 +17,7 @@ pub mod init;
 pub mod lock;
 pub mod parameters;
 pub mod program;
+pub mod report;
 pub mod run;
 pub mod seal;
 pub mod serve;
@@ -26,6 +27,7 @@ pub mod status;
 pub mod test;
 pub mod verify;
 pub mod wheel;
+pub mod worst;
 
 use attend_program::question::ask;
 use attend_program::{Error, Result, output};

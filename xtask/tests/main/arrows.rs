@@ -77,6 +77,20 @@ fn scores_and_figures_know_no_artifact() {
     links_none_of(&score, &[&LIBTORCH[..], &POLARS].concat()); // --per-image is a table
 }
 
+/// It reads what others have made, and runs no model.
+#[test]
+fn the_report_links_no_tensor_library() {
+    let tree = tree("attend-report");
+    let expected = [
+        "attend-artifact",
+        "attend-image",
+        "attend-metrics",
+        "attend-program",
+    ];
+    assert_eq!(ours(&tree), expected);
+    links_none_of(&tree, &[&LIBTORCH[..], &POLARS].concat());
+}
+
 /// Stages exchange artifacts only, and no crate links a stage or another program.
 /// `attend-stats` is a program, too: polars is most of a full build.
 #[test]

@@ -5,6 +5,7 @@
 mod arrows;
 mod circles;
 mod completions;
+mod evaluations;
 mod place;
 mod promises;
 mod runner;

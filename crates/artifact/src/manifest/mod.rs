@@ -18,6 +18,8 @@ pub fn schema(kind: &str) -> u32 {
     match kind {
         // 2: encoders have a `kind`.
         "features" | "model" => 2,
+        // 2: `words.parquet`.
+        "evaluation" => 2,
         _ => 1,
     }
 }

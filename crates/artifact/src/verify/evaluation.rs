@@ -3,8 +3,8 @@
 use super::against;
 use crate::Artifact;
 use crate::dataset::Dataset;
+use crate::evaluation::{PerImage, WordsRecord};
 use crate::findings::{Findings, twice};
-use crate::record::record;
 use attend_program::Result;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,19 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const RESULTS: &str = "results.json";
 const ROWS: &str = "per_image.parquet";
 const SCORES: &str = "scores.json";
-
-/// The columns that `per_image.parquet` must have.
-pub(crate) struct PerImage {
-    image_id: i64,
-    beam: u32,
-    caption: String,
-}
-
-record!(PerImage {
-    image_id: Int64Array as Int64,
-    beam: UInt32Array as UInt32,
-    caption: StringArray as Utf8,
-});
+const WORDS: &str = "words.parquet";
 
 /// Captions by image.
 type Captions = BTreeMap<i64, String>;
@@ -58,11 +46,35 @@ pub(super) fn check(findings: &mut Findings, against: &[Artifact]) -> Result<()>
     }
     let what = "beam sizes have no results-beam-{size}.json";
     findings.all(ROWS, what, without.keys());
+    words(findings, primary.as_ref())?;
     if let (Some(captions), Some(by_beam)) = (primary, by_beam)
         && !by_beam.values().any(|rows| *rows == captions)
     {
         findings.note(RESULTS, "the captions of no beam size in per_image.parquet");
     }
+    Ok(())
+}
+
+/// Compares the words, if there are any, with the captions of `results.json`.
+fn words(findings: &mut Findings, captions: Option<&Captions>) -> Result<()> {
+    if findings.artifact.manifest.file(WORDS).is_none() {
+        return Ok(());
+    }
+    let Some(rows) = findings.table::<WordsRecord>(WORDS)? else {
+        return Ok(());
+    };
+    let ids = rows.iter().map(|row| row.image_id);
+    findings.all(WORDS, "images come twice", twice(ids));
+    let odd = rows.iter().filter(|row| !row.is_even());
+    let what = "images have not one attention for each cell and word, or not one log-probability for each word";
+    findings.all(WORDS, what, odd.map(|row| row.image_id));
+    let Some(captions) = captions else {
+        return Ok(());
+    };
+    let is_other = |row: &&WordsRecord| captions.get(&row.image_id) != Some(&row.words.join(" "));
+    let what = "images have another caption in results.json, or none";
+    let other = rows.iter().filter(is_other);
+    findings.all(WORDS, what, other.map(|row| row.image_id));
     Ok(())
 }
 

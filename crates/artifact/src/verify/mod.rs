@@ -21,8 +21,6 @@ use attend_program::Result;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub(crate) use evaluation::PerImage;
-
 /// The kinds whose content is judged. Of others only manifest and digests are.
 pub const KINDS: [&str; 5] = ["dataset", "vocabulary", "features", "model", "evaluation"];
 

@@ -41,14 +41,14 @@ fn block<'a>(page: &'a str, after: &str, language: &str) -> &'a str {
 
 #[test]
 fn tables_have_the_columns_of_the_page() {
-    let page = page();
-    let name = |data_type: &DataType| match data_type {
-        DataType::Utf8 => "string".to_owned(),
-        DataType::List(item) => {
-            format!("list<{}>", item.data_type().to_string().to_lowercase())
+    fn name(data_type: &DataType) -> String {
+        match data_type {
+            DataType::Utf8 => "string".to_owned(),
+            DataType::List(item) => format!("list<{}>", name(item.data_type())),
+            other => other.to_string().to_lowercase(),
         }
-        other => other.to_string().to_lowercase(),
-    };
+    }
+    let page = page();
     for (kind, file, schema) in schemas::tables() {
         let described = table(&page, &format!("#### `{kind}`: `{file}`"));
         let described: Vec<(&str, String)> = (described.iter())

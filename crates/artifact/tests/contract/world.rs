@@ -2,6 +2,7 @@
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use attend_artifact::dataset::Dataset;
+use attend_artifact::evaluation::{Evaluation, WORDS, WordsRecord};
 use attend_artifact::features::Features;
 use attend_artifact::model::weights::check_parameters;
 use attend_artifact::model::{
@@ -107,6 +108,16 @@ fn evaluation(folder: &Path) {
         staging.done(name, None).unwrap();
     }
     staging.done("per_image.parquet", None).unwrap();
+    let words = [10, 11].map(|image_id| WordsRecord {
+        image_id,
+        words: ["a", "red", "dog"].map(str::to_owned).to_vec(),
+        log_probs: vec![-0.5, -2.0, -0.25],
+        attention: [255, 0, 128, 3].repeat(3),
+        grid_height: 2,
+        grid_width: 2,
+    });
+    WordsRecord::write(&staging.path(WORDS).unwrap(), &words).unwrap();
+    staging.done(WORDS, Some(2)).unwrap();
     staging.commit(&[]).unwrap();
 }
 
@@ -219,6 +230,7 @@ pub fn take(root: &Path, kind: &str, world: &World) -> Result<()> {
             check_parameters(&checkpoint.decoder(), &card.decoder.parameters(), false)?;
             check_finite(&checkpoint.decoder())?;
         }
+        "evaluation" => drop(Evaluation::open(&artifact)?),
         _ => {}
     }
     Ok(())

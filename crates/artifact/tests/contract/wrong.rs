@@ -6,6 +6,7 @@ use crate::world::{
 };
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use attend_artifact::dataset::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+use attend_artifact::evaluation::WordsRecord;
 use attend_artifact::shard::{Dtype, TensorShardWriter};
 use attend_artifact::verify::judge;
 use attend_artifact::vocabulary::{EncodedRecord, Vocabulary};
@@ -782,7 +783,7 @@ fn faults() -> Vec<Fault> {
             refused: false, // by the trainer and the evaluator, which compare them
             ..FAULT
         },
-        // Evaluations, which no stage reads.
+        // Evaluations, which only the report reads.
         Fault {
             kind: "evaluation",
             spoil: |root| {
@@ -828,7 +829,27 @@ fn faults() -> Vec<Fault> {
                 "results-beam-3.json: 1 images come twice: 1",
                 "results.json: not a list of results",
             ],
-            refused: false,
+            ..FAULT
+        },
+        Fault {
+            kind: "evaluation",
+            spoil: |root| {
+                rows::<WordsRecord>(&root.join("words.parquet"), |rows| {
+                    rows[0].attention.pop();
+                    rows[1].log_probs.pop();
+                    rows.push(WordsRecord {
+                        words: vec!["a".into(), "cat".into()],
+                        log_probs: Vec::new(),
+                        attention: vec![0; 8],
+                        ..rows[1].clone()
+                    });
+                });
+            },
+            found: &[
+                "words.parquet: 1 images come twice: 11",
+                "words.parquet: 2 images have not one attention for each cell and word, or not one log-probability for each word: 10, 11",
+                "words.parquet: 1 images have another caption in results.json, or none: 11",
+            ],
             ..FAULT
         },
     ]

@@ -71,7 +71,7 @@ use crate::Corpus;
 use crate::parallel::{cores, in_parts};
 use lexicon::{Lexicon, Sentence};
 use serde::{Deserialize, Serialize};
-use statistics::Statistics;
+pub(crate) use statistics::Statistics;
 
 /// METEOR, between 0 and 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +103,17 @@ impl Corpus {
     /// [`meteor()`] of these captions. Calls `done` after each image, from several
     /// threads. A core scores some thousands of images per second.
     pub fn meteor(&self, data: &Data, done: impl Fn() + Sync) -> Meteor {
+        let statistics = self.meteor_statistics(data, done);
+        let mut total = Statistics::default();
+        statistics.iter().for_each(|image| total.add(image));
+        Meteor {
+            corpus: total.score(),
+            per_image: statistics.iter().map(Statistics::score).collect(),
+        }
+    }
+
+    /// The statistics of each image.
+    pub(crate) fn meteor_statistics(&self, data: &Data, done: impl Fn() + Sync) -> Vec<Statistics> {
         let words = self.words.list();
         let parts = in_parts(self.images(), cores(), |images| {
             let mut lexicon = Lexicon::new(data);
@@ -118,14 +129,7 @@ impl Corpus {
             };
             images.map(of_image).collect::<Vec<Statistics>>()
         });
-        // Summed in the order of the images, so that the number of cores does not matter.
-        let statistics = parts.concat();
-        let mut total = Statistics::default();
-        statistics.iter().for_each(|image| total.add(image));
-        Meteor {
-            corpus: total.score(),
-            per_image: statistics.iter().map(Statistics::score).collect(),
-        }
+        parts.concat()
     }
 }
 

@@ -17,7 +17,7 @@ const WEIGHTS: [f64; 4] = [1.0, 0.6, 0.8, 0.6];
 
 /// Counts for one hypothesis and one reference, or their sums.
 #[derive(Clone, Default)]
-pub(super) struct Statistics {
+pub(crate) struct Statistics {
     hypothesis: Side,
     reference: Side,
     chunks: u64,
@@ -36,7 +36,7 @@ struct Side {
 
 impl Statistics {
     /// The counts of an alignment, given as matches in the order of the reference.
-    pub fn new(
+    pub(super) fn new(
         hypothesis: &Sentence,
         reference: &Sentence,
         alignment: &[Match],
