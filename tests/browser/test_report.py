@@ -204,7 +204,7 @@ class OfFiveThousandImages(ReportPage):
             }"""
         )
         print(f"5,000 images: painted after {paint:.0f} ms, sorted in {took:.0f}, searched in {searched:.0f}")
-        # On an idle machine it is a fifth of this.
+        # On two busy cores these are 132, 26 and 26 ms.
         self.assertLess(paint, 2000)
         self.assertLess(took, 500)
         self.assertLess(searched, 500)

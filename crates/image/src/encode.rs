@@ -17,7 +17,5 @@ pub fn jpeg(picture: &Photograph, quality: u8) -> Result<Vec<u8>, String> {
         format: PixelFormat::RGBX,
     };
     let bytes = turbojpeg::compress(image, quality.into(), Subsamp::Sub2x2);
-    bytes
-        .map(|bytes| bytes.to_vec())
-        .map_err(|e| e.to_string())
+    bytes.map(|bytes| bytes.to_vec()).map_err(|e| e.to_string())
 }

@@ -179,7 +179,7 @@ fn a_model_cannot_be_told_from_itself() {
     }
 }
 
-/// 0.1 s of release code on one core of an Intel Xeon.
+/// All seven scores of 5,000 images.
 #[test]
 fn five_thousand_images_take_no_time() {
     let images: Vec<usize> = (0..5000).map(|image| image % 6).collect();

@@ -243,3 +243,21 @@ fn a_picture_of_the_right_size_is_not_touched() {
     let photograph = decode_fixture("rgb444.jpg", &DecodeOptions::default());
     assert_eq!(resize(&photograph, 61, 75), photograph.rgbx);
 }
+
+#[test]
+fn a_thumbnail_is_the_picture_that_was_seen() {
+    let gradient = |at: u32| [at * 4, at * 2, 255 - at * 4].map(|value| value as u8);
+    let planes: Vec<[u8; 3]> = (0..48 * 32).map(|at| gradient(at % 48)).collect();
+    let planar: Vec<u8> = (0..3)
+        .flat_map(|c| planes.iter().map(move |p| p[c]))
+        .collect();
+    let picture = attend_image::of_planar(&planar, 32, 48);
+    assert_eq!(attend_image::to_planar(&picture.rgbx, 32, 48), planar);
+    let jpeg = attend_image::jpeg(&picture, 95).unwrap();
+    let seen = attend_image::decode(&jpeg, &attend_image::DecodeOptions::default()).unwrap();
+    assert_eq!((seen.height, seen.width), (32, 48));
+    let pairs = seen.rgbx.chunks(4).zip(picture.rgbx.chunks(4));
+    let difference = |(a, b): (&[u8], &[u8])| (0..3).map(|c| a[c].abs_diff(b[c])).max().unwrap();
+    let largest = pairs.map(difference).max().unwrap();
+    assert!(largest < 20, "{largest}");
+}
