@@ -96,7 +96,7 @@ pub fn exact(path: &Path) -> String {
 fn object(image: &Path, found: &[Description], figure: Option<&Path>, alphas: bool) -> Value {
     let mut object = Map::new();
     put_path(&mut object, "path", image);
-    let mut each = found.iter().map(|description| caption(description, alphas));
+    let mut each = found.iter().map(|description| description.json(alphas));
     object.extend(each.next().unwrap_or_default());
     let alternatives: Vec<Map<String, Value>> = each.collect();
     if !alternatives.is_empty() {
@@ -106,21 +106,6 @@ fn object(image: &Path, found: &[Description], figure: Option<&Path>, alphas: bo
         put_path(&mut object, "attention", figure);
     }
     object.into()
-}
-
-fn caption(description: &Description, alphas: bool) -> Map<String, Value> {
-    let fields = [
-        ("caption", description.caption().into()),
-        ("words", json!(description.words)),
-        ("word_log_probs", json!(description.word_log_probs)),
-        ("log_prob", json!(description.log_prob)),
-        ("score", json!(description.score)),
-        ("finished", description.finished.into()),
-        ("grid", json!(description.grid)),
-    ];
-    let alphas = alphas.then(|| ("alphas", json!(description.alphas)));
-    let fields = fields.into_iter().chain(alphas);
-    fields.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// Adds a path as `KEY`. JSON is Unicode only: bytes that are not UTF-8 are replaced

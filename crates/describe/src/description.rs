@@ -1,5 +1,7 @@
 //! A caption with what the model thought of it.
 
+use serde_json::{Map, Value, json};
+
 /// A caption of one image, with its attention.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
@@ -24,5 +26,24 @@ impl Description {
     /// The caption as text.
     pub fn caption(&self) -> String {
         self.words.join(" ")
+    }
+
+    /// A JSON object of the caption and what the model thought of it; with `alphas` also each
+    /// word's attention, to six decimals.
+    pub fn json(&self, alphas: bool) -> Map<String, Value> {
+        let rounded = |share: &f32| (f64::from(*share) * 1e6).round() / 1e6;
+        let of_word = |cells: &Vec<f32>| cells.iter().map(rounded).collect::<Value>();
+        let fields = [
+            ("caption", self.caption().into()),
+            ("words", json!(self.words)),
+            ("word_log_probs", json!(self.word_log_probs)),
+            ("log_prob", json!(self.log_prob)),
+            ("score", json!(self.score)),
+            ("finished", self.finished.into()),
+            ("grid", json!(self.grid)),
+        ];
+        let alphas = alphas.then(|| ("alphas", self.alphas.iter().map(of_word).collect()));
+        let fields = fields.into_iter().chain(alphas);
+        fields.map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }

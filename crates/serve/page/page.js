@@ -44,7 +44,7 @@ async function aboutModel() {
 }
 
 function query() {
-  const wanted = new URLSearchParams({ attention: true });
+  const wanted = new URLSearchParams({ alphas: true });
   const set = (key, value) => defaults && key in defaults && wanted.set(key, value);
   const beam = Number($("beam").value);
   if ($("form").how.value === "sample") {
@@ -292,7 +292,7 @@ const wordButtons = () => [...$("words").querySelectorAll("button")];
 /** Lights the picture up where the model looked at that word; -1: nowhere. */
 function point(at) {
   wordButtons().forEach((button, i) => button.classList.toggle("lit", i === at));
-  const cells = caption?.attention[at];
+  const cells = caption?.alphas[at];
   light(cells);
   $("where").textContent = cells
     ? `For “${caption.words[at]}”, it looked ${where(cells)}.`
@@ -488,7 +488,7 @@ function sheet() {
     context.drawImage(image, x, y, w, h);
     if (!word) return;
     const lit = canvasOf(w, h);
-    draw(lit, spread(caption.attention[i - 1], h, w));
+    draw(lit, spread(caption.alphas[i - 1], h, w));
     context.drawImage(lit, x, y);
     context.font = "600 20px Georgia, 'DejaVu Serif', serif";
     context.fillText(word, x, y - 10, cell - 60);

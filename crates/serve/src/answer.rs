@@ -4,31 +4,13 @@ use crate::problem::Problem;
 use attend_describe::Description;
 use serde_json::{Value, json};
 
-/// The best caption of a picture, with the others as `alternatives`. `attention`: where the
-/// model looked at each word, to six decimals.
-pub fn captions(captions: &[Description], attention: bool) -> Value {
-    let mut all = captions.iter().map(|one| caption(one, attention));
+/// The best caption of a picture, with the others as `alternatives`. `alphas`: where the
+/// model looked at each word.
+pub fn captions(captions: &[Description], alphas: bool) -> Value {
+    let mut all = captions.iter().map(|one| one.json(alphas));
     let mut best = all.next().unwrap_or_default();
-    best["alternatives"] = all.collect();
-    best
-}
-
-fn caption(caption: &Description, attention: bool) -> Value {
-    let mut object = json!({
-        "caption": caption.caption(),
-        "words": caption.words,
-        "word_log_probs": caption.word_log_probs,
-        "log_prob": caption.log_prob,
-        "score": caption.score,
-        "finished": caption.finished,
-        "grid": caption.grid,
-    });
-    if attention {
-        let rounded = |share: &f32| (f64::from(*share) * 1e6).round() / 1e6;
-        let word = |cells: &Vec<f32>| cells.iter().map(rounded).collect::<Value>();
-        object["attention"] = caption.alphas.iter().map(word).collect();
-    }
-    object
+    best.insert("alternatives".into(), all.map(Value::from).collect());
+    best.into()
 }
 
 /// What is said of a picture among several that could not be described.

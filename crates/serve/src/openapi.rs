@@ -190,9 +190,9 @@ fn caption() -> Value {
             "type": "array", "items": { "type": "integer" }, "minItems": 2, "maxItems": 2,
             "description": "Rows and columns of the grid of attention, which covers the whole picture",
         },
-        "attention": {
+        "alphas": {
             "type": "array", "items": { "type": "array", "items": { "type": "number" } },
-            "description": "With the option `attention`: for each word, how much the model looked at each cell of the grid, row by row; the sum is about 1",
+            "description": "With the option `alphas`: for each word, how much the model looked at each cell of the grid, row by row; the sum is about 1",
         },
     })
 }
@@ -212,7 +212,7 @@ fn required(properties: &Value) -> Vec<&str> {
     let names = properties.as_object().into_iter().flat_map(Map::keys);
     names
         .map(String::as_str)
-        .filter(|name| *name != "attention")
+        .filter(|name| *name != "alphas")
         .collect()
 }
 

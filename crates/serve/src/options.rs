@@ -13,7 +13,7 @@ pub const LONGEST: usize = 200;
 
 /// What a client may choose.
 pub struct Key {
-    /// Its name, that of the key of `[search]` except for `beam` and `attention`.
+    /// Its name, that of the key of `[search]` except for `beam` and `alphas`.
     pub name: &'static str,
     /// What it may be; the largest number bounds what one request costs.
     pub range: Range,
@@ -45,7 +45,7 @@ pub const KEYS: [Key; 18] = [
         "Beam size; 1 is a greedy search",
     ),
     key(
-        "attention",
+        "alphas",
         Any,
         "Also answer where the model looked at each word",
     ),
@@ -118,8 +118,8 @@ pub struct Options {
     pub search: Search,
     /// Its beam size.
     pub beam: usize,
-    /// Whether the answer has attention.
-    pub attention: bool,
+    /// Whether the answer has the attention of each word.
+    pub alphas: bool,
     /// The search and its beam as text: equal searches have equal texts.
     pub text: String,
 }
@@ -131,14 +131,14 @@ pub fn defaults() -> Map<String, Value> {
         _ => Map::new(),
     };
     all.insert("beam".into(), json!(BEAM));
-    all.insert("attention".into(), json!(false));
+    all.insert("alphas".into(), json!(false));
     let known = |key: &Key| Some((key.name.to_owned(), all.get(key.name)?.clone()));
     KEYS.iter().filter_map(known).collect()
 }
 
 impl Options {
     /// The options in a query: `beam=5&prefix=a%20photo&forbid=dog&forbid=cat`. A key that
-    /// takes yes or no may stand alone: `attention`.
+    /// takes yes or no may stand alone: `alphas`.
     pub fn of_query(query: &str) -> Result<Options, Problem> {
         let defaults = defaults();
         let mut given = Map::new();
@@ -177,7 +177,7 @@ impl Options {
             check(&name, &value, default)?;
             all.insert(name, value);
         }
-        let attention = all.remove("attention") == Some(json!(true));
+        let alphas = all.remove("alphas") == Some(json!(true));
         let text = Value::from(all.clone()).to_string();
         let beam = all.remove("beam").and_then(|beam| beam.as_u64());
         let search: Search = serde_json::from_value(all.into())
@@ -189,7 +189,7 @@ impl Options {
         Ok(Options {
             search,
             beam,
-            attention,
+            alphas,
             text,
         })
     }
@@ -261,11 +261,11 @@ mod tests {
 
     #[test]
     fn a_query_and_a_json_object_mean_the_same() {
-        let query = Options::of_query("beam=5&max_length=7&forbid_unk=false&attention").unwrap();
-        let json = json!({"max_length": 7, "forbid_unk": false, "attention": true, "beam": 5});
+        let query = Options::of_query("beam=5&max_length=7&forbid_unk=false&alphas").unwrap();
+        let json = json!({"max_length": 7, "forbid_unk": false, "alphas": true, "beam": 5});
         let json = Options::of_json(json.as_object().unwrap().clone()).unwrap();
         assert_eq!((query.beam, query.search.max_length), (5, 7));
-        assert!(query.attention && json.attention && !query.search.forbid_unk);
+        assert!(query.alphas && json.alphas && !query.search.forbid_unk);
         assert_eq!(query.text, json.text);
         assert_ne!(query.text, Options::of_query("beam=4").unwrap().text);
     }
@@ -280,7 +280,7 @@ mod tests {
             "beams" => "beam".to_owned(),
             key => key.to_owned(),
         });
-        let mut expected: Vec<String> = expected.chain(["attention".to_owned()]).collect();
+        let mut expected: Vec<String> = expected.chain(["alphas".to_owned()]).collect();
         keys.sort();
         expected.sort();
         assert_eq!(keys, expected);
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn attention_is_no_other_search() {
-        let [without, with] = ["", "attention=1"].map(|q| Options::of_query(q).unwrap());
+        let [without, with] = ["", "alphas=1"].map(|q| Options::of_query(q).unwrap());
         assert_eq!(without.text, with.text);
     }
 
@@ -303,11 +303,11 @@ mod tests {
             ("beam=NaN", 400, "whole number"),
             ("beam=3&beam=4", 400, "beam: given twice"),
             ("max_length=101", 422, "from 1 to 100"),
-            ("attention=maybe", 400, "true or false"),
+            ("alphas=maybe", 400, "true or false"),
             (
                 "beams=3",
                 400,
-                "\"beams\" is no option; there are beam, attention",
+                "\"beams\" is no option; there are beam, alphas",
             ),
         ] {
             let (code, error) = refused(query);

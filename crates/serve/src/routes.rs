@@ -120,7 +120,7 @@ async fn caption(State(service): Shared, request: Request) -> Result<Response, P
     } = body::read(request, &service.body).await?;
     let mut places = service.places(pictures.len())?;
     let options = Arc::new(options);
-    let attention = options.attention;
+    let alphas = options.alphas;
     let until = Instant::now() + service.time;
     let mut replies = Vec::with_capacity(pictures.len());
     for bytes in pictures {
@@ -139,7 +139,7 @@ async fn caption(State(service): Shared, request: Request) -> Result<Response, P
                 captions.map_err(|_| Problem::unavailable("the model is too busy; try again"))?;
             let captions =
                 captions.map_err(|_| Problem::unavailable("the service is ending"))??;
-            Ok::<Value, Problem>(answer::captions(&captions, attention))
+            Ok::<Value, Problem>(answer::captions(&captions, alphas))
         });
     }
     if by_line {

@@ -2,18 +2,22 @@
 //! that a resumed run ends with the same files.
 
 use crate::tensorboard::Events;
+use attend_image::Photograph;
 use attend_program::{At, Error, Result};
-use image::{ImageFormat, RgbImage};
+use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Cursor, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the file of metrics, as lines of JSON.
 pub const LINES: &str = attend_artifact::model::METRICS;
 /// Name of the event file.
 pub const EVENTS: &str = "events.out.tfevents.0.attend";
+
+/// Quality of the pictures' JPEG.
+const QUALITY: u8 = 85;
 
 /// Lengths of both files, for checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,17 +89,27 @@ impl Metrics {
         self.events.scalars(step, &tagged)
     }
 
-    /// Appends a picture to the events.
+    /// Appends a picture to the events, at half its size and as JPEG: a run has hundreds.
     ///
     /// # Errors
     /// [`Error::Internal`] of the file system.
     pub fn picture(&mut self, step: u64, tag: &str, picture: &RgbImage) -> Result<()> {
-        let mut png = Cursor::new(Vec::new());
-        picture
-            .write_to(&mut png, ImageFormat::Png)
-            .map_err(Error::internal)?;
+        let photograph = |[width, height]: [u32; 2], rgbx| Photograph {
+            width,
+            height,
+            full: (width, height),
+            rgbx,
+        };
         let size = [picture.width(), picture.height()];
-        self.events.picture(step, tag, size, png.get_ref())
+        let rgbx = picture
+            .pixels()
+            .flat_map(|Rgb([r, g, b])| [*r, *g, *b, 255]);
+        let whole = photograph(size, rgbx.collect());
+        let [width, height] = size.map(|side| (side / 2).max(1));
+        let half = attend_image::resize(&whole, height, width);
+        let jpeg = attend_image::jpeg(&photograph([width, height], half), QUALITY);
+        let jpeg = jpeg.map_err(Error::internal)?;
+        self.events.picture(step, tag, [width, height], &jpeg)
     }
 
     /// Writes buffered data to disk and returns the lengths of the files.

@@ -58,18 +58,18 @@ impl Events {
         self.summary(step, &summary)
     }
 
-    /// Appends a picture of a step: a PNG file and its width and height.
+    /// Appends a picture of a step: a JPEG or PNG file and its width and height.
     ///
     /// # Errors
     /// [`attend_program::Error::Internal`] of the file system.
-    pub fn picture(&mut self, step: u64, tag: &str, size: [u32; 2], png: &[u8]) -> Result<()> {
+    pub fn picture(&mut self, step: u64, tag: &str, size: [u32; 2], file: &[u8]) -> Result<()> {
         let mut picture = Vec::new();
         let numbers = [size[1], size[0], 3]; // height, width, RGB
         for (field, number) in (1u64..).zip(numbers) {
             varint(&mut picture, field << 3);
             varint(&mut picture, number.into());
         }
-        bytes(&mut picture, 4, png);
+        bytes(&mut picture, 4, file);
         let mut entry = Vec::new();
         bytes(&mut entry, 1, tag.as_bytes());
         bytes(&mut entry, 4, &picture);

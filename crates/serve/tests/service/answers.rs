@@ -53,12 +53,12 @@ fn options_change_captions_wherever_they_stand() {
     let one = picture(1, 40, 30);
     let short = service.caption("max_length=2", &one).ok();
     assert_eq!(short["words"].as_array().unwrap().len(), 2);
-    assert!(short.get("attention").is_none());
+    assert!(short.get("alphas").is_none());
     let form = service.form(&[], &[("options", br#"{"max_length": 2}"#), ("f", &one)]);
     assert_eq!(form.ok()["images"][0], short);
-    let long = service.caption("max_length=6&attention", &one).ok();
+    let long = service.caption("max_length=6&alphas", &one).ok();
     assert_eq!(long["grid"], json!([6, 8]));
-    let attention = long["attention"].as_array().unwrap();
+    let attention = long["alphas"].as_array().unwrap();
     assert_eq!(attention.len(), long["words"].as_array().unwrap().len());
     for cells in attention {
         let shares = cells.as_array().unwrap().iter();
@@ -113,7 +113,7 @@ fn answers_are_what_the_document_says() {
         assert!(wrong.is_empty(), "{name}: {wrong:?}");
     };
     let one = picture(1, 40, 30);
-    valid("Captions", &service.caption("attention=true", &one).ok());
+    valid("Captions", &service.caption("alphas=true", &one).ok());
     let list = service.form(&[], &[("a", &one), ("b", b"no picture")]).ok();
     valid("List", &list);
     assert_eq!(list["images"][1]["status"], 415);
@@ -155,7 +155,7 @@ fn an_equal_picture_is_answered_from_the_cache_unless_it_is_searched_otherwise()
     assert_eq!(service.caption("beam=3", &one).ok(), first);
     // the same search, seen in more detail
     assert_eq!(
-        service.caption("attention", &one).ok()["caption"],
+        service.caption("alphas", &one).ok()["caption"],
         first["caption"]
     );
     let cached = r#"attend_pictures_total{outcome="cached"}"#;
