@@ -28,17 +28,11 @@ pub fn describe(file: &[u8], caption: &str, replace: bool) -> Result<Option<Vec<
     let described = if file.starts_with(b"\xff\xd8") {
         let mut jpeg = Jpeg::from_bytes(bytes).map_err(broken)?;
         let segments = jpeg.segments_mut();
-        let has_packet = |segment: &JpegSegment| {
-            let is_marked = segment.marker() == markers::APP1;
-            is_marked
-                .then(|| behind_namespace(segment.contents()))
-                .flatten()
-        };
         let place = segments
             .iter()
-            .position(|segment| has_packet(segment).is_some());
+            .position(|segment| packet_of(segment).is_some());
         let old = place
-            .and_then(|place| has_packet(&segments[place]))
+            .and_then(|place| packet_of(&segments[place]))
             .map(<[u8]>::to_vec);
         for segment in &mut *segments {
             let iptc = match segment.marker() == markers::APP13 {
@@ -130,14 +124,13 @@ pub fn describe(file: &[u8], caption: &str, replace: bool) -> Result<Option<Vec<
     Ok(Some(described.to_vec()))
 }
 
-/// The packet of a JPEG's segment, if it is one. Some sites damage the first bytes of the name
+/// The packet in a JPEG's segment, if it is one. Some sites damage the first bytes of the name
 /// before it.
-fn behind_namespace(contents: &[u8]) -> Option<&[u8]> {
+fn packet_of(segment: &JpegSegment) -> Option<&[u8]> {
     let end = &NAMESPACE[8..]; // without "http://n"
-    let place = contents
-        .windows(end.len())
-        .take(16)
-        .position(|part| part == end)?;
+    let contents = segment.contents().as_ref();
+    let mut places = contents.windows(end.len()).take(16);
+    let place = places.position(|part| segment.marker() == markers::APP1 && part == end)?;
     Some(&contents[place + end.len()..])
 }
 
