@@ -8,7 +8,6 @@
 //! alignment even if that is not the best.
 
 use super::matching::{Match, Matcher, Matches};
-use std::cmp::Reverse;
 
 /// Number of partial alignments kept at each word.
 const BEAM: usize = 40;
@@ -17,6 +16,9 @@ const BEAM: usize = 40;
 /// reference. `hypothesis` and `reference` are lengths in words.
 pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Match> {
     let certain = certain(matches, hypothesis, reference);
+    if certain.iter().flatten().count() == matches.len() {
+        return certain.into_iter().flatten().collect();
+    }
     let mut search = Search {
         matches,
         chosen: Vec::new(),
@@ -76,8 +78,11 @@ struct Path {
 }
 
 impl Path {
-    fn rank(&self) -> (Reverse<usize>, usize, usize) {
-        (Reverse(self.matched), self.chunks, self.distance)
+    /// Smaller for better paths: by words, then chunks, then distance, in one number. Fewer
+    /// than 2^32 words are in memory.
+    fn rank(&self) -> u128 {
+        let unmatched = u128::from(!(self.matched as u32));
+        unmatched << 96 | (self.chunks as u128) << 64 | self.distance as u128
     }
 
     fn take(&mut self, m: &Match) {
@@ -137,14 +142,14 @@ impl Beam {
     /// Indices of the best paths, best first; equal ones in the order in which they were
     /// found.
     fn best(&self) -> Vec<usize> {
-        let rank = |&i: &usize| (self.paths[i].rank(), i);
-        let mut order: Vec<usize> = (0..self.paths.len()).collect();
+        let ranks = self.paths.iter().map(Path::rank);
+        let mut order: Vec<(u128, usize)> = ranks.zip(0..).collect();
         if order.len() > BEAM {
-            order.select_nth_unstable_by_key(BEAM, rank);
+            order.select_nth_unstable(BEAM);
             order.truncate(BEAM);
         }
-        order.sort_unstable_by_key(rank);
-        order
+        order.sort_unstable();
+        order.into_iter().map(|(_, path)| path).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The properties of words that the matchers need, computed once per word instead of once
 //! per pair of words.
 
+use super::bits::Bits;
 use super::file::Data;
 use super::normalise;
 use super::span::Span;
@@ -10,6 +11,7 @@ use crate::parallel::{cores, in_parts};
 use foldhash::fast::FixedState;
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 /// The properties of a word.
 pub(super) struct Word {
@@ -20,6 +22,8 @@ pub(super) struct Word {
     pub synsets: Vec<u32>,
     /// Its number in the paraphrase table.
     pub paraphrase: Option<u16>,
+    /// Its own node there.
+    phrase: Option<Node>,
     /// Whether normalisation leaves it as it is, whatever words are beside it.
     plain: bool,
 }
@@ -31,30 +35,27 @@ pub(super) struct Forms {
     pub hash: i32,
     /// Hash of its stem.
     pub stem: i32,
-    /// [`bit`]s of its synonym sets.
-    pub synsets: u64,
+    pub synsets: Bits,
 }
 
 impl Word {
     fn new(word: &str, stemmer: &Stemmer, data: &Data) -> Word {
         let synsets = synsets(word, data);
+        let table = data.paraphrases();
+        let paraphrase = table.word(word);
         Word {
             forms: Forms {
                 hash: hash(word),
                 stem: hash(&stemmer.stem(word)),
-                synsets: synsets.iter().fold(0, |bits, &set| bits | bit(set)),
+                synsets: synsets.iter().copied().collect(),
             },
             function: data.function_words().contains(word),
             synsets,
-            paraphrase: data.paraphrases().word(word),
+            paraphrase,
+            phrase: paraphrase.and_then(|word| Node::child(table, Paraphrases::ROOT, word)),
             plain: !word.is_empty() && normalise::plain(word.as_bytes()),
         }
     }
-}
-
-/// A set of numbers in 64 bits: sets without a bit in common have no number in common.
-pub(super) fn bit(number: u32) -> u64 {
-    1 << (number % 64)
 }
 
 /// A caption as the matchers use it.
@@ -62,9 +63,9 @@ pub(super) struct Sentence {
     /// Numbers of words in the [`Lexicon`].
     pub words: Vec<u32>,
     pub forms: Vec<Forms>,
-    /// Each word's number in the paraphrase table, and the [`bit`]s of all of them.
+    /// Each word's number in the paraphrase table, and the set of them.
     pub paraphrase: Vec<Option<u16>>,
-    pub present: u64,
+    pub present: Bits,
     /// Runs of words that the paraphrase table contains.
     pub phrases: Vec<Phrase>,
 }
@@ -79,8 +80,24 @@ pub(super) struct Phrase {
 #[derive(Clone, Copy)]
 pub(super) struct Node {
     pub number: u32,
-    /// [`bit`]s of the first words of its paraphrases.
-    pub firsts: u64,
+    /// The first words of its paraphrases.
+    pub firsts: Bits,
+    /// The words by which longer phrases go on.
+    children: Bits,
+}
+
+impl Node {
+    /// The node of the phrase that is longer by `word`.
+    fn child(table: Paraphrases, node: u32, word: u16) -> Option<Node> {
+        let number = table.child(node, word)?;
+        let firsts = table.replacements(number);
+        let firsts = firsts.filter_map(|phrase| phrase.first()).map(u32::from);
+        Some(Node {
+            number,
+            firsts: firsts.collect(),
+            children: table.children(number).map(u32::from).collect(),
+        })
+    }
 }
 
 /// The words of a corpus, which all threads share.
@@ -114,8 +131,10 @@ pub(super) struct Lexicon<'a> {
     /// Numbers of further words, which follow those of the vocabulary.
     numbers: HashMap<String, u32>,
     words: Vec<Word>,
-    /// Children in the paraphrase table that were looked up, by node and word.
-    children: HashMap<(u32, u16), Option<Node>, FixedState>,
+    /// The nodes of longer phrases that were looked up, and their numbers, from 1, by node and
+    /// last word.
+    nodes: Vec<Node>,
+    longer: HashMap<u64, Option<NonZeroU32>, FixedState>,
 }
 
 impl<'a> Lexicon<'a> {
@@ -125,7 +144,8 @@ impl<'a> Lexicon<'a> {
             stemmer: Stemmer::create(Algorithm::English),
             numbers: HashMap::new(),
             words: Vec::new(),
-            children: HashMap::default(),
+            nodes: Vec::new(),
+            longer: HashMap::default(),
         }
     }
 
@@ -163,40 +183,42 @@ impl<'a> Lexicon<'a> {
         let numbers = paraphrase.iter().flatten();
         Sentence {
             forms: words.iter().map(|&word| self.word(word).forms).collect(),
-            present: numbers.fold(0, |bits, &word| bits | bit(word.into())),
-            phrases: self.phrases(&paraphrase),
+            present: numbers.copied().map(u32::from).collect(),
+            phrases: self.phrases(&words),
             paraphrase,
             words,
         }
     }
 
     /// Every run of words in the table, by start, then by length.
-    fn phrases(&mut self, words: &[Option<u16>]) -> Vec<Phrase> {
+    fn phrases(&mut self, words: &[u32]) -> Vec<Phrase> {
         let mut phrases = Vec::new();
         for start in 0..words.len() {
-            let mut number = Paraphrases::ROOT;
-            for (more, &word) in words[start..].iter().enumerate() {
-                let Some(node) = word.and_then(|word| self.child(number, word)) else {
-                    break;
-                };
-                number = node.number;
-                let length = more + 1;
+            let mut node = self.word(words[start]).phrase;
+            for end in start + 1.. {
+                let Some(known) = node else { break };
+                let length = end - start;
                 let span = Span { start, length };
-                phrases.push(Phrase { span, node });
+                phrases.push(Phrase { span, node: known });
+                let word = words.get(end).and_then(|&word| self.word(word).paraphrase);
+                node = word.and_then(|word| self.longer(&known, word));
             }
         }
         phrases
     }
 
     /// The node of the phrase that is longer by `word`.
-    fn child(&mut self, node: u32, word: u16) -> Option<Node> {
+    fn longer(&mut self, node: &Node, word: u16) -> Option<Node> {
+        if !node.children.contains(word.into()) {
+            return None;
+        }
         let table = self.paraphrases();
-        *self.children.entry((node, word)).or_insert_with(|| {
-            let number = table.child(node, word)?;
-            let firsts = table.replacements(number).filter_map(|phrase| phrase.first());
-            let firsts = firsts.fold(0, |bits, first| bits | bit(first.into()));
-            Some(Node { number, firsts })
-        })
+        let key = u64::from(node.number) << 16 | u64::from(word);
+        let number = *self.longer.entry(key).or_insert_with(|| {
+            self.nodes.push(Node::child(table, node.number, word)?);
+            NonZeroU32::new(self.nodes.len() as u32) // the table has fewer than 2^32 nodes
+        });
+        number.map(|number| self.nodes[number.get() as usize - 1])
     }
 
     fn number(&mut self, word: String) -> u32 {

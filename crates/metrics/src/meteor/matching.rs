@@ -1,6 +1,6 @@
 //! Finds the words and phrases of two captions that may be matched.
 
-use super::lexicon::{Forms, Lexicon, Sentence, Word, bit};
+use super::lexicon::{Forms, Lexicon, Sentence, Word};
 use super::span::Span;
 
 /// The matchers, in the order in which they run.
@@ -39,6 +39,10 @@ pub(super) struct Matches {
 }
 
 impl Matches {
+    pub fn len(&self) -> usize {
+        self.by_start.len()
+    }
+
     pub fn starting_at(&self, word: usize) -> &[Match] {
         &self.by_start[self.starts[word]..self.starts[word + 1]]
     }
@@ -79,7 +83,7 @@ pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lex
                 if a.stem == b.stem {
                     stems.push(found_by(Matcher::Stem));
                 }
-                if a.synsets & b.synsets != 0 && synonyms(h, r) {
+                if a.synsets.meets(&b.synsets) && synonyms(h, r) {
                     sets.push(found_by(Matcher::Synonym));
                 }
             }
@@ -119,12 +123,12 @@ fn paraphrases(from: &Sentence, to: &Sentence, lexicon: &Lexicon) -> Vec<(Span, 
     let words = &to.paraphrase;
     // Most paraphrases start with a word that the other caption lacks.
     for phrase in &from.phrases {
-        if phrase.node.firsts & to.present == 0 {
+        if !phrase.node.firsts.meets(&to.present) {
             continue;
         }
         for paraphrase in lexicon.paraphrases().replacements(phrase.node.number) {
             let first = paraphrase.first();
-            if first.is_none_or(|first| bit(first.into()) & to.present == 0) {
+            if first.is_none_or(|first| !to.present.contains(first.into())) {
                 continue;
             }
             let length = paraphrase.len();

@@ -30,9 +30,9 @@
 //! about 51 MB from them, in seconds; [`Data::open`] maps that file.
 //!
 //! `compile` writes this file, `file` and `tables` read it, and `place` finds it on the
-//! machine. `normalise` splits a caption into words, `lexicon` looks them up, `matching`
-//! finds possible matches of runs of words (`span`), `alignment` selects from them, and `statistics` computes the
-//! score.
+//! machine. `normalise` splits a caption into words, `lexicon` looks them up (`bits`
+//! rule most pairs out), `matching` finds possible matches of runs of words (`span`),
+//! `alignment` selects from them, and `statistics` computes the score.
 //!
 //! ```no_run
 //! use attend_metrics::meteor::{Data, meteor};
@@ -55,6 +55,7 @@
 //! ```
 
 mod alignment;
+mod bits;
 mod compile;
 mod file;
 mod lexicon;
