@@ -24,10 +24,7 @@ type Score = (f64, Vec<f64>);
 /// the captions are the lines of one file.
 #[pyfunction]
 fn tokenize(py: Python<'_>, captions: Vec<String>) -> Vec<String> {
-    py.detach(|| {
-        let words = attend_metrics::tokens::ptb_lines(&captions);
-        words.iter().map(|words| words.join(" ")).collect()
-    })
+    py.detach(|| attend_metrics::tokens::ptb_joined(&captions))
 }
 
 /// The captions of all images, split into words once for several scores.

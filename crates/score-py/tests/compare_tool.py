@@ -45,7 +45,7 @@ def worker(whose: str, captions: str, metrics: str) -> None:
         found = attend_score.score(references, candidates, metrics.split(","))
         took = time.perf_counter() - began
         keys = {"rouge_l": "rouge"}
-        scores = {keys.get(key, key): (found[key], list(found.per_image[key])) for key in found}
+        scores = {keys.get(key, key): (found[key], found.lists[key]) for key in found}
         print("\n" + json.dumps({"took": took, "scores": scores}))
         return
     from pycocoevalcap.bleu.bleu import Bleu
