@@ -114,6 +114,8 @@ struct Beam {
     used: Vec<u64>,
     /// `u64`s per set.
     stride: usize,
+    /// Ranks and indices of paths.
+    order: Vec<(u128, usize)>,
 }
 
 impl Beam {
@@ -121,6 +123,7 @@ impl Beam {
         Beam {
             paths: Vec::new(),
             used: Vec::new(),
+            order: Vec::new(),
             stride: words.div_ceil(64),
         }
     }
@@ -139,17 +142,16 @@ impl Beam {
         self.used.clear();
     }
 
-    /// Indices of the best paths, best first; equal ones in the order in which they were
-    /// found.
-    fn best(&self) -> Vec<usize> {
-        let ranks = self.paths.iter().map(Path::rank);
-        let mut order: Vec<(u128, usize)> = ranks.zip(0..).collect();
-        if order.len() > BEAM {
-            order.select_nth_unstable(BEAM);
-            order.truncate(BEAM);
+    /// Sorts the best paths into `order`, best first; equal ones in the order in which they
+    /// were found.
+    fn sort(&mut self) {
+        self.order.clear();
+        self.order.extend(self.paths.iter().map(Path::rank).zip(0..));
+        if self.order.len() > BEAM {
+            self.order.select_nth_unstable(BEAM);
+            self.order.truncate(BEAM);
         }
-        order.sort_unstable();
-        order.into_iter().map(|(_, path)| path).collect()
+        self.order.sort_unstable();
     }
 }
 
@@ -172,12 +174,14 @@ impl Search<'_> {
         beam.push(start, &used);
         for word in 0..self.taken.len() {
             next.clear();
-            for i in beam.best() {
+            beam.sort();
+            for &(_, i) in &beam.order {
                 self.extend(beam.paths[i], beam.used(i), word, &mut next);
             }
             std::mem::swap(&mut beam, &mut next);
         }
-        let mut paths: Vec<Path> = beam.best().iter().map(|&i| beam.paths[i]).collect();
+        beam.sort();
+        let mut paths: Vec<Path> = beam.order.iter().map(|&(_, i)| beam.paths[i]).collect();
         paths.iter_mut().for_each(Path::close);
         let best = paths.iter().min_by_key(|path| path.rank()); // the first of equals
         self.trace(best.and_then(|path| path.last))

@@ -72,7 +72,7 @@ pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lex
         let word = |s: &Sentence, i: usize| lexicon.word(s.words[i]);
         synonyms(word(hypothesis, h), word(reference, r))
     };
-    let mut found = Vec::new();
+    let mut found = Vec::with_capacity(2 * theirs.len());
     let (mut stems, mut sets) = (Vec::new(), Vec::new());
     for (r, b) in theirs.iter().enumerate() {
         for (h, a) in ours.iter().enumerate() {
