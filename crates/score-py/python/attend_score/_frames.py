@@ -85,6 +85,8 @@ def score(
     for name in wanted:
         if name not in METRICS:
             raise CaptionError(f"metrics: {name!r} is none of {', '.join(METRICS)}")
+    if not (df is None or isinstance(df, DocumentFrequencies)):
+        raise CaptionError(f"df: expected DocumentFrequencies, not {kind(df)}")
     splits = dict.fromkeys(METRICS, "ptb")
     if not tokenize:  # as the tool's classes split captions that are tokenised
         splits = {"bleu": "space", "cider": "space", "rouge": "blanks", "meteor": "blanks"}
