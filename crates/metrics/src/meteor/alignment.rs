@@ -146,7 +146,8 @@ impl Beam {
     /// were found.
     fn sort(&mut self) {
         self.order.clear();
-        self.order.extend(self.paths.iter().map(Path::rank).zip(0..));
+        self.order
+            .extend(self.paths.iter().map(Path::rank).zip(0..));
         if self.order.len() > BEAM {
             self.order.select_nth_unstable(BEAM);
             self.order.truncate(BEAM);
