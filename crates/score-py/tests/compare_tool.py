@@ -8,7 +8,8 @@ every image, and the time from lists of captions to scores.
 The results are those of `crates/score/tests/compare_scores.py`. With --images, as many images
 are drawn from the file's captions, each with a candidate and four references. Each program runs
 in a process of its own, one after the other; prints median times and peak memory. Exit code 1 if
-a score of an image or of 5,000 images differs by more than 2e-15 (METEOR: 1e-6, the digits that the tool prints).
+a score of an image or of 5,000 images differs by more than 2e-15 (METEOR: 1e-6, the digits that
+the tool prints).
 """
 
 from __future__ import annotations

@@ -187,7 +187,9 @@ class Hostile(unittest.TestCase):
         self.refused("n = 5", scores.Bleu, 5)
         self.refused("n = '4'", scores.Bleu, "4")
         self.refused("n = 3", scores.Cider, n=3)
-        self.refused("df: expected DocumentFrequencies, not int", scores.score, [["a"]], ["a"], df=5)
+        self.refused(
+            "df: expected DocumentFrequencies, not int", scores.score, [["a"]], ["a"], df=5
+        )
         self.refused("not int", scores.score, [["a"]], ["a"], ["meteor"], meteor=5)
         self.refused("not int", scores.CiderD, 5)
         self.refused("2 preds, but target of 1", scores.CaptionMetric().update, ["a", "b"], [["a"]])

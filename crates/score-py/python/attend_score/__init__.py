@@ -8,8 +8,8 @@
     0.778
 
 The classes have the interface of `pycocoevalcap`: `COCO`, `COCOEvalCap`, `PTBTokenizer`, `Bleu`,
-`Rouge`, `Cider`, `Meteor`. `CiderD` scores captions as a reward, `CaptionMetric` batch by batch. `replace_pycocoevalcap` puts
-all of them in that package's place.
+`Rouge`, `Cider`, `Meteor`. `replace_pycocoevalcap` puts all of them in that package's place. `CiderD` scores captions as a
+reward, `CaptionMetric` batch by batch.
 """
 
 from ._captions import CaptionError

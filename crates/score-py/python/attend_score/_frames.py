@@ -81,7 +81,9 @@ def score(
     True
     """
     ids, hypotheses, lists = _paired(references, candidates)
-    wanted = list(METRICS if metrics is None else [metrics] if isinstance(metrics, str) else metrics)
+    wanted = list(
+        METRICS if metrics is None else [metrics] if isinstance(metrics, str) else metrics
+    )
     for name in wanted:
         if name not in METRICS:
             raise CaptionError(f"metrics: {name!r} is none of {', '.join(METRICS)}")

@@ -32,7 +32,9 @@ class PTBTokenizer:
         for image, rows in mapping("captions_for_image", captions_for_image).items():
             what = f"captions_for_image[{image!r}]"
             if not isinstance(rows, (list, tuple)):
-                raise CaptionError(f'{what}: expected a list of {{"caption": text}}, not {kind(rows)}')
+                raise CaptionError(
+                    f'{what}: expected a list of {{"caption": text}}, not {kind(rows)}'
+                )
             for row in rows:
                 # A check of an abstract type costs more than the rest.
                 if not (type(row) is dict or isinstance(row, Mapping)) or "caption" not in row:
@@ -174,7 +176,9 @@ class CiderD:
             for number, row in enumerate(res):
                 what = f"res[{number}]"
                 if not isinstance(row, Mapping) or not {"image_id", "caption"} <= row.keys():
-                    raise CaptionError(f'{what}: expected {{"image_id", "caption"}}, not {row!r:.80}')
+                    raise CaptionError(
+                        f'{what}: expected {{"image_id", "caption"}}, not {row!r:.80}'
+                    )
                 image = row["image_id"]
                 if image not in gts:
                     raise CaptionError(f"{what}: gts lacks image {image!r}")
@@ -187,7 +191,9 @@ class CiderD:
         """CIDEr-D of each tokenised caption against the references of its image, on all cores
         and without Python's lock."""
         if self._rewards is None:
-            raise ValueError("rewards needs references: CiderD(df={image: [captions]}) or references=")
+            raise ValueError(
+                "rewards needs references: CiderD(df={image: [captions]}) or references="
+            )
         index = self._index
         images = list(ids)
         try:
