@@ -407,10 +407,10 @@ fn a_torchscript_module_goes_into_checkpoints_and_is_loaded_for_pixels_alone() {
     );
     let words = ["script: encoder ", "a TorchScript module"];
     world.evaluate("none", &script, &[]).refused(4, &words);
-    let words = ["is a TorchScript module, which the trainer can't run"];
+    let words = ["checkpoints/best/encoder.pt: no TorchScript module"];
     world
         .train("third", &["model=model"], &[])
-        .refused(2, &words);
+        .refused(3, &words);
 }
 
 #[test]

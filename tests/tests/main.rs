@@ -523,7 +523,7 @@ fn real_photographs_go_all_the_way() {
     assert_eq!(world.path("out").read_dir().unwrap().count(), 1);
 }
 
-/// The README's table of what runs after a change: the rows with a `--set`, in the pipeline
+/// The table of what runs after a change in docs/runs.md: the rows with a `--set`, in the pipeline
 /// that it describes, on a frozen encoder's features.
 #[test]
 fn the_readme_says_what_a_change_runs() {
@@ -572,7 +572,7 @@ beams = [1, 3]
         ok(command)
     };
     captioning(&[], &[]);
-    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let readme = std::fs::read_to_string(root().join("docs/runs.md")).unwrap();
     let mut rows = 0;
     for line in readme.lines().filter(|line| line.starts_with("| `--set ")) {
         let cells: Vec<&str> = line
@@ -612,7 +612,7 @@ beams = [1, 3]
         assert_eq!(log.matches("up to date").count(), 5, "{set}\n{log}");
         rows += 1;
     }
-    assert_eq!(rows, 8, "rows of the README");
+    assert_eq!(rows, 8, "rows of docs/runs.md");
 
     // A photograph is replaced: its shard is made again, and no other one.
     let photographs = photographs.join("images");

@@ -1,6 +1,7 @@
 //! Reads and decodes images on threads of their own, ahead of the model, in order.
 
-use crate::inputs::{Input, Inputs};
+use crate::input::Input;
+use crate::inputs::Inputs;
 use crate::read;
 use attend_image::{DecodeOptions, Photograph};
 use attend_program::{Error, Result, check_interrupt};

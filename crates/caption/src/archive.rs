@@ -1,6 +1,6 @@
 //! Images in zip and tar files, read in place.
 
-use crate::inputs::Input;
+use crate::input::Input;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //! standard input.
 
 use crate::archive::{self, Archive};
+use crate::input::Input;
 use crate::read::reason;
 use attend_program::{Error, Result, glob};
 use crossbeam::channel::bounded;
@@ -20,17 +21,6 @@ const LONGEST: u64 = 64 << 10;
 /// Number of paths that are read from standard input before they are needed, so that a program
 /// may write as many before it reads an answer.
 const LISTED: usize = 1 << 16;
-
-/// An image to describe, or the reason why something named has none.
-#[derive(Debug)]
-pub enum Input {
-    /// A file.
-    File(PathBuf),
-    /// The bytes of an image and its name: in an archive, or on standard input.
-    Bytes(PathBuf, Vec<u8>),
-    /// What can't be read, and why.
-    Unread(PathBuf, String),
-}
 
 /// What an argument stands for.
 enum Source {

@@ -1,13 +1,15 @@
 //! `attend-caption`: captions any photographs, and draws the model's attention.
 //!
-//! - [`inputs`], [`archive`]: which images; [`read`], [`ahead`]: reads and decodes them beside
+//! - [`input`], [`inputs`], [`archive`]: which images; [`read`], [`ahead`]: reads and decodes them beside
 //!   the model.
-//! - [`line`]: the output for an image; [`picture`]: its figure; [`sidecar`], [`xmp`]: its
-//!   caption beside it and in it.
+//! - [`line`]: the output for an image; [`picture`]: its figure; [`sidecar`], [`xmp`],
+//!   [`iptc`]: its caption beside it and in it.
 
 mod ahead;
 mod archive;
+mod input;
 mod inputs;
+mod iptc;
 mod line;
 mod picture;
 mod read;

@@ -1,6 +1,7 @@
 //! The description in a photograph's metadata, as photo managers read it: `dc:description`
 //! of the XMP packet. All other bytes of the file stay as they are.
 
+use crate::iptc;
 use img_parts::Bytes;
 use img_parts::jpeg::{Jpeg, JpegSegment, markers};
 use img_parts::png::{Png, PngChunk};
@@ -9,6 +10,7 @@ use img_parts::webp::WebP;
 
 /// How the segment of a JPEG begins that holds the packet.
 const NAMESPACE: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const OTHER: &str = "it has another description; --replace replaces it";
 /// How the chunk of a PNG begins that holds it: keyword, not compressed, no language.
 const KEYWORD: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
 /// Most bytes of a JPEG's segment.
@@ -25,12 +27,27 @@ pub fn describe(file: &[u8], caption: &str, replace: bool) -> Result<Option<Vec<
     let packet = |old: Option<&[u8]>| packet(old, caption, replace);
     let described = if file.starts_with(b"\xff\xd8") {
         let mut jpeg = Jpeg::from_bytes(bytes).map_err(broken)?;
-        let is_packet = |segment: &JpegSegment| {
-            segment.marker() == markers::APP1 && segment.contents().starts_with(NAMESPACE)
-        };
         let segments = jpeg.segments_mut();
-        let place = segments.iter().position(is_packet);
-        let old = place.map(|place| &segments[place].contents()[NAMESPACE.len()..]);
+        let place = segments
+            .iter()
+            .position(|segment| packet_of(segment).is_some());
+        let old = place
+            .and_then(|place| packet_of(&segments[place]))
+            .map(<[u8]>::to_vec);
+        for segment in &mut *segments {
+            let iptc = match segment.marker() == markers::APP13 {
+                true => iptc::without_caption(segment.contents()),
+                false => None,
+            };
+            match iptc {
+                Some(_) if !replace => return Err(OTHER.into()),
+                Some(without) => {
+                    *segment = JpegSegment::new_with_contents(markers::APP13, without.into());
+                }
+                None => {}
+            }
+        }
+        let old = old.as_deref();
         let Some(new) = packet(old)? else {
             return Ok(None);
         };
@@ -107,6 +124,16 @@ pub fn describe(file: &[u8], caption: &str, replace: bool) -> Result<Option<Vec<
     Ok(Some(described.to_vec()))
 }
 
+/// The packet in a JPEG's segment, if it is one. Some sites damage the first bytes of the name
+/// before it.
+fn packet_of(segment: &JpegSegment) -> Option<&[u8]> {
+    let end = &NAMESPACE[8..]; // without "http://n"
+    let contents = segment.contents().as_ref();
+    let mut places = contents.windows(end.len()).take(16);
+    let place = places.position(|part| segment.marker() == markers::APP1 && part == end)?;
+    Some(&contents[place + end.len()..])
+}
+
 /// A packet with this description and all that was in the old one; `None` if that has it.
 fn packet(old: Option<&[u8]>, caption: &str, replace: bool) -> Result<Option<String>, String> {
     let description = format!(
@@ -125,7 +152,7 @@ fn packet(old: Option<&[u8]>, caption: &str, replace: bool) -> Result<Option<Str
     }
     if text.contains("dc:description") {
         if !replace {
-            return Err("it has another description; --replace replaces it".into());
+            return Err(OTHER.into());
         }
         let end = "</dc:description>";
         let element = (text
@@ -216,6 +243,30 @@ mod tests {
             );
         }
         assert!(packet(Some(b"\xff"), "a dog", true).is_err());
+    }
+
+    #[test]
+    fn a_caption_in_iptc_is_another_description() {
+        let file = picture(ImageFormat::Jpeg);
+        let iptc = b"Photoshop 3.0\08BIM\x04\x04\0\0\0\0\0\x09\x1c\x02\x78\0\x04mine\0";
+        let strange = b"XMP\0://ns.adobe.com/xap/1.0/\0<rdf:RDF></rdf:RDF>";
+        let mut jpeg = Jpeg::from_bytes(file.into()).unwrap();
+        for (marker, contents) in [(markers::APP13, &iptc[..]), (markers::APP1, strange)] {
+            let segment = JpegSegment::new_with_contents(marker, contents.into());
+            jpeg.segments_mut().insert(1, segment);
+        }
+        let file = jpeg.encoder().bytes();
+        let refused = describe(&file, "a dog", false).unwrap_err();
+        assert!(refused.contains("--replace"), "{refused}");
+        let replaced = describe(&file, "a dog", true).unwrap().unwrap();
+        let has = |text: &[u8]| {
+            replaced
+                .windows(text.len())
+                .filter(|part| *part == text)
+                .count()
+        };
+        assert_eq!((has(b"mine"), has(b"a dog"), has(b"</rdf:RDF>")), (0, 1, 1));
+        assert_eq!((has(NAMESPACE), has(b"XMP\0")), (1, 0));
     }
 
     #[test]

@@ -7,16 +7,14 @@ use serde::{Deserialize, Serialize};
 
 /// The score by which captions agree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Consensus {
     /// None: the best caption is taken.
     #[default]
-    #[serde(rename = "none")]
     None,
     /// CIDEr-D; an n-gram weighs the less, the more of the image's candidates have it.
-    #[serde(rename = "cider-d")]
     CiderD,
     /// BLEU-4.
-    #[serde(rename = "bleu4")]
     Bleu4,
 }
 

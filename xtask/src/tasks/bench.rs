@@ -41,6 +41,8 @@ enum What {
     Captioner,
     /// The search for captions, against PyTorch's: `-- artifacts/coco-mini`
     Search,
+    /// From a cold start to one caption, against PyTorch: `-- artifacts/coco-mini/model IMAGE`
+    Start,
     /// Whole epochs with a frozen encoder, against the way of the PyTorch tutorial
     Epoch,
     /// Memory of the trainer with two sizes of the data set
@@ -84,7 +86,7 @@ const TORCH: Peers = Peers {
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let with_photographs = !matches!(
         args.what,
-        Some(What::Captioner | What::Memory | What::Search)
+        Some(What::Captioner | What::Memory | What::Search | What::Start)
     );
     if with_photographs && std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
@@ -129,6 +131,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             let search = example(workspace, "attend-describe", "search")?;
             ("search.py", vec![search], Some(TORCH))
         }
+        Some(What::Start) => ("start.py", vec![program("attend-caption")?], Some(TORCH)),
         Some(What::Training) => {
             let step = example(workspace, "attend-train", "step")?;
             ("training.py", vec![step], Some(TORCH))

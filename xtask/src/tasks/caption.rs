@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[command(override_usage = "cargo xtask caption [--run NAME | --model DIR] IMAGE|FOLDER|-...")]
 pub struct Args {
     /// --run NAME or --config FILE: use the model of this run [default: the only run that
-    /// has one]; --model DIR: use this model or checkpoint; --artifacts DIR: folder of the runs;
+    /// has one]; --model DIR: use this model or checkpoint, or a run's; --artifacts DIR: folder of the runs;
     /// --attention DIR: draw where the model looked; --beam N; --json; and every other
     /// option of attend-caption
     #[arg(
@@ -42,7 +42,11 @@ pub fn pass_on(workspace: &Workspace, program: &str, arguments: Vec<OsString>) -
     let run = take(&mut rest, "--run")?;
     let artifacts = take(&mut rest, "--artifacts")?.unwrap_or_else(|| workspace.artifacts());
     let model = match (given, config, run) {
-        (Some(model), None, None) => model,
+        (Some(model), None, None) => match artifacts.join(&model).join("model") {
+            // The name of a run stands for its model, unless there is such a folder.
+            of_run if !model.exists() && of_run.join("manifest.json").is_file() => of_run,
+            _ => model,
+        },
         (None, Some(config), None) => {
             let train = format!("--config {}", config.display());
             model_of(

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 #[command(override_usage = "cargo xtask serve [--run NAME | --model DIR] [OPTIONS]")]
 pub struct Args {
     /// --run NAME or --config FILE: use the model of this run [default: the only run that
-    /// has one]; --model DIR: use this model or checkpoint; --artifacts DIR: folder of the runs;
+    /// has one]; --model DIR: use this model or checkpoint, or a run's; --artifacts DIR: folder of the runs;
     /// --listen ADDRESS:PORT; and every other option of attend-serve
     #[arg(
         value_name = "OPTIONS",

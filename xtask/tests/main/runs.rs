@@ -225,6 +225,9 @@ fn caption_finds_the_model() {
         place.xtask(&["caption", "--model", "m", "-"]).stdout,
         "--model m -\n"
     );
+    // A run's name stands for its model.
+    let of_run = place.xtask(&["caption", "--model", "s", "-"]).stdout;
+    assert!(of_run.ends_with("artifacts/s/model -\n"), "{of_run}");
 }
 
 #[test]

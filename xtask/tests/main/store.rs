@@ -181,7 +181,7 @@ fn runs_that_differ_in_a_seed_share_everything_before_it() {
     }
 }
 
-/// The README's table of what runs after a change, with the reason that is given.
+/// The table of what runs after a change in docs/runs.md, with the reason that is given.
 #[test]
 fn a_change_runs_these_stages_and_no_others() {
     let place = place();
