@@ -2,13 +2,31 @@
 
 use attend_metrics::Corpus;
 use attend_metrics::captions::{self, File};
-use pyo3::exceptions::PyValueError;
+use pyo3::Borrowed;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
 use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// The references of each image.
 pub type References = Vec<Vec<String>>;
+
+/// Captions of an image, in a list as the caller gave it: one of a class of its own may say
+/// that it has any length.
+pub struct Texts(pub Vec<String>);
+
+impl<'py> FromPyObject<'_, 'py> for Texts {
+    type Error = PyErr;
+
+    fn extract(list: Borrowed<'_, 'py, PyAny>) -> PyResult<Texts> {
+        if !list.is_instance_of::<PyList>() && !list.is_instance_of::<PyTuple>() {
+            return Err(PyTypeError::new_err("expected a list of captions"));
+        }
+        let texts = list.try_iter()?.map(|caption| caption?.extract());
+        texts.collect::<PyResult<_>>().map(Texts)
+    }
+}
 
 /// How captions are split into words.
 #[derive(Clone, Copy, Debug)]

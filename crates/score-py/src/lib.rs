@@ -11,7 +11,7 @@ mod captions;
 mod cider;
 
 use attend_metrics::meteor::Data;
-use captions::{References, Split};
+use captions::{Split, Texts};
 use cider::{Frequencies, Rewards};
 use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyValueError};
 use pyo3::prelude::*;
@@ -24,10 +24,7 @@ type Score = (f64, Vec<f64>);
 /// the captions are the lines of one file.
 #[pyfunction]
 fn tokenize(py: Python<'_>, captions: Vec<String>) -> Vec<String> {
-    py.detach(|| {
-        let words = attend_metrics::tokens::ptb_lines(&captions);
-        words.iter().map(|words| words.join(" ")).collect()
-    })
+    py.detach(|| attend_metrics::tokens::ptb_joined(&captions))
 }
 
 /// The captions of all images, split into words once for several scores.
@@ -42,9 +39,11 @@ impl Corpus {
     fn new(
         py: Python<'_>,
         hypotheses: Vec<String>,
-        references: References,
+        references: Vec<Texts>,
         split: &str,
     ) -> PyResult<Corpus> {
+        let references = references.into_iter().map(|Texts(captions)| captions);
+        let references = references.collect();
         let split = Split::named(split)?;
         captions::check(hypotheses.len(), &references)?;
         Ok(Corpus(py.detach(|| split.corpus(&hypotheses, &references))))

@@ -8,7 +8,8 @@ every image, and the time from lists of captions to scores.
 The results are those of `crates/score/tests/compare_scores.py`. With --images, as many images
 are drawn from the file's captions, each with a candidate and four references. Each program runs
 in a process of its own, one after the other; prints median times and peak memory. Exit code 1 if
-a score differs by more than 2e-15 (METEOR: 1e-6, the digits that the tool prints).
+a score of an image or of 5,000 images differs by more than 2e-15 (METEOR: 1e-6, the digits that
+the tool prints).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def worker(whose: str, captions: str, metrics: str) -> None:
         found = attend_score.score(references, candidates, metrics.split(","))
         took = time.perf_counter() - began
         keys = {"rouge_l": "rouge"}
-        scores = {keys.get(key, key): (found[key], list(found.per_image[key])) for key in found}
+        scores = {keys.get(key, key): (found[key], found.lists[key]) for key in found}
         print("\n" + json.dumps({"took": took, "scores": scores}))
         return
     from pycocoevalcap.bleu.bleu import Bleu
@@ -126,7 +127,9 @@ def main() -> None:
                         both = zip(of_images, of_image)
                         worst = max(abs(a - b) / max(1, abs(b)) for a, b in both)
                         apart = abs(ours - theirs)
-                        failed |= not (worst <= limit and apart <= limit)
+                        # The sum of very many scores is rounded very often.
+                        of_all = limit * max(1, len(of_image) / 5000)
+                        failed |= not (worst <= limit and apart <= of_all)
                         told = f"apart: corpus {apart:.1e}, image {worst:.1e}"
                         print(f"  {key:6} {ours:.6f}  {told} ({whose})")
                 seconds = {whose: statistics.median(took[whose]) for whose in WAYS}

@@ -77,9 +77,122 @@ class Hostile(unittest.TestCase):
         with self.assertRaisesRegex(RuntimeError, "the caller's own"):
             reward.rewards([1, 2], breaks())
 
+    def test_lists(self):
+        itself = []
+        itself.append(itself)
+        for references, candidates, why in (
+            (None, ["a"], "references: expected a list, not None"),
+            ([["a"]], 3, "candidates: expected a list, not int"),
+            ([["a"]], "a", "candidates: expected a list, not str"),
+            ([None], ["a"], r"references\[0\]: expected a list of captions, not None"),
+            ([[]], ["a"], r"references\[0\]: has no caption"),
+            ([["a"], ["b", 7]], ["a", "b"], r"references\[1\]: .* not int"),
+            ([["a"], ["b", "\ud800"]], ["a", "b"], r"references\[1\]: .* no text in Unicode"),
+            ([["a"]], [None], r"candidates\[0\]: .* not None"),
+            ([["a"]], [float("nan")], r"candidates\[0\]: .* not float"),
+            ([["a"]], ["\udfff"], r"candidates\[0\]: .* no text in Unicode"),
+            ([["a"]], [["a", "b"]], r"candidates\[0\]: .* not list"),
+            ([["a"]], [itself], r"candidates\[0\]: .* not list"),
+            ([itself], ["a"], r"references\[0\]: .* not list"),
+            ({2**400: ["a"]}, {-1: "a"}, "lack image -1"),
+            ({2**400: [b"a"]}, {2**400: "a"}, "not bytes"),
+        ):
+            for tokenize in (True, False):
+                with self.subTest(why=why, tokenize=tokenize):
+                    self.refused(
+                        why, scores.score, references, candidates, ["bleu"], tokenize=tokenize
+                    )
+
+    def test_captions_that_raise(self):
+        class Own(Exception):
+            pass
+
+        def breaks():
+            yield ["a dog"]
+            raise Own("the caller's own")
+
+        class Odd(dict):
+            def __getitem__(self, image):
+                raise Own("the caller's own")
+
+        class Long(list):
+            def __len__(self):
+                return 2**62
+
+        metric = scores.CaptionMetric(["bleu"])
+        for call in (
+            lambda: scores.score(breaks(), ["a", "b"], ["bleu"]),
+            lambda: scores.score([["a"], ["b"]], breaks(), ["bleu"]),
+            lambda: scores.score(Odd({1: ["a"]}), {1: "a"}, ["bleu"]),
+            lambda: scores.Bleu().compute_score(GTS, Odd(RES)),
+            lambda: scores.PTBTokenizer().tokenize({1: [Odd(caption="a")]}),
+            lambda: scores.CiderD(GTS).compute_score(GTS, breaks()),
+            lambda: scores.DocumentFrequencies(Odd(GTS)),
+            lambda: metric.update(["a"], breaks()),
+        ):
+            with self.assertRaises((Own, scores.CaptionError)):
+                call()
+        self.assertEqual(metric.compute()["bleu1"], 0.0)
+        found = scores.score([Long(["a dog"])], ["a dog"], ["bleu"])
+        self.assertAlmostEqual(found["bleu2"], 1.0)
+
+    def test_threads_that_change_the_captions(self):
+        from concurrent.futures import ThreadPoolExecutor
+
+        references = [["a dog", "the dog"] for _ in range(500)]
+        candidates = ["a dog"] * 500
+        odd = [None, "\ud800", 3, [], "a cat"]
+
+        def change(turn):
+            for n in range(500):
+                references[n] = [odd[(n + turn) % 5], "a dog"]
+                candidates[n] = odd[(n + 2 * turn) % 5]
+                references.append(references.pop())
+
+        def count(_):
+            try:
+                scores.score(references, candidates, ["bleu", "rouge", "cider"])
+            except (ValueError, TypeError):
+                return 1
+            return 0
+
+        with ThreadPoolExecutor(4) as pool:
+            changes = [pool.submit(change, turn) for turn in range(10)]
+            list(pool.map(count, range(30)))
+            for one in changes:
+                one.result()
+        self.assertEqual(count(0), 1)
+
+    def test_huge_captions(self):
+        long = " ".join(f"w{n % 9}" for n in range(3000))
+        found = scores.score([[long, "a dog"]], [long], ["bleu", "rouge", "cider"])
+        self.assertAlmostEqual(found["rouge_l"], 1.0)
+        many = ["a dog"] * 100_000
+        self.assertAlmostEqual(scores.score([many], ["a dog"], ["bleu"])["bleu2"], 1.0)
+
+    def test_below_the_package(self):
+        from attend_score import _native
+
+        self.refused("expected ptb, blanks or space", _native.Corpus, ["a"], [["a"]], "other")
+        self.refused("image 0 has no reference", _native.Corpus, ["a"], [[]], "ptb")
+        self.refused("1 hypotheses, but", _native.Corpus, ["a"], [], "ptb")
+        rewards = _native.Rewards([["a"]])
+        with self.assertRaisesRegex(IndexError, "no image 1"):
+            rewards.scores([1], ["a"])
+        with self.assertRaises(OverflowError):
+            rewards.scores([-1], ["a"])
+        self.refused("NUL|null", _native.read_files, ["a\0b"], "c", None)
+
     def test_settings(self):
         self.refused("n = 5", scores.Bleu, 5)
+        self.refused("n = '4'", scores.Bleu, "4")
         self.refused("n = 3", scores.Cider, n=3)
+        self.refused(
+            "df: expected DocumentFrequencies, not int", scores.score, [["a"]], ["a"], df=5
+        )
+        self.refused("not int", scores.score, [["a"]], ["a"], ["meteor"], meteor=5)
+        self.refused("not int", scores.CiderD, 5)
+        self.refused("2 preds, but target of 1", scores.CaptionMetric().update, ["a", "b"], [["a"]])
         self.refused("'blue' is none of", scores.score, [["a"]], ["a"], ["blue"])
         self.refused("2 candidates, but references of 1", scores.score, [["a"]], ["a", "b"])
         self.refused("two dicts or two lists", scores.score, {1: ["a"]}, ["a"])

@@ -49,7 +49,9 @@ class TheTools(unittest.TestCase):
     def test_names(self):
         names = [s.method() for s in (scores.Bleu(), scores.Rouge(), scores.Cider())]
         self.assertEqual(names, ["Bleu", "Rouge", "CIDEr"])
-        self.assertEqual((scores.Meteor().method(), scores.CiderD().method()), ("METEOR", "CIDEr-D"))
+        self.assertEqual(
+            (scores.Meteor().method(), scores.CiderD().method()), ("METEOR", "CIDEr-D")
+        )
 
     def test_tokeniser(self):
         tokenised = scores.PTBTokenizer().tokenize(
@@ -90,7 +92,9 @@ class TheTools(unittest.TestCase):
             (taken / "file").mkdir(parents=True)
             with self.assertRaises(OSError):
                 table.write(taken)
-            self.assertEqual(sorted(p.name for p in Path(folder).iterdir()), ["folder", "train.txt"])
+            self.assertEqual(
+                sorted(p.name for p in Path(folder).iterdir()), ["folder", "train.txt"]
+            )
 
 
 class Lists(unittest.TestCase):

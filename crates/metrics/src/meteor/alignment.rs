@@ -8,7 +8,6 @@
 //! alignment even if that is not the best.
 
 use super::matching::{Match, Matcher, Matches};
-use std::cmp::Reverse;
 
 /// Number of partial alignments kept at each word.
 const BEAM: usize = 40;
@@ -17,6 +16,9 @@ const BEAM: usize = 40;
 /// reference. `hypothesis` and `reference` are lengths in words.
 pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Match> {
     let certain = certain(matches, hypothesis, reference);
+    if certain.iter().flatten().count() == matches.len() {
+        return certain.into_iter().flatten().collect();
+    }
     let mut search = Search {
         matches,
         chosen: Vec::new(),
@@ -76,8 +78,11 @@ struct Path {
 }
 
 impl Path {
-    fn rank(&self) -> (Reverse<usize>, usize, usize) {
-        (Reverse(self.matched), self.chunks, self.distance)
+    /// Smaller for better paths: by words, then chunks, then distance, in one number. Fewer
+    /// than 2^32 words are in memory.
+    fn rank(&self) -> u128 {
+        let unmatched = u128::from(!(self.matched as u32));
+        unmatched << 96 | (self.chunks as u128) << 64 | self.distance as u128
     }
 
     fn take(&mut self, m: &Match) {
@@ -109,6 +114,8 @@ struct Beam {
     used: Vec<u64>,
     /// `u64`s per set.
     stride: usize,
+    /// Ranks and indices of paths.
+    order: Vec<(u128, usize)>,
 }
 
 impl Beam {
@@ -116,6 +123,7 @@ impl Beam {
         Beam {
             paths: Vec::new(),
             used: Vec::new(),
+            order: Vec::new(),
             stride: words.div_ceil(64),
         }
     }
@@ -134,17 +142,17 @@ impl Beam {
         self.used.clear();
     }
 
-    /// Indices of the best paths, best first; equal ones in the order in which they were
-    /// found.
-    fn best(&self) -> Vec<usize> {
-        let rank = |&i: &usize| (self.paths[i].rank(), i);
-        let mut order: Vec<usize> = (0..self.paths.len()).collect();
-        if order.len() > BEAM {
-            order.select_nth_unstable_by_key(BEAM, rank);
-            order.truncate(BEAM);
+    /// Sorts the best paths into `order`, best first; equal ones in the order in which they
+    /// were found.
+    fn sort(&mut self) {
+        self.order.clear();
+        self.order
+            .extend(self.paths.iter().map(Path::rank).zip(0..));
+        if self.order.len() > BEAM {
+            self.order.select_nth_unstable(BEAM);
+            self.order.truncate(BEAM);
         }
-        order.sort_unstable_by_key(rank);
-        order
+        self.order.sort_unstable();
     }
 }
 
@@ -167,12 +175,14 @@ impl Search<'_> {
         beam.push(start, &used);
         for word in 0..self.taken.len() {
             next.clear();
-            for i in beam.best() {
+            beam.sort();
+            for &(_, i) in &beam.order {
                 self.extend(beam.paths[i], beam.used(i), word, &mut next);
             }
             std::mem::swap(&mut beam, &mut next);
         }
-        let mut paths: Vec<Path> = beam.best().iter().map(|&i| beam.paths[i]).collect();
+        beam.sort();
+        let mut paths: Vec<Path> = beam.order.iter().map(|&(_, i)| beam.paths[i]).collect();
         paths.iter_mut().for_each(Path::close);
         let best = paths.iter().min_by_key(|path| path.rank()); // the first of equals
         self.trace(best.and_then(|path| path.last))

@@ -1,31 +1,71 @@
 //! The properties of words that the matchers need, computed once per word instead of once
 //! per pair of words.
 
+use super::bits::Bits;
 use super::file::Data;
 use super::normalise;
 use super::span::Span;
 use super::tables::{Paraphrases, Sets};
+use crate::corpus::Words;
+use crate::parallel::{cores, in_parts};
+use foldhash::fast::FixedState;
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 /// The properties of a word.
 pub(super) struct Word {
-    /// The tool takes words of equal hash for the same word.
-    pub hash: i32,
-    /// Hash of its stem.
-    pub stem: i32,
+    pub forms: Forms,
     /// Whether it is weighted as a function word.
     pub function: bool,
     /// Its synonym sets, ascending.
     pub synsets: Vec<u32>,
     /// Its number in the paraphrase table.
     pub paraphrase: Option<u16>,
+    /// Its own node there.
+    phrase: Option<Node>,
+    /// Whether normalisation leaves it as it is, whatever words are beside it.
+    plain: bool,
+}
+
+/// What tells most pairs of words apart.
+#[derive(Clone, Copy)]
+pub(super) struct Forms {
+    /// The tool takes words of equal hash for the same word.
+    pub hash: i32,
+    /// Hash of its stem.
+    pub stem: i32,
+    pub synsets: Bits,
+}
+
+impl Word {
+    fn new(word: &str, stemmer: &Stemmer, data: &Data) -> Word {
+        let synsets = synsets(word, data);
+        let table = data.paraphrases();
+        let paraphrase = table.word(word);
+        Word {
+            forms: Forms {
+                hash: hash(word),
+                stem: hash(&stemmer.stem(word)),
+                synsets: synsets.iter().copied().collect(),
+            },
+            function: data.function_words().contains(word),
+            synsets,
+            paraphrase,
+            phrase: paraphrase.and_then(|word| Node::child(table, Paraphrases::ROOT, word)),
+            plain: !word.is_empty() && normalise::plain(word.as_bytes()),
+        }
+    }
 }
 
 /// A caption as the matchers use it.
 pub(super) struct Sentence {
-    /// Indices into [`Lexicon::words`].
+    /// Numbers of words in the [`Lexicon`].
     pub words: Vec<u32>,
+    pub forms: Vec<Forms>,
+    /// Each word's number in the paraphrase table, and the set of them.
+    pub paraphrase: Vec<Option<u16>>,
+    pub present: Bits,
     /// Runs of words that the paraphrase table contains.
     pub phrases: Vec<Phrase>,
 }
@@ -33,78 +73,163 @@ pub(super) struct Sentence {
 /// A run of words in the paraphrase table.
 pub(super) struct Phrase {
     pub span: Span,
-    /// Its node in the table.
-    pub node: u32,
+    pub node: Node,
 }
 
-/// All words seen so far.
-pub(super) struct Lexicon<'a> {
+/// A node of the paraphrase table.
+#[derive(Clone, Copy)]
+pub(super) struct Node {
+    pub number: u32,
+    /// The first words of its paraphrases.
+    pub firsts: Bits,
+    /// The words by which longer phrases go on.
+    children: Bits,
+}
+
+impl Node {
+    /// The node of the phrase that is longer by `word`.
+    fn child(table: Paraphrases, node: u32, word: u16) -> Option<Node> {
+        let number = table.child(node, word)?;
+        let firsts = table.replacements(number);
+        let firsts = firsts.filter_map(|phrase| phrase.first()).map(u32::from);
+        Some(Node {
+            number,
+            firsts: firsts.collect(),
+            children: table.children(number).map(u32::from).collect(),
+        })
+    }
+}
+
+/// The words of a corpus, which all threads share.
+pub(super) struct Vocabulary<'a> {
     data: &'a Data,
-    stemmer: Stemmer,
-    numbers: HashMap<String, u32>,
-    /// Properties by word number.
+    numbers: &'a Words,
     words: Vec<Word>,
 }
 
-impl<'a> Lexicon<'a> {
-    pub fn new(data: &'a Data) -> Self {
-        Lexicon {
+impl<'a> Vocabulary<'a> {
+    pub fn new(data: &'a Data, numbers: &'a Words) -> Self {
+        let list = numbers.list();
+        let parts = in_parts(list.len(), cores(), |part| {
+            let stemmer = Stemmer::create(Algorithm::English);
+            let words = list[part].iter();
+            words.map(|word| Word::new(word, &stemmer, data)).collect()
+        });
+        let words = parts.into_iter().flat_map(|part: Vec<Word>| part).collect();
+        Vocabulary {
             data,
+            numbers,
+            words,
+        }
+    }
+}
+
+/// The words of a corpus, and those that normalisation makes of them.
+pub(super) struct Lexicon<'a> {
+    vocabulary: &'a Vocabulary<'a>,
+    stemmer: Stemmer,
+    /// Numbers of further words, which follow those of the vocabulary.
+    numbers: HashMap<String, u32>,
+    words: Vec<Word>,
+    /// The nodes of longer phrases that were looked up, and their numbers, from 1, by node and
+    /// last word.
+    nodes: Vec<Node>,
+    longer: HashMap<u64, Option<NonZeroU32>, FixedState>,
+}
+
+impl<'a> Lexicon<'a> {
+    pub fn new(vocabulary: &'a Vocabulary<'a>) -> Self {
+        Lexicon {
+            vocabulary,
             stemmer: Stemmer::create(Algorithm::English),
             numbers: HashMap::new(),
             words: Vec::new(),
+            nodes: Vec::new(),
+            longer: HashMap::default(),
         }
     }
 
     /// The properties of a word of a [`Sentence`].
     pub fn word(&self, number: u32) -> &Word {
-        &self.words[number as usize]
+        let known = &self.vocabulary.words;
+        let number = number as usize;
+        known
+            .get(number)
+            .unwrap_or_else(|| &self.words[number - known.len()])
     }
 
     pub fn paraphrases(&self) -> Paraphrases<'a> {
-        self.data.paraphrases()
+        self.vocabulary.data.paraphrases()
+    }
+
+    /// Whether normalisation leaves all these words of the corpus as they are.
+    pub fn plain(&self, caption: &[u32]) -> bool {
+        let mut words = caption.iter().map(|&id| self.word(id));
+        words.all(|word| word.plain)
     }
 
     /// Normalises a line and looks up its words and phrases.
-    pub fn sentence(&mut self, line: &str) -> Sentence {
-        let words = normalise::words(line, |word| self.data.abbreviation(word));
-        let words: Vec<u32> = words.into_iter().map(|word| self.number(word)).collect();
-        let phrases = self.phrases(&words);
-        Sentence { words, phrases }
+    pub fn normalised(&mut self, line: &str) -> Sentence {
+        let data = self.vocabulary.data;
+        let words = normalise::words(line, |word| data.abbreviation(word));
+        let words = words.into_iter().map(|word| self.number(word)).collect();
+        self.sentence(words)
+    }
+
+    /// Looks up words and phrases.
+    pub fn sentence(&mut self, words: Vec<u32>) -> Sentence {
+        let number = |&word: &u32| self.word(word).paraphrase;
+        let paraphrase: Vec<Option<u16>> = words.iter().map(number).collect();
+        let numbers = paraphrase.iter().flatten();
+        Sentence {
+            forms: words.iter().map(|&word| self.word(word).forms).collect(),
+            present: numbers.copied().map(u32::from).collect(),
+            phrases: self.phrases(&words),
+            paraphrase,
+            words,
+        }
     }
 
     /// Every run of words in the table, by start, then by length.
-    fn phrases(&self, words: &[u32]) -> Vec<Phrase> {
-        let table = self.paraphrases();
+    fn phrases(&mut self, words: &[u32]) -> Vec<Phrase> {
         let mut phrases = Vec::new();
         for start in 0..words.len() {
-            let mut node = Paraphrases::ROOT;
-            for (more, &word) in words[start..].iter().enumerate() {
-                let word = self.word(word).paraphrase;
-                let Some(next) = word.and_then(|word| table.child(node, word)) else {
-                    break;
-                };
-                node = next;
-                let length = more + 1;
+            let mut node = self.word(words[start]).phrase;
+            for end in start + 1.. {
+                let Some(known) = node else { break };
+                let length = end - start;
                 let span = Span { start, length };
-                phrases.push(Phrase { span, node });
+                phrases.push(Phrase { span, node: known });
+                let word = words.get(end).and_then(|&word| self.word(word).paraphrase);
+                node = word.and_then(|word| self.longer(&known, word));
             }
         }
         phrases
     }
 
+    /// The node of the phrase that is longer by `word`.
+    fn longer(&mut self, node: &Node, word: u16) -> Option<Node> {
+        if !node.children.contains(word.into()) {
+            return None;
+        }
+        let table = self.paraphrases();
+        let key = u64::from(node.number) << 16 | u64::from(word);
+        let number = *self.longer.entry(key).or_insert_with(|| {
+            self.nodes.push(Node::child(table, node.number, word)?);
+            NonZeroU32::new(self.nodes.len() as u32) // the table has fewer than 2^32 nodes
+        });
+        number.map(|number| self.nodes[number.get() as usize - 1])
+    }
+
     fn number(&mut self, word: String) -> u32 {
-        if let Some(&number) = self.numbers.get(&word) {
+        let known = self.vocabulary.numbers.get(&word);
+        if let Some(number) = known.or_else(|| self.numbers.get(&word).copied()) {
             return number;
         }
-        self.words.push(Word {
-            hash: hash(&word),
-            stem: hash(&self.stemmer.stem(&word)),
-            function: self.data.function_words().contains(&word),
-            synsets: synsets(&word, self.data),
-            paraphrase: self.paraphrases().word(&word),
-        });
-        let number = self.numbers.len() as u32; // memory ends long before 2^32 words
+        let properties = Word::new(&word, &self.stemmer, self.vocabulary.data);
+        // memory ends long before 2^32 words
+        let number = (self.vocabulary.words.len() + self.words.len()) as u32;
+        self.words.push(properties);
         self.numbers.insert(word, number);
         number
     }

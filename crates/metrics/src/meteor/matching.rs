@@ -1,6 +1,6 @@
 //! Finds the words and phrases of two captions that may be matched.
 
-use super::lexicon::{Lexicon, Sentence, Word};
+use super::lexicon::{Forms, Lexicon, Sentence, Word};
 use super::span::Span;
 
 /// The matchers, in the order in which they run.
@@ -39,14 +39,23 @@ pub(super) struct Matches {
 }
 
 impl Matches {
+    pub fn len(&self) -> usize {
+        self.by_start.len()
+    }
+
     pub fn starting_at(&self, word: usize) -> &[Match] {
         &self.by_start[self.starts[word]..self.starts[word + 1]]
     }
 
     fn new(mut found: Vec<Match>, words: usize) -> Self {
         found.sort_by_key(|m| m.reference.start); // stable
-        let first = |word| found.partition_point(|m| m.reference.start < word);
-        let starts = (0..=words).map(first).collect();
+        let mut starts = vec![0; words + 1];
+        for m in &found {
+            starts[m.reference.start + 1] += 1;
+        }
+        for word in 0..words {
+            starts[word + 1] += starts[word];
+        }
         Matches {
             by_start: found,
             starts,
@@ -56,24 +65,37 @@ impl Matches {
 
 /// Finds all possible matches of two captions.
 pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Matches {
-    let mut found = Vec::new();
-    let words = |s: &Sentence| -> Vec<&Word> { s.words.iter().map(|&w| lexicon.word(w)).collect() };
-    let (ours, theirs) = (words(hypothesis), words(reference));
-    let mut pairs = |matcher, agree: fn(&Word, &Word) -> bool| {
-        for (r, theirs) in theirs.iter().enumerate() {
-            for (h, ours) in ours.iter().enumerate() {
-                if agree(ours, theirs) {
-                    found.push(Match::new(matcher, Span::word(h), Span::word(r)));
+    let (ours, theirs) = (&hypothesis.forms, &reference.forms);
+    // equal captions need no other matches, with which the search might go astray
+    let identical = ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same(a, b));
+    let synonyms = |h: usize, r: usize| {
+        let word = |s: &Sentence, i: usize| lexicon.word(s.words[i]);
+        synonyms(word(hypothesis, h), word(reference, r))
+    };
+    let mut found = Vec::with_capacity(2 * theirs.len());
+    let (mut stems, mut sets) = (Vec::new(), Vec::new());
+    for (r, b) in theirs.iter().enumerate() {
+        for (h, a) in ours.iter().enumerate() {
+            // One jump, not three: few words are alike.
+            if !(same(a, b) | (a.stem == b.stem) | a.synsets.meets(&b.synsets)) {
+                continue;
+            }
+            let found_by = |matcher| Match::new(matcher, Span::word(h), Span::word(r));
+            if same(a, b) {
+                found.push(found_by(Matcher::Exact));
+            } else if !identical {
+                if a.stem == b.stem {
+                    stems.push(found_by(Matcher::Stem));
+                }
+                if a.synsets.meets(&b.synsets) && synonyms(h, r) {
+                    sets.push(found_by(Matcher::Synonym));
                 }
             }
         }
-    };
-    pairs(Matcher::Exact, same);
-    // equal captions need no other matches, with which the search might go astray
-    let identical = ours.len() == theirs.len() && ours.iter().zip(&theirs).all(|(a, b)| same(a, b));
+        found.append(&mut stems);
+        found.append(&mut sets);
+    }
     if !identical {
-        pairs(Matcher::Stem, |a, b| !same(a, b) && a.stem == b.stem);
-        pairs(Matcher::Synonym, |a, b| !same(a, b) && synonyms(a, b));
         for (r, h) in paraphrases(reference, hypothesis, lexicon) {
             found.push(Match::new(Matcher::Paraphrase, h, r));
         }
@@ -84,7 +106,7 @@ pub(super) fn matches(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lex
     Matches::new(found, reference.words.len())
 }
 
-fn same(a: &Word, b: &Word) -> bool {
+fn same(a: &Forms, b: &Forms) -> bool {
     a.hash == b.hash
 }
 
@@ -102,18 +124,15 @@ fn synonyms(a: &Word, b: &Word) -> bool {
 /// other.
 fn paraphrases(from: &Sentence, to: &Sentence, lexicon: &Lexicon) -> Vec<(Span, Span)> {
     let mut found = Vec::new();
-    let number = |&word: &u32| lexicon.word(word).paraphrase;
-    let words: Vec<Option<u16>> = to.words.iter().map(number).collect();
-    // most paraphrases start with a word that the other caption lacks: these bits
-    // rule most of them out
-    let bit = |word: u16| 1u64 << (word % 64);
-    let present = words.iter().flatten().fold(0, |bits, &w| bits | bit(w));
+    let words = &to.paraphrase;
+    // Most paraphrases start with a word that the other caption lacks.
     for phrase in &from.phrases {
-        for paraphrase in lexicon.paraphrases().replacements(phrase.node) {
-            if paraphrase
-                .first()
-                .is_none_or(|first| bit(first) & present == 0)
-            {
+        if !phrase.node.firsts.meets(&to.present) {
+            continue;
+        }
+        for paraphrase in lexicon.paraphrases().replacements(phrase.node.number) {
+            let first = paraphrase.first();
+            if first.is_none_or(|first| !to.present.contains(first.into())) {
                 continue;
             }
             let length = paraphrase.len();

@@ -30,9 +30,9 @@
 //! about 51 MB from them, in seconds; [`Data::open`] maps that file.
 //!
 //! `compile` writes this file, `file` and `tables` read it, and `place` finds it on the
-//! machine. `normalise` splits a caption into words, `lexicon` looks them up, `matching`
-//! finds possible matches of runs of words (`span`), `alignment` selects from them, and `statistics` computes the
-//! score.
+//! machine. `normalise` splits a caption into words, `lexicon` looks them up (`bits`
+//! rule most pairs out), `matching` finds possible matches of runs of words (`span`),
+//! `alignment` selects from them, and `statistics` computes the score.
 //!
 //! ```no_run
 //! use attend_metrics::meteor::{Data, meteor};
@@ -55,6 +55,7 @@
 //! ```
 
 mod alignment;
+mod bits;
 mod compile;
 mod file;
 mod lexicon;
@@ -69,7 +70,7 @@ pub use file::Data;
 
 use crate::Corpus;
 use crate::parallel::{cores, in_parts};
-use lexicon::{Lexicon, Sentence};
+use lexicon::{Lexicon, Sentence, Vocabulary};
 use serde::{Deserialize, Serialize};
 pub(crate) use statistics::Statistics;
 
@@ -115,15 +116,11 @@ impl Corpus {
     /// The statistics of each image.
     pub(crate) fn meteor_statistics(&self, data: &Data, done: impl Fn() + Sync) -> Vec<Statistics> {
         let words = self.words.list();
+        let vocabulary = Vocabulary::new(data, &self.words);
         let parts = in_parts(self.images(), cores(), |images| {
-            let mut lexicon = Lexicon::new(data);
+            let mut lexicon = Lexicon::new(&vocabulary);
             let of_image = |image: usize| {
-                let line = |caption: &[u32]| {
-                    let words: Vec<&str> = caption.iter().map(|&id| words[id as usize]).collect();
-                    words.join(" ")
-                };
-                let hypothesis = line(self.hypothesis(image));
-                let statistics = best(&hypothesis, self.references(image).map(line), &mut lexicon);
+                let statistics = self.best(image, &words, &mut lexicon);
                 done();
                 statistics
             };
@@ -131,32 +128,44 @@ impl Corpus {
         });
         parts.concat()
     }
-}
 
-/// The statistics for the reference with the highest score, the first of equals.
-#[expect(
-    clippy::expect_used,
-    reason = "a corpus has a reference for each image"
-)]
-fn best(
-    hypothesis: &str,
-    references: impl Iterator<Item = String>,
-    lexicon: &mut Lexicon,
-) -> Statistics {
-    let hypothesis = hypothesis.replace(BARS, "").replace("  ", " ");
-    let hypothesis = lexicon.sentence(&hypothesis);
-    let mut best: Option<(f64, Statistics)> = None;
-    for reference in references {
-        for reference in reference.split(BARS) {
-            let reference = lexicon.sentence(reference);
-            let statistics = compare(&hypothesis, &reference, lexicon);
+    /// The statistics for the reference with the highest score, the first of equals.
+    #[expect(
+        clippy::expect_used,
+        reason = "a corpus has a reference for each image"
+    )]
+    fn best(&self, image: usize, words: &[&str], lexicon: &mut Lexicon) -> Statistics {
+        let line = |caption: &[u32]| {
+            let words: Vec<&str> = caption.iter().map(|&id| words[id as usize]).collect();
+            words.join(" ")
+        };
+        let hypothesis = self.hypothesis(image);
+        let hypothesis = match lexicon.plain(hypothesis) {
+            true => lexicon.sentence(hypothesis.to_vec()),
+            false => {
+                let line = line(hypothesis).replace(BARS, "").replace("  ", " ");
+                lexicon.normalised(&line)
+            }
+        };
+        let mut best: Option<(f64, Statistics)> = None;
+        let mut compare = |reference: &Sentence, lexicon: &Lexicon| {
+            let statistics = compare(&hypothesis, reference, lexicon);
             let score = statistics.score();
             if best.as_ref().is_none_or(|(best, _)| score > *best) {
                 best = Some((score, statistics));
             }
+        };
+        for reference in self.references(image) {
+            if lexicon.plain(reference) {
+                compare(&lexicon.sentence(reference.to_vec()), lexicon);
+                continue;
+            }
+            for reference in line(reference).split(BARS) {
+                compare(&lexicon.normalised(reference), lexicon);
+            }
         }
+        best.expect("a reference").1
     }
-    best.expect("a reference").1
 }
 
 fn compare(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Statistics {

@@ -15,11 +15,7 @@ pub(super) fn words(
     line: &str,
     abbreviation: impl Fn(&str) -> Option<Abbreviation>,
 ) -> Vec<String> {
-    if line
-        .bytes()
-        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b' '))
-    {
-        // true of most captions, which nothing below would change
+    if plain(line.as_bytes()) {
         return line.split_ascii_whitespace().map(String::from).collect();
     }
     let mut text = vec![' '];
@@ -44,6 +40,13 @@ pub(super) fn words(
     let line = line.trim_matches(|c| c <= ' ' || blank(c));
     let words = line.split(blank).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect()
+}
+
+/// Whether a line has only lower-case ASCII letters, digits and blanks, as most captions: then
+/// normalisation changes nothing.
+pub(super) fn plain(line: &[u8]) -> bool {
+    line.iter()
+        .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b' '))
 }
 
 /// Puts blanks around each character that is no letter, digit or common mark, and around

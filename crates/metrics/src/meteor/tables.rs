@@ -179,6 +179,12 @@ impl<'a> Paraphrases<'a> {
         None
     }
 
+    /// The words by which longer phrases go on.
+    pub(super) fn children(self, node: u32) -> impl Iterator<Item = u16> {
+        let part = self.children.part(node as usize).unwrap_or(0..0);
+        part.map_while(move |child| self.words.get(child))
+    }
+
     /// The paraphrases of a phrase.
     pub(super) fn replacements(self, node: u32) -> impl Iterator<Item = U16s<'a>> {
         let part = self.starts.part(node as usize).unwrap_or(0..0);

@@ -1,6 +1,6 @@
 //! Tokenisers: split a caption's text into the words that scores count.
 //!
-//! - [`ptb`], [`ptb_lines`]: the Penn Treebank rules of the COCO tool, whose
+//! - [`ptb`], [`ptb_lines`], [`ptb_joined`]: the Penn Treebank rules of the COCO tool, whose
 //!   scores everybody reports. `rules` holds them, in terms of the classes of `alphabet`;
 //!   `automaton` writes them as patterns, with which `lexer` finds tokens.
 //! - [`simple()`]: the rule behind published Karpathy splits.
@@ -10,6 +10,7 @@ mod automaton;
 mod lexer;
 mod rules;
 
+use crate::parallel::{cores, in_parts};
 use std::ops::Range;
 
 /// The tokens that the COCO tool drops as punctuation. It also tries to drop brackets, but
@@ -45,11 +46,47 @@ pub fn ptb(caption: &str) -> Vec<String> {
 /// takes some of them for ends of captions, and then gives every later caption the words of
 /// another one.
 pub fn ptb_lines<C: AsRef<str>>(captions: &[C]) -> Vec<Vec<String>> {
-    let mut words = vec![Vec::new(); captions.len()];
-    File::new(captions).words(0..captions.len(), |caption, word| {
-        words[caption].push(word.to_owned());
-    });
-    words
+    on_all_cores(captions, |words: &mut Vec<String>, word| {
+        words.push(word.to_owned());
+    })
+}
+
+/// The words of [`ptb_lines`], joined by blanks.
+///
+/// ```
+/// use attend_metrics::tokens::ptb_joined;
+/// assert_eq!(ptb_joined(&["A man's T-shirt.", ""]), ["a man 's t-shirt", ""]);
+/// ```
+pub fn ptb_joined<C: AsRef<str>>(captions: &[C]) -> Vec<String> {
+    on_all_cores(captions, |words: &mut String, word| {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+    })
+}
+
+/// What `add` makes of the words of each caption.
+fn on_all_cores<C: AsRef<str>, T: Clone + Default + Send>(
+    captions: &[C],
+    add: impl Fn(&mut T, &str) + Sync,
+) -> Vec<T> {
+    let file = File::new(captions);
+    let captions = captions.len();
+    let on_threads = |threads: usize| {
+        in_parts(captions, threads, |part| {
+            let mut words = vec![T::default(); part.len()];
+            let whole = file.words(part.clone(), |caption, word| {
+                add(&mut words[caption - part.start], word);
+            });
+            (words, whole || part.end == captions)
+        })
+    };
+    let mut parts = on_threads(cores());
+    if parts.iter().any(|(_, whole)| !whole) {
+        parts = on_threads(1);
+    }
+    parts.into_iter().flat_map(|(words, _)| words).collect()
 }
 
 /// Captions in the form that the tool reads: the lines of one file.

@@ -8,13 +8,14 @@
     0.778
 
 The classes have the interface of `pycocoevalcap`: `COCO`, `COCOEvalCap`, `PTBTokenizer`, `Bleu`,
-`Rouge`, `Cider`, `Meteor`. `CiderD` scores captions as a reward. `replace_pycocoevalcap` puts
-all of them in that package's place.
+`Rouge`, `Cider`, `Meteor`. `replace_pycocoevalcap` puts all of them in that package's place. `CiderD` scores captions as a
+reward, `CaptionMetric` batch by batch.
 """
 
 from ._captions import CaptionError
 from ._coco import COCO, COCOEvalCap
 from ._frames import Scores, score
+from ._metric import CaptionMetric
 from ._replace import replace_pycocoevalcap
 from ._scorers import (
     Bleu,
@@ -31,6 +32,7 @@ __all__ = [
     "Bleu",
     "COCOEvalCap",
     "CaptionError",
+    "CaptionMetric",
     "Cider",
     "CiderD",
     "DocumentFrequencies",

@@ -79,8 +79,8 @@ def _score(arguments: list[str]) -> int:
 def _write(path: Path, ids: list[str], captions: list[str], scores: Scores) -> None:
     with replaced(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["image", "caption", *scores.per_image])
-        table.writerows(zip(ids, captions, *(v.tolist() for v in scores.per_image.values())))
+        table.writerow(["image", "caption", *scores.lists])
+        table.writerows(zip(ids, captions, *scores.lists.values()))
 
 
 if __name__ == "__main__":

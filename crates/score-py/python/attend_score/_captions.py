@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from . import _native
 
 
 class CaptionError(AssertionError, TypeError, ValueError):
@@ -46,16 +48,38 @@ def one(what: str, captions: Any) -> str:
 
 
 def pairs(gts: Any, res: Any) -> tuple[list[Any], list[str], list[list[str]]]:
-    """Images in the order of `gts`, the caption of each in `res`, and its references."""
+    """Images in the order of `gts`, the caption of each in `res`, and its references, for
+    `corpus`."""
     gts, res = mapping("gts", gts), mapping("res", res)
     for first, second, name in ((gts, res, "res"), (res, gts, "gts")):
         lacking = [image for image in first if image not in second]
         if lacking:
             raise CaptionError(f"{name}: lacks image {lacking[0]!r} (of {len(lacking)})")
     images = list(gts)
-    hypotheses = [one(f"res[{image!r}]", res[image]) for image in images]
-    references = [texts(f"gts[{image!r}]", gts[image]) for image in images]
-    return images, hypotheses, references
+    hypotheses = []
+    for image in images:
+        captions = res[image]
+        single = type(captions) is list and len(captions) == 1
+        hypotheses.append(captions[0] if single else one(f"res[{image!r}]", captions))
+    return images, hypotheses, [gts[image] for image in images]
+
+
+def corpus(
+    images: Sequence[Any],
+    hypotheses: Sequence[Any],
+    references: Sequence[Any],
+    split: str,
+    names: tuple[str, str] = ("res", "gts"),
+) -> _native.Corpus:
+    """The captions of images for scores. `names` are what messages call the two."""
+    try:
+        return _native.Corpus(hypotheses, references, split)
+    except (TypeError, ValueError):
+        # Looks for what is wrong only now: to look at each caption takes longer than a score.
+        for image, hypothesis, captions in zip(images, hypotheses, references):
+            text(f"{names[0]}[{image!r}]", hypothesis)
+            texts(f"{names[1]}[{image!r}]", captions)
+        raise
 
 
 def kind(value: Any) -> str:

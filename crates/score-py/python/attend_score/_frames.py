@@ -6,13 +6,14 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Union
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Optional, Union
 
-import numpy as np
-
-from . import _native
-from ._captions import CaptionError, kind, text, texts
+from ._captions import CaptionError, corpus, kind
 from ._scorers import DocumentFrequencies
+
+if TYPE_CHECKING:  # it takes more memory than the scores
+    import numpy as np
 
 METRICS = ("bleu", "meteor", "rouge", "cider")
 
@@ -24,10 +25,17 @@ class Scores(Mapping[str, float]):
 
     corpus: dict[str, float]
     """Of all images together."""
-    per_image: dict[str, np.ndarray]
+    lists: dict[str, list[float]]
     """Of each image, in the order of `ids`."""
     ids: list[Any]
     """The images."""
+
+    @cached_property
+    def per_image(self) -> dict[str, np.ndarray]:
+        """`lists` as arrays."""
+        import numpy as np
+
+        return {key: np.array(scores) for key, scores in self.lists.items()}
 
     def __getitem__(self, key: str) -> float:
         return self.corpus[key]
@@ -42,13 +50,13 @@ class Scores(Mapping[str, float]):
         """A pandas frame with a row for each image."""
         import pandas
 
-        return pandas.DataFrame({"image": self.ids, **self.per_image})
+        return pandas.DataFrame({"image": self.ids, **self.lists})
 
     def to_polars(self) -> Any:
         """A polars frame with a row for each image."""
         import polars
 
-        return polars.DataFrame({"image": self.ids, **self.per_image})
+        return polars.DataFrame({"image": self.ids, **self.lists})
 
     def __str__(self) -> str:
         return "\n".join(f"{key:<8}{100 * value:8.2f}" for key, value in self.corpus.items())
@@ -73,41 +81,46 @@ def score(
     True
     """
     ids, hypotheses, lists = _paired(references, candidates)
-    wanted = list(METRICS if metrics is None else [metrics] if isinstance(metrics, str) else metrics)
+    wanted = list(
+        METRICS if metrics is None else [metrics] if isinstance(metrics, str) else metrics
+    )
     for name in wanted:
         if name not in METRICS:
             raise CaptionError(f"metrics: {name!r} is none of {', '.join(METRICS)}")
+    if not (df is None or isinstance(df, DocumentFrequencies)):
+        raise CaptionError(f"df: expected DocumentFrequencies, not {kind(df)}")
     splits = dict.fromkeys(METRICS, "ptb")
     if not tokenize:  # as the tool's classes split captions that are tokenised
         splits = {"bleu": "space", "cider": "space", "rouge": "blanks", "meteor": "blanks"}
     ways = {splits[name] for name in wanted}
-    corpora = {split: _native.Corpus(hypotheses, lists, split) for split in sorted(ways)}
-    corpus_scores: dict[str, float] = {}
-    per_image: dict[str, np.ndarray] = {}
+    names = ("candidates", "references")
+    corpora = {split: corpus(ids, hypotheses, lists, split, names) for split in sorted(ways)}
+    found = Scores({}, {}, ids)
 
     def add(key: str, of_all: float, of_image: list[float]) -> None:
-        corpus_scores[key], per_image[key] = of_all, np.array(of_image)
+        found.corpus[key], found.lists[key] = of_all, of_image
 
     for name in wanted:
-        corpus = corpora[splits[name]]
+        captions = corpora[splits[name]]
         if name == "bleu":
-            for order, scores in enumerate(corpus.bleu(), 1):
+            for order, scores in enumerate(captions.bleu(), 1):
                 add(f"bleu{order}", *scores)
         elif name == "rouge":
-            add("rouge_l", *corpus.rouge())
+            add("rouge_l", *captions.rouge())
         elif name == "cider":
-            add("cider", *corpus.cider(df and df._native))
+            add("cider", *captions.cider(df and df._native))
         else:
             try:
-                add("meteor", *corpus.meteor(None if meteor is None else os.fspath(meteor)))
+                add("meteor", *captions.meteor(None if meteor is None else os.fspath(meteor)))
             except FileNotFoundError as why:
                 if metrics is not None:
                     raise
                 warnings.warn(f"no METEOR: {why}", stacklevel=2)
-    return Scores(corpus_scores, per_image, ids)
+    return found
 
 
-def _paired(references: Any, candidates: Any) -> tuple[list[Any], list[str], list[list[str]]]:
+def _paired(references: Any, candidates: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """Images, the candidate of each, and its references, for `corpus`."""
     if isinstance(candidates, Mapping) != isinstance(references, Mapping):
         raise CaptionError("references and candidates: expected two dicts or two lists")
     if isinstance(candidates, Mapping):
@@ -123,8 +136,7 @@ def _paired(references: Any, candidates: Any) -> tuple[list[Any], list[str], lis
             raise CaptionError(f"{len(given)} candidates, but references of {len(lists)} images")
         ids = list(range(len(given)))
     single = [one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one for one in given]
-    hypotheses = [text(f"candidates[{image!r}]", one) for image, one in zip(ids, single)]
-    return ids, hypotheses, [texts(f"references[{i!r}]", one) for i, one in zip(ids, lists)]
+    return ids, single, lists
 
 
 def _list(what: str, captions: Any) -> list[Any]:

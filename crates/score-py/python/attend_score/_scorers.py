@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from . import _native
-from ._captions import CaptionError, kind, mapping, pairs, text, texts
+from ._captions import CaptionError, corpus, kind, mapping, pairs, text, texts
 from ._files import replaced
+
+if TYPE_CHECKING:  # it takes more memory than the scores
+    import numpy as np
 
 Captions = Mapping[Any, Sequence[str]]
 
@@ -31,7 +32,9 @@ class PTBTokenizer:
         for image, rows in mapping("captions_for_image", captions_for_image).items():
             what = f"captions_for_image[{image!r}]"
             if not isinstance(rows, (list, tuple)):
-                raise CaptionError(f'{what}: expected a list of {{"caption": text}}, not {kind(rows)}')
+                raise CaptionError(
+                    f'{what}: expected a list of {{"caption": text}}, not {kind(rows)}'
+                )
             for row in rows:
                 # A check of an abstract type costs more than the rest.
                 if not (type(row) is dict or isinstance(row, Mapping)) or "caption" not in row:
@@ -57,9 +60,8 @@ class Bleu:
     ) -> tuple[list[float], list[list[float]]]:
         """For each n the score of all images, and those of each image."""
         del verbose  # the tool prints its counts
-        _, hypotheses, references = pairs(gts, res)
-        scores = _native.Corpus(hypotheses, references, "space").bleu()[: self._n]
-        return [corpus for corpus, _ in scores], [of_image for _, of_image in scores]
+        scores = corpus(*pairs(gts, res), "space").bleu()[: self._n]
+        return [of_all for of_all, _ in scores], [of_image for _, of_image in scores]
 
     def method(self) -> str:
         return "Bleu"
@@ -78,9 +80,7 @@ class Rouge:
 
     def compute_score(self, gts: Captions, res: Captions) -> tuple[np.float64, np.ndarray]:
         """The mean score, and those of each image."""
-        _, hypotheses, references = pairs(gts, res)
-        corpus, of_image = _native.Corpus(hypotheses, references, "blanks").rouge()
-        return np.float64(corpus), np.array(of_image)
+        return _numpy(corpus(*pairs(gts, res), "blanks").rouge())
 
     def method(self) -> str:
         return "Rouge"
@@ -95,9 +95,7 @@ class Cider:
 
     def compute_score(self, gts: Captions, res: Captions) -> tuple[np.float64, np.ndarray]:
         """The mean score, and those of each image."""
-        _, hypotheses, references = pairs(gts, res)
-        corpus, of_image = _native.Corpus(hypotheses, references, "space").cider()
-        return np.float64(corpus), np.array(of_image)
+        return _numpy(corpus(*pairs(gts, res), "space").cider())
 
     def method(self) -> str:
         return "CIDEr"
@@ -172,27 +170,30 @@ class CiderD:
         or a list of `{"image_id": image, "caption": [text]}`, also several of an image."""
         gts = mapping("gts", gts)
         if isinstance(res, Mapping):
-            _, hypotheses, references = pairs(gts, res)
+            captions = corpus(*pairs(gts, res), "space")
         else:
             hypotheses, references = [], []
             for number, row in enumerate(res):
                 what = f"res[{number}]"
                 if not isinstance(row, Mapping) or not {"image_id", "caption"} <= row.keys():
-                    raise CaptionError(f'{what}: expected {{"image_id", "caption"}}, not {row!r:.80}')
+                    raise CaptionError(
+                        f'{what}: expected {{"image_id", "caption"}}, not {row!r:.80}'
+                    )
                 image = row["image_id"]
                 if image not in gts:
                     raise CaptionError(f"{what}: gts lacks image {image!r}")
                 hypotheses.append(texts(what, row["caption"])[0])
                 references.append(texts(f"gts[{image!r}]", gts[image]))
-        corpus = _native.Corpus(hypotheses, references, "space")
-        score, of_caption = corpus.cider(self._table())
-        return np.float64(score), np.array(of_caption)
+            captions = _native.Corpus(hypotheses, references, "space")
+        return _numpy(captions.cider(self._table()))
 
     def rewards(self, ids: Iterable[Any], texts: Iterable[str]) -> np.ndarray:
         """CIDEr-D of each tokenised caption against the references of its image, on all cores
         and without Python's lock."""
         if self._rewards is None:
-            raise ValueError("rewards needs references: CiderD(df={image: [captions]}) or references=")
+            raise ValueError(
+                "rewards needs references: CiderD(df={image: [captions]}) or references="
+            )
         index = self._index
         images = list(ids)
         try:
@@ -201,6 +202,8 @@ class CiderD:
             unknown = next(image for image in images if _unknown(image, index))
             raise CaptionError(f"ids: there are no references of {unknown!r}") from None
         captions = list(texts)
+        import numpy as np
+
         try:
             return np.array(self._rewards.scores(numbers, captions))
         except (TypeError, UnicodeEncodeError):
@@ -220,11 +223,18 @@ class Meteor:
 
     def compute_score(self, gts: Captions, res: Captions) -> tuple[float, list[float]]:
         """The score of all images, and those of each image."""
-        _, hypotheses, references = pairs(gts, res)
-        return _native.Corpus(hypotheses, references, "blanks").meteor(self._folder)
+        return corpus(*pairs(gts, res), "blanks").meteor(self._folder)
 
     def method(self) -> str:
         return "METEOR"
+
+
+def _numpy(score: tuple[float, list[float]]) -> tuple[np.float64, np.ndarray]:
+    """A score as the tool returns it."""
+    import numpy as np
+
+    of_all, of_image = score
+    return np.float64(of_all), np.array(of_image)
 
 
 def _unknown(image: Any, index: dict[Any, int]) -> bool:
