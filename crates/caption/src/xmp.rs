@@ -34,22 +34,11 @@ pub fn describe(file: &[u8], caption: &str, replace: bool) -> Result<Option<Vec<
         let old = place
             .and_then(|place| packet_of(&segments[place]))
             .map(<[u8]>::to_vec);
-        for segment in &mut *segments {
-            let iptc = match segment.marker() == markers::APP13 {
-                true => iptc::without_caption(segment.contents()),
-                false => None,
-            };
-            match iptc {
-                Some(_) if !replace => return Err(OTHER.into()),
-                Some(without) => {
-                    *segment = JpegSegment::new_with_contents(markers::APP13, without.into());
-                }
-                None => {}
-            }
-        }
-        let old = old.as_deref();
-        let Some(new) = packet(old)? else {
-            return Ok(None);
+        let changed = take_out_iptc(segments, replace)?;
+        let new = match packet(old.as_deref())? {
+            Some(new) => new,
+            None if changed => return Ok(Some(jpeg.encoder().bytes().to_vec())),
+            None => return Ok(None),
         };
         let contents = [NAMESPACE, new.as_bytes()].concat();
         if contents.len() > LONGEST {
@@ -122,6 +111,23 @@ pub fn describe(file: &[u8], caption: &str, replace: bool) -> Result<Option<Vec<
         );
     };
     Ok(Some(described.to_vec()))
+}
+
+/// Takes IPTC's captions out; returns whether there were any.
+fn take_out_iptc(segments: &mut [JpegSegment], replace: bool) -> Result<bool, String> {
+    let mut changed = false;
+    for segment in segments {
+        let is_photoshop = segment.marker() == markers::APP13;
+        let without = is_photoshop.then(|| iptc::without_caption(segment.contents()));
+        if let Some(without) = without.flatten() {
+            if !replace {
+                return Err(OTHER.into());
+            }
+            *segment = JpegSegment::new_with_contents(markers::APP13, without.into());
+            changed = true;
+        }
+    }
+    Ok(changed)
 }
 
 /// The packet in a JPEG's segment, if it is one. Some sites damage the first bytes of the name
