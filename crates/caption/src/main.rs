@@ -2,7 +2,7 @@
 //!
 //! - [`input`], [`inputs`], [`archive`]: which images; [`read`], [`ahead`]: reads and decodes them beside
 //!   the model.
-//! - [`line`]: the output for an image; [`picture`]: its figure; [`sidecar`], [`xmp`],
+//! - [`mod@line`]: the output for an image; [`picture`]: its figure; [`sidecar`], [`xmp`],
 //!   [`iptc`]: its caption beside it and in it.
 
 mod ahead;

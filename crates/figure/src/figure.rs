@@ -46,7 +46,7 @@ impl Figure<'_> {
     /// Draws the figure.
     ///
     /// # Errors
-    /// [`Error::Internal`] if a word's attention does not have one number per cell.
+    /// [`attend_program::Error::Internal`] if a word's attention does not have one number per cell.
     pub fn draw(&self) -> Result<RgbImage> {
         let [small, label, caption] = [Face::regular(15.0)?, Face::bold(19.0)?, Face::bold(27.0)?];
         let mut layout = Layout::new(self.photograph, self.words.len() as u32 + 1, &label);

@@ -39,7 +39,7 @@ pub struct Args {
     /// Answer everybody who can reach the address, without a token
     #[arg(long)]
     pub open: bool,
-    /// Origin whose pages may ask, such as https://example.org, or * for all [default: none]
+    /// Origin whose pages may ask, scheme and name, or * for all [default: none]
     #[arg(long, value_name = "ORIGIN")]
     pub cors: Option<HeaderValue>,
     /// Maximum size of a request's body in MiB
