@@ -5,9 +5,10 @@ use crate::inputs::Inputs;
 use crate::read;
 use attend_image::{DecodeOptions, Photograph};
 use attend_program::{Error, Result, check_interrupt};
-use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded};
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use std::io::BufReader;
 use std::path::PathBuf;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// An image that is ready for the model, or the reason why it is not.
@@ -41,6 +42,7 @@ pub struct Ahead {
     ready: Receiver<Receiver<Read>>,
     /// The next image, which is being read.
     next: Option<Receiver<Read>>,
+    lister: Option<JoinHandle<()>>,
 }
 
 /// How long a wait goes on before it looks whether the user wants to end.
@@ -59,7 +61,7 @@ impl Ahead {
                 }
             });
         }
-        std::thread::spawn(move || {
+        let lister = std::thread::spawn(move || {
             let stdin = BufReader::new(std::io::stdin());
             let send = |input, work: &Sender<_>| {
                 let (done, one) = bounded(1);
@@ -71,48 +73,68 @@ impl Ahead {
                 let _ = queue.send(one);
             }
         });
-        Ahead { ready, next: None }
+        Ahead {
+            ready,
+            next: None,
+            lister: Some(lister),
+        }
     }
 
     /// The next images, at most `most`, none at the end. Waits until there are so many, or
     /// with `eager` only for the first.
     ///
     /// # Errors
-    /// [`Error::Interrupted`].
+    /// [`Error::Interrupted`]; [`Error::Internal`] if a thread has panicked.
     pub fn batch(&mut self, most: usize, eager: bool) -> Result<Vec<Read>> {
         let mut batch = Vec::new();
         while batch.len() < most {
             let wait = batch.is_empty() || !eager;
-            if self.next.is_none() {
-                self.next = receive(&self.ready, wait)?;
-            }
-            let Some(next) = &self.next else { break };
-            let Some(read) = receive(next, wait)? else {
-                break;
+            let next = match self.next.take() {
+                Some(next) => next,
+                None => match receive(&self.ready, wait)? {
+                    Got::Message(next) => next,
+                    Got::Nothing => break,
+                    Got::End => {
+                        let lister = self.lister.take();
+                        let listed = lister.map_or(Ok(()), JoinHandle::join);
+                        listed.map_err(|_| Error::internal("listing the images failed"))?;
+                        break;
+                    }
+                },
             };
-            self.next = None;
-            batch.push(read);
+            match receive(&next, wait)? {
+                Got::Message(read) => batch.push(read),
+                Got::Nothing => {
+                    self.next = Some(next);
+                    break;
+                }
+                // Otherwise the image would be missing without a word.
+                Got::End => return Err(Error::internal("reading an image failed")),
+            }
         }
         Ok(batch)
     }
 }
 
-/// The next message; `None` if there is none now, or will never be.
-fn receive<T>(from: &Receiver<T>, wait: bool) -> Result<Option<T>> {
+/// What a channel has.
+enum Got<T> {
+    Message(T),
+    /// Nothing now.
+    Nothing,
+    /// Nothing now and ever.
+    End,
+}
+
+/// The next message; with `wait`, waits for it.
+fn receive<T>(from: &Receiver<T>, wait: bool) -> Result<Got<T>> {
     loop {
         check_interrupt()?;
-        match wait {
-            false => {
-                return match from.try_recv() {
-                    Ok(message) => Ok(Some(message)),
-                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(None),
-                };
-            }
-            true => match from.recv_timeout(TICK) {
-                Ok(message) => return Ok(Some(message)),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
-            },
+        let tick = if wait { TICK } else { Duration::ZERO };
+        match from.recv_timeout(tick) {
+            Ok(message) => return Ok(Got::Message(message)),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Got::End),
+            Err(RecvTimeoutError::Timeout) if wait => {}
+            Err(RecvTimeoutError::Timeout) => return Ok(Got::Nothing),
         }
     }
 }
@@ -134,5 +156,46 @@ fn read(input: Input, reading: &Reading) -> Read {
             let pixels = attend_image::to_planar(&pixels, height, width);
             Read::Image(path, pixels, reading.keep.then_some(photograph))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ahead(ready: Receiver<Receiver<Read>>, lister: JoinHandle<()>) -> Ahead {
+        Ahead {
+            ready,
+            next: None,
+            lister: Some(lister),
+        }
+    }
+
+    fn unread() -> Read {
+        Read::Unread("a.jpg".into(), "no picture".into())
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_an_error_and_not_the_end() {
+        // The thread that decodes: its answer will never come.
+        let (queue, ready) = bounded(2);
+        let (done, one) = bounded(1);
+        done.send(unread()).unwrap();
+        queue.send(one).unwrap();
+        queue.send(bounded(1).1).unwrap();
+        let mut read = ahead(ready, std::thread::spawn(|| ()));
+        assert_eq!(read.batch(1, false).unwrap().len(), 1);
+        assert_eq!(read.batch(1, false).err().unwrap().exit_code(), 1);
+        // The thread that lists the images.
+        let (queue, ready) = bounded(1);
+        let panics = std::thread::spawn(move || {
+            let _queue: Sender<Receiver<Read>> = queue;
+            panic!("for the test");
+        });
+        let error = ahead(ready, panics).batch(1, false).err().unwrap();
+        assert!(error.to_string().contains("listing"), "{error}");
+        let (_, ready) = bounded(1);
+        let mut at_the_end = ahead(ready, std::thread::spawn(|| ()));
+        assert!(at_the_end.batch(1, false).unwrap().is_empty());
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Extensions of image files in a folder or an archive. A file that is named itself may have
 /// any.
-const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+pub const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
 /// Maximum length of a path in bytes; no system has longer ones.
 const LONGEST: u64 = 64 << 10;

@@ -262,9 +262,11 @@ impl Captioning<'_> {
     /// output was closed.
     fn batch(&mut self, batch: Vec<Read>) -> Result<bool> {
         let (mut prepared, mut places) = (Vec::new(), Vec::new());
+        // The images that came before are described first.
+        let mut end = Ok(true);
         for read in batch {
             match read {
-                Read::Failed(error) => return Err(error),
+                Read::Failed(error) => end = Err(error),
                 Read::Unread(path, reason) => places.push((path, Err(reason))),
                 Read::Image(path, pixels, photograph) => {
                     prepared.push(pixels);
@@ -293,7 +295,7 @@ impl Captioning<'_> {
                 return Ok(false);
             }
         }
-        Ok(true)
+        end
     }
 
     /// Writes what is wanted of an image and its captions, best first.

@@ -1,5 +1,6 @@
 //! Captions beside the photographs and in them: text files, and XMP descriptions.
 
+use crate::inputs::ENDINGS;
 use crate::xmp;
 use attend_program::{At, Error, whole};
 use std::ffi::OsStr;
@@ -90,9 +91,8 @@ fn beside(photograph: &Path, ending: &str) -> PathBuf {
 /// [`Error::Usage`].
 pub fn check(ending: &str) -> attend_program::Result<()> {
     let name = ending.trim_start_matches('.');
-    let images = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
     let lower = name.to_ascii_lowercase();
-    match name.is_empty() || name.contains(['/', '\\', '\0']) || images.contains(&&*lower) {
+    match name.is_empty() || name.contains(['/', '\\', '\0']) || ENDINGS.contains(&&*lower) {
         true => Err(Error::usage(format!(
             "--sidecar {ending:?}: name the ending of a text file, such as .txt"
         ))),

@@ -62,6 +62,26 @@ fn ended(output: &Output, code: i32) -> (Vec<String>, String) {
     (text.lines().map(str::to_owned).collect(), error)
 }
 
+/// Runs a program that gets these bytes on standard input.
+fn fed(command: &mut Command, stdin: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn images_before_a_line_that_is_no_path_are_described() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    picture(&root.join("a.png"), 40, 30);
+    let list = format!("{}\n\0\n", root.join("a.png").display());
+    // Both lines are in one batch.
+    let (lines, error) = ended(&fed(command(&model(root)).arg("-"), list.as_bytes()), 3);
+    assert_eq!(lines.len(), 1, "{error}");
+    assert!(error.contains("line 2 is not a path"), "{error}");
+}
+
 #[test]
 fn files_folders_and_lists_are_described_and_the_unreadable_named() {
     let root = tempfile::tempdir().unwrap();
@@ -71,22 +91,11 @@ fn files_folders_and_lists_are_described_and_the_unreadable_named() {
         picture(&root.join(name), 40, 30);
     }
     std::fs::write(root.join("in/text.jpg"), "no picture at all").unwrap();
-    let mut child = command(&model)
-        .args(["--recursive", "-", "none.jpg"])
-        .arg(root.join("in"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     let list = format!("{}\n", root.join("d.png").display());
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(list.as_bytes())
-        .unwrap();
-    let (lines, error) = ended(&child.wait_with_output().unwrap(), 3);
+    let mut run = command(&model);
+    run.args(["--recursive", "-", "none.jpg"])
+        .arg(root.join("in"));
+    let (lines, error) = ended(&fed(&mut run, list.as_bytes()), 3);
     let paths: Vec<&str> = lines
         .iter()
         .map(|line| line.split_once('\t').unwrap().0)
@@ -548,15 +557,7 @@ fn an_image_on_stdin_and_those_of_archives_get_their_captions() {
     assert_eq!(lines.len(), 6);
     assert!(error.contains("cut.zip"), "{error}");
 
-    let mut child = command(&model)
-        .arg("-")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&png).unwrap();
-    let (lines, _) = ended(&child.wait_with_output().unwrap(), 0);
+    let (lines, _) = ended(&fed(command(&model).arg("-"), &png), 0);
     assert_eq!(lines, [format!("-\t{caption}")]);
 }
 

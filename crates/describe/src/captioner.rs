@@ -7,7 +7,6 @@ use crate::search::Search;
 use attend_artifact::model::{Checkpoint, EncoderConfig, ModelCard};
 use attend_artifact::shard::Dtype;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_image::Photograph;
 use attend_model::weights::{self, StateDict};
 use attend_model::{Cells, Decoder, FrozenEncoder, Images, TorchScript, decoder, encoder, gather};
 use attend_program::{Error, Result, check_interrupt};
@@ -70,16 +69,9 @@ impl Captioner {
         })
     }
 
-    /// A photograph's pixels u8 [3, H, W], row-major, resized to the encoder's image size in
-    /// the same way as by ingest.
-    pub fn prepare(&self, photograph: &Photograph) -> Vec<u8> {
-        let [height, width] = self.card.image_size.map(|n| n as u32);
-        let pixels = attend_image::resize(photograph, height, width);
-        attend_image::to_planar(&pixels, height, width)
-    }
-
     /// The captions of each photograph with one beam size, best first, at least one and at most
-    /// `search.n_best`. The photographs come from [`Captioner::prepare`].
+    /// `search.n_best`. A photograph is its pixels
+    /// u8 [3, H, W], row-major, resized to the card's image size in the same way as by ingest.
     ///
     /// # Errors
     /// [`Error::Internal`] if a photograph has another size; those of [`Captioner::look`] and

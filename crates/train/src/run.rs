@@ -265,8 +265,12 @@ impl Training<'_> {
             &self.train.validation_split,
             &values,
         )?;
+        let unseen = match unseen.is_finite() {
+            true => format!(" ({unseen:.4} on {split})"),
+            false => String::new(), // another program's vocabulary may encode train alone
+        };
         tracing::info!(
-            "epoch {}: cross entropy {loss:.4} ({unseen:.4} on {split}), {name} on {split} {score:.4}{}",
+            "epoch {}: cross entropy {loss:.4}{unseen}, {name} on {split} {score:.4}{}",
             self.state.epoch + 1,
             if better { ", the best so far" } else { "" }
         );

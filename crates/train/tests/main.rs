@@ -192,6 +192,37 @@ fn log(output: &Output) -> String {
 }
 
 #[test]
+fn validation_has_a_loss_if_the_vocabulary_encodes_its_captions() {
+    let mut trainer = Trainer::new();
+    let losses = |trainer: &Trainer, output: &str| {
+        let lines = std::fs::read_to_string(trainer.path(output).join("metrics.jsonl")).unwrap();
+        let of_val = lines
+            .lines()
+            .filter(|line| line.contains("\"split\":\"val\""));
+        of_val
+            .filter(|line| line.contains("\"cross_entropy\":"))
+            .count()
+    };
+    let (_, log) = trainer.run("whole", &["train.epochs=2"]);
+    assert_eq!(losses(&trainer, "whole"), 2);
+    assert!(log.contains(" on val), "), "{log}");
+    // Another program may encode the captions of train alone.
+    let artifact = Artifact::open(&trainer.vocabulary).unwrap();
+    let (words, mut encoded) = Vocabulary::open_encoded(&artifact).unwrap();
+    encoded.retain(|caption| caption.split == "train");
+    let digest = Artifact::open(&trainer.dataset).unwrap().manifest.digest;
+    trainer.vocabulary = trainer.path("of-train");
+    vocabulary::write_encoded(&trainer.vocabulary, &digest, &words, &encoded);
+    let (_, log) = trainer.run("alone", &["train.epochs=2"]);
+    assert_eq!(
+        trainer.scores("alone", "bleu4"),
+        trainer.scores("whole", "bleu4")
+    );
+    assert_eq!(losses(&trainer, "alone"), 0);
+    assert!(!log.contains("NaN") && !log.contains(" on val), "), "{log}");
+}
+
+#[test]
 fn it_learns_and_repeats_itself_to_the_byte() {
     let trainer = Trainer::new();
     let (first, log) = trainer.run("first", &["train.epochs=25"]);
