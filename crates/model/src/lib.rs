@@ -37,7 +37,7 @@ pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients,
 pub use device::device;
 pub use encoder::{Cells, Encoder, FrozenEncoder, Learning, TorchScript};
 pub use gather::gather;
-pub use objective::{CrossEntropy, Objective};
+pub use objective::{CrossEntropy, HardAttention, Objective, Reward};
 pub use parallel::parallel;
 pub use search::{Hypothesis, LengthNorm, Sampling, SearchOptions, search};
 pub use threads::{set_threads, threads};

@@ -1,7 +1,9 @@
-//! The hand-written gradient against finite differences in f64, with dropout. In its own
-//! process, because random numbers are global.
+//! The hand-written gradient against finite differences in f64, with dropout; and the
+//! gradients of chance. In a process of their own, because random numbers are global.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "main/enumerated.rs"]
+mod enumerated;
 #[path = "main/rebuilt.rs"]
 #[allow(dead_code, reason = "the other tests' helpers")]
 mod rebuilt;
@@ -11,9 +13,13 @@ use attend_model::{
     decoder as decoders, weights,
 };
 use rebuilt::{decoder_weights, expected, uniform};
+use std::sync::{Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, nn};
 
 const CHANNELS: i64 = 12;
+
+/// Held by each test that needs its random numbers for itself.
+static RANDOM: Mutex<()> = Mutex::new(());
 
 /// The objective in f64, with dropout, and the gradient of the features.
 fn objective_of(
@@ -43,6 +49,7 @@ fn objective_of(
 
 #[test]
 fn gradients_are_finite_differences() {
+    let _alone = RANDOM.lock().unwrap_or_else(PoisonError::into_inner);
     let mut vars = nn::VarStore::new(Device::Cpu);
     let config = DecoderConfig {
         vocabulary: 23,

@@ -34,6 +34,9 @@ pub struct Data {
     pub references: Vec<Vec<String>>,
 }
 
+/// Images and the human captions of each.
+pub type Described = (Vec<usize>, Vec<Vec<String>>);
+
 /// The data of one batch.
 pub struct Batch {
     /// Features f16/f32 (n, cells, channels) or pixels u8 (n, 3, H, W).
@@ -175,6 +178,25 @@ impl Data {
             full: (width, height),
             rgbx: pixels.flat_map(|((r, g), b)| [*r, *g, *b, 255]).collect(),
         })
+    }
+
+    /// The images that have captions in the train split, by index in ascending order, and the
+    /// human captions of each.
+    pub fn train_references(&self) -> Described {
+        let mut images = self.image_of_caption.clone();
+        images.sort_unstable();
+        images.dedup();
+        let mut of_image: HashMap<i64, Vec<String>> = HashMap::new();
+        for record in self.dataset.captions() {
+            let of_image = of_image.entry(record.image_id).or_default();
+            of_image.push(record.caption.clone());
+        }
+        let captions = images.iter().map(|image| {
+            let captions = of_image.remove(&self.image(*image).image_id);
+            captions.unwrap_or_default()
+        });
+        let captions = captions.collect();
+        (images, captions)
     }
 
     /// The encoder's native grid, if the images are features.

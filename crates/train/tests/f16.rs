@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
-use attend_model::Reading;
+use attend_model::{CrossEntropy, Reading};
 use attend_train::config::{Config, Precision};
 use attend_train::data::Batch;
 use attend_train::network::Network;
@@ -50,7 +50,12 @@ fn batch() -> Batch {
 /// taken.
 fn step(network: &mut Network, multiple: f64) -> bool {
     let outcome = network
-        .read(&batch(), multiple, Reading::default(), false)
+        .read(
+            &batch(),
+            &CrossEntropy::default(),
+            (multiple, Reading::default()),
+            false,
+        )
         .unwrap();
     assert!(outcome.total.is_finite());
     network.step(1e-2, 0.0, 0.0, 5.0)

@@ -109,6 +109,8 @@ pub struct Output {
     pub targets: Tensor,
     /// Attention over the cells, (N, P).
     pub attention: Tensor,
+    /// With hard attention, the cell that each row saw: i64 (N).
+    pub drawn: Option<Tensor>,
     /// For each step t, the number b of captions that have a token t + 1.
     pub counts: Vec<i64>,
 }

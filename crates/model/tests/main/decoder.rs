@@ -277,8 +277,8 @@ fn own_words_come_as_often_as_is_said() {
     let logits = |own_words: f64| {
         tch::manual_seed(3);
         let reading = Reading {
-            dropout: false,
             own_words,
+            ..Reading::default()
         };
         let pass = decoder.read(&images, captions(tokens), reading);
         pass.output().logits.shallow_clone()
