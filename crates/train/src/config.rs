@@ -299,6 +299,10 @@ pub struct Train {
     pub attention: Attention,
     /// Split whose images are captioned after each epoch, without teacher forcing.
     pub validation_split: String,
+    /// Whether to leave out the images that have a sentence of the train split word for word,
+    /// so that repeating sentences by heart does not choose the epoch (`docs/results.md`,
+    /// RSICD).
+    pub validation_new: bool,
     /// Beam size of the validation captions; 1 is greedy.
     pub validation_beam: usize,
     /// Maximum length of the validation captions, in words.
@@ -361,6 +365,7 @@ impl Default for Train {
             alpha_c: 1.0,
             attention: Attention::Soft,
             validation_split: "val".into(),
+            validation_new: false,
             validation_beam: 1,
             max_length: 50,
             start: String::new(),

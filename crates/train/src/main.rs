@@ -58,6 +58,7 @@ const SPEC: StageSpec = StageSpec {
         // As it was before there was a choice.
         "train.freeze=0",
         "train.objective=\"cross-entropy\"",
+        "train.validation_new=false",
         "train.average=0.0",
         "train.attention=\"soft\"",
         "hard_attention.share=0.5",
@@ -180,7 +181,9 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let source = seen.map_or(ImageInput::Pixels, |seen| {
         ImageInput::Features(seen.features)
     });
-    let data = Data::new(dataset, source, encoded, &config.train.validation_split)?;
+    let split = &config.train.validation_split;
+    let new = (config.train.validation_new).then_some(words.tokenizer);
+    let data = Data::new(dataset, source, encoded, split, new)?;
     let critic = match config.train.objective {
         Aim::Reward => Some(Critic::new(config, &data, &words, meteor(config)?)),
         Aim::CrossEntropy => None,

@@ -32,14 +32,15 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
 struct World {
     /// Number of images of split val.
     validation: i64,
-    captions: fn(&str) -> [String; 2],
+    /// The captions of an image of this id and colour.
+    captions: fn(i64, &str) -> [String; 2],
     words: &'static str,
     tokenizer: Tokenizer,
 }
 
 const ENGLISH: World = World {
     validation: 6,
-    captions: |name| {
+    captions: |_, name| {
         [
             format!("a plain {name} picture on paper"),
             format!("{name} all over the whole sheet"),
@@ -61,7 +62,7 @@ fn world(folder: &Path, world: &World) -> (PathBuf, PathBuf) {
             let plane = |c: u8| vec![c.saturating_add(shade); SIZE * SIZE];
             colour(image_id).1.into_iter().flat_map(plane).collect()
         },
-        captions: &|image_id| (world.captions)(colour(image_id).0).into(),
+        captions: &|image_id| (world.captions)(image_id, colour(image_id).0).into(),
         objects: &[],
     };
     let dataset = data.write(&folder.join("dataset"));
@@ -808,7 +809,7 @@ fn a_loss_that_is_no_number_is_named_and_harms_nothing() {
 #[test]
 fn validation_reads_han_as_evaluation_does() {
     let trainer = Trainer::of(&World {
-        captions: |name| {
+        captions: |_, name| {
             let name = match name {
                 "red" => "红",
                 "green" => "绿",
@@ -859,7 +860,7 @@ fn a_cider_that_can_only_be_0_does_not_choose_the_best_epoch() {
     );
     // the same with several images that all have the same captions
     let trainer = Trainer::of(&World {
-        captions: |_| ["a plain sheet".into(), "paper".into()],
+        captions: |_, _| ["a plain sheet".into(), "paper".into()],
         ..ENGLISH
     });
     let (_, log) = trainer.run("out", &["train.epochs=1"]);

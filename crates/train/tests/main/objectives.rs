@@ -123,3 +123,32 @@ fn the_best_checkpoint_has_the_average_and_the_last_one_the_weights() {
     assert!(distance(&first[name], &mean[name]) < whole);
     assert!(distance(&last[name], &mean[name]) < whole);
 }
+
+/// Images of val have one of train's sentences, but for the last two.
+#[test]
+fn validation_can_be_on_images_whose_sentences_are_new() {
+    let trainer = Trainer::of(&World {
+        captions: |image_id, name| match image_id {
+            104.. => [format!("a {name} sheet"), format!("{name} all over")],
+            100.. => [
+                format!("a {name} sheet"),
+                format!("A plain, {name} picture!"),
+            ],
+            _ => (ENGLISH.captions)(image_id, name).map(|_| format!("a plain {name} picture")),
+        },
+        ..ENGLISH
+    });
+    let set = ["train.epochs=1", "train.validation_new=true"];
+    let (manifest, log) = trainer.run("new", &set);
+    assert!(log.contains("on 2 of the 6 images of val"), "{log}");
+    assert_eq!(manifest.config["train"]["validation_new"], true);
+    let (manifest, log) = trainer.run("all", &set[..1]);
+    assert!(!log.contains("whose sentences are new"), "{log}");
+    assert!(manifest.config["train"].get("validation_new").is_none());
+    assert_ne!(
+        trainer.scores("new", "cider"),
+        trainer.scores("all", "cider")
+    );
+    let all = "each image of split \"val\" has a sentence of the train split";
+    Trainer::new().refused(&["train.validation_new=true"], 3, all);
+}
