@@ -1,7 +1,7 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
 use crate::network::adam;
-use attend_artifact::model::TorchScriptSection;
+use attend_artifact::model::{DecoderArch, TorchScriptSection};
 use attend_model::{Learning, ResNetConfig};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub struct Encoder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoder {
+    /// Architecture: `attention-lstm` (Xu et al. 2015) or `att2in` (Rennie et al. 2017).
+    pub arch: DecoderArch,
     /// Width of the word embeddings.
     pub embedding: i64,
     /// Width of the attention network.
@@ -58,6 +60,7 @@ pub struct Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         Decoder {
+            arch: DecoderArch::default(),
             embedding: 512,
             attention: 512,
             hidden: 512,

@@ -258,16 +258,22 @@ fn it_learns_and_repeats_itself_to_the_byte() {
 
 #[test]
 fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
+    for arch in ["attention-lstm", "att2in"] {
+        ends_as_if_never_killed(&[&format!("decoder.arch={arch}")]);
+    }
+}
+
+fn ends_as_if_never_killed(set: &[&str]) {
     let trainer = Trainer::new();
     let started = Instant::now();
-    let (whole, _) = trainer.run("whole", &[]);
+    let (whole, _) = trainer.run("whole", set);
     let time = started.elapsed().as_millis() as u64;
     // Thirty kills at pseudo-random instants. A run that finishes before its kill is
     // compared, and another one is started.
     let (mut kills, mut runs) = (0u64, 0);
     while kills < 30 {
         let name = format!("killed-{runs}");
-        let mut child = (trainer.command(&name, &[]))
+        let mut child = (trainer.command(&name, set))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -279,12 +285,12 @@ fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
         }
         child.wait().unwrap();
         if trainer.path(&name).exists() {
-            let (resumed, log) = trainer.run(&name, &[]);
+            let (resumed, log) = trainer.run(&name, set);
             assert_eq!(resumed.digest, whole.digest, "{log}");
             runs += 1;
         }
     }
-    let (resumed, log) = trainer.run(&format!("killed-{runs}"), &[]);
+    let (resumed, log) = trainer.run(&format!("killed-{runs}"), set);
     assert_eq!(resumed.digest, whole.digest, "{log}");
 }
 
@@ -704,6 +710,9 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
     expected[0] = 0.25;
     let row = decoder("third")["embedding.weight"].get(3); // a plain red
     assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
+    trainer.run("fourth", &[&set[..], &["decoder.arch=att2in"]].concat());
+    let row = decoder("fourth")["embed.0.weight"].get(3);
+    assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
 
     trainer.refused(
         &["train.start=/no/such/model"],
@@ -711,6 +720,11 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
         "neither a model artifact",
     );
     trainer.refused(&["decoder.embedding=8", &start], 4, "decoder.safetensors");
+    trainer.refused(
+        &["decoder.arch=att2in", &start],
+        4,
+        "its decoder is attention-lstm, but decoder.arch = \"att2in\"",
+    );
     trainer.refused(&["decoder.embeddings=/no/such.txt"], 3, "no such file");
     trainer.refused(
         &["decoder.embedding=8", &embeddings],

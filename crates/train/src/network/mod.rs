@@ -121,14 +121,13 @@ impl Network {
         let mut decoder_vars = nn::VarStore::new(device);
         tch::manual_seed(mix(&[config.train.seed, 0]) as i64);
         let decoder = decoder::new(&decoder_vars.root(), &card.decoder);
-        decoder_vars.freeze(); // for autograd: its gradient is by hand
-        let parameters =
-            || (decoder.parameters().into_iter()).map(|(name, t)| (name.to_owned(), t));
+        decoder_vars.freeze(); // for autograd: the decoder computes its gradients itself
+        let parameters = || decoder.parameters().into_iter();
         let encoder_parameters = images.learning();
         let gradients = Arena::like(parameters().chain(encoder_parameters.iter().map(clone)));
         let (decoder_gradients, encoder_gradients) = gradients.split(parameters().count());
         let frozen = config.decoder.freeze_embeddings;
-        let learning = parameters().filter(|(name, _)| !(frozen && name == "embedding.weight"));
+        let learning = parameters().filter(|(name, _)| !(frozen && name == decoder.embedding()));
         Network {
             card,
             decoder_adam: Adam::new(learning, config.train.adam, threads()),
@@ -153,7 +152,7 @@ impl Network {
     /// Sets the embeddings of some tokens.
     pub fn embed(&mut self, vectors: &[(i64, Vec<f32>)]) {
         let variables = self.decoder_vars.variables();
-        let Some(table) = variables.get("embedding.weight") else {
+        let Some(table) = variables.get(self.decoder.embedding()) else {
             return;
         };
         tch::no_grad(|| {
@@ -225,7 +224,7 @@ impl Network {
         let seen = self.images.cells(&pixels, !self.only_words, self.kind);
         let Cells { cells, grid } = seen?;
         let learns = cells.requires_grad();
-        let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
+        let images = tch::no_grad(|| self.decoder.prepare(&cells.detach(), grid));
         let tokens = batch.tokens.to_device(self.device);
         let captions = Captions {
             image: &batch.image_of_caption,
