@@ -31,7 +31,7 @@ pub mod weights;
 
 pub use arena::Arena;
 pub use attend_artifact::model::{
-    Arch, DecoderConfig, EncoderConfig, LastStage, ResNetConfig, StrideIn,
+    Arch, DecoderArch, DecoderConfig, EncoderConfig, LastStage, ResNetConfig, StrideIn,
 };
 pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients, Pass, Reading};
 pub use device::device;

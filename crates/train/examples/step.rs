@@ -12,7 +12,7 @@
     reason = "a tool for the benchmark"
 )]
 
-use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
+use attend_artifact::model::{DecoderArch, DecoderConfig, EncoderConfig, ModelCard};
 use attend_model::weights::{self, StateDict};
 use attend_model::{CrossEntropy, Reading};
 use attend_train::config::Config;
@@ -52,6 +52,7 @@ fn main() {
     let config = &settings.config;
     let card = ModelCard {
         decoder: DecoderConfig {
+            arch: DecoderArch::default(),
             vocabulary: decoder["fc.bias"].size()[0],
             channels: decoder["f_beta.bias"].size()[0],
             embedding: config.decoder.embedding,

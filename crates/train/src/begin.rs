@@ -226,13 +226,10 @@ impl<'a> Beginning<'a> {
         if let Some(start) = &self.start {
             start::load(start, &mut network, words)?;
         }
-        let Decoder {
-            embeddings,
-            embedding,
-            ..
-        } = &self.config.decoder;
+        let embeddings = &self.config.decoder.embeddings;
         if !embeddings.is_empty() {
-            let vectors = embeddings::read(Path::new(embeddings), words, *embedding as usize)?;
+            let width = network.card.decoder.embedding as usize;
+            let vectors = embeddings::read(Path::new(embeddings), words, width)?;
             let all = words.words.len();
             tracing::info!("embeddings of {} of {all} words", vectors.len());
             network.embed(&vectors);
@@ -375,6 +372,7 @@ fn random_weights() -> Error {
 
 fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
     let Decoder {
+        arch,
         embedding,
         attention,
         hidden,
@@ -383,6 +381,7 @@ fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
         ..
     } = *config;
     DecoderConfig {
+        arch,
         vocabulary: words.len() as i64,
         channels: 0, // the encoder's, see `on_features` and `on_pixels`
         embedding,

@@ -1,7 +1,7 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
 use crate::network::adam;
-use attend_artifact::model::TorchScriptSection;
+use attend_artifact::model::{DecoderArch, TorchScriptSection};
 use attend_model::{Learning, ResNetConfig};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,8 @@ pub struct Encoder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoder {
+    /// Architecture: `attention-lstm` (Xu et al. 2015) or `att2in` (Rennie et al. 2017).
+    pub arch: DecoderArch,
     /// Width of the word embeddings.
     pub embedding: i64,
     /// Width of the attention network.
@@ -62,6 +64,7 @@ pub struct Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         Decoder {
+            arch: DecoderArch::default(),
             embedding: 512,
             attention: 512,
             hidden: 512,
@@ -450,6 +453,12 @@ impl Config {
         let share = self.hard_attention.share;
         if !(0.0..=1.0).contains(&share) {
             return wrong(format!("hard_attention.share = {share} must be in [0, 1]"));
+        }
+        if train.attention == Attention::Hard && decoder.arch != DecoderArch::AttentionLstm {
+            return wrong(format!(
+                "train.attention = \"hard\" needs decoder.arch = \"attention-lstm\", not {}",
+                decoder.arch
+            ));
         }
         if train.objective == Aim::Reward {
             self.check_reward()?;

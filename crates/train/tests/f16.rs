@@ -2,7 +2,7 @@
 //! weight.
 #![allow(clippy::unwrap_used)]
 
-use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
+use attend_artifact::model::{DecoderArch, DecoderConfig, EncoderConfig, ModelCard};
 use attend_model::{CrossEntropy, Reading};
 use attend_train::config::{Config, Precision};
 use attend_train::data::Batch;
@@ -17,6 +17,7 @@ fn network() -> Network {
     let card = ModelCard {
         encoder: EncoderConfig::ResNet(config.encoder.config.clone()),
         decoder: DecoderConfig {
+            arch: DecoderArch::default(),
             vocabulary: 12,
             channels: CHANNELS,
             embedding: 6,

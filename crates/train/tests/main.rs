@@ -261,7 +261,9 @@ fn it_learns_and_repeats_itself_to_the_byte() {
 
 #[test]
 fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
-    survives_thirty_kills(&Trainer::new(), &[]);
+    for arch in ["attention-lstm", "att2in"] {
+        survives_thirty_kills(&Trainer::new(), &[&format!("decoder.arch={arch}")]);
+    }
 }
 
 fn survives_thirty_kills(trainer: &Trainer, set: &[&str]) {
@@ -710,6 +712,9 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
     expected[0] = 0.25;
     let row = decoder("third")["embedding.weight"].get(3); // a plain red
     assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
+    trainer.run("fourth", &[&set[..], &["decoder.arch=att2in"]].concat());
+    let row = decoder("fourth")["embed.0.weight"].get(3);
+    assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
 
     trainer.refused(
         &["train.start=/no/such/model"],
@@ -717,6 +722,11 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
         "neither a model artifact",
     );
     trainer.refused(&["decoder.embedding=8", &start], 4, "decoder.safetensors");
+    trainer.refused(
+        &["decoder.arch=att2in", &start],
+        4,
+        "its decoder is attention-lstm, but decoder.arch = \"att2in\"",
+    );
     trainer.refused(&["decoder.embeddings=/no/such.txt"], 3, "no such file");
     trainer.refused(
         &["decoder.embedding=8", &embeddings],

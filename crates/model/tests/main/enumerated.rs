@@ -5,8 +5,9 @@
 use crate::RANDOM;
 use crate::rebuilt::{decoder_weights, uniform};
 use attend_model::{
-    Arena, Captions, CrossEntropy, Decoder, DecoderConfig, Gradients, HardAttention, Images,
-    Objective, Reading, Reward, Sampling, SearchOptions, decoder as decoders, search, weights,
+    Arena, Captions, CrossEntropy, Decoder, DecoderArch, DecoderConfig, Gradients, HardAttention,
+    Images, Objective, Reading, Reward, Sampling, SearchOptions, decoder as decoders, search,
+    weights,
 };
 use std::sync::PoisonError;
 use tch::{Device, Kind, Tensor, nn};
@@ -25,9 +26,10 @@ struct Tiny {
 }
 
 impl Tiny {
-    fn new() -> Tiny {
+    fn new(arch: DecoderArch) -> Tiny {
         let mut vars = nn::VarStore::new(Device::Cpu);
         let config = DecoderConfig {
+            arch,
             vocabulary: 5,
             channels: CHANNELS,
             embedding: 4,
@@ -155,7 +157,12 @@ fn rewards(batch: &Batch) -> Vec<f64> {
 #[test]
 fn the_expected_gradient_is_that_of_the_expected_reward() {
     let _alone = RANDOM.lock().unwrap_or_else(PoisonError::into_inner);
-    let tiny = Tiny::new();
+    for arch in [DecoderArch::AttentionLstm, DecoderArch::Att2in] {
+        is_that_of_the_expected_reward(&Tiny::new(arch));
+    }
+}
+
+fn is_that_of_the_expected_reward(tiny: &Tiny) {
     let batch = Batch::new(&every_caption());
     let rewards = rewards(&batch);
     let expected = |tiny: &Tiny| {
@@ -163,7 +170,7 @@ fn the_expected_gradient_is_that_of_the_expected_reward() {
         let pairs = probabilities.iter().zip(&rewards);
         -pairs.map(|(p, reward)| p * reward).sum::<f64>()
     };
-    let probabilities = probabilities(&tiny, &batch);
+    let probabilities = probabilities(tiny, &batch);
     let sum: f64 = probabilities.iter().sum();
     assert!((sum - 2.0).abs() < 1e-12, "of each image 1: {sum}");
     for baseline in [0.0, 1.7] {
@@ -185,7 +192,7 @@ fn the_expected_gradient_is_that_of_the_expected_reward() {
 
 #[test]
 fn captions_are_drawn_as_often_as_the_model_says() {
-    let tiny = Tiny::new();
+    let tiny = Tiny::new(DecoderArch::AttentionLstm);
     let every = every_caption();
     let batch = Batch::new(&every);
     let probabilities = probabilities(&tiny, &batch);
@@ -219,7 +226,7 @@ fn captions_are_drawn_as_often_as_the_model_says() {
 #[test]
 fn the_expected_gradient_of_hard_attention_is_that_of_the_expected_log_probability() {
     let _alone = RANDOM.lock().unwrap_or_else(PoisonError::into_inner);
-    let tiny = Tiny::new();
+    let tiny = Tiny::new(DecoderArch::AttentionLstm);
     // One caption of two words and its end: three steps, so 2 x 2 x 2 choices of cells.
     let batch = Batch::new(&[vec![START, 2, 1, END]]);
     let images = tiny.images();

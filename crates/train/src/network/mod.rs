@@ -139,14 +139,13 @@ impl Network {
         let mut decoder_vars = nn::VarStore::new(device);
         tch::manual_seed(mix(&[config.train.seed, 0]) as i64);
         let decoder = decoder::new(&decoder_vars.root(), &card.decoder);
-        decoder_vars.freeze(); // for autograd: its gradient is by hand
-        let parameters =
-            || (decoder.parameters().into_iter()).map(|(name, t)| (name.to_owned(), t));
+        decoder_vars.freeze(); // for autograd: the decoder computes its gradients itself
+        let parameters = || decoder.parameters().into_iter();
         let encoder_parameters = images.learning();
         let gradients = Arena::like(parameters().chain(encoder_parameters.iter().map(clone)));
         let (decoder_gradients, encoder_gradients) = gradients.split(parameters().count());
         let frozen = config.decoder.freeze_embeddings;
-        let learning = parameters().filter(|(name, _)| !(frozen && name == "embedding.weight"));
+        let learning = parameters().filter(|(name, _)| !(frozen && name == decoder.embedding()));
         let decoder_adam = Adam::new(learning, config.train.adam, threads());
         let encoder_adam = Adam::new(encoder_parameters, config.train.adam, threads());
         Network {
@@ -170,7 +169,7 @@ impl Network {
     /// Sets the embeddings of some tokens.
     pub fn embed(&mut self, vectors: &[(i64, Vec<f32>)]) {
         let variables = self.decoder_vars.variables();
-        let Some(table) = variables.get("embedding.weight") else {
+        let Some(table) = variables.get(self.decoder.embedding()) else {
             return;
         };
         tch::no_grad(|| {
@@ -238,7 +237,9 @@ impl Network {
         (scale, reading): (f64, Reading),
         top5: bool,
     ) -> Result<Outcome> {
-        let seen = self.see(&batch.images)?;
+        let seen = self.see(&batch.images, |decoder, cells, grid| {
+            decoder.prepare(cells, grid)
+        })?;
         let captions = Captions {
             image: &batch.image_of_caption,
             tokens: &batch.tokens.to_device(self.device),
@@ -259,7 +260,9 @@ impl Network {
         scale: f64,
         (critic, of, seed): (&Critic, &[usize], u64),
     ) -> Result<Outcome> {
-        let seen = self.see(&batch.images)?;
+        let seen = self.see(&batch.images, |decoder, cells, grid| {
+            decoder.project(cells, grid)
+        })?;
         let rollouts = critic.rollouts(self.decoder.as_ref(), &seen.images, of, seed);
         let captions = Captions {
             image: &rollouts.image,
@@ -274,10 +277,15 @@ impl Network {
         })
     }
 
-    fn see(&self, images: &Tensor) -> Result<Seen> {
+    fn see(
+        &self,
+        images: &Tensor,
+        of_decoder: fn(&dyn Decoder, &Tensor, [i64; 2]) -> attend_model::Images,
+    ) -> Result<Seen> {
         let near = self.near(images);
         let cells = self.images.cells(&near, !self.only_words, self.kind)?;
-        let images = tch::no_grad(|| (self.decoder).project(&cells.cells.detach(), cells.grid));
+        let detached = cells.cells.detach();
+        let images = tch::no_grad(|| of_decoder(self.decoder.as_ref(), &detached, cells.grid));
         Ok(Seen { cells, images })
     }
 

@@ -91,6 +91,12 @@ fn hard_attention_learns_and_is_killed_without_a_trace() {
     assert_ne!(trainer.scores("soft", "train_cross_entropy"), losses);
     assert_eq!(soft.config["hard_attention"]["share"], 0.7);
     trainer.refused(&["hard_attention.share=1.5"], 2, "must be in [0, 1]");
+    let set = ["train.attention=hard", "decoder.arch=att2in"];
+    trainer.refused(
+        &set,
+        2,
+        "needs decoder.arch = \"attention-lstm\", not att2in",
+    );
 }
 
 /// With an average of the last step alone, the best checkpoint is that of the training without.
