@@ -153,6 +153,29 @@ impl Stages {
         Some(parameters.get("evaluate")?.get("primary_beam")?.to_string())
     }
 
+    /// Refuses a score that a run will not have.
+    pub fn check_score(self, run: &Prepared, by: &str) -> Result<()> {
+        let parameters = run.plan.parameters(self.validate.unwrap_or(self.model));
+        let value = |section: &str, key: &str| parameters.get(section)?.get(key);
+        let is_among = |names: &toml::Value| {
+            let mut names = names.as_array().into_iter().flatten();
+            names.any(|name| name.as_str().is_some_and(|name| by.starts_with(name)))
+        };
+        let why = match self.validate {
+            None if by == "meteor"
+                && value("train", "stop_metric")
+                    .is_some_and(|metric| metric.as_str() != Some(by)) =>
+            {
+                "the training scores it only if it is train.stop_metric; --evaluate scores it after the training"
+            }
+            Some(_) if value("evaluate", "metrics").is_some_and(|names| !is_among(names)) => {
+                "evaluate.metrics leaves it out"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::usage(format!("--by {by}: {why}")))
+    }
+
     /// What a finished run has reached on the validation split.
     pub fn score(self, run: &Prepared, by: &str) -> Result<Score> {
         let path = |index: usize| run.plan.run.path(&run.plan.stages[index].0.output);

@@ -50,8 +50,8 @@ pub struct Args {
     /// The score that chooses
     #[arg(long, default_value = "cider", value_parser = ["cider", "meteor", "bleu4", "rouge_l"])]
     by: String,
-    /// Choose by an evaluation of the validation split, as described after the training, at
-    /// evaluate.primary_beam; always so if a key is tried that the training doesn't read
+    /// Choose by an evaluation of the validation split (at evaluate.primary_beam) instead of
+    /// the training's own scores; always so if a key is tried that only evaluation reads
     #[arg(long)]
     evaluate: bool,
     /// Leave the test split alone
@@ -66,7 +66,7 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// How many runs may run at the same time; each uses all cores, unless --jobs says less
+    /// How many runs may run at the same time; each uses all cores unless --jobs says less
     #[arg(long, value_name = "N", default_value_t = 1)]
     at_once: usize,
     /// Number of threads of each stage [default: all cores]
@@ -169,6 +169,7 @@ impl Sweep {
                 let own = pairs.chain(own).chain([format!("run.name={run}")]);
                 let mut prepared = base.with(&with(&own.collect::<Vec<_>>())?)?;
                 stages.name_split(&mut prepared);
+                stages.check_score(&prepared, &args.by)?;
                 if args.at_once > 1 {
                     prepared.label = format!("{run}: ");
                 }

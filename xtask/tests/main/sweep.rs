@@ -34,7 +34,7 @@ echo "{{\"epoch\": 1, \"split\": \"val\", \"cider\": 0.001, \"bleu4\": 0.25}}" >
         "judge",
         "evaluation",
         r#"{"kind": "dataset", "required": true}, {"kind": "model", "required": true}"#,
-        r#"{"evaluate": {"split": "test", "primary_beam": 3}, "search": {"beams": [3]}}"#,
+        r#"{"evaluate": {"split": "test", "primary_beam": 3, "metrics": ["bleu", "cider"]}, "search": {"beams": [3]}}"#,
         &format!(
             r#"{read}
 split=$(value split) beams=$(value beams)
@@ -360,6 +360,14 @@ fn what_is_wrong_is_said_before_anything_runs() {
     refused(
         &["--try", "train.rate=1", "--name", "../up"],
         "--name ../up: can't be the name of a folder: use letters, digits, - and _",
+    );
+    refused(
+        &["--try", "train.rate=1", "--by", "meteor"],
+        "--by meteor: the training scores it only if it is train.stop_metric; --evaluate scores it after the training",
+    );
+    refused(
+        &["--try", "train.rate=1", "--by", "rouge_l", "--evaluate"],
+        "--by rouge_l: evaluate.metrics leaves it out",
     );
     refused(
         &["--try", "train.rate=1", "--set", "train.rats=1"],
