@@ -117,8 +117,12 @@ fn sorted(rows: &[Row]) -> Vec<&Row> {
     sorted
 }
 
-/// The row with the highest mean score.
+/// The row with the highest mean score, once all runs have ended.
 pub fn best(rows: &[Row]) -> Option<&Row> {
+    let mut runs = rows.iter().flat_map(|row| &row.runs);
+    if runs.any(|run| run.end.is_none()) {
+        return None;
+    }
     let first = sorted(rows).into_iter().next();
     first.filter(|row| row.mean().is_some())
 }
@@ -227,7 +231,6 @@ mod tests {
             row("1", &[Some(Ok(0.25)), Some(Ok(0.75))]),
             row("2", &[Some(Ok(0.9)), Some(Err("error: diverged"))]),
             row("3", &[Some(Ok(0.6)), Some(Ok(0.7))]),
-            row("4", &[Some(Ok(0.99)), None]),
         ];
         let text = text(&rows, "val cider", &Value::Null);
         let expected = "\
@@ -235,7 +238,6 @@ train.lr      val cider  best epoch  epochs   time  run
 3          65.00 ± 7.07        7, 7    8, 8  3 min  s-lr-3
 1         50.00 ± 35.36        7, 7    8, 8  3 min  s-lr-1
 2                failed           7       8  1 min  s-lr-2
-4                     -           7       8  1 min  s-lr-4
 s-lr-2-seed-2 failed: error: diverged
 
 chosen: s-lr-3 (train.lr=3)";
@@ -249,6 +251,14 @@ chosen: s-lr-3 (train.lr=3)";
         assert_eq!(json[2]["spread"], Value::Null);
         assert_eq!(json[2]["runs"][1]["error"], "error: diverged");
         assert!(best(&rows[1..2]).is_none());
+        // While a run is waiting, nothing is chosen.
+        let rows = [row("1", &[Some(Ok(0.25))]), row("4", &[None])];
+        assert!(best(&rows).is_none());
+        let text = super::text(&rows, "val cider", &Value::Null);
+        assert!(
+            text.ends_with("4                 -                             s-lr-4"),
+            "{text}"
+        );
     }
 
     #[test]
