@@ -154,45 +154,62 @@ impl Sweep {
             None => grid(&tried)?,
         };
         let stages = Stages::of(&mut base, &tried, args.evaluate)?;
+        let labels = labels(&combinations);
+        let mut sweep = Sweep {
+            folder,
+            stages,
+            by: args.by.clone(),
+            options,
+            runs: Vec::new(),
+        };
+        let mut rows = Vec::new();
+        for (values, label) in combinations.into_iter().zip(labels) {
+            let row = Row {
+                name: format!("{name}-{label}"),
+                values,
+                runs: Vec::new(),
+            };
+            rows.push(sweep.with_runs(row, rows.len(), args, |own| base.with(&with(own)?))?);
+        }
+        Ok((sweep, rows))
+    }
+
+    /// Adds the runs of a row, one for each seed. `run` makes a run of its own parameters.
+    fn with_runs(
+        &mut self,
+        mut row: Row,
+        number: usize,
+        args: &Args,
+        run: impl Fn(&[String]) -> Result<Prepared>,
+    ) -> Result<Row> {
         let seeds: Vec<Option<u64>> = match &args.seeds[..] {
             [] => vec![None],
             seeds => seeds.iter().copied().map(Some).collect(),
         };
-        let (mut rows, mut runs) = (Vec::new(), Vec::new());
-        for (values, label) in combinations.iter().zip(labels(&combinations)) {
-            let name = format!("{name}-{label}");
-            let mut entries = Vec::new();
-            for seed in &seeds {
-                let run = seed.map_or_else(|| name.clone(), |seed| format!("{name}-seed-{seed}"));
-                let pairs = values.iter().map(|(key, value)| format!("{key}={value}"));
-                let own = seed.map(|seed| format!("train.seed={seed}"));
-                let own = pairs.chain(own).chain([format!("run.name={run}")]);
-                let mut prepared = base.with(&with(&own.collect::<Vec<_>>())?)?;
-                stages.name_split(&mut prepared);
-                stages.check_score(&prepared, &args.by)?;
-                if args.at_once > 1 {
-                    prepared.label = format!("{run}: ");
-                }
-                let place = (rows.len(), entries.len());
-                runs.push(Run { prepared, place });
-                let (seed, end) = (*seed, None);
-                entries.push(Entry { run, seed, end });
+        for seed in seeds {
+            let end = seed.map_or_else(String::new, |seed| format!("-seed-{seed}"));
+            let name = row.name.clone() + &end;
+            let pairs = row
+                .values
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"));
+            let seed_of_run = seed.map(|seed| format!("train.seed={seed}"));
+            let own = pairs.chain(seed_of_run).chain([format!("run.name={name}")]);
+            let mut prepared = run(&own.collect::<Vec<_>>())?;
+            self.stages.name_split(&mut prepared);
+            self.stages.check_score(&prepared, &self.by)?;
+            if args.at_once > 1 {
+                prepared.label = format!("{name}: ");
             }
-            rows.push(Row {
-                name,
-                values: values.clone(),
-                runs: entries,
+            let place = (number, row.runs.len());
+            self.runs.push(Run { prepared, place });
+            row.runs.push(Entry {
+                run: name,
+                seed,
+                end: None,
             });
         }
-        let by = args.by.clone();
-        let sweep = Sweep {
-            folder,
-            stages,
-            by,
-            options,
-            runs,
-        };
-        Ok((sweep, rows))
+        Ok(row)
     }
 
     /// Lists the runs, and the stages that each would be the first to make.
