@@ -14,6 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "fetch",
             "init",
             "run",
+            "sweep",
             "preprocess",
             "train",
             "evaluate",

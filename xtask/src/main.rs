@@ -12,6 +12,7 @@ mod executor;
 mod folders;
 mod help;
 mod meanings;
+mod metrics;
 mod options;
 mod parameters;
 mod pipeline;
@@ -25,6 +26,7 @@ mod schedule;
 mod setup;
 mod stamp;
 mod store;
+mod sweep;
 mod tasks;
 mod time;
 mod words;
@@ -68,6 +70,8 @@ enum Task {
         #[command(flatten)]
         options: options::Options,
     },
+    /// Run a pipeline with many values of some parameters, and show a table
+    Sweep(tasks::sweep::Args),
     /// Describe photographs with a trained captioner
     Caption(tasks::caption::Args),
     /// Describe photographs over HTTP with a trained captioner, and on a page
@@ -156,6 +160,7 @@ fn run(name: &str, task: Task) -> Result<()> {
         Task::Run { pipeline, options } => {
             tasks::run::run(&workspace, pipeline.as_deref(), &[], &options)
         }
+        Task::Sweep(args) => tasks::sweep::run(&workspace, &args),
         Task::Caption(args) => tasks::caption::run(&workspace, args),
         Task::Serve(args) => tasks::serve::run(&workspace, args),
         Task::Status(args) => tasks::status::run(&workspace, &args),

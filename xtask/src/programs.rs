@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Programs by name.
+#[derive(Clone)]
 pub struct Programs {
     root: PathBuf,
     /// The folder that `ATTEND_BIN_DIR` names: all programs are there.

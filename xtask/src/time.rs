@@ -6,10 +6,14 @@ use std::time::Instant;
 
 /// The time that the artifact at `place` took to make, as text.
 pub fn spent(place: &Path) -> Option<String> {
+    seconds_of(place).map(duration)
+}
+
+/// The seconds that the artifact at `place` took to make.
+pub fn seconds_of(place: &Path) -> Option<u64> {
     let text = std::fs::read(place.join(".work.json")).ok()?;
     let work: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    let seconds = work.get("seconds")?.as_u64()?;
-    Some(duration(seconds))
+    work.get("seconds")?.as_u64()
 }
 
 /// The time since `started` as text: seconds, or minutes and seconds.

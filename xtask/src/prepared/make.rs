@@ -57,7 +57,7 @@ impl Prepared {
         let prefix = if alone {
             ""
         } else {
-            &format!("{}: ", stage.name)
+            &format!("{}{}: ", self.label, stage.name)
         };
         let ways = Ways {
             terminal: alone && description.log,

@@ -30,6 +30,9 @@ pub struct Prepared {
     pub plan: Plan,
     /// The programs of the stages, and those that a task runs besides.
     pub programs: Programs,
+    /// What stands before its lines if others run beside it; then none of its stages has the
+    /// terminal for itself.
+    pub label: String,
     source: PathBuf,
 }
 
@@ -39,6 +42,17 @@ pub struct Begun {
     pinned: Option<Pinned>,
     /// The states of all stages.
     pub steps: Vec<Step>,
+}
+
+impl Begun {
+    /// Whether the artifacts of the stages `wanted` are up to date.
+    pub fn is_fresh(&self, wanted: &[usize]) -> bool {
+        let wanted = self
+            .steps
+            .iter()
+            .filter(|step| wanted.contains(&step.index));
+        wanted.into_iter().all(|step| step.state == State::Fresh)
+    }
 }
 
 /// Builds the programs, and checks pipeline and config against the stages' descriptions
@@ -65,6 +79,7 @@ pub fn prepare(
     Ok(Prepared {
         plan: Plan { run, stages, given },
         programs,
+        label: String::new(),
         source: config.path().to_owned(),
     })
 }
@@ -121,15 +136,46 @@ fn check(stage: &Stage, description: &Description, all: &[(Stage, Description)])
 }
 
 impl Prepared {
+    /// The same pipeline with another config, for another run.
+    pub fn with(&self, config: &Config) -> Result<Prepared> {
+        let Plan { run, stages, .. } = &self.plan;
+        let run = Run {
+            folder: run.folder.with_file_name(config.run_name()?),
+            store: run.store.clone(),
+        };
+        Ok(Prepared {
+            plan: Plan {
+                run,
+                given: config.given(&schema(stages)?)?,
+                stages: stages.clone(),
+            },
+            programs: self.programs.clone(),
+            label: String::new(),
+            source: config.path().to_owned(),
+        })
+    }
+
     /// Runs the stages `wanted`. `quiet` discards their standard output.
     pub fn run(&self, wanted: &[usize], options: &Options, quiet: bool) -> Result<()> {
+        self.run_begun(self.begin(wanted, options)?, wanted, options, quiet)
+    }
+
+    /// Runs the stages `wanted`, which have passed [`Prepared::begin`].
+    pub fn run_begun(
+        &self,
+        begun: Begun,
+        wanted: &[usize],
+        options: &Options,
+        quiet: bool,
+    ) -> Result<()> {
         let plan = &self.plan;
-        let Begun { pinned, steps } = self.begin(wanted, options)?;
+        let Begun { pinned, steps } = begun;
         let count = wanted.len();
         let title = |step: &Step| {
             let number = wanted.iter().position(|index| *index == step.index);
             let name = &plan.stages[step.index].0.name;
-            format!("[{}/{count}] {name}", number.map_or(0, |n| n + 1))
+            let number = number.map_or(0, |n| n + 1);
+            format!("{}[{number}/{count}] {name}", self.label)
         };
         let decide = |step: &Step| {
             let (stage, description) = &plan.stages[step.index];
@@ -161,6 +207,7 @@ impl Prepared {
             let (stage, _) = &plan.stages[step.index];
             let started = Instant::now();
             let place = self.place(step)?;
+            let alone = alone && self.label.is_empty();
             let made = self.make(step, place, options, quiet, alone);
             // The stage itself has printed the error.
             let digest = made.inspect_err(|error| {
@@ -189,6 +236,12 @@ impl Prepared {
     /// than the pinned ones, and what several stages will lack. Only then writes down what the
     /// run was given, so that a refused attempt leaves it as it was.
     pub fn begin(&self, wanted: &[usize], options: &Options) -> Result<Begun> {
+        // A stage that runs alone refuses as early by itself.
+        self.begin_asking(2, wanted, options)
+    }
+
+    /// The same; the stages are asked what they will lack if at least so many are to run.
+    pub fn begin_asking(&self, least: usize, wanted: &[usize], options: &Options) -> Result<Begun> {
         self.plan.adopt()?;
         let pinned = match options.locked {
             true => Some(self.pinned()?),
@@ -207,7 +260,7 @@ impl Prepared {
             wanted.contains(&step.index) && !fresh
         };
         let to_run: Vec<&Step> = steps.iter().filter(is_to_run).collect();
-        if to_run.len() > 1 {
+        if to_run.len() >= least.max(1) {
             let config = |index| self.write_config(index);
             preflight::check(&self.plan, &self.programs, &to_run, config)?;
         }

@@ -5,6 +5,7 @@ use super::{print, print_json, report};
 use crate::child;
 use crate::evaluations::Evaluation;
 use crate::folders::{folders, name};
+use crate::metrics;
 use crate::programs::Programs;
 use crate::runs::find;
 use crate::workspace::{Workspace, shown};
@@ -159,8 +160,7 @@ impl Column {
         if kind == "model" {
             flatten(&prefix, &manifest["counts"], &mut self.scores);
             let metric = manifest["config"]["train"]["stop_metric"].as_str();
-            let metrics = folder.join("metrics.jsonl");
-            self.validation(&prefix, &metrics, metric.unwrap_or("cider"))?;
+            self.validation(&prefix, folder, metric.unwrap_or("cider"))?;
         }
         let scores = folder.join("scores.json");
         if kind == "evaluation" && scores.is_file() {
@@ -176,20 +176,11 @@ impl Column {
     }
 
     /// Takes the best validation score of all epochs, and its epoch.
-    fn validation(&mut self, prefix: &str, metrics: &Path, metric: &str) -> Result<()> {
-        let text = std::fs::read_to_string(metrics).at(metrics)?;
-        let lines = text
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let scores = lines.filter_map(|line| {
-            let split = line["split"].as_str()?.to_owned();
-            Some((line.get(metric)?.as_f64()?, line["epoch"].as_u64()?, split))
-        });
-        let best = scores.reduce(|best, score| if score.0 > best.0 { score } else { best });
-        if let Some((score, epoch, split)) = best {
-            let best = format!("{prefix}{split}, best {metric}");
-            self.scores.insert(best, score.into());
-            (self.scores).insert(format!("{prefix}best epoch"), (epoch + 1).into());
+    fn validation(&mut self, prefix: &str, model: &Path, metric: &str) -> Result<()> {
+        if let Some(best) = metrics::best(model, metric)? {
+            let name = format!("{prefix}{}, best {metric}", best.split);
+            self.scores.insert(name, best.score(metric).into());
+            (self.scores).insert(format!("{prefix}best epoch"), best.epoch.into());
         }
         Ok(())
     }

@@ -88,7 +88,7 @@ fn known(command: Command, root: &Path) -> Command {
                 Some("PIPELINE") => of(arg, move || names_in(&root.join("pipelines"))),
                 Some("STAGE" | "STAGES") => of(arg, move || stages(&root)),
                 Some("RUN") => of(arg, move || folders(&root.join("artifacts"))),
-                Some("SECTION.KEY=VALUE") => of(arg, move || keys(&root)),
+                Some("SECTION.KEY=VALUE" | "SECTION.KEY=VALUES") => of(arg, move || keys(&root)),
                 _ if arg.get_id() == "config" => {
                     let configs = move |word: &OsStr| configs(&root, word);
                     arg.add(ArgValueCompleter::new(configs))

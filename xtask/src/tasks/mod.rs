@@ -24,6 +24,7 @@ pub mod serve;
 pub mod setup;
 pub mod stats;
 pub mod status;
+pub mod sweep;
 pub mod test;
 pub mod verify;
 pub mod wheel;

@@ -54,7 +54,7 @@ pub fn run(
 }
 
 /// The pipeline of this name, else the config's, else that of the run.
-fn load(
+pub fn load(
     workspace: &Workspace,
     name: Option<&str>,
     config: &Config,

@@ -12,3 +12,4 @@ mod runner;
 mod runs;
 mod setup;
 mod store;
+mod sweep;

@@ -69,7 +69,8 @@ impl Place {
         std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// A program that logs its arguments, does `work`, and leaves an artifact.
+    /// A program that logs its arguments, does `work` with `$config` and `$out`, and leaves an
+    /// artifact, of the digest `$digest` if that is set.
     pub fn stage(&self, name: &str, output: &str, inputs: &str, parameters: &str, work: &str) {
         let log = self.path("log");
         self.script(
@@ -80,10 +81,13 @@ impl Place {
   exit 0
 fi
 echo "{name} $*" >> '{log}'
-while [ $# -gt 0 ]; do [ "$1" = --output ] && out=$2; shift; done
+while [ $# -gt 0 ]; do
+  case "$1" in --config) config=$2 ;; --output) out=$2 ;; esac
+  shift
+done
 {work}
 mkdir -p "$out"
-echo '{{"kind": "{output}", "digest": "0123456789abcdef", "counts": {{"things": 5}}}}' > "$out/manifest.json"
+echo '{{"kind": "{output}", "digest": "'"${{digest:-0123456789abcdef}}"'", "counts": {{"things": 5}}}}' > "$out/manifest.json"
 echo "scores of {name}""#,
                 log = log.display()
             ),
