@@ -43,7 +43,7 @@ pub struct Rollouts {
 }
 
 /// A drawn caption.
-struct Drawn {
+pub struct Drawn {
     /// Which of the batch's images.
     image: usize,
     tokens: Vec<i64>,
@@ -116,14 +116,7 @@ impl Critic {
         seed: u64,
     ) -> Rollouts {
         let samples = self.section.samples;
-        let sampling = Sampling {
-            count: samples,
-            temperature: 1.0,
-            top_k: 0,
-            top_p: 1.0,
-            seed,
-        };
-        let mut drawn = self.captions(decoder, images, Some(sampling));
+        let mut drawn = self.draw(decoder, images, seed);
         let rewards = self.rewards(&drawn, of);
         let baselines: Vec<f64> = match self.section.baseline {
             Baseline::Greedy => {
@@ -183,6 +176,18 @@ impl Critic {
         }
     }
 
+    /// Draws captions of each image, those of an image one after the other.
+    pub fn draw(&self, decoder: &dyn Decoder, images: &Images, seed: u64) -> Vec<Drawn> {
+        let sampling = Sampling {
+            count: self.section.samples,
+            temperature: 1.0,
+            top_k: 0,
+            top_p: 1.0,
+            seed,
+        };
+        self.captions(decoder, images, Some(sampling))
+    }
+
     /// Captions of each image, those of an image one after the other: samples, or the greedy
     /// one.
     fn captions(
@@ -207,7 +212,8 @@ impl Critic {
         found.collect()
     }
 
-    fn rewards(&self, captions: &[Drawn], of: &[usize]) -> Vec<f64> {
+    /// What captions earn; `of` has the index of each image in the data set.
+    pub fn rewards(&self, captions: &[Drawn], of: &[usize]) -> Vec<f64> {
         let place = |caption: &Drawn| self.place[&of[caption.image]];
         let words = |caption: &Drawn| -> Vec<String> {
             attend_describe::words(caption.tokens.iter().map(|id| &*self.words[*id as usize]))

@@ -41,6 +41,8 @@ enum What {
     Captioner,
     /// The search for captions, against PyTorch's: `-- artifacts/coco-mini`
     Search,
+    /// A step of training by reward, against ruotianluo's code: `-- RUN CHECKOUT CIDER`
+    Reward,
     /// From a cold start to one caption, against PyTorch: `-- artifacts/coco-mini/model IMAGE`
     Start,
     /// Whole epochs with a frozen encoder, against the way of the PyTorch tutorial
@@ -82,11 +84,23 @@ const TORCH: Peers = Peers {
     ],
 };
 
+const REWARD: Peers = Peers {
+    folder: "bench-reward-1",
+    packages: &[
+        "torch==2.11.0",
+        "safetensors==0.8.0",
+        "numpy==2.4.6",
+        "pyarrow==26.0.1",
+        "pycocoevalcap==1.2",
+        "six==1.17.0",
+    ],
+};
+
 /// Builds our programs, installs the Python packages and runs the script.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let with_photographs = !matches!(
         args.what,
-        Some(What::Captioner | What::Memory | What::Search | What::Start)
+        Some(What::Captioner | What::Memory | What::Reward | What::Search | What::Start)
     );
     if with_photographs && std::env::var_os("ATTEND_DATA").is_none() {
         return Err(Error::usage(
@@ -130,6 +144,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Some(What::Search) => {
             let search = example(workspace, "attend-describe", "search")?;
             ("search.py", vec![search], Some(TORCH))
+        }
+        Some(What::Reward) => {
+            let reward = example(workspace, "attend-train", "reward")?;
+            ("reward.py", vec![reward], Some(REWARD))
         }
         Some(What::Start) => ("start.py", vec![program("attend-caption")?], Some(TORCH)),
         Some(What::Training) => {

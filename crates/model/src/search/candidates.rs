@@ -34,12 +34,59 @@ pub(super) fn best(
     })
 }
 
-/// All next tokens of each row that have a probability, in the order of their ids; otherwise
-/// like [`best`].
-pub(super) fn all(log_probs: &Tensor, allowed: &[Allowed], never: &[bool]) -> Vec<Vec<Candidate>> {
-    of_rows(log_probs, allowed, never, |row, allowed, found| {
-        every(row, allowed, never, found);
-    })
+/// One of all next tokens of each row, by a share of their weights between 0 and 1. At
+/// `temperature` 1, a token is as likely as the model says, among those that may follow. `None`
+/// if none may, or if they are so unlikely that f32 has no weight for them.
+pub(super) fn drawn(
+    log_probs: &Tensor,
+    allowed: &[Allowed],
+    never: &[bool],
+    temperature: f64,
+    shares: &[f64],
+) -> Vec<Option<Candidate>> {
+    let log_probs = log_probs.to_device(Device::Cpu).to_kind(Kind::Float);
+    let excluded = Tensor::from_slice(never);
+    let possible = log_probs.masked_fill(&excluded, f64::NEG_INFINITY);
+    let weights = (&possible - possible.amax(1, true)) / temperature;
+    let weights = weights.exp().contiguous();
+    let log_probs = log_probs.contiguous();
+    let rows = numbers(&log_probs).chunks(never.len());
+    let rows = rows.zip(numbers(&weights).chunks(never.len()));
+    let rows: Vec<_> = rows.zip(allowed).zip(shares).collect();
+    let mut found: Vec<Option<Candidate>> = vec![None; rows.len()];
+    let part = rows.len().div_ceil(threads()).max(1);
+    let parts = rows.chunks(part).zip(found.chunks_mut(part));
+    parallel(parts.collect(), |_, (rows, found)| {
+        for ((((log_probs, weights), allowed), share), found) in rows.iter().zip(found) {
+            let token = weighed(weights, allowed, **share);
+            *found = token.map(|token| (f64::from(log_probs[token]), token as i64));
+        }
+    });
+    found
+}
+
+/// The token to which a share of the sum of weights leads.
+fn weighed(weights: &[f32], allowed: &Allowed, share: f64) -> Option<usize> {
+    // Most hypotheses may go on with anything.
+    let free = allowed.only.is_none() && allowed.blocked.is_empty();
+    let of = |token: usize| match free || allowed.takes(token as i64) {
+        true => f64::from(weights[token]),
+        false => 0.0,
+    };
+    let mut rest = share * (0..weights.len()).map(of).sum::<f64>();
+    let mut last = None;
+    for token in 0..weights.len() {
+        let weight = of(token);
+        // False for NaN.
+        if weight > 0.0 {
+            last = Some(token);
+            rest -= weight;
+            if rest < 0.0 {
+                break;
+            }
+        }
+    }
+    last
 }
 
 /// Calls `work` with each row, some rows on each thread.

@@ -1,6 +1,6 @@
 //! Captions drawn from the model's distribution.
 
-use super::candidates::{Candidate, all, best};
+use super::candidates::{Candidate, best, drawn};
 use super::constraints::{Allowed, allowed, never};
 use super::ensemble::Ensemble;
 use super::hypothesis::{Ended, Hypothesis, ranked};
@@ -51,18 +51,24 @@ pub(super) fn search(
         let allowed: Vec<Allowed> = (drafts.iter())
             .map(|draft| allowed(&draft.path, options))
             .collect();
-        let candidates = match (sampling.top_k, sampling.top_p < 1.0) {
-            (0, false) => all(&log_probs, &allowed, &mask),
-            (0, true) => best(&log_probs, &allowed, &mask, mask.len()),
-            (k, _) => best(&log_probs, &allowed, &mask, k),
+        let shares: Vec<f64> = (drafts.iter())
+            .map(|draft| unit(mix(&[sampling.seed, draft.number as u64, length as u64])))
+            .collect();
+        let next = match (sampling.top_k, sampling.top_p < 1.0) {
+            (0, false) => drawn(&log_probs, &allowed, &mask, sampling.temperature, &shares),
+            (k, _) => {
+                let most = if k == 0 { mask.len() } else { k };
+                let candidates = best(&log_probs, &allowed, &mask, most);
+                let rows = candidates.iter().zip(&shares);
+                rows.map(|(of_row, share)| draw(of_row, sampling, *share))
+                    .collect()
+            }
         };
         let (mut going, mut rows) = (Vec::new(), Vec::new());
         tokens.clear();
-        for (row, (draft, candidates)) in drafts.into_iter().zip(candidates).enumerate() {
-            let key = [sampling.seed, draft.number as u64, length as u64];
-            let drawn = draw(&candidates, sampling, unit(mix(&key)));
+        for (row, (draft, next)) in drafts.into_iter().zip(next).enumerate() {
             let of_image = &mut found[draft.image];
-            match drawn {
+            match next {
                 Some((log_prob, token)) if token == options.end => {
                     let sum = draft.log_prob + log_prob;
                     of_image.push(Ended::new(draft.path, sum, true, options));
