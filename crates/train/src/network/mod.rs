@@ -3,21 +3,24 @@
 pub mod adam;
 mod average;
 mod images;
+mod outcome;
+mod read;
 pub mod scale;
+
+pub use outcome::Outcome;
 
 use self::adam::{Adam, Clip};
 use self::average::Average;
-use self::images::{Images, Pixels, adopt, named};
+use self::images::{Images, Pixels, named};
 use self::scale::LossScale;
 use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, Precision};
 use crate::data::Batch;
-use crate::reward::Critic;
 use attend_artifact::model::ModelCard;
 use attend_model::weights::{self, StateDict};
 use attend_model::{
-    Arena, Captions, Cells, CrossEntropy, Decoder, FrozenEncoder, Gradients, Objective, Output,
-    Reading, decoder, threads,
+    Arena, Captions, Cells, CrossEntropy, Decoder, FrozenEncoder, Gradients, Objective, Reading,
+    decoder, threads,
 };
 use attend_program::random::mix;
 use attend_program::{Error, Result};
@@ -46,44 +49,6 @@ pub struct Network {
     average: Option<Average>,
     /// Whether steps change only the decoder's parameters that have a row for each word.
     pub only_words: bool,
-}
-
-/// What came of a batch.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    /// The value of the objective, which is minimised.
-    pub total: f64,
-    /// Further values by their names in the metrics. The first one is reported for epochs:
-    /// `cross_entropy`, or `reward` in a training by reward.
-    pub values: Vec<(&'static str, f64)>,
-}
-
-impl Outcome {
-    /// Adds `share` times another outcome of the same objective, to form a weighted mean.
-    pub fn add(&mut self, other: Outcome, share: f64) {
-        self.total += share * other.total;
-        self.values.resize(other.values.len(), ("", 0.0));
-        for (sum, (name, value)) in self.values.iter_mut().zip(other.values) {
-            *sum = (name, sum.1 + share * value);
-        }
-    }
-
-    /// The value that is reported for epochs.
-    pub fn headline(&self) -> f64 {
-        self.values.first().map_or(self.total, |(_, value)| *value)
-    }
-
-    /// A further value; 0 if it was not computed.
-    pub fn value(&self, name: &str) -> f64 {
-        let found = self.values.iter().find(|(other, _)| *other == name);
-        found.map_or(0.0, |(_, value)| *value)
-    }
-}
-
-/// Images as the encoder and the decoder see them.
-struct Seen {
-    cells: Cells,
-    images: attend_model::Images,
 }
 
 impl Network {
@@ -222,105 +187,6 @@ impl Network {
     /// The images on the network's device.
     fn near(&self, images: &Tensor) -> Tensor {
         images.to_device_(self.device, images.kind(), true, false)
-    }
-
-    /// Runs forward and backward over a batch, and adds the gradient of `scale` times its
-    /// objective to those that [`Network::step`] uses. Adds none if the value is NaN or
-    /// infinite.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if the encoder fails.
-    pub fn read(
-        &mut self,
-        batch: &Batch,
-        objective: &dyn Objective,
-        (scale, reading): (f64, Reading),
-        top5: bool,
-    ) -> Result<Outcome> {
-        let seen = self.see(&batch.images, |decoder, cells, grid| {
-            decoder.prepare(cells, grid)
-        })?;
-        let captions = Captions {
-            image: &batch.image_of_caption,
-            tokens: &batch.tokens.to_device(self.device),
-            lengths: &batch.lengths,
-        };
-        Ok(self.learn(&seen, captions, objective, (scale, reading), top5))
-    }
-
-    /// Like [`Network::read`], with captions that the model draws itself: they are read
-    /// without dropout, and weighed by what they earn. `of` has the index of each image in
-    /// the data set; the captions are functions of the weights and `seed`.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if the encoder fails.
-    pub fn read_by_reward(
-        &mut self,
-        batch: &Batch,
-        scale: f64,
-        (critic, of, seed): (&Critic, &[usize], u64),
-    ) -> Result<Outcome> {
-        let seen = self.see(&batch.images, |decoder, cells, grid| {
-            decoder.project(cells, grid)
-        })?;
-        let rollouts = critic.rollouts(self.decoder.as_ref(), &seen.images, of, seed);
-        let captions = Captions {
-            image: &rollouts.image,
-            tokens: &rollouts.tokens.to_device(self.device),
-            lengths: &rollouts.lengths,
-        };
-        let given = (scale, Reading::default());
-        let outcome = self.learn(&seen, captions, &rollouts.objective, given, false);
-        Ok(Outcome {
-            values: rollouts.values,
-            ..outcome
-        })
-    }
-
-    fn see(
-        &self,
-        images: &Tensor,
-        of_decoder: fn(&dyn Decoder, &Tensor, [i64; 2]) -> attend_model::Images,
-    ) -> Result<Seen> {
-        let near = self.near(images);
-        let cells = self.images.cells(&near, !self.only_words, self.kind)?;
-        let detached = cells.cells.detach();
-        let images = tch::no_grad(|| of_decoder(self.decoder.as_ref(), &detached, cells.grid));
-        Ok(Seen { cells, images })
-    }
-
-    /// Reads captions of these images, and adds the gradient of `scale` times the objective.
-    fn learn(
-        &mut self,
-        seen: &Seen,
-        captions: Captions,
-        objective: &dyn Objective,
-        (scale, reading): (f64, Reading),
-        top5: bool,
-    ) -> Outcome {
-        let cells = &seen.cells.cells;
-        let pass = self.decoder.read(&seen.images, captions, reading);
-        let value = objective.value(pass.output());
-        let number = |tensor: &Tensor| tensor.double_value(&[]);
-        let mut values: Vec<(&'static str, f64)> =
-            (value.parts.iter().map(|(name, part)| (*name, number(part)))).collect();
-        if top5 {
-            values.push(("top5", share_of_top5(pass.output())));
-        }
-        let total = number(&value.total);
-        if total.is_finite() {
-            let scale = scale * self.loss_scale.map_or(1.0, |scale| scale.factor());
-            let gradients = value.gradients(scale);
-            let learns = cells.requires_grad();
-            let grad_cells = pass.backward(gradients, &mut self.decoder_gradients, learns);
-            if let Some(grad_cells) = grad_cells {
-                // By the chain rule, the gradient of this scalar is the encoder's, which
-                // autograd computes from here.
-                (cells * grad_cells).sum(Kind::Float).backward();
-                adopt(self.encoder_adam.parameters(), &self.encoder_gradients);
-            }
-        }
-        Outcome { total, values }
     }
 
     /// One step of both optimizers along the accumulated gradients, after clipping their
@@ -502,13 +368,4 @@ impl Network {
 
 fn clone((name, tensor): &(String, Tensor)) -> (String, Tensor) {
     (name.clone(), tensor.shallow_clone())
-}
-
-fn share_of_top5(out: &Output) -> f64 {
-    let k = out.logits.size()[1].min(5);
-    let (_, best) = out.logits.topk(k, 1, true, false);
-    let hits = best.eq_tensor(&out.targets.unsqueeze(1)).any_dim(1, false);
-    hits.to_kind(Kind::Double)
-        .mean(Kind::Double)
-        .double_value(&[])
 }
