@@ -201,6 +201,9 @@ pub struct Train {
     pub sampling_rise: f64,
     /// Weight of the doubly stochastic regularisation.
     pub alpha_c: f64,
+    /// Whether each step sees a view of its images, drawn among those of the features
+    /// (`features.views`), instead of the images themselves.
+    pub views: bool,
     /// Split whose images are captioned after each epoch, without teacher forcing.
     pub validation_split: String,
     /// Beam size of the validation captions; 1 is greedy.
@@ -261,6 +264,7 @@ impl Default for Train {
             sampling: 0.0,
             sampling_rise: 0.05,
             alpha_c: 1.0,
+            views: false,
             validation_split: "val".into(),
             validation_beam: 1,
             max_length: 50,

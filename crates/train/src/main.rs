@@ -56,6 +56,7 @@ const SPEC: StageSpec = StageSpec {
         "train.start",
         // As it was before there was a choice.
         "train.freeze=0",
+        "train.views=false",
         "train.verify",
         "train.device",
         "train.checkpoint_steps",

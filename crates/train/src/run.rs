@@ -5,7 +5,7 @@ use crate::config::{NotFinite, Train};
 use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
 use crate::network::{Network, Outcome};
-use crate::order::{Group, batches};
+use crate::order::{Group, batches, turn};
 use crate::resume::kept;
 use crate::schedule;
 use crate::validate::{Judge, Validation, validate};
@@ -85,13 +85,16 @@ impl Training<'_> {
         } = *self.train;
         let epoch = self.state.epoch;
         self.network.only_words = epoch < self.train.freeze;
-        let plan = batches(
+        let mut plan = batches(
             &self.data.image_of_caption,
             batch,
             captions_per_image,
             seed,
             epoch,
         );
+        if self.train.views {
+            turn(&mut plan, self.data.views(), seed, epoch);
+        }
         let bar = progress(
             &format!("epoch {}/{epochs}", epoch + 1),
             "captions",

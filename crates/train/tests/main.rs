@@ -18,6 +18,8 @@ use tch::{Device, Kind, Tensor, nn, no_grad};
 mod torchscript;
 #[path = "main/transfer.rs"]
 mod transfer;
+#[path = "main/views.rs"]
+mod views;
 
 const SIZE: usize = 32;
 const COLOURS: [(&str, [u8; 3]); 3] = [
