@@ -174,7 +174,7 @@ impl<'a> Beginning<'a> {
         let Some(artifact) = self.features else {
             return match views {
                 true => Err(Error::usage(
-                    "train.views chooses among the views of features; give --input features=PATH",
+                    "train.views chooses among the views of features, and there are none: give --input features=PATH, or set it to false",
                 )),
                 false => Ok(None),
             };

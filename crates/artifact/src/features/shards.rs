@@ -19,10 +19,10 @@ pub(super) fn plain_shard(views: &str) -> String {
 
 /// Maps a shard, and notes what is wrong with it; `None` if it can't be used. All shards have
 /// the type that is `promised` first.
-pub(super) fn open<'a>(
+pub(super) fn open(
     name: &str,
     expected: &[usize],
-    promised: &mut Option<&'a str>,
+    promised: &mut Option<&str>,
     findings: &mut Findings,
 ) -> Result<Option<TensorShard>> {
     let Some(path) = findings.file(name)? else {

@@ -104,6 +104,6 @@ fn views_that_are_not_there_are_missed() {
     trainer.refused(
         &views,
         2,
-        "train.views chooses among the views of features; give --input features=PATH",
+        "train.views chooses among the views of features, and there are none: give --input",
     );
 }
