@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use attend_artifact::model::{
-    self, Arch, CARD, Checkpoint, DECODER, DecoderConfig, ENCODER, EncoderConfig, LastStage,
-    ModelCard, Parameters, ResNetConfig, STATE, StrideIn, WORDS,
+    self, Arch, CARD, Checkpoint, DECODER, DecoderArch, DecoderConfig, ENCODER, EncoderConfig,
+    LastStage, ModelCard, Parameters, ResNetConfig, STATE, StrideIn, WORDS,
 };
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Manifest, Staging, digest_file, verify::judge};
@@ -27,6 +27,7 @@ fn card() -> ModelCard {
     ModelCard {
         encoder: EncoderConfig::ResNet(RESNET),
         decoder: DecoderConfig {
+            arch: DecoderArch::default(),
             vocabulary: 6,
             channels: 64,
             embedding: 2,
@@ -104,9 +105,37 @@ fn a_card_comes_back_and_digests_are_no_part_of_it() {
 }
 
 #[test]
+fn a_card_names_its_decoder_unless_it_is_the_tutorials() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("best");
+    let mut other = card();
+    other.decoder.arch = DecoderArch::Att2in;
+    of_model(&other, |_| {}, &[]);
+    checkpoint(&folder, other.clone(), |_| {});
+    assert_eq!(
+        Checkpoint::open(&folder).unwrap().card.decoder,
+        other.decoder
+    );
+    let text = std::fs::read_to_string(folder.join(CARD)).unwrap();
+    assert!(text.contains("\"arch\": \"att2in\""), "{text}");
+    // Named all the same, it is no unknown key.
+    let text = text.replace("att2in", "attention-lstm");
+    std::fs::write(folder.join(CARD), text).unwrap();
+    assert_eq!(
+        Checkpoint::open(&folder).unwrap().card.decoder,
+        card().decoder
+    );
+}
+
+#[test]
 fn a_card_of_what_this_version_does_not_know_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (from, to, named) in [
+        (
+            "\"vocabulary\": 6",
+            "\"arch\": \"lstm\", \"vocabulary\": 6",
+            "unknown variant `lstm`",
+        ),
         ("\"resnet18\"", "\"resnet50\"", "decoder.channels = 64"),
         ("\"resnet18\"", "\"resnet19\"", "resnet19"),
         ("\"hidden\": 4", "\"hidden\": 0", "decoder.hidden = 0"),

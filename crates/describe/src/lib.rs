@@ -24,4 +24,5 @@ pub use captioner::Captioner;
 pub use command::EncoderCommand;
 pub use consensus::Consensus;
 pub use description::Description;
+pub use pieces::words;
 pub use search::Search;

@@ -15,7 +15,18 @@ pub(crate) struct Word {
     pub alpha: Vec<f32>,
 }
 
-/// The words of these tokens: a piece is appended to the token before it.
+/// The words that tokens of a vocabulary make: a piece is appended to the token before it.
+pub fn words<'a>(tokens: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let word = |text: &str| Word {
+        text: text.to_owned(),
+        log_prob: 0.0,
+        alpha: Vec::new(),
+    };
+    let words = joined(tokens.into_iter().map(word));
+    words.into_iter().map(|word| word.text).collect()
+}
+
+/// The words of these tokens, with probability and attention.
 pub(crate) fn joined(tokens: impl IntoIterator<Item = Word>) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut pieces = 1.0;

@@ -31,13 +31,13 @@ pub mod weights;
 
 pub use arena::Arena;
 pub use attend_artifact::model::{
-    Arch, DecoderConfig, EncoderConfig, LastStage, ResNetConfig, StrideIn,
+    Arch, DecoderArch, DecoderConfig, EncoderConfig, LastStage, ResNetConfig, StrideIn,
 };
 pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients, Pass, Reading};
 pub use device::device;
 pub use encoder::{Cells, Encoder, FrozenEncoder, Learning, TorchScript};
 pub use gather::gather;
-pub use objective::{CrossEntropy, Objective};
+pub use objective::{CrossEntropy, HardAttention, Objective, Reward};
 pub use parallel::parallel;
 pub use search::{Hypothesis, LengthNorm, Sampling, SearchOptions, search};
 pub use threads::{set_threads, threads};

@@ -2,8 +2,8 @@
 
 use attend_artifact::digest_file;
 use attend_artifact::model::{
-    self, Arch, DECODER, DecoderConfig, ENCODER, EncoderConfig, LastStage, ModelCard, Parameters,
-    ResNetConfig,
+    self, Arch, DECODER, DecoderArch, DecoderConfig, ENCODER, EncoderConfig, LastStage, ModelCard,
+    Parameters, ResNetConfig,
 };
 use attend_artifact::vocabulary::Vocabulary;
 use safetensors::Dtype;
@@ -73,6 +73,7 @@ pub fn card(vocabulary: &Vocabulary, image_size: [i64; 2], grid: [i64; 2]) -> Mo
             ..ResNetConfig::default()
         }),
         decoder: DecoderConfig {
+            arch: DecoderArch::default(),
             vocabulary: vocabulary.len() as i64,
             channels: 64,
             embedding: 8,

@@ -12,9 +12,9 @@
     reason = "a tool for the benchmark"
 )]
 
-use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
-use attend_model::Reading;
+use attend_artifact::model::{DecoderArch, DecoderConfig, EncoderConfig, ModelCard};
 use attend_model::weights::{self, StateDict};
+use attend_model::{CrossEntropy, Reading};
 use attend_train::config::Config;
 use attend_train::data::Batch;
 use attend_train::network::Network;
@@ -52,6 +52,7 @@ fn main() {
     let config = &settings.config;
     let card = ModelCard {
         decoder: DecoderConfig {
+            arch: DecoderArch::default(),
             vocabulary: decoder["fc.bias"].size()[0],
             channels: decoder["f_beta.bias"].size()[0],
             embedding: config.decoder.embedding,
@@ -87,13 +88,18 @@ fn main() {
         dropout: config.decoder.dropout > 0.0,
         ..Reading::default()
     };
+    let objective = CrossEntropy {
+        alpha_c: config.train.alpha_c,
+        smoothing: config.train.label_smoothing,
+    };
     let mut next = batches.iter().cycle();
     for line in std::io::stdin().lock().lines() {
         let steps: usize = line.unwrap().trim().parse().unwrap();
         let mut losses = Vec::new();
         let begun = Instant::now();
         for batch in next.by_ref().take(steps) {
-            losses.push(network.read(batch, 1.0, reading, false).unwrap().total);
+            let outcome = network.read(batch, &objective, (1.0, reading), false);
+            losses.push(outcome.unwrap().total);
             let train = &config.train;
             network.step(train.decoder_lr, train.encoder_lr, 0.0, train.clip);
         }

@@ -1,6 +1,6 @@
 //! The inputs of a run: artifacts, weights, an earlier model.
 
-use crate::config::{Config, Decoder, Train};
+use crate::config::{Aim, Config, Decoder, Train};
 use crate::network::Network;
 use crate::{embeddings, start};
 use attend_artifact::features::Features;
@@ -58,7 +58,7 @@ impl<'a> Beginning<'a> {
             check_origin(artifact, beginning.dataset)?;
         }
         let start = start::find(&stage.config.train.start, beginning.model)?;
-        check_freeze(&stage.config.train, start.is_some())?;
+        check_start(&stage.config.train, start.is_some())?;
         apart(stage.output(), start.iter().map(|start| &*start.folder))?;
         let beginning = Beginning { start, ..beginning };
         beginning.check_encoder().map(|()| beginning)
@@ -73,7 +73,7 @@ impl<'a> Beginning<'a> {
         let config = &stage.config;
         let start = start::find(&config.train.start, stage.optional_input("model"))?;
         let has = |kind| stage.will_have(kind);
-        check_freeze(&config.train, start.is_some() || has("model"))?;
+        check_start(&config.train, start.is_some() || has("model"))?;
         if !has("features") && !has("model") {
             let learning = config.train.encoder;
             match encoder_file(config)? {
@@ -239,13 +239,10 @@ impl<'a> Beginning<'a> {
         if let Some(start) = &self.start {
             start::load(start, &mut network, words)?;
         }
-        let Decoder {
-            embeddings,
-            embedding,
-            ..
-        } = &self.config.decoder;
+        let embeddings = &self.config.decoder.embeddings;
         if !embeddings.is_empty() {
-            let vectors = embeddings::read(Path::new(embeddings), words, *embedding as usize)?;
+            let width = network.card.decoder.embedding as usize;
+            let vectors = embeddings::read(Path::new(embeddings), words, width)?;
             let all = words.words.len();
             tracing::info!("embeddings of {} of {all} words", vectors.len());
             network.embed(&vectors);
@@ -367,15 +364,17 @@ fn check_module(learning: Learning) -> Result<()> {
     }
 }
 
-/// Refuses to freeze random weights.
-fn check_freeze(train: &Train, has_start: bool) -> Result<()> {
-    match train.freeze {
-        0 => Ok(()),
-        _ if has_start => Ok(()),
-        epochs => Err(Error::usage(format!(
-            "train.freeze = {epochs} would freeze random weights: name the model to begin with (train.start, or --input model=PATH)"
-        ))),
-    }
+/// Refuses to freeze random weights, and to reward what they say.
+fn check_start(train: &Train, has_start: bool) -> Result<()> {
+    let wants = match (train.freeze, train.objective) {
+        _ if has_start => return Ok(()),
+        (0, Aim::CrossEntropy) => return Ok(()),
+        (0, Aim::Reward) => "train.objective = \"reward\" would begin with random captions, none of which earns anything".to_owned(),
+        (epochs, _) => format!("train.freeze = {epochs} would freeze random weights"),
+    };
+    Err(Error::usage(format!(
+        "{wants}: name the model to begin with (train.start, or --input model=PATH)"
+    )))
 }
 
 fn random_weights() -> Error {
@@ -386,6 +385,7 @@ fn random_weights() -> Error {
 
 fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
     let Decoder {
+        arch,
         embedding,
         attention,
         hidden,
@@ -394,6 +394,7 @@ fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
         ..
     } = *config;
     DecoderConfig {
+        arch,
         vocabulary: words.len() as i64,
         channels: 0, // the encoder's, see `on_features` and `on_pixels`
         embedding,

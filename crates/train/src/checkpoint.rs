@@ -32,6 +32,9 @@ pub struct State {
     pub skipped: u64,
     /// The validation score of each finished epoch.
     pub scores: Vec<f64>,
+    /// With hard attention, the moving mean of captions' log-probability.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
     /// Lengths of the metrics files.
     pub metrics: Lengths,
 }
@@ -49,6 +52,7 @@ impl Default for State {
             losses: 0,
             skipped: 0,
             scores: Vec::new(),
+            baseline: None,
             metrics: Lengths::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! The parameters of a training run, with the tutorial's values as defaults.
 
 use crate::network::adam;
-use attend_artifact::model::TorchScriptSection;
+use attend_artifact::model::{DecoderArch, TorchScriptSection};
 use attend_model::{Learning, ResNetConfig};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,10 @@ pub struct Config {
     pub decoder: Decoder,
     /// The training.
     pub train: Train,
+    /// What captions earn, in a training by reward.
+    pub reward: RewardSection,
+    /// How hard attention is trained.
+    pub hard_attention: HardSection,
 }
 
 /// `[encoder]`
@@ -38,6 +42,8 @@ pub struct Encoder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoder {
+    /// Architecture: `attention-lstm` (Xu et al. 2015) or `att2in` (Rennie et al. 2017).
+    pub arch: DecoderArch,
     /// Width of the word embeddings.
     pub embedding: i64,
     /// Width of the attention network.
@@ -58,6 +64,7 @@ pub struct Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         Decoder {
+            arch: DecoderArch::default(),
             embedding: 512,
             attention: 512,
             hidden: 512,
@@ -117,6 +124,88 @@ pub enum NotFinite {
     Skip,
 }
 
+/// What the training makes likelier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Aim {
+    /// The human captions.
+    CrossEntropy,
+    /// Captions of the model's own that score high against the human ones (`[reward]`).
+    Reward,
+}
+
+/// What a caption's reward is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Baseline {
+    /// The mean reward of the image's other captions (Luo 2020).
+    Others,
+    /// The reward of the image's greedy caption (Rennie et al. 2017).
+    Greedy,
+}
+
+/// `[reward]`, for `train.objective = "reward"`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RewardSection {
+    /// Captions that are drawn of each image of a step; `train.batch` is the number of all.
+    pub samples: usize,
+    /// What a caption's reward is compared with: `others` or `greedy`.
+    pub baseline: Baseline,
+    /// Weight of CIDEr-D, with document frequencies of the train split. A finished caption
+    /// ends with a word of its own.
+    pub cider: f64,
+    /// Weight of BLEU-4 of the caption.
+    pub bleu4: f64,
+    /// Weight of METEOR; needs its data (`cargo xtask setup --meteor`).
+    pub meteor: f64,
+}
+
+/// What the decoder sees of an image at a step of training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attention {
+    /// The mean of the cells, weighed by the attention.
+    Soft,
+    /// One cell, drawn by the attention (Xu et al. 2015, section 4.1).
+    Hard,
+}
+
+/// `[hard_attention]`, for `train.attention = "hard"`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HardSection {
+    /// Share of the steps in which cells are drawn; in the others attention is soft.
+    pub share: f64,
+    /// Weight of what the drawn cells have earned: the caption's log-probability above its
+    /// moving mean.
+    pub reward: f64,
+    /// Weight of the attention's entropy.
+    pub entropy: f64,
+}
+
+impl Default for HardSection {
+    fn default() -> Self {
+        HardSection {
+            share: 0.5,
+            reward: 1.0,
+            entropy: 0.002,
+        }
+    }
+}
+
+impl Default for RewardSection {
+    fn default() -> Self {
+        RewardSection {
+            samples: 5,
+            baseline: Baseline::Others,
+            cider: 1.0,
+            bleu4: 0.0,
+            meteor: 0.0,
+        }
+    }
+}
+
 /// The validation score by which epochs are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -153,6 +242,9 @@ pub struct Train {
     /// Maximum number of epochs. An epoch uses every caption once. Raising it continues
     /// even a finished run, unless `schedule` is `cosine`, whose shape depends on it.
     pub epochs: u64,
+    /// What the training makes likelier: `cross-entropy`, or from a trained model on
+    /// (`train.start`) `reward`.
+    pub objective: Aim,
     /// Captions per batch.
     pub batch: usize,
     /// Batches whose gradients are added up for one step.
@@ -185,6 +277,9 @@ pub struct Train {
     /// Adam's parameters; with a `weight_decay` it is AdamW.
     #[serde(flatten)]
     pub adam: adam::Options,
+    /// Decay of a moving average of the weights, such as 0.999, which is what epochs are
+    /// validated with and `checkpoints/best` holds; 0: none.
+    pub average: f64,
     /// Clips every number of a gradient to ± this; 0: no clipping.
     pub clip: f64,
     /// Clips the norm of all gradients together to this; 0: no clipping.
@@ -201,11 +296,19 @@ pub struct Train {
     pub sampling_rise: f64,
     /// Weight of the doubly stochastic regularisation.
     pub alpha_c: f64,
+    /// What the decoder sees of an image at a step of training: `soft`, the mean of the cells
+    /// weighed by the attention, or `hard`, one cell drawn by it. Descriptions always use the
+    /// mean.
+    pub attention: Attention,
     /// Whether each step sees a view of its images, drawn among those of the features
     /// (`features.views`), instead of the images themselves.
     pub views: bool,
     /// Split whose images are captioned after each epoch, without teacher forcing.
     pub validation_split: String,
+    /// Whether to leave out the images that have a sentence of the train split word for word,
+    /// so that repeating sentences by heart does not choose the epoch (`docs/results.md`,
+    /// RSICD).
+    pub validation_new: bool,
     /// Beam size of the validation captions; 1 is greedy.
     pub validation_beam: usize,
     /// Maximum length of the validation captions, in words.
@@ -243,6 +346,7 @@ impl Default for Train {
         Train {
             seed: 1,
             epochs: 120,
+            objective: Aim::CrossEntropy,
             batch: 32,
             accumulate: 1,
             captions_per_image: 1,
@@ -257,6 +361,7 @@ impl Default for Train {
             decay_patience: 8,
             stop_patience: 20,
             adam: adam::Options::default(),
+            average: 0.0,
             clip: 5.0,
             clip_norm: 0.0,
             not_finite: NotFinite::Stop,
@@ -264,8 +369,10 @@ impl Default for Train {
             sampling: 0.0,
             sampling_rise: 0.05,
             alpha_c: 1.0,
+            attention: Attention::Soft,
             views: false,
             validation_split: "val".into(),
+            validation_new: false,
             validation_beam: 1,
             max_length: 50,
             start: String::new(),
@@ -304,6 +411,7 @@ impl Config {
             ("decoder.embedding", decoder.embedding.max(0) as usize),
             ("decoder.attention", decoder.attention.max(0) as usize),
             ("decoder.hidden", decoder.hidden.max(0) as usize),
+            ("reward.samples", self.reward.samples),
         ];
         if let Some((name, _)) = at_least_1.iter().find(|(_, value)| *value == 0) {
             return wrong(format!("{name} must be at least 1"));
@@ -326,10 +434,16 @@ impl Config {
             ("train.weight_decay", train.adam.weight_decay, any),
             ("train.sampling_rise", train.sampling_rise, any),
             ("train.checkpoint_minutes", train.checkpoint_minutes, any),
+            ("reward.cider", self.reward.cider, any),
+            ("hard_attention.reward", self.hard_attention.reward, any),
+            ("hard_attention.entropy", self.hard_attention.entropy, any),
+            ("reward.bleu4", self.reward.bleu4, any),
+            ("reward.meteor", self.reward.meteor, any),
             ("train.beta1", train.adam.beta1, below_1),
             ("train.beta2", train.adam.beta2, below_1),
             ("train.label_smoothing", train.label_smoothing, below_1),
             ("train.sampling", train.sampling, below_1),
+            ("train.average", train.average, below_1),
             ("decoder.dropout", decoder.dropout, below_1),
         ];
         if let Some((name, value, most)) = (numbers.iter())
@@ -340,6 +454,19 @@ impl Config {
                 false => format!("{name} = {value} must be a number of at least 0"),
             });
         }
+        let share = self.hard_attention.share;
+        if !(0.0..=1.0).contains(&share) {
+            return wrong(format!("hard_attention.share = {share} must be in [0, 1]"));
+        }
+        if train.attention == Attention::Hard && decoder.arch != DecoderArch::AttentionLstm {
+            return wrong(format!(
+                "train.attention = \"hard\" needs decoder.arch = \"attention-lstm\", not {}",
+                decoder.arch
+            ));
+        }
+        if train.objective == Aim::Reward {
+            self.check_reward()?;
+        }
         let [height, width] = decoder.grid;
         if height < 0 || width < 0 || (height == 0) != (width == 0) {
             return wrong(format!(
@@ -347,5 +474,36 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    fn check_reward(&self) -> Result<()> {
+        let (train, reward) = (&self.train, &self.reward);
+        let samples = reward.samples;
+        let rules = [
+            (
+                samples > train.batch,
+                format!("reward.samples = {samples} is more than train.batch = {} captions", train.batch),
+            ),
+            (
+                samples < 2 && reward.baseline == Baseline::Others,
+                "reward.samples = 1 leaves no others to compare with: set reward.baseline = \"greedy\", or draw more".to_owned(),
+            ),
+            (
+                reward.cider + reward.bleu4 + reward.meteor == 0.0,
+                "reward.cider, reward.bleu4 and reward.meteor are all 0: no caption would earn anything".to_owned(),
+            ),
+            (
+                train.attention == Attention::Hard,
+                "train.attention = \"hard\": training by reward reads captions with soft attention".to_owned(),
+            ),
+            (
+                train.sampling > 0.0,
+                "train.sampling: with train.objective = \"reward\", all captions are the model's own".to_owned(),
+            ),
+        ];
+        match rules.into_iter().find(|(wrong, _)| *wrong) {
+            Some((_, why)) => Err(Error::usage(why)),
+            None => Ok(()),
+        }
     }
 }

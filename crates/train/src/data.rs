@@ -4,11 +4,11 @@ use crate::order::Group;
 use attend_artifact::dataset::{CaptionRecord, Dataset, ImageRecord};
 use attend_artifact::features::Features;
 use attend_artifact::shard::{Dtype, will_need};
-use attend_artifact::vocabulary::EncodedRecord;
+use attend_artifact::vocabulary::{EncodedRecord, Tokenizer};
 use attend_image::Photograph;
 use attend_model::gather;
 use attend_program::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tch::{Device, Tensor};
 
 /// The source of the decoder's input.
@@ -33,6 +33,9 @@ pub struct Data {
     /// The human captions of each validation image.
     pub references: Vec<Vec<String>>,
 }
+
+/// Images and the human captions of each.
+pub type Described = (Vec<usize>, Vec<Vec<String>>);
 
 /// The data of one batch.
 pub struct Batch {
@@ -61,7 +64,8 @@ impl Batch {
 }
 
 impl Data {
-    /// Joins captions, images and features.
+    /// Joins captions, images and features. `new` leaves out the validation images that have a
+    /// sentence of the train split, by the words of this tokenizer.
     ///
     /// # Errors
     /// [`Error::Input`] if a split is empty, [`Error::Refused`] if the tables don't belong
@@ -71,6 +75,7 @@ impl Data {
         source: ImageInput,
         encoded: Vec<EncodedRecord>,
         validation_split: &str,
+        new: Option<Tokenizer>,
     ) -> Result<Data> {
         let index: HashMap<i64, usize> = dataset
             .images()
@@ -114,6 +119,9 @@ impl Data {
         } in dataset.captions()
         {
             of_image.entry(*image_id).or_default().push(caption.clone());
+        }
+        if let Some(tokenizer) = new {
+            keep_new(&mut of_image, &dataset, validation_split, tokenizer)?;
         }
         // An image without a human caption can't be scored.
         let (validation, references) = dataset
@@ -175,6 +183,25 @@ impl Data {
             full: (width, height),
             rgbx: pixels.flat_map(|((r, g), b)| [*r, *g, *b, 255]).collect(),
         })
+    }
+
+    /// The images that have captions in the train split, by index in ascending order, and the
+    /// human captions of each.
+    pub fn train_references(&self) -> Described {
+        let mut images = self.image_of_caption.clone();
+        images.sort_unstable();
+        images.dedup();
+        let mut of_image: HashMap<i64, Vec<String>> = HashMap::new();
+        for record in self.dataset.captions() {
+            let of_image = of_image.entry(record.image_id).or_default();
+            of_image.push(record.caption.clone());
+        }
+        let captions = images.iter().map(|image| {
+            let captions = of_image.remove(&self.image(*image).image_id);
+            captions.unwrap_or_default()
+        });
+        let captions = captions.collect();
+        (images, captions)
     }
 
     /// The encoder's native grid, if the images are features.
@@ -270,5 +297,45 @@ impl Data {
                 .map(|(_, caption)| caption.len() as i64)
                 .collect(),
         })
+    }
+}
+
+/// Removes the captions of the images of a split that have a sentence of the train split.
+fn keep_new(
+    of_image: &mut HashMap<i64, Vec<String>>,
+    dataset: &Dataset,
+    split: &str,
+    tokenizer: Tokenizer,
+) -> Result<()> {
+    let is_of = |image: &&ImageRecord, split: &str| image.split == split;
+    let of_train = dataset
+        .images()
+        .iter()
+        .filter(|image| is_of(image, "train"));
+    let known: HashSet<Vec<String>> = of_train
+        .filter_map(|image| of_image.get(&image.image_id))
+        .flatten()
+        .map(|caption| tokenizer.words(caption))
+        .collect();
+    let (mut all, mut new) = (0, 0);
+    for image in dataset.images().iter().filter(|image| is_of(image, split)) {
+        let Some(captions) = of_image.get(&image.image_id) else {
+            continue;
+        };
+        all += 1;
+        match captions
+            .iter()
+            .any(|caption| known.contains(&tokenizer.words(caption)))
+        {
+            true => drop(of_image.remove(&image.image_id)),
+            false => new += 1,
+        }
+    }
+    tracing::info!("validation on {new} of the {all} images of {split}, whose sentences are new");
+    match new {
+        0 => Err(Error::input(format!(
+            "each image of split {split:?} has a sentence of the train split; set train.validation_new = false, or name another split (train.validation_split)"
+        ))),
+        _ => Ok(()),
     }
 }

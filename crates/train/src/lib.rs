@@ -6,6 +6,7 @@
 //! | [`begin`], [`start`], [`embeddings`] | inputs and initial weights |
 //! | [`data`], [`order`] | captions and images, and the order of the batches |
 //! | [`network`] | encoder, decoder, gradients and optimizers |
+//! | [`reward`] | captions that the model draws, and what they earn |
 //! | [`mod@run`], [`schedule`] | the training loop and its learning rates |
 //! | [`mod@validate`] | the score of an epoch |
 //! | [`checkpoint`], [`resume`] | the state of a run, and resuming from it |
@@ -24,6 +25,7 @@ pub mod metrics;
 pub mod network;
 pub mod order;
 pub mod resume;
+pub mod reward;
 pub mod run;
 pub mod schedule;
 pub mod start;

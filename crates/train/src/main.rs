@@ -11,10 +11,11 @@ use attend_program::{At, Error, Result, loose};
 use attend_train::average;
 use attend_train::begin::{Beginning, MODULE};
 use attend_train::checkpoint::State;
-use attend_train::config::{Config, Precision, StopMetric};
+use attend_train::config::{Aim, Config, Precision, StopMetric};
 use attend_train::data::{Data, ImageInput};
 use attend_train::metrics::{EVENTS, LINES};
 use attend_train::resume;
+use attend_train::reward::Critic;
 use attend_train::run::Training;
 use attend_train::tutorial::{export, import};
 use attend_train::validate::Judge;
@@ -56,6 +57,18 @@ const SPEC: StageSpec = StageSpec {
         "train.start",
         // As it was before there was a choice.
         "train.freeze=0",
+        "train.objective=\"cross-entropy\"",
+        "train.validation_new=false",
+        "train.average=0.0",
+        "train.attention=\"soft\"",
+        "hard_attention.share=0.5",
+        "hard_attention.reward=1.0",
+        "hard_attention.entropy=0.002",
+        "reward.samples=5",
+        "reward.baseline=\"others\"",
+        "reward.cider=1.0",
+        "reward.bleu4=0.0",
+        "reward.meteor=0.0",
         "train.views=false",
         "train.verify",
         "train.device",
@@ -110,7 +123,7 @@ fn check(stage: &Stage<Config>) -> Result<Checked> {
     let train = &stage.config.train;
     device(&stage.config)?;
     Beginning::check(stage)?;
-    scorer(train.stop_metric)?;
+    meteor(&stage.config)?;
     let validation = ("train.validation_split", train.validation_split.as_str());
     let wants = [("the words and the training", "train"), validation];
     if let Some(dataset) = stage.optional_input("dataset") {
@@ -145,8 +158,8 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     attend_model::set_threads(stage.jobs);
     let beginning = Beginning::find(stage)?;
     let mut inputs = beginning.files()?;
-    let scorer = scorer(config.train.stop_metric)?;
-    if let Some(data) = &scorer.meteor {
+    let meteor_data = meteor(config)?;
+    if let Some(data) = &meteor_data {
         let input = Input {
             kind: "meteor".into(),
             digest: format!("{:08x}", data.checksum()),
@@ -169,10 +182,23 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     let source = seen.map_or(ImageInput::Pixels, |seen| {
         ImageInput::Features(seen.features)
     });
-    let data = Data::new(dataset, source, encoded, &config.train.validation_split)?;
+    let split = &config.train.validation_split;
+    let new = (config.train.validation_new).then_some(words.tokenizer);
+    let data = Data::new(dataset, source, encoded, split, new)?;
+    let critic = match config.train.objective {
+        Aim::Reward => Some(Critic::new(config, &data, &words, meteor(config)?)),
+        Aim::CrossEntropy => None,
+    };
+    let scorer = Scorer {
+        // Another score is as good without it.
+        meteor: meteor_data.filter(|_| config.train.stop_metric == StopMetric::Meteor),
+        ..Scorer::default()
+    };
     let mut run = Training {
         train: &config.train,
+        hard: &config.hard_attention,
         judge: Judge::new(&data, words.tokenizer, scorer, &config.train)?,
+        critic,
         data: &data,
         vocabulary: &words,
         vocabulary_file: &beginning.vocabulary.file("vocab.json")?,
@@ -198,21 +224,26 @@ fn train(stage: &Stage<Config>) -> Result<()> {
     Ok(())
 }
 
-/// A scorer with METEOR only if `metric` is METEOR: it is slow and its data optional.
-fn scorer(metric: StopMetric) -> Result<Scorer> {
-    let mut scorer = Scorer::default();
-    if metric == StopMetric::Meteor {
-        let folder = MeteorData::default_folder().unwrap_or_default();
-        loose::note(&folder);
-        scorer.meteor = MeteorData::of_folder(&folder).map_err(Error::input)?;
-        if scorer.meteor.is_none() {
-            return Err(Error::input(format!(
-                "train.stop_metric = \"meteor\": METEOR's data is not in {}; `cargo xtask setup --meteor` installs it",
-                folder.display()
-            )));
-        }
+/// METEOR's data, if the validation or the rewards use it: METEOR is slow and its data
+/// optional.
+fn meteor(config: &Config) -> Result<Option<MeteorData>> {
+    let wants = if config.train.stop_metric == StopMetric::Meteor {
+        "train.stop_metric = \"meteor\"".to_owned()
+    } else if config.train.objective == Aim::Reward && config.reward.meteor > 0.0 {
+        format!("reward.meteor = {}", config.reward.meteor)
+    } else {
+        return Ok(None);
+    };
+    let folder = MeteorData::default_folder().unwrap_or_default();
+    loose::note(&folder);
+    let data = MeteorData::of_folder(&folder).map_err(Error::input)?;
+    match data {
+        Some(data) => Ok(Some(data)),
+        None => Err(Error::input(format!(
+            "{wants}: METEOR's data is not in {}; `cargo xtask setup --meteor` installs it",
+            folder.display()
+        ))),
     }
-    Ok(scorer)
 }
 
 /// Adds all files of a folder to the artifact.

@@ -1,18 +1,19 @@
 //! The training loop.
 
 use crate::checkpoint::{self, Contents, State};
-use crate::config::{NotFinite, Train};
+use crate::config::{Attention, HardSection, NotFinite, Train};
 use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
 use crate::network::{Network, Outcome};
 use crate::order::{Group, batches, turn};
 use crate::resume::kept;
+use crate::reward::Critic;
 use crate::schedule;
 use crate::validate::{Judge, Validation, validate};
 use attend_artifact::model;
 use attend_artifact::vocabulary::Vocabulary;
-use attend_model::Reading;
-use attend_program::random::mix;
+use attend_model::{CrossEntropy, HardAttention, Reading};
+use attend_program::random::{mix, unit};
 use attend_program::{Error, Progress, Result, check_interrupt, progress};
 use crossbeam::channel::bounded;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ use std::time::Instant;
 
 /// Number of batches that are assembled in advance.
 const AHEAD: usize = 4;
+/// What a step keeps of the moving mean of log-probabilities (Xu et al. 2015).
+const KEPT: f64 = 0.9;
 /// Number of consecutive skipped steps that ends the run.
 const MOST_SKIPPED: u64 = 100;
 
@@ -27,6 +30,8 @@ const MOST_SKIPPED: u64 = 100;
 pub struct Training<'a> {
     /// Parameters.
     pub train: &'a Train,
+    /// Parameters of hard attention.
+    pub hard: &'a HardSection,
     /// The data.
     pub data: &'a Data,
     /// The words of the captions.
@@ -35,6 +40,8 @@ pub struct Training<'a> {
     pub vocabulary_file: &'a Path,
     /// Scores the validation captions.
     pub judge: Judge,
+    /// Rewards captions, in a training by reward.
+    pub critic: Option<Critic>,
     /// The model.
     pub network: Network,
     /// The folder that holds `checkpoints/` and the metrics.
@@ -53,6 +60,9 @@ impl Training<'_> {
     /// loss or a weight is NaN or infinite.
     pub fn run(&mut self) -> Result<()> {
         let last = self.folder.join("checkpoints/last");
+        if self.train.average > 0.0 {
+            self.network.begin_average(self.train.average);
+        }
         if let Some(state) = checkpoint::read(&last)? {
             self.network.restore(&last)?;
             self.state = state;
@@ -76,34 +86,19 @@ impl Training<'_> {
     }
 
     fn epoch(&mut self, metrics: &mut Metrics) -> Result<()> {
-        let Train {
-            seed,
-            batch,
-            captions_per_image,
-            epochs,
-            ..
-        } = *self.train;
+        let epochs = self.train.epochs;
         let epoch = self.state.epoch;
         self.network.only_words = epoch < self.train.freeze;
-        let mut plan = batches(
-            &self.data.image_of_caption,
-            batch,
-            captions_per_image,
-            seed,
-            epoch,
-        );
+        let mut plan = self.plan();
         if self.train.views {
-            turn(&mut plan, self.data.views(), seed, epoch);
+            turn(&mut plan, self.data.views(), self.train.seed, epoch);
         }
-        let bar = progress(
-            &format!("epoch {}/{epochs}", epoch + 1),
-            "captions",
-            self.data.image_of_caption.len() as u64,
-        );
+        let name = format!("epoch {}/{epochs}", epoch + 1);
+        let bar = progress(&name, "captions", self.count(&plan));
         let of_step = self.train.accumulate;
         let done = self.state.step_of_epoch as usize * of_step;
         let todo = plan.get(done..).unwrap_or_default();
-        bar.skip(count(&plan[..done.min(plan.len())]));
+        bar.skip(self.count(&plan[..done.min(plan.len())]));
         let (data, device) = (self.data, self.network.device);
         std::thread::scope(|scope| {
             let (sender, receiver) = bounded(AHEAD);
@@ -116,26 +111,61 @@ impl Training<'_> {
                 let part = (self.state.step_of_epoch as usize * of_step) as f64 / plan.len() as f64;
                 let batches = receiver.iter().take(groups.len());
                 self.step(batches, groups, epoch as f64 + part, metrics, &bar)?;
-                bar.inc(count(groups));
+                bar.inc(self.count(groups));
                 self.between_steps(metrics)?;
             }
             Ok::<(), Error>(())
         })?;
         bar.finish();
         let mean_loss = self.state.loss_sum / self.state.losses.max(1) as f64;
-        let validation = match validate(
+        // The moving average is what is validated and kept; the weights go on.
+        self.network.exchange();
+        let validation = validate(
             &self.network,
             data,
             self.vocabulary,
             &self.judge,
             self.train,
-        ) {
-            Err(Error::Interrupted) => return self.interrupted(metrics),
-            other => other?,
-        };
-        self.judge(&validation, mean_loss, metrics)?;
+        );
+        if let Err(Error::Interrupted) = validation {
+            self.network.exchange();
+            return self.interrupted(metrics);
+        }
+        self.judge(&validation?, mean_loss, metrics)?;
+        self.network.exchange();
         self.save(metrics, "last", true)?;
         self.tidy()
+    }
+
+    /// The images and captions of each batch of the epoch. If captions are drawn, the groups
+    /// have none.
+    fn plan(&self) -> Vec<Vec<Group>> {
+        let Train {
+            seed,
+            batch,
+            captions_per_image,
+            ..
+        } = *self.train;
+        let epoch = self.state.epoch;
+        let Some(critic) = &self.critic else {
+            let images = &self.data.image_of_caption;
+            return batches(images, batch, captions_per_image, seed, epoch);
+        };
+        let images = batch / critic.samples();
+        let mut plan = batches(&critic.images(), images, 1, seed, epoch);
+        let groups = plan.iter_mut().flatten();
+        groups.for_each(|group| group.captions.clear());
+        plan
+    }
+
+    /// The number of captions of these batches.
+    fn count(&self, plan: &[Vec<Group>]) -> u64 {
+        let groups = plan.iter().flatten();
+        let captions = groups.map(|group| match &self.critic {
+            Some(critic) => critic.samples() as u64,
+            None => group.captions.len() as u64,
+        });
+        captions.sum()
     }
 
     fn step(
@@ -153,11 +183,22 @@ impl Training<'_> {
         let reading = Reading {
             dropout: true,
             own_words: (self.train.sampling_rise * epochs.floor()).min(self.train.sampling),
+            hard: self.train.attention == Attention::Hard
+                && unit(mix(&[self.train.seed, 4, step])) < self.hard.share,
         };
+        let objective = self.objective();
         let scale = 1.0 / groups.len() as f64;
         let mut mean = Outcome::default();
         for (batch, of_batch) in batches.by_ref().zip(groups) {
-            let outcome = self.network.read(&batch?, scale, reading, logs)?;
+            let batch = batch?;
+            let outcome = match &self.critic {
+                None => (self.network).read(&batch, &objective, (scale, reading), logs)?,
+                Some(critic) => {
+                    let of: Vec<usize> = of_batch.iter().map(|group| group.image).collect();
+                    let seed = mix(&[self.train.seed, 3, step, of[0] as u64]);
+                    (self.network).read_by_reward(&batch, scale, (critic, &of, seed))?
+                }
+            };
             if !outcome.total.is_finite() {
                 self.network.forget();
                 batches.for_each(drop); // the rest of this step's
@@ -179,27 +220,45 @@ impl Training<'_> {
             tracing::debug!("{what}: step skipped");
             return self.count_skipped(&what, "set train.precision = \"bf16\" or \"f32\"");
         }
-        self.state.loss_sum += mean.cross_entropy;
+        if let Some((_, log_prob)) = mean.values.iter().find(|(name, _)| *name == "log_prob") {
+            let before = self.state.baseline.unwrap_or(*log_prob);
+            self.state.baseline = Some(KEPT * before + (1.0 - KEPT) * log_prob);
+        }
+        self.state.loss_sum += mean.headline();
         self.state.losses += 1;
         self.state.skipped = 0;
         if logs {
-            let perplexity = mean.cross_entropy.exp();
-            let values = [
-                ("loss", mean.total),
-                ("cross_entropy", mean.cross_entropy),
-                ("perplexity", perplexity),
-                ("attention", mean.attention),
-                ("top5", mean.top5),
-                ("learning_rate", decoder_lr),
-            ];
+            let mut values = vec![("loss", mean.total)];
+            for (name, value) in &mean.values {
+                values.push((name, *value));
+                values.extend((*name == "cross_entropy").then(|| ("perplexity", value.exp())));
+            }
+            values.push(("learning_rate", decoder_lr));
             metrics.write(step, self.state.epoch, "train", &values)?;
-            bar.set_message(format!(
-                "loss {:.3}  perplexity {perplexity:.1}  top-5 {:.1} %",
-                mean.total,
-                100.0 * mean.top5
-            ));
+            bar.set_message(match &self.critic {
+                Some(_) => format!("reward {:.3}", mean.value("reward")),
+                None => format!(
+                    "loss {:.3}  perplexity {:.1}  top-5 {:.1} %",
+                    mean.total,
+                    mean.value("cross_entropy").exp(),
+                    100.0 * mean.value("top5")
+                ),
+            });
         }
         Ok(())
+    }
+
+    /// The objective of the next step, unless captions are drawn.
+    fn objective(&self) -> HardAttention {
+        HardAttention {
+            words: CrossEntropy {
+                alpha_c: self.train.alpha_c,
+                smoothing: self.train.label_smoothing,
+            },
+            reward: self.hard.reward,
+            entropy: self.hard.entropy,
+            baseline: self.state.baseline,
+        }
     }
 
     /// Skips a step whose loss is NaN or infinite, or ends the run (`train.not_finite`).
@@ -257,7 +316,11 @@ impl Training<'_> {
         let score = validation.score(self.judge.metric);
         let better = self.state.best.is_none_or(|best| score > best);
         let split = &self.train.validation_split;
-        let mut values = vec![("train_cross_entropy", loss)];
+        let (key, trained) = match &self.critic {
+            Some(_) => ("train_reward", "reward"),
+            None => ("train_cross_entropy", "cross entropy"),
+        };
+        let mut values = vec![(key, loss)];
         let unseen = validation.cross_entropy;
         values.extend(unseen.is_finite().then_some(("cross_entropy", unseen)));
         let scores = validation.scores.iter();
@@ -269,11 +332,14 @@ impl Training<'_> {
             &values,
         )?;
         let unseen = match unseen.is_finite() {
+            true if self.critic.is_some() => {
+                format!(", cross entropy on {split} {unseen:.4}")
+            }
             true => format!(" ({unseen:.4} on {split})"),
             false => String::new(), // another program's vocabulary may encode train alone
         };
         tracing::info!(
-            "epoch {}: cross entropy {loss:.4}{unseen}, {name} on {split} {score:.4}{}",
+            "epoch {}: {trained} {loss:.4}{unseen}, {name} on {split} {score:.4}{}",
             self.state.epoch + 1,
             if better { ", the best so far" } else { "" }
         );
@@ -334,11 +400,4 @@ impl Training<'_> {
 
 fn diverged(what: &str, way_out: &str) -> Error {
     Error::internal(format!("{what}; the last checkpoint is intact: {way_out}"))
-}
-
-fn count(plan: &[Vec<Group>]) -> u64 {
-    plan.iter()
-        .flatten()
-        .map(|group| group.captions.len() as u64)
-        .sum()
 }

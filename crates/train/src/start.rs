@@ -40,6 +40,13 @@ pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Checkpoin
 /// # Errors
 /// [`Error::Refused`] if there is no word in common, or the sizes differ.
 pub fn load(start: &Checkpoint, network: &mut Network, words: &Vocabulary) -> Result<()> {
+    let [is, wanted] = [&start.card, &network.card].map(|card| card.decoder.arch);
+    if is != wanted {
+        return Err(Error::refused(format!(
+            "{}: its decoder is {is}, but decoder.arch = \"{wanted}\"; give both the same",
+            start.folder.display()
+        )));
+    }
     let known = start.vocabulary()?;
     let path = start.decoder();
     let refused = |why: String| Error::refused(format!("{}: {why}", path.display()));

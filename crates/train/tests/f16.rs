@@ -2,8 +2,8 @@
 //! weight.
 #![allow(clippy::unwrap_used)]
 
-use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
-use attend_model::Reading;
+use attend_artifact::model::{DecoderArch, DecoderConfig, EncoderConfig, ModelCard};
+use attend_model::{CrossEntropy, Reading};
 use attend_train::config::{Config, Precision};
 use attend_train::data::Batch;
 use attend_train::network::Network;
@@ -17,6 +17,7 @@ fn network() -> Network {
     let card = ModelCard {
         encoder: EncoderConfig::ResNet(config.encoder.config.clone()),
         decoder: DecoderConfig {
+            arch: DecoderArch::default(),
             vocabulary: 12,
             channels: CHANNELS,
             embedding: 6,
@@ -50,7 +51,12 @@ fn batch() -> Batch {
 /// taken.
 fn step(network: &mut Network, multiple: f64) -> bool {
     let outcome = network
-        .read(&batch(), multiple, Reading::default(), false)
+        .read(
+            &batch(),
+            &CrossEntropy::default(),
+            (multiple, Reading::default()),
+            false,
+        )
         .unwrap();
     assert!(outcome.total.is_finite());
     network.step(1e-2, 0.0, 0.0, 5.0)

@@ -14,6 +14,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor, nn, no_grad};
 
+#[path = "main/objectives.rs"]
+mod objectives;
 #[path = "main/torchscript.rs"]
 mod torchscript;
 #[path = "main/transfer.rs"]
@@ -32,14 +34,15 @@ const COLOURS: [(&str, [u8; 3]); 3] = [
 struct World {
     /// Number of images of split val.
     validation: i64,
-    captions: fn(&str) -> [String; 2],
+    /// The captions of an image of this id and colour.
+    captions: fn(i64, &str) -> [String; 2],
     words: &'static str,
     tokenizer: Tokenizer,
 }
 
 const ENGLISH: World = World {
     validation: 6,
-    captions: |name| {
+    captions: |_, name| {
         [
             format!("a plain {name} picture on paper"),
             format!("{name} all over the whole sheet"),
@@ -61,7 +64,7 @@ fn world(folder: &Path, world: &World) -> (PathBuf, PathBuf) {
             let plane = |c: u8| vec![c.saturating_add(shade); SIZE * SIZE];
             colour(image_id).1.into_iter().flat_map(plane).collect()
         },
-        captions: &|image_id| (world.captions)(colour(image_id).0).into(),
+        captions: &|image_id| (world.captions)(image_id, colour(image_id).0).into(),
         objects: &[],
     };
     let dataset = data.write(&folder.join("dataset"));
@@ -260,16 +263,21 @@ fn it_learns_and_repeats_itself_to_the_byte() {
 
 #[test]
 fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
-    let trainer = Trainer::new();
+    for arch in ["attention-lstm", "att2in"] {
+        survives_thirty_kills(&Trainer::new(), &[&format!("decoder.arch={arch}")]);
+    }
+}
+
+fn survives_thirty_kills(trainer: &Trainer, set: &[&str]) {
     let started = Instant::now();
-    let (whole, _) = trainer.run("whole", &[]);
+    let (whole, _) = trainer.run("whole", set);
     let time = started.elapsed().as_millis() as u64;
     // Thirty kills at pseudo-random instants. A run that finishes before its kill is
     // compared, and another one is started.
     let (mut kills, mut runs) = (0u64, 0);
     while kills < 30 {
         let name = format!("killed-{runs}");
-        let mut child = (trainer.command(&name, &[]))
+        let mut child = (trainer.command(&name, set))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -281,12 +289,12 @@ fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
         }
         child.wait().unwrap();
         if trainer.path(&name).exists() {
-            let (resumed, log) = trainer.run(&name, &[]);
+            let (resumed, log) = trainer.run(&name, set);
             assert_eq!(resumed.digest, whole.digest, "{log}");
             runs += 1;
         }
     }
-    let (resumed, log) = trainer.run(&format!("killed-{runs}"), &[]);
+    let (resumed, log) = trainer.run(&format!("killed-{runs}"), set);
     assert_eq!(resumed.digest, whole.digest, "{log}");
 }
 
@@ -706,6 +714,9 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
     expected[0] = 0.25;
     let row = decoder("third")["embedding.weight"].get(3); // a plain red
     assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
+    trainer.run("fourth", &[&set[..], &["decoder.arch=att2in"]].concat());
+    let row = decoder("fourth")["embed.0.weight"].get(3);
+    assert_eq!(Vec::<f32>::try_from(row).unwrap(), expected);
 
     trainer.refused(
         &["train.start=/no/such/model"],
@@ -713,6 +724,11 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
         "neither a model artifact",
     );
     trainer.refused(&["decoder.embedding=8", &start], 4, "decoder.safetensors");
+    trainer.refused(
+        &["decoder.arch=att2in", &start],
+        4,
+        "its decoder is attention-lstm, but decoder.arch = \"att2in\"",
+    );
     trainer.refused(&["decoder.embeddings=/no/such.txt"], 3, "no such file");
     trainer.refused(
         &["decoder.embedding=8", &embeddings],
@@ -805,7 +821,7 @@ fn a_loss_that_is_no_number_is_named_and_harms_nothing() {
 #[test]
 fn validation_reads_han_as_evaluation_does() {
     let trainer = Trainer::of(&World {
-        captions: |name| {
+        captions: |_, name| {
             let name = match name {
                 "red" => "红",
                 "green" => "绿",
@@ -856,7 +872,7 @@ fn a_cider_that_can_only_be_0_does_not_choose_the_best_epoch() {
     );
     // the same with several images that all have the same captions
     let trainer = Trainer::of(&World {
-        captions: |_| ["a plain sheet".into(), "paper".into()],
+        captions: |_, _| ["a plain sheet".into(), "paper".into()],
         ..ENGLISH
     });
     let (_, log) = trainer.run("out", &["train.epochs=1"]);

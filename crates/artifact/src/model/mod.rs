@@ -11,9 +11,9 @@
 //!
 //! Beside the checkpoints are `metrics.jsonl` and TensorBoard events.
 //!
-//! - [`encoder`], [`resnet`], [`card`]: a model's architecture, as JSON. [`parameters`]: its
-//!   weights' names and shapes. [`script`]: the section of a config that names a TorchScript
-//!   module.
+//! - [`encoder`], [`resnet`], [`decoder`], [`card`]: a model's architecture, as JSON.
+//!   [`parameters`]: its weights' names and shapes. [`script`]: the section of a config that
+//!   names a TorchScript module.
 //! - [`files`]: the names above. [`checkpoint`]: finds, opens and checks checkpoints.
 //! - [`mod@seal`]: the digests of its files. [`weights`]: checks files of weights.
 //! - [`mod@write`]: writes and replaces checkpoints atomically, and cleans up after a
@@ -21,6 +21,7 @@
 
 pub mod card;
 pub mod checkpoint;
+pub mod decoder;
 pub mod encoder;
 pub mod files;
 mod json;
@@ -31,8 +32,9 @@ pub mod seal;
 pub mod weights;
 pub mod write;
 
-pub use card::{DecoderConfig, ModelCard};
+pub use card::ModelCard;
 pub use checkpoint::Checkpoint;
+pub use decoder::{DecoderArch, DecoderConfig};
 pub use encoder::{EncoderConfig, ForeignConfig, Form, SCRIPT, TorchScriptConfig};
 pub use files::{CARD, CHECKPOINTS, DECODER, ENCODER, METRICS, OPTIMIZER, STATE, WORDS};
 pub use parameters::Parameters;

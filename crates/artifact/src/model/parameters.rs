@@ -1,6 +1,6 @@
 //! The names and shapes of a model's weights in its files.
 
-use super::card::DecoderConfig;
+use super::decoder::{DecoderArch, DecoderConfig};
 use super::resnet::ResNetConfig;
 use std::collections::BTreeMap;
 
@@ -54,8 +54,18 @@ impl ResNetConfig {
 }
 
 impl DecoderConfig {
-    /// The shapes of weights, under the tutorial's names.
+    /// The shapes of weights: under the tutorial's names for `attention-lstm`, those of
+    /// ruotianluo's `ImageCaptioning.pytorch` for other architectures.
     pub fn parameters(&self) -> Parameters {
+        let mut all = Parameters::new();
+        match self.arch {
+            DecoderArch::AttentionLstm => self.attention_lstm(&mut all),
+            DecoderArch::Att2in => self.att2in(&mut all),
+        }
+        all
+    }
+
+    fn attention_lstm(&self, all: &mut Parameters) {
         let DecoderConfig {
             vocabulary,
             channels,
@@ -64,32 +74,54 @@ impl DecoderConfig {
             hidden,
             ..
         } = *self;
-        let linear = [
-            ("attention.encoder_att", channels, attention),
-            ("attention.decoder_att", hidden, attention),
-            ("attention.full_att", attention, 1),
-            ("init_h", channels, hidden),
-            ("init_c", channels, hidden),
-            ("f_beta", hidden, channels),
-            ("fc", hidden, vocabulary),
-        ];
-        let linear = linear.into_iter().flat_map(|(name, input, output)| {
-            [
-                (format!("{name}.weight"), vec![output, input]),
-                (format!("{name}.bias"), vec![output]),
-            ]
-        });
-        let others = [
-            ("embedding.weight", vec![vocabulary, embedding]),
-            (
-                "decode_step.weight_ih",
-                vec![4 * hidden, embedding + channels],
-            ),
-            ("decode_step.weight_hh", vec![4 * hidden, hidden]),
-            ("decode_step.bias_ih", vec![4 * hidden]),
-            ("decode_step.bias_hh", vec![4 * hidden]),
-        ];
-        let others = others.map(|(name, shape)| (name.to_owned(), shape));
-        linear.chain(others).collect()
+        linear(all, "attention.encoder_att", channels, attention);
+        linear(all, "attention.decoder_att", hidden, attention);
+        linear(all, "attention.full_att", attention, 1);
+        linear(all, "init_h", channels, hidden);
+        linear(all, "init_c", channels, hidden);
+        linear(all, "f_beta", hidden, channels);
+        linear(all, "fc", hidden, vocabulary);
+        lstm(all, "decode_step", embedding + channels, hidden);
+        all.insert("embedding.weight".to_owned(), vec![vocabulary, embedding]);
     }
+
+    fn att2in(&self, all: &mut Parameters) {
+        let DecoderConfig {
+            embedding, hidden, ..
+        } = *self;
+        self.attended(all);
+        linear(all, "core.a2c", hidden, 2 * hidden);
+        linear(all, "core.i2h", embedding, 5 * hidden);
+        linear(all, "core.h2h", hidden, 5 * hidden);
+    }
+
+    /// Words, cells and their attention.
+    fn attended(&self, all: &mut Parameters) {
+        let DecoderConfig {
+            vocabulary,
+            channels,
+            embedding,
+            attention,
+            hidden,
+            ..
+        } = *self;
+        all.insert("embed.0.weight".to_owned(), vec![vocabulary, embedding]);
+        linear(all, "att_embed.0", channels, hidden);
+        linear(all, "ctx2att", hidden, attention);
+        linear(all, "core.attention.h2att", hidden, attention);
+        linear(all, "core.attention.alpha_net", attention, 1);
+        linear(all, "logit", hidden, vocabulary);
+    }
+}
+
+fn linear(all: &mut Parameters, name: &str, input: i64, output: i64) {
+    all.insert(format!("{name}.weight"), vec![output, input]);
+    all.insert(format!("{name}.bias"), vec![output]);
+}
+
+fn lstm(all: &mut Parameters, name: &str, input: i64, hidden: i64) {
+    all.insert(format!("{name}.weight_ih"), vec![4 * hidden, input]);
+    all.insert(format!("{name}.weight_hh"), vec![4 * hidden, hidden]);
+    all.insert(format!("{name}.bias_ih"), vec![4 * hidden]);
+    all.insert(format!("{name}.bias_hh"), vec![4 * hidden]);
 }

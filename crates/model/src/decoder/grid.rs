@@ -48,6 +48,22 @@ impl Resampling {
         }
     }
 
+    /// The cells that are kept: (n, native cells, C) -> (n, p, C).
+    pub(super) fn keep(&self, cells: &Tensor) -> Tensor {
+        match self.before() {
+            Some(r) => r.to_kind(cells.kind()).matmul(cells),
+            None => cells.contiguous(),
+        }
+    }
+
+    /// From results of the kept cells to those of the attention cells: (n, p, …) -> (n, P, …).
+    pub(super) fn spread(&self, cells: Tensor) -> Tensor {
+        match self.later() {
+            Some(r) => r.to_kind(cells.kind()).matmul(&cells),
+            None => cells,
+        }
+    }
+
     pub(super) fn shallow_clone(&self) -> Resampling {
         match self {
             Resampling::None => Resampling::None,

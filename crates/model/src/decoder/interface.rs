@@ -14,6 +14,12 @@ pub trait Decoder: Send {
     /// weights' kind.
     fn project(&self, cells: &Tensor, native: [i64; 2]) -> Images;
 
+    /// Like [`Decoder::project`], but only for [`Decoder::read`]: leaves out what that
+    /// computes itself.
+    fn prepare(&self, cells: &Tensor, native: [i64; 2]) -> Images {
+        self.project(cells, native)
+    }
+
     /// The state before the first word, one row per image.
     fn begin(&self, images: &Images) -> Rows;
 
@@ -21,8 +27,8 @@ pub trait Decoder: Send {
     /// the n images each belongs to; it ascends, and an image may have any number of rows.
     fn step(&self, images: &Images, image: &[i64], tokens: &[i64], state: &Rows) -> Step;
 
-    /// Runs over captions of these images, all steps at once (teacher forcing). Autograd
-    /// records nothing.
+    /// Runs over captions of these images, all steps at once (teacher forcing). The output
+    /// is without autograd's history.
     fn read<'a>(
         &'a self,
         images: &'a Images,
@@ -31,7 +37,10 @@ pub trait Decoder: Send {
     ) -> Box<dyn Pass + 'a>;
 
     /// The parameters by name, in the order of their gradients in memory.
-    fn parameters(&self) -> Vec<(&'static str, Tensor)>;
+    fn parameters(&self) -> Vec<(String, Tensor)>;
+
+    /// The name of the table of the words' embeddings.
+    fn embedding(&self) -> &'static str;
 
     /// The names of the parameters that have a row for each token: what depends on the words.
     fn word_parameters(&self) -> &'static [&'static str];
@@ -109,6 +118,8 @@ pub struct Output {
     pub targets: Tensor,
     /// Attention over the cells, (N, P).
     pub attention: Tensor,
+    /// With hard attention, the cell that each row saw: i64 (N).
+    pub drawn: Option<Tensor>,
     /// For each step t, the number b of captions that have a token t + 1.
     pub counts: Vec<i64>,
 }
@@ -139,7 +150,7 @@ pub trait Pass {
     fn output(&self) -> &Output;
 
     /// Adds the gradient of every parameter to `into`. If `of_cells`, returns the gradient
-    /// of the cells that were passed to [`Decoder::project`], (n, p, C).
+    /// of the cells that were passed to [`Decoder::project`] or [`Decoder::prepare`], (n, p, C).
     fn backward(
         self: Box<Self>,
         gradients: OutputGradients,

@@ -1,6 +1,6 @@
 //! Decoders, which turn the cells of an image into words.
 //!
-//! Each architecture is a folder here, and a line in [`new`]. Search, training and
+//! Each architecture is a folder or a file here, and a line in [`new`]. Search, training and
 //! objectives use only the interface [`Decoder`]: a projection of images that does not
 //! depend on captions ([`Images`]), a state with selectable rows ([`Rows`]), a step, and a
 //! [`Pass`] over given captions with a backward pass from the gradients of its [`Output`].
@@ -8,12 +8,17 @@
 //! Shapes: n images, p native cells, P attention cells, C channels, B captions, T steps,
 //! V vocabulary, N tokens without padding.
 
+mod additive;
+mod att2in;
 pub mod attention_lstm;
 mod captions;
 mod gradients;
 mod grid;
 mod interface;
+mod recurrent;
 mod rows;
+mod slots;
+mod taped;
 
 pub use captions::{Captions, Reading};
 pub use gradients::Gradients;
@@ -21,11 +26,17 @@ pub use grid::Resampling;
 pub use interface::{Decoder, Images, Output, OutputGradients, Pass, Step};
 pub use rows::Rows;
 
-use attend_artifact::model::DecoderConfig;
+use att2in::Att2in;
+use attend_artifact::model::{DecoderArch, DecoderConfig};
+use recurrent::Recurrent;
 use tch::nn;
 
 /// A decoder with random weights, initialised as in PyTorch and the reference
 /// implementation.
 pub fn new(p: &nn::Path, config: &DecoderConfig) -> Box<dyn Decoder> {
-    Box::new(attention_lstm::AttentionLstm::new(p, config))
+    let hidden = config.hidden;
+    match config.arch {
+        DecoderArch::AttentionLstm => Box::new(attention_lstm::AttentionLstm::new(p, config)),
+        DecoderArch::Att2in => Box::new(Recurrent::new(p, config, Att2in { hidden })),
+    }
 }

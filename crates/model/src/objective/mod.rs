@@ -2,8 +2,12 @@
 //! respect to logits and attention.
 
 mod cross_entropy;
+mod hard_attention;
+mod reward;
 
 pub use cross_entropy::CrossEntropy;
+pub use hard_attention::HardAttention;
+pub use reward::Reward;
 
 use crate::decoder::{Output, OutputGradients};
 use tch::Tensor;

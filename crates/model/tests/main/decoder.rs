@@ -1,9 +1,10 @@
-//! The decoder against its equations in plain PyTorch.
+//! The decoders against their equations in plain PyTorch (`fixtures/decoder.py`), or against
+//! the reference implementation (`fixtures/ruotianluo.py`).
 
 use crate::rebuilt::{assert_close, cells, decoder_weights, expected, integers, uniform};
 use attend_model::{
-    Arena, Captions, CrossEntropy, Decoder, DecoderConfig, Gradients, Objective, Output, Reading,
-    decoder as decoders, weights,
+    Arena, Captions, CrossEntropy, Decoder, DecoderArch, DecoderConfig, Gradients, Objective,
+    Output, Reading, decoder as decoders, weights,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -11,10 +12,12 @@ const CHANNELS: i64 = 12;
 const LENGTHS: [i64; 7] = [9, 8, 8, 6, 5, 3, 2];
 const IMAGE_OF_CAPTION: [i64; 7] = [2, 0, 1, 0, 2, 2, 0];
 const ALPHA_C: f64 = 0.7;
+const ARCHS: [DecoderArch; 2] = [DecoderArch::AttentionLstm, DecoderArch::Att2in];
 
-fn decoder(grid: [i64; 2]) -> (nn::VarStore, Box<dyn Decoder>) {
+fn decoder(arch: DecoderArch, grid: [i64; 2]) -> (nn::VarStore, Box<dyn Decoder>) {
     let vars = nn::VarStore::new(Device::Cpu);
     let config = DecoderConfig {
+        arch,
         vocabulary: 23,
         channels: CHANNELS,
         embedding: 7,
@@ -49,21 +52,38 @@ fn by_caption(out: &Output) -> Tensor {
     Tensor::stack(&padded.collect::<Vec<_>>(), 1)
 }
 
-/// Logits, alphas, loss and the gradient of everything. In f32 the loops are fused,
-/// in f64 they are tensor operations.
+/// The gradient of this bias, which does not change the softmax, is 0 or a rounding error.
+fn is_without_effect(name: &str) -> bool {
+    ["attention.full_att.bias", "core.attention.alpha_net.bias"].contains(&name)
+}
+
 fn agrees_with_pytorch(case: &str, native: [i64; 2], grid: [i64; 2]) {
+    for arch in ARCHS {
+        agrees(arch, case, native, grid);
+    }
+}
+
+/// Logits, alphas, loss and the gradient of everything. In f32 the loops of some are fused,
+/// in f64 they are tensor operations.
+fn agrees(arch: DecoderArch, case: &str, native: [i64; 2], grid: [i64; 2]) {
+    let file = match arch {
+        DecoderArch::AttentionLstm => "decoder".to_owned(),
+        of_reference => of_reference.to_string(),
+    };
+    let tokens = &expected("decoder")["tokens"];
     for kind in [Kind::Float, Kind::Double] {
-        let expected = expected("decoder");
+        let expected = expected(&file);
         let check = |what: &str, is: &Tensor| {
-            let what = format!("{case}.{what}");
-            assert_close(&what, &is.to_kind(Kind::Float), &expected[&what]);
+            let named = format!("{case}.{what}");
+            let is = is.to_kind(Kind::Float);
+            assert_close(&format!("{file} {named}"), &is, &expected[&named]);
         };
-        let (mut vars, decoder) = decoder(grid);
+        let (mut vars, decoder) = decoder(arch, grid);
         vars.set_kind(kind);
         let size = [3, CHANNELS, native[0], native[1]];
         let maps = uniform(&format!("{case} features"), &size, 0.0, 2.0).to_kind(kind);
-        let images = tch::no_grad(|| decoder.project(&cells(&maps), native));
-        let captions = captions(&expected["tokens"]);
+        let images = tch::no_grad(|| decoder.prepare(&cells(&maps), native));
+        let captions = captions(tokens);
         let pass = decoder.read(&images, captions, Reading::default());
         let out = pass.output();
         check("logits", &out.logits);
@@ -88,10 +108,8 @@ fn agrees_with_pytorch(case: &str, native: [i64; 2], grid: [i64; 2]) {
         check("grad.features", &of_maps);
         let named = gradients.arena().views();
         for (name, gradient) in named {
-            if name == "attention.full_att.bias" {
-                // This bias does not change the softmax: PyTorch's gradient is a rounding
-                // error.
-                assert_eq!(gradient.abs().max().double_value(&[]), 0.0);
+            if is_without_effect(name) {
+                assert!(gradient.abs().max().double_value(&[]) < 1e-6);
             } else {
                 check(&format!("grad.{name}"), gradient);
             }
@@ -121,137 +139,150 @@ fn agrees_on_a_coarser_grid() {
 
 #[test]
 fn steps_give_what_teacher_forcing_gives() {
-    let (_, decoder) = decoder([14, 14]);
-    let tokens = &expected("decoder")["tokens"];
-    let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
-    let images = decoder.project(&cells(&maps), [8, 8]);
-    let pass = decoder.read(&images, captions(tokens), Reading::default());
-    let all_at_once = pass.output();
-    // The first caption, the longest, belongs to the last image.
-    let image = images.select(&integers(&IMAGE_OF_CAPTION[..1]));
-    let mut state = decoder.begin(&image);
-    let mut row = 0;
-    for t in 0..LENGTHS[0] - 1 {
-        let token = tokens.int64_value(&[0, t]);
-        let step = decoder.step(&image, &[0], &[token], &state);
-        let of_caption = all_at_once.logits.narrow(0, row, 1);
-        assert_close("logits", &step.logits, &of_caption);
-        let attention = all_at_once.attention.narrow(0, row, 1);
-        assert_close("attention", &step.attention, &attention);
-        state = step.state;
-        row += LENGTHS.iter().filter(|length| **length - 1 > t).count() as i64;
+    for arch in ARCHS {
+        let (_, decoder) = decoder(arch, [14, 14]);
+        let tokens = &expected("decoder")["tokens"];
+        let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
+        let images = decoder.project(&cells(&maps), [8, 8]);
+        let pass = decoder.read(&images, captions(tokens), Reading::default());
+        let all_at_once = pass.output();
+        // The first caption, the longest, belongs to the last image.
+        let image = images.select(&integers(&IMAGE_OF_CAPTION[..1]));
+        let mut state = decoder.begin(&image);
+        let mut row = 0;
+        for t in 0..LENGTHS[0] - 1 {
+            let token = tokens.int64_value(&[0, t]);
+            let step = decoder.step(&image, &[0], &[token], &state);
+            let of_caption = all_at_once.logits.narrow(0, row, 1);
+            assert_close("logits", &step.logits, &of_caption);
+            let attention = all_at_once.attention.narrow(0, row, 1);
+            assert_close("attention", &step.attention, &attention);
+            state = step.state;
+            row += LENGTHS.iter().filter(|length| **length - 1 > t).count() as i64;
+        }
+        assert_eq!(row, all_at_once.logits.size()[0]);
     }
-    assert_eq!(row, all_at_once.logits.size()[0]);
 }
 
 #[test]
 fn dropout_is_of_training_alone() {
-    let (_, decoder) = decoder([0, 0]);
-    let tokens = &expected("decoder")["tokens"];
-    let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
-    let images = decoder.project(&cells(&maps), [3, 4]);
-    let logits = |dropout| {
-        let reading = Reading {
-            dropout,
-            ..Reading::default()
+    for arch in ARCHS {
+        let (_, decoder) = decoder(arch, [0, 0]);
+        let tokens = &expected("decoder")["tokens"];
+        let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
+        let images = decoder.project(&cells(&maps), [3, 4]);
+        let logits = |dropout| {
+            let reading = Reading {
+                dropout,
+                ..Reading::default()
+            };
+            let pass = decoder.read(&images, captions(tokens), reading);
+            pass.output().logits.shallow_clone()
         };
-        let pass = decoder.read(&images, captions(tokens), reading);
-        pass.output().logits.shallow_clone()
-    };
-    assert_eq!(logits(false), logits(false));
-    tch::manual_seed(1);
-    let dropped = logits(true);
-    assert_ne!(dropped, logits(false));
-    // Dropout preserves the mean: the mean of many draws is near the sum without it.
-    let draws: Vec<Tensor> = (0..300).map(|_| logits(true)).collect();
-    let mean = Tensor::stack(&draws, 0).mean_dim(0i64, false, Kind::Float);
-    assert!((mean - logits(false)).abs().max().double_value(&[]) < 0.2);
+        assert_eq!(logits(false), logits(false));
+        tch::manual_seed(1);
+        let dropped = logits(true);
+        assert_ne!(dropped, logits(false));
+        if arch != DecoderArch::AttentionLstm {
+            continue; // dropout before an activation function
+        }
+        // Dropout preserves the mean: the mean of many draws is near the sum without it.
+        let draws: Vec<Tensor> = (0..300).map(|_| logits(true)).collect();
+        let mean = Tensor::stack(&draws, 0).mean_dim(0i64, false, Kind::Float);
+        assert!((mean - logits(false)).abs().max().double_value(&[]) < 0.2);
+    }
 }
 
 #[test]
 fn attention_is_a_distribution_and_ends_with_the_caption() {
-    let (_, decoder) = decoder([14, 14]);
-    let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
-    let images = decoder.project(&cells(&maps), [8, 8]);
-    let tokens = &expected("decoder")["tokens"];
-    let pass = decoder.read(&images, captions(tokens), Reading::default());
-    let sums = by_caption(pass.output()).sum_dim_intlist(-1i64, false, Kind::Float); // (B, T)
-    for (row, length) in LENGTHS.iter().enumerate() {
-        let sums = sums.get(row as i64);
-        let real = sums.narrow(0, 0, length - 1) - 1.0;
-        assert!(real.abs().max().double_value(&[]) < 1e-5);
-        assert_eq!(
-            sums.narrow(0, length - 1, LENGTHS[0] - length)
-                .sum(Kind::Float)
-                .double_value(&[]),
-            0.0
-        );
+    for arch in ARCHS {
+        let (_, decoder) = decoder(arch, [14, 14]);
+        let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
+        let images = decoder.project(&cells(&maps), [8, 8]);
+        let tokens = &expected("decoder")["tokens"];
+        let pass = decoder.read(&images, captions(tokens), Reading::default());
+        let sums = by_caption(pass.output()).sum_dim_intlist(-1i64, false, Kind::Float); // (B, T)
+        for (row, length) in LENGTHS.iter().enumerate() {
+            let sums = sums.get(row as i64);
+            let real = sums.narrow(0, 0, length - 1) - 1.0;
+            assert!(real.abs().max().double_value(&[]) < 1e-5);
+            assert_eq!(
+                sums.narrow(0, length - 1, LENGTHS[0] - length)
+                    .sum(Kind::Float)
+                    .double_value(&[]),
+                0.0
+            );
+        }
     }
 }
 
 #[test]
 fn gradients_add_up_and_begin_anew() {
-    let (_, decoder) = decoder([0, 0]);
-    let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
-    let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
-    let tokens = &expected("decoder")["tokens"];
-    let mut gradients = gradients_of(decoder.as_ref());
-    let mut read = |scale: f64, clear: bool| -> Vec<Tensor> {
-        if clear {
-            gradients.clear();
+    for arch in ARCHS {
+        let (_, decoder) = decoder(arch, [0, 0]);
+        let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
+        let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
+        let tokens = &expected("decoder")["tokens"];
+        let mut gradients = gradients_of(decoder.as_ref());
+        let mut read = |scale: f64, clear: bool| -> Vec<Tensor> {
+            if clear {
+                gradients.clear();
+            }
+            let pass = decoder.read(&images, captions(tokens), Reading::default());
+            let value = CrossEntropy::default().value(pass.output());
+            pass.backward(value.gradients(scale), &mut gradients, false);
+            let views = gradients.arena().views().iter();
+            views.map(|(_, gradient)| gradient.copy()).collect()
+        };
+        let once = read(1.0, true);
+        read(0.25, true);
+        for (sum, once) in read(0.75, false).iter().zip(&once) {
+            assert!((sum - once).abs().max().double_value(&[]) < 1e-6);
         }
-        let pass = decoder.read(&images, captions(tokens), Reading::default());
-        let value = CrossEntropy::default().value(pass.output());
-        pass.backward(value.gradients(scale), &mut gradients, false);
-        let views = gradients.arena().views().iter();
-        views.map(|(_, gradient)| gradient.copy()).collect()
-    };
-    let once = read(1.0, true);
-    read(0.25, true);
-    for (sum, once) in read(0.75, false).iter().zip(&once) {
-        assert!((sum - once).abs().max().double_value(&[]) < 1e-6);
+        assert_eq!(read(1.0, true), once);
     }
-    assert_eq!(read(1.0, true), once);
 }
 
 #[test]
 fn products_of_16_bits_come_near_those_of_32() {
-    let (_, decoder) = decoder([14, 14]);
-    let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
-    let tokens = &expected("decoder")["tokens"];
-    let gradients = |kind: Kind| -> Vec<(String, Tensor)> {
-        let cells = cells(&maps).to_kind(kind);
-        let images = tch::no_grad(|| decoder.project(&cells, [8, 8]));
-        let pass = decoder.read(&images, captions(tokens), Reading::default());
-        let value = CrossEntropy::default().value(pass.output());
-        let mut gradients = gradients_of(decoder.as_ref());
-        let of_cells = pass.backward(value.gradients(1.0), &mut gradients, true);
-        let views = gradients.arena().views().iter();
-        let named = views.map(|(name, gradient)| (name.clone(), gradient.shallow_clone()));
-        named
-            .chain([("features".to_owned(), of_cells.unwrap())])
-            .collect()
-    };
-    let exact = gradients(Kind::Float);
-    for (kind, most) in [(Kind::BFloat16, 0.06), (Kind::Half, 0.01)] {
-        let off_by: Vec<f64> = (gradients(kind).iter().zip(&exact))
-            .filter(|((name, _), _)| name != "attention.full_att.bias") // 0
-            .map(|((name, is), (_, wanted))| {
-                assert_eq!(is.kind(), Kind::Float, "{name}");
-                let off = (is - wanted).norm() / wanted.norm();
-                let off = off.double_value(&[]);
-                assert!(off < most, "{kind:?} {name}: {off}");
-                off
-            })
-            .collect();
-        // Check that it was computed in 16 bits.
-        assert!(off_by.iter().any(|off| *off > most / 100.0), "{off_by:?}");
+    for arch in ARCHS {
+        let (_, decoder) = decoder(arch, [14, 14]);
+        let maps = uniform("grid14 features", &[3, CHANNELS, 8, 8], 0.0, 2.0);
+        let tokens = &expected("decoder")["tokens"];
+        let gradients = |kind: Kind| -> Vec<(String, Tensor)> {
+            let cells = cells(&maps).to_kind(kind);
+            let images = tch::no_grad(|| decoder.project(&cells, [8, 8]));
+            let pass = decoder.read(&images, captions(tokens), Reading::default());
+            let value = CrossEntropy::default().value(pass.output());
+            let mut gradients = gradients_of(decoder.as_ref());
+            let of_cells = pass.backward(value.gradients(1.0), &mut gradients, true);
+            let views = gradients.arena().views().iter();
+            let named = views.map(|(name, gradient)| (name.clone(), gradient.shallow_clone()));
+            named
+                .chain([("features".to_owned(), of_cells.unwrap())])
+                .collect()
+        };
+        let exact = gradients(Kind::Float);
+        for (kind, most) in [(Kind::BFloat16, 0.06), (Kind::Half, 0.01)] {
+            let off_by: Vec<f64> = (gradients(kind).iter().zip(&exact))
+                .filter(|((name, _), _)| !is_without_effect(name))
+                .map(|((name, is), (_, wanted))| {
+                    assert_eq!(is.kind(), Kind::Float, "{name}");
+                    let off = (is - wanted).norm() / wanted.norm();
+                    let off = off.double_value(&[]);
+                    assert!(off < most, "{kind:?} {name}: {off}");
+                    off
+                })
+                .collect();
+            // Check that it was computed in 16 bits.
+            assert!(off_by.iter().any(|off| *off > most / 100.0), "{off_by:?}");
+        }
     }
 }
 
 #[test]
 fn smoothing_is_libtorchs() {
-    let (_, decoder) = decoder([0, 0]);
+    let (_, decoder) = decoder(DecoderArch::AttentionLstm, [0, 0]);
     let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
     let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
     let tokens = &expected("decoder")["tokens"];
@@ -270,34 +301,36 @@ fn smoothing_is_libtorchs() {
 
 #[test]
 fn own_words_come_as_often_as_is_said() {
-    let (_, decoder) = decoder([0, 0]);
-    let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
-    let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
-    let tokens = &expected("decoder")["tokens"];
-    let logits = |own_words: f64| {
-        tch::manual_seed(3);
-        let reading = Reading {
-            dropout: false,
-            own_words,
+    for arch in ARCHS {
+        let (_, decoder) = decoder(arch, [0, 0]);
+        let maps = uniform("native features", &[3, CHANNELS, 3, 4], 0.0, 2.0);
+        let images = tch::no_grad(|| decoder.project(&cells(&maps), [3, 4]));
+        let tokens = &expected("decoder")["tokens"];
+        let logits = |own_words: f64| {
+            tch::manual_seed(3);
+            let reading = Reading {
+                own_words,
+                ..Reading::default()
+            };
+            let pass = decoder.read(&images, captions(tokens), reading);
+            pass.output().logits.shallow_clone()
         };
-        let pass = decoder.read(&images, captions(tokens), reading);
-        pass.output().logits.shallow_clone()
-    };
-    let told = logits(0.0);
-    let first = LENGTHS.len() as i64; // rows of the first step: all are told <start>
-    for own_words in [0.3, 1.0] {
-        let own = logits(own_words);
-        assert_eq!(own.narrow(0, 0, first), told.narrow(0, 0, first));
-        let rest = told.size()[0] - first;
-        let same = (own - &told)
-            .narrow(0, first, rest)
-            .abs()
-            .amax(1, false)
-            .lt(1e-6);
-        let changed = 1.0 - same.to_kind(Kind::Double).mean(None).double_value(&[]);
-        assert!(
-            changed > 0.5 * own_words,
-            "{own_words}: {changed} of the rows"
-        );
+        let told = logits(0.0);
+        let first = LENGTHS.len() as i64; // rows of the first step: all are told <start>
+        for own_words in [0.3, 1.0] {
+            let own = logits(own_words);
+            assert_eq!(own.narrow(0, 0, first), told.narrow(0, 0, first));
+            let rest = told.size()[0] - first;
+            let same = (own - &told)
+                .narrow(0, first, rest)
+                .abs()
+                .amax(1, false)
+                .lt(1e-6);
+            let changed = 1.0 - same.to_kind(Kind::Double).mean(None).double_value(&[]);
+            assert!(
+                changed > 0.5 * own_words,
+                "{own_words}: {changed} of the rows"
+            );
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::rebuilt::{
 use attend_artifact::model::Parameters;
 use attend_model::encoder::{ResNet, normalised};
 use attend_model::{
-    Arch, DecoderConfig, Encoder, LastStage, ResNetConfig, StrideIn, decoder, weights,
+    Arch, DecoderArch, DecoderConfig, Encoder, LastStage, ResNetConfig, StrideIn, decoder, weights,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -202,16 +202,19 @@ fn weights_have_the_names_and_shapes_that_verify_looks_for() {
             assert_eq!(config.parameters(), of(&vars), "{config:?}");
         }
     }
-    let config = DecoderConfig {
-        vocabulary: 9,
-        channels: 8,
-        embedding: 4,
-        attention: 5,
-        hidden: 6,
-        dropout: 0.5,
-        grid: [14, 14],
-    };
-    let vars = nn::VarStore::new(Device::Cpu);
-    decoder::new(&vars.root(), &config);
-    assert_eq!(config.parameters(), of(&vars));
+    for arch in [DecoderArch::AttentionLstm, DecoderArch::Att2in] {
+        let config = DecoderConfig {
+            arch,
+            vocabulary: 9,
+            channels: 8,
+            embedding: 4,
+            attention: 5,
+            hidden: 6,
+            dropout: 0.5,
+            grid: [14, 14],
+        };
+        let vars = nn::VarStore::new(Device::Cpu);
+        decoder::new(&vars.root(), &config);
+        assert_eq!(config.parameters(), of(&vars));
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::rebuilt::{cells, decoder_weights, expected, integers, uniform};
 use attend_model::{
-    Captions, Decoder, DecoderConfig, Hypothesis, Images, Reading, SearchOptions,
+    Captions, Decoder, DecoderArch, DecoderConfig, Hypothesis, Images, Reading, SearchOptions,
     decoder as decoders, search,
 };
 use tch::{Device, Kind, Tensor, nn, no_grad};
@@ -47,6 +47,9 @@ pub fn searched_images(scale: f64, vocabulary: i64, count: i64) -> (Box<dyn Deco
     searched_images_in(scale, vocabulary, count, Kind::Float)
 }
 
+/// The architectures that a search is tested with.
+const ARCHS: [DecoderArch; 2] = [DecoderArch::AttentionLstm, DecoderArch::Att2in];
+
 /// Likewise, with numbers of this kind.
 pub fn searched_images_in(
     scale: f64,
@@ -54,8 +57,20 @@ pub fn searched_images_in(
     count: i64,
     kind: Kind,
 ) -> (Box<dyn Decoder>, Images) {
+    searched_by(DecoderArch::AttentionLstm, scale, vocabulary, count, kind)
+}
+
+/// Likewise, with a decoder of this architecture.
+fn searched_by(
+    arch: DecoderArch,
+    scale: f64,
+    vocabulary: i64,
+    count: i64,
+    kind: Kind,
+) -> (Box<dyn Decoder>, Images) {
     let mut vars = nn::VarStore::new(Device::Cpu);
     let config = DecoderConfig {
+        arch,
         vocabulary,
         channels: 8,
         embedding: 6,
@@ -66,8 +81,9 @@ pub fn searched_images_in(
     };
     let decoder = decoders::new(&vars.root(), &config);
     let mut dict = decoder_weights(&vars, scale);
-    let embedding = &dict["embedding.weight"] * 3.0;
-    dict.insert("embedding.weight".into(), embedding);
+    let table = decoder.embedding();
+    let embedding = &dict[table] * 3.0;
+    dict.insert(table.into(), embedding);
     // Not by `weights::assign`, which refuses the NaN of a test below.
     no_grad(|| {
         for (name, mut variable) in vars.variables() {
@@ -157,43 +173,45 @@ fn log_probs(
 
 #[test]
 fn hypotheses_are_what_they_say() {
-    let (decoder, images) = searched(1.5, 15);
-    let options = options(4);
-    let mut cut = 0;
-    for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
-        .iter()
-        .enumerate()
-    {
-        for (place, hypothesis) in hypotheses.iter().enumerate() {
-            let each = log_probs(
-                decoder.as_ref(),
-                &images,
-                image,
-                &hypothesis.tokens,
-                &options,
-            );
-            let counted = hypothesis.tokens.len() + usize::from(hypothesis.finished);
-            assert_near(hypothesis.log_prob, each[..counted].iter().sum());
-            assert!(
-                !hypotheses[..place]
-                    .iter()
-                    .any(|other| other.tokens == hypothesis.tokens)
-            );
-            for never in [options.pad, options.start, options.end, UNK] {
-                assert!(!hypothesis.tokens.contains(&never));
-            }
-            assert_eq!(hypothesis.alphas.len(), hypothesis.tokens.len());
-            for alpha in &hypothesis.alphas {
-                assert_eq!(alpha.len(), 36);
-                assert!((alpha.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-            }
-            if !hypothesis.finished {
-                is_cut(hypothesis);
-                cut += 1;
+    for arch in ARCHS {
+        let (decoder, images) = searched_by(arch, 1.5, 15, 8, Kind::Float);
+        let options = options(4);
+        let mut cut = 0;
+        for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
+            .iter()
+            .enumerate()
+        {
+            for (place, hypothesis) in hypotheses.iter().enumerate() {
+                let each = log_probs(
+                    decoder.as_ref(),
+                    &images,
+                    image,
+                    &hypothesis.tokens,
+                    &options,
+                );
+                let counted = hypothesis.tokens.len() + usize::from(hypothesis.finished);
+                assert_near(hypothesis.log_prob, each[..counted].iter().sum());
+                assert!(
+                    !hypotheses[..place]
+                        .iter()
+                        .any(|other| other.tokens == hypothesis.tokens)
+                );
+                for never in [options.pad, options.start, options.end, UNK] {
+                    assert!(!hypothesis.tokens.contains(&never));
+                }
+                assert_eq!(hypothesis.alphas.len(), hypothesis.tokens.len());
+                for alpha in &hypothesis.alphas {
+                    assert_eq!(alpha.len(), 36);
+                    assert!((alpha.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                }
+                if !hypothesis.finished {
+                    is_cut(hypothesis);
+                    cut += 1;
+                }
             }
         }
+        assert!(cut > 0, "no caption reached the limit");
     }
-    assert!(cut > 0, "no caption reached the limit");
 }
 
 #[test]
@@ -258,36 +276,55 @@ fn a_beam_of_one_is_greedy() {
 
 #[test]
 fn a_beam_as_wide_as_the_space_finds_the_best_of_all() {
-    let (decoder, images) = searched(1.0, 7);
-    let options = everything(3);
-    let mut captions = vec![Vec::new()];
-    let mut longest = captions.clone();
-    for _ in 0..options.max_length {
-        let longer = longest.iter().flat_map(|caption: &Vec<i64>| {
-            (1..=3).map(move |word| [caption.as_slice(), &[word]].concat())
-        });
-        longest = longer.collect();
-        captions.extend(longest.clone());
-    }
-    assert_eq!(captions.len(), 1 + 3 + 9 + 27);
-    for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
-        .iter()
-        .enumerate()
-    {
-        let score = |caption: &Vec<i64>| -> f64 {
-            log_probs(decoder.as_ref(), &images, image, caption, &options)
-                .iter()
-                .sum()
-        };
-        let mut ranked: Vec<(f64, &Vec<i64>)> = captions.iter().map(|c| (score(c), c)).collect();
-        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-        assert_eq!(hypotheses.len(), ranked.len());
-        for (hypothesis, (log_prob, _)) in hypotheses.iter().zip(&ranked) {
-            assert!(hypothesis.finished);
-            assert_near(hypothesis.log_prob, *log_prob);
-            assert_near(score(&hypothesis.tokens), *log_prob);
+    for arch in ARCHS {
+        let (decoder, images) = searched_by(arch, 1.0, 7, 8, Kind::Float);
+        let options = everything(3);
+        let mut captions = vec![Vec::new()];
+        let mut longest = captions.clone();
+        for _ in 0..options.max_length {
+            let longer = longest.iter().flat_map(|caption: &Vec<i64>| {
+                (1..=3).map(move |word| [caption.as_slice(), &[word]].concat())
+            });
+            longest = longer.collect();
+            captions.extend(longest.clone());
         }
-        assert_eq!(&hypotheses[0].tokens, ranked[0].1);
+        assert_eq!(captions.len(), 1 + 3 + 9 + 27);
+        for (image, hypotheses) in beam_search(decoder.as_ref(), &images, &options)
+            .iter()
+            .enumerate()
+        {
+            let score = |caption: &Vec<i64>| -> f64 {
+                log_probs(decoder.as_ref(), &images, image, caption, &options)
+                    .iter()
+                    .sum()
+            };
+            let mut ranked: Vec<(f64, &Vec<i64>)> =
+                captions.iter().map(|c| (score(c), c)).collect();
+            ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+            assert_eq!(hypotheses.len(), ranked.len());
+            for (hypothesis, (log_prob, _)) in hypotheses.iter().zip(&ranked) {
+                assert!(hypothesis.finished);
+                assert_near(hypothesis.log_prob, *log_prob);
+                assert_near(score(&hypothesis.tokens), *log_prob);
+            }
+            assert_eq!(&hypotheses[0].tokens, ranked[0].1);
+        }
+    }
+}
+
+#[test]
+fn an_image_has_the_same_captions_in_any_batch() {
+    for arch in ARCHS {
+        let (decoder, images) = searched_by(arch, 1.2, 15, 8, Kind::Float);
+        for (image, together) in (0..).zip(beam_search(decoder.as_ref(), &images, &options(3))) {
+            let image = images.select(&integers(&[image]));
+            let alone = beam_search(decoder.as_ref(), &image, &options(3)).remove(0);
+            assert_eq!(together.len(), alone.len());
+            for (together, alone) in together.iter().zip(&alone) {
+                assert_eq!(together.tokens, alone.tokens);
+                assert_near(together.log_prob, alone.log_prob);
+            }
+        }
     }
 }
 
@@ -332,8 +369,14 @@ fn equals_are_ranked_by_their_ids() {
 
 #[test]
 fn an_ensemble_says_what_the_mean_of_its_probabilities_says() {
+    for arch in ARCHS {
+        is_the_mean_with(searched_by(arch, 1.6, 7, 8, Kind::Float));
+    }
+}
+
+/// An ensemble of the attention LSTM and a second decoder.
+fn is_the_mean_with((second, others): (Box<dyn Decoder>, Images)) {
     let (first, images) = searched(1.0, 7);
-    let (second, others) = searched(1.6, 7);
     let options = everything(2);
     let alone = beam_search(first.as_ref(), &images, &options);
     let twice = search(

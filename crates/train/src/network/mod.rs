@@ -1,15 +1,18 @@
 //! The model in training: encoder and decoder with their gradients and optimizers.
 
 pub mod adam;
+mod average;
 mod images;
 pub mod scale;
 
 use self::adam::{Adam, Clip};
+use self::average::Average;
 use self::images::{Images, Pixels, adopt, named};
 use self::scale::LossScale;
 use crate::checkpoint::EncoderWeights;
 use crate::config::{Config, Precision};
 use crate::data::Batch;
+use crate::reward::Critic;
 use attend_artifact::model::ModelCard;
 use attend_model::weights::{self, StateDict};
 use attend_model::{
@@ -31,7 +34,6 @@ pub struct Network {
     images: Images,
     /// The device that holds it.
     pub device: Device,
-    objective: Box<dyn Objective>,
     /// Number format of matrix products in training.
     kind: Kind,
     loss_scale: Option<LossScale>,
@@ -41,31 +43,47 @@ pub struct Network {
     encoder_gradients: Arena,
     decoder_adam: Adam,
     encoder_adam: Adam,
+    average: Option<Average>,
     /// Whether steps change only the decoder's parameters that have a row for each word.
     pub only_words: bool,
 }
 
-/// Loss and accuracy of a batch.
-#[derive(Clone, Copy, Debug, Default)]
+/// What came of a batch.
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The loss: cross entropy and attention term.
+    /// The value of the objective, which is minimised.
     pub total: f64,
-    /// Mean cross entropy of the tokens, without padding.
-    pub cross_entropy: f64,
-    /// The doubly stochastic attention term.
-    pub attention: f64,
-    /// Share of the tokens whose right word is among the five likeliest; 0 if not computed.
-    pub top5: f64,
+    /// Further values by their names in the metrics. The first one is reported for epochs:
+    /// `cross_entropy`, or `reward` in a training by reward.
+    pub values: Vec<(&'static str, f64)>,
 }
 
 impl Outcome {
-    /// Adds `share` times another outcome, to form a weighted mean.
+    /// Adds `share` times another outcome of the same objective, to form a weighted mean.
     pub fn add(&mut self, other: Outcome, share: f64) {
         self.total += share * other.total;
-        self.cross_entropy += share * other.cross_entropy;
-        self.attention += share * other.attention;
-        self.top5 += share * other.top5;
+        self.values.resize(other.values.len(), ("", 0.0));
+        for (sum, (name, value)) in self.values.iter_mut().zip(other.values) {
+            *sum = (name, sum.1 + share * value);
+        }
     }
+
+    /// The value that is reported for epochs.
+    pub fn headline(&self) -> f64 {
+        self.values.first().map_or(self.total, |(_, value)| *value)
+    }
+
+    /// A further value; 0 if it was not computed.
+    pub fn value(&self, name: &str) -> f64 {
+        let found = self.values.iter().find(|(other, _)| *other == name);
+        found.map_or(0.0, |(_, value)| *value)
+    }
+}
+
+/// Images as the encoder and the decoder see them.
+struct Seen {
+    cells: Cells,
+    images: attend_model::Images,
 }
 
 impl Network {
@@ -121,18 +139,20 @@ impl Network {
         let mut decoder_vars = nn::VarStore::new(device);
         tch::manual_seed(mix(&[config.train.seed, 0]) as i64);
         let decoder = decoder::new(&decoder_vars.root(), &card.decoder);
-        decoder_vars.freeze(); // for autograd: its gradient is by hand
-        let parameters =
-            || (decoder.parameters().into_iter()).map(|(name, t)| (name.to_owned(), t));
+        decoder_vars.freeze(); // for autograd: the decoder computes its gradients itself
+        let parameters = || decoder.parameters().into_iter();
         let encoder_parameters = images.learning();
         let gradients = Arena::like(parameters().chain(encoder_parameters.iter().map(clone)));
         let (decoder_gradients, encoder_gradients) = gradients.split(parameters().count());
         let frozen = config.decoder.freeze_embeddings;
-        let learning = parameters().filter(|(name, _)| !(frozen && name == "embedding.weight"));
+        let learning = parameters().filter(|(name, _)| !(frozen && name == decoder.embedding()));
+        let decoder_adam = Adam::new(learning, config.train.adam, threads());
+        let encoder_adam = Adam::new(encoder_parameters, config.train.adam, threads());
         Network {
             card,
-            decoder_adam: Adam::new(learning, config.train.adam, threads()),
-            encoder_adam: Adam::new(encoder_parameters, config.train.adam, threads()),
+            average: None,
+            decoder_adam,
+            encoder_adam,
             gradients,
             decoder_gradients: Gradients::new(decoder_gradients),
             encoder_gradients,
@@ -142,10 +162,6 @@ impl Network {
             device,
             kind: config.train.precision.kind(),
             loss_scale: (config.train.precision == Precision::F16).then(LossScale::default),
-            objective: Box::new(CrossEntropy {
-                alpha_c: config.train.alpha_c,
-                smoothing: config.train.label_smoothing,
-            }),
             only_words: false,
         }
     }
@@ -153,7 +169,7 @@ impl Network {
     /// Sets the embeddings of some tokens.
     pub fn embed(&mut self, vectors: &[(i64, Vec<f32>)]) {
         let variables = self.decoder_vars.variables();
-        let Some(table) = variables.get("embedding.weight") else {
+        let Some(table) = variables.get(self.decoder.embedding()) else {
             return;
         };
         tch::no_grad(|| {
@@ -195,7 +211,7 @@ impl Network {
             lengths: &batch.lengths,
         };
         let pass = self.decoder.read(images, captions, Reading::default());
-        let value = self.objective.value(pass.output());
+        let value = CrossEntropy::default().value(pass.output());
         let mean = value
             .part("cross_entropy")
             .map_or(0.0, |part| part.double_value(&[]));
@@ -208,46 +224,94 @@ impl Network {
         images.to_device_(self.device, images.kind(), true, false)
     }
 
-    /// Runs forward and backward over a batch, with dropout, and adds the gradient of
-    /// `scale` times its loss to those that [`Network::step`] uses. Adds none if the loss
-    /// is NaN or infinite.
+    /// Runs forward and backward over a batch, and adds the gradient of `scale` times its
+    /// objective to those that [`Network::step`] uses. Adds none if the value is NaN or
+    /// infinite.
     ///
     /// # Errors
     /// [`Error::Input`] if the encoder fails.
     pub fn read(
         &mut self,
         batch: &Batch,
-        scale: f64,
-        reading: Reading,
+        objective: &dyn Objective,
+        (scale, reading): (f64, Reading),
         top5: bool,
     ) -> Result<Outcome> {
-        let pixels = self.near(&batch.images);
-        let seen = self.images.cells(&pixels, !self.only_words, self.kind);
-        let Cells { cells, grid } = seen?;
-        let learns = cells.requires_grad();
-        let images = tch::no_grad(|| self.decoder.project(&cells.detach(), grid));
-        let tokens = batch.tokens.to_device(self.device);
+        let seen = self.see(&batch.images, |decoder, cells, grid| {
+            decoder.prepare(cells, grid)
+        })?;
         let captions = Captions {
             image: &batch.image_of_caption,
-            tokens: &tokens,
+            tokens: &batch.tokens.to_device(self.device),
             lengths: &batch.lengths,
         };
-        let pass = self.decoder.read(&images, captions, reading);
-        let value = self.objective.value(pass.output());
-        let part = |name| value.part(name).map_or(0.0, |part| part.double_value(&[]));
-        let outcome = Outcome {
-            total: value.total.double_value(&[]),
-            cross_entropy: part("cross_entropy"),
-            attention: part("attention"),
-            top5: if top5 {
-                share_of_top5(pass.output())
-            } else {
-                0.0
-            },
+        Ok(self.learn(&seen, captions, objective, (scale, reading), top5))
+    }
+
+    /// Like [`Network::read`], with captions that the model draws itself: they are read
+    /// without dropout, and weighed by what they earn. `of` has the index of each image in
+    /// the data set; the captions are functions of the weights and `seed`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the encoder fails.
+    pub fn read_by_reward(
+        &mut self,
+        batch: &Batch,
+        scale: f64,
+        (critic, of, seed): (&Critic, &[usize], u64),
+    ) -> Result<Outcome> {
+        let seen = self.see(&batch.images, |decoder, cells, grid| {
+            decoder.project(cells, grid)
+        })?;
+        let rollouts = critic.rollouts(self.decoder.as_ref(), &seen.images, of, seed);
+        let captions = Captions {
+            image: &rollouts.image,
+            tokens: &rollouts.tokens.to_device(self.device),
+            lengths: &rollouts.lengths,
         };
-        if outcome.total.is_finite() {
+        let given = (scale, Reading::default());
+        let outcome = self.learn(&seen, captions, &rollouts.objective, given, false);
+        Ok(Outcome {
+            values: rollouts.values,
+            ..outcome
+        })
+    }
+
+    fn see(
+        &self,
+        images: &Tensor,
+        of_decoder: fn(&dyn Decoder, &Tensor, [i64; 2]) -> attend_model::Images,
+    ) -> Result<Seen> {
+        let near = self.near(images);
+        let cells = self.images.cells(&near, !self.only_words, self.kind)?;
+        let detached = cells.cells.detach();
+        let images = tch::no_grad(|| of_decoder(self.decoder.as_ref(), &detached, cells.grid));
+        Ok(Seen { cells, images })
+    }
+
+    /// Reads captions of these images, and adds the gradient of `scale` times the objective.
+    fn learn(
+        &mut self,
+        seen: &Seen,
+        captions: Captions,
+        objective: &dyn Objective,
+        (scale, reading): (f64, Reading),
+        top5: bool,
+    ) -> Outcome {
+        let cells = &seen.cells.cells;
+        let pass = self.decoder.read(&seen.images, captions, reading);
+        let value = objective.value(pass.output());
+        let number = |tensor: &Tensor| tensor.double_value(&[]);
+        let mut values: Vec<(&'static str, f64)> =
+            (value.parts.iter().map(|(name, part)| (*name, number(part)))).collect();
+        if top5 {
+            values.push(("top5", share_of_top5(pass.output())));
+        }
+        let total = number(&value.total);
+        if total.is_finite() {
             let scale = scale * self.loss_scale.map_or(1.0, |scale| scale.factor());
             let gradients = value.gradients(scale);
+            let learns = cells.requires_grad();
             let grad_cells = pass.backward(gradients, &mut self.decoder_gradients, learns);
             if let Some(grad_cells) = grad_cells {
                 // By the chain rule, the gradient of this scalar is the encoder's, which
@@ -256,7 +320,7 @@ impl Network {
                 adopt(self.encoder_adam.parameters(), &self.encoder_gradients);
             }
         }
-        Ok(outcome)
+        Outcome { total, values }
     }
 
     /// One step of both optimizers along the accumulated gradients, after clipping their
@@ -288,8 +352,36 @@ impl Network {
         if !self.only_words {
             (self.encoder_adam).step(&self.encoder_gradients, encoder_lr, clip, &|_| true);
         }
+        let adams = [
+            ("decoder", &self.decoder_adam),
+            ("encoder", &self.encoder_adam),
+        ];
+        if let Some(average) = &mut self.average {
+            average.take(&adams, self.decoder_adam.steps);
+        }
         self.forget();
         true
+    }
+
+    /// Takes the weights into their moving average from here on.
+    pub fn begin_average(&mut self, decay: f64) {
+        let adams = [
+            ("decoder", &self.decoder_adam),
+            ("encoder", &self.encoder_adam),
+        ];
+        self.average = Some(Average::new(&adams, decay));
+    }
+
+    /// Exchanges the weights and their moving average, if there is one: once for the average,
+    /// once more for the weights.
+    pub fn exchange(&mut self) {
+        let adams = [
+            ("decoder", &self.decoder_adam),
+            ("encoder", &self.encoder_adam),
+        ];
+        if let Some(average) = &mut self.average {
+            average.exchange(&adams);
+        }
     }
 
     /// Clears the accumulated gradients.
@@ -328,7 +420,7 @@ impl Network {
         }
     }
 
-    /// The optimizers' moments and numbers of steps.
+    /// The optimizers' moments and numbers of steps, and the average of the weights.
     pub fn optimizer(&self) -> StateDict {
         let mut all = StateDict::new();
         let mut add = |prefix: &str, adam: &Adam| {
@@ -347,6 +439,7 @@ impl Network {
             self.loss_scale
                 .map(|scale| ("loss_scale".to_owned(), scale.state())),
         );
+        all.extend(self.average.iter().flat_map(Average::state));
         all
     }
 
@@ -366,6 +459,13 @@ impl Network {
             let saved = optimizer.get("loss_scale").and_then(LossScale::restore);
             *scale = saved
                 .ok_or_else(|| refused("optimizer.safetensors has no loss_scale".to_owned()))?;
+        }
+        if let Some(average) = &mut self.average {
+            average.restore(&optimizer).map_err(|name| {
+                refused(format!(
+                    "optimizer.safetensors: {name} is missing or misshapen"
+                ))
+            })?;
         }
         let mut adams = vec![("decoder", &mut self.decoder_adam)];
         if let Images::Pixels(pixels) = &self.images {

@@ -1,7 +1,7 @@
 //! `attend-train export --tutorial`: writes a model as a checkpoint of the tutorial.
 
 use super::{IMAGE_SIZE, modules, wordmap};
-use attend_artifact::model::{Checkpoint, ModelCard};
+use attend_artifact::model::{Checkpoint, DecoderArch, ModelCard};
 use attend_model::{pickled, weights};
 use attend_program::{At, Error, Result, whole};
 use clap::Parser;
@@ -62,6 +62,12 @@ pub fn export(args: &Args) -> Result<()> {
     }
     let refused = |why: String| Error::refused(format!("{}: {why}", checkpoint.folder.display()));
     let card = &checkpoint.card;
+    if card.decoder.arch != DecoderArch::AttentionLstm {
+        return Err(refused(format!(
+            "its decoder is {}; the tutorial's is attention-lstm",
+            card.decoder.arch
+        )));
+    }
     let grid = grid(card).map_err(refused)?;
     let (Some(resnet), Some(encoder)) = (card.encoder.resnet(), checkpoint.encoder()) else {
         return Err(refused(format!(

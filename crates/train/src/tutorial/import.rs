@@ -2,8 +2,8 @@
 
 use super::{IMAGE_SIZE, PARTS, encoder, wordmap};
 use attend_artifact::model::{
-    self, Checkpoint, DECODER, DecoderConfig, ENCODER, EncoderConfig, ModelCard, ResNetConfig,
-    WORDS,
+    self, Checkpoint, DECODER, DecoderArch, DecoderConfig, ENCODER, EncoderConfig, ModelCard,
+    ResNetConfig, WORDS,
 };
 use attend_artifact::staging::apart;
 use attend_artifact::vocabulary::Vocabulary;
@@ -207,6 +207,7 @@ fn decoder_config(
         .module("dropout")
         .and_then(|dropout| dropout.attribute("p")?.number());
     Ok(DecoderConfig {
+        arch: DecoderArch::AttentionLstm,
         vocabulary: size("embedding.weight", 0)?,
         embedding: size("embedding.weight", 1)?,
         attention: size("attention.encoder_att.weight", 0)?,

@@ -115,12 +115,14 @@ impl Teacher<'_> {
             let grad_context = at_step(&kept.context);
             let _ = grad_gated.mul_out(&grad_context, &gate);
             // attention
-            let weights = self.cells.context_back(&grad_context); // (b, p)
-            let weights = match self.cells.images.resample {
-                Some(r) => weights.mm(&r.tr()),
-                None => weights,
-            };
-            let grad_alpha = weights + at_step(grad_attention); // (b, P)
+            let mut grad_alpha = at_step(grad_attention).copy(); // (b, P)
+            if self.output.drawn.is_none() {
+                let weights = self.cells.context_back(&grad_context); // (b, p)
+                grad_alpha += match self.cells.images.resample {
+                    Some(r) => weights.mm(&r.tr()),
+                    None => weights,
+                };
+            }
             let alpha = at_step(&self.output.attention);
             let grad_scores =
                 Tensor::internal_softmax_backward_data(&grad_alpha, &alpha, -1, alpha.kind());

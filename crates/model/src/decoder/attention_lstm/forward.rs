@@ -98,10 +98,11 @@ impl AttentionLstm {
         let of_words = |embedded: &Tensor| linear(embedded, &joined.word, &self.bias_ih);
         let gates = of_words(&embedded); // (N, 4H)
         let alphas = rows(grid_height * grid_width);
-        let weights = match images.resample {
-            Some(_) => rows(images.features.size()[1]),
-            None => alphas.shallow_clone(),
+        let weights = match reading.hard || images.resample.is_some() {
+            true => rows(images.features.size()[1]),
+            false => alphas.shallow_clone(),
         };
+        let drawn = (reading.hard).then(|| Tensor::empty([n], (Kind::Int64, device)));
         let heads = heads_bias.expand([n, -1], false).contiguous();
         let (context, gated) = (rows(channels), rows(channels));
         let (hiddens, cell, tanh) = (rows(hidden), rows(hidden), rows(hidden));
@@ -123,8 +124,17 @@ impl AttentionLstm {
             let mut gate = at_step(&heads).narrow(1, attention, channels);
             let alpha = at_step(&alphas);
             let _ = cells.scores(&query).softmax_int_out(&alpha, -1, None); // (b, P)
-            if let Some(r) = images.resample {
-                let _ = alpha.mm_out(&at_step(&weights), r); // R^T a
+            let seen = drawn.as_ref().map(|drawn| {
+                at_step(drawn).copy_(&alpha.multinomial(1, true).squeeze_dim(1));
+                let one = at_step(drawn).one_hot(alphas.size()[1]);
+                one.to_kind(alpha.kind())
+            });
+            match (images.resample, seen) {
+                (Some(r), seen) => {
+                    let _ = seen.unwrap_or(alpha).mm_out(&at_step(&weights), r); // R^T a
+                }
+                (None, Some(seen)) => at_step(&weights).copy_(&seen),
+                (None, None) => {}
             }
             cells.context(&at_step(&weights), &at_step(&context));
             let _ = gate
@@ -164,6 +174,7 @@ impl AttentionLstm {
                 logits: linear(&dropped, &joined.fc, &bias(&self.fc)), // (N, V)
                 targets: captions.packed(&counts, 1),
                 attention: alphas,
+                drawn,
                 counts,
             },
             cells,

@@ -184,7 +184,7 @@ impl Decoder for AttentionLstm {
         Box::new(tch::no_grad(|| self.forward(images, captions, reading)))
     }
 
-    fn parameters(&self) -> Vec<(&'static str, Tensor)> {
+    fn parameters(&self) -> Vec<(String, Tensor)> {
         let weight = |linear: &nn::Linear| linear.ws.shallow_clone();
         let copy = Tensor::shallow_clone;
         // Parameters whose gradients are one product are adjacent. Those with an odd number
@@ -192,7 +192,7 @@ impl Decoder for AttentionLstm {
         let [query, gate, hidden] = HEADS;
         let [query_bias, gate_bias, hidden_bias] = HEADS_BIAS;
         let ([init_h, init_c], [init_h_bias, init_c_bias]) = (INIT, INIT_BIAS);
-        vec![
+        let named = [
             (query, weight(&self.decoder_att)),
             (gate, weight(&self.f_beta)),
             (hidden, copy(&self.weight_hh)),
@@ -212,7 +212,12 @@ impl Decoder for AttentionLstm {
             ("fc.weight", weight(&self.fc)),
             ("fc.bias", bias(&self.fc)),
             ("attention.full_att.bias", bias(&self.full_att)),
-        ]
+        ];
+        named.map(|(name, tensor)| (name.to_owned(), tensor)).into()
+    }
+
+    fn embedding(&self) -> &'static str {
+        "embedding.weight"
     }
 
     fn word_parameters(&self) -> &'static [&'static str] {
