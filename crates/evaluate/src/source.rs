@@ -71,6 +71,8 @@ impl ImageInput {
         }
         let features = Features::open(features)?;
         features.check_encoder(&encoder, size)?;
+        let fits = features.check_decoder(card.decoder.grid);
+        fits.map_err(|why| Error::refused(format!("{at}: {why}; leave --input features out")))?;
         Ok(ImageInput::Features(features))
     }
 

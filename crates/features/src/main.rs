@@ -1,21 +1,20 @@
 //! `attend-features`: runs a frozen encoder over every image, once, and stores the features.
 
 mod encoder;
+mod views;
+mod write;
 
-use attend_artifact::dataset::{Dataset, ImageRecord};
+use attend_artifact::dataset::Dataset;
 use attend_artifact::model::TorchScriptSection;
-use attend_artifact::shard::{Dtype, TensorShardWriter, WrittenShard};
-use attend_artifact::{InputSpec, Piece, Stage, StageSpec, Staging, stage};
-use attend_model::{FrozenEncoder, gather};
+use attend_artifact::shard::Dtype;
+use attend_artifact::{InputSpec, Piece, Stage, StageSpec, stage};
 use attend_program::describe::{Checked, Parts};
-use attend_program::text::escaped;
-use attend_program::{Error, Progress, Result, check_interrupt, progress};
-use crossbeam::channel::{Receiver, bounded};
+use attend_program::{Error, Result};
 use encoder::{EncoderSection, input, keep, open};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::process::ExitCode;
-use tch::{Device, Kind, Tensor};
+use tch::Device;
+use write::{Ends, Writer, shards};
 
 const SPEC: StageSpec = StageSpec {
     name: "attend-features",
@@ -37,6 +36,9 @@ const SPEC: StageSpec = StageSpec {
         "torchscript.output=\"map\"",
         "torchscript.skip=0",
         "torchscript.grid=[0,0]",
+        // As they were before there was a choice.
+        "features.views=1",
+        "features.grid=[0,0]",
     ],
     paths: &["encoder.weights", "torchscript.file"],
     extends: false,
@@ -56,6 +58,14 @@ struct Config {
 struct FeaturesSection {
     /// Number type on disk: `f16` or `f32`.
     dtype: String,
+    /// Views of each image of the split `train`, among which `train.views` chooses. 1: itself.
+    /// 2: also its mirror image. 4: also both upside down. 8: also all four turned by a quarter;
+    /// needs square images.
+    views: usize,
+    /// Height and width of the grid to which the encoder's cells are pooled before they are
+    /// stored; [0, 0]: not at all. With more views, fewer cells may have to do: 8 views of 14 x 14
+    /// cells need 8 times the space, of 7 x 7 cells twice. `decoder.grid` must be the same.
+    grid: [i64; 2],
     /// Images per batch; a batch never crosses a shard.
     batch: usize,
     /// Where the encoder runs: `cpu`, `cuda`, `cuda:N`, or `auto`.
@@ -66,6 +76,8 @@ impl Default for FeaturesSection {
     fn default() -> Self {
         FeaturesSection {
             dtype: "f16".into(),
+            views: 1,
+            grid: [0, 0],
             batch: 16,
             device: "auto".into(),
         }
@@ -88,8 +100,12 @@ fn check(stage: &Stage<Config>) -> Result<Checked> {
     let dataset = stage.optional_input("dataset");
     let size = dataset.map(Dataset::open).transpose()?;
     let size = size.map(|dataset| dataset.image_size().map(|n| n as i64));
+    views::check(features.views, size)?;
     if size.is_some() || torchscript.file.is_empty() {
-        open(encoder, torchscript, size.unwrap_or([64, 64]), device)?;
+        let (config, ..) = open(encoder, torchscript, size.unwrap_or([64, 64]), device)?;
+        if let Some(size) = size {
+            grid(features.grid, config.grid(size))?;
+        }
     }
     Ok(Checked::default())
 }
@@ -112,6 +128,21 @@ fn settings(features: &FeaturesSection) -> Result<(Dtype, Device)> {
     Ok((dtype, device))
 }
 
+/// The grid on disk, from `features.grid` and the encoder's.
+fn grid(wanted: [i64; 2], native: [i64; 2]) -> Result<[i64; 2]> {
+    let fits = wanted
+        .iter()
+        .zip(native)
+        .all(|(n, most)| (1..=most).contains(n));
+    match wanted {
+        [0, 0] => Ok(native),
+        wanted if fits => Ok(wanted),
+        _ => Err(Error::usage(format!(
+            "features.grid = {wanted:?} must be [0, 0], or from [1, 1] to the encoder's grid, {native:?}"
+        ))),
+    }
+}
+
 fn features(stage: &Stage<Config>) -> Result<()> {
     let Config {
         encoder,
@@ -123,10 +154,12 @@ fn features(stage: &Stage<Config>) -> Result<()> {
     let input = input(encoder, torchscript)?;
     let artifact = stage.input("dataset")?;
     let dataset = Dataset::open(artifact)?;
-    let shards = shards(&dataset);
+    let image_size = dataset.image_size().map(|n| n as i64);
+    views::check(features.views, Some(image_size))?;
+    let shards = shards(&dataset, features.views);
     let pieces: Vec<Piece> = (shards.keys())
         .map(|name| Piece {
-            name: (*name).to_owned(),
+            name: name.clone(),
             sources: String::new(), // the data set's digest covers them
         })
         .collect();
@@ -134,20 +167,20 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         return Ok(());
     };
     let to_make = staging.to_make(&pieces)?;
-    let image_size = dataset.image_size().map(|n| n as i64);
     let (config, encoder, kept) = open(encoder, torchscript, image_size, device)?;
-    let mut writer = Writer {
+    let grid = grid(features.grid, config.grid(image_size))?;
+    let shape = [grid[0] * grid[1], config.channels()].map(|n| n as usize);
+    let writer = Writer {
         encoder,
         device,
         batch: features.batch,
+        grid,
         ends: Ends {
             dataset: &dataset,
             staging: &staging,
             dtype,
         },
     };
-    let grid = config.grid(image_size);
-    let shape = [grid[0] * grid[1], config.channels()].map(|n| n as usize);
     writer.run(&shards, &to_make, shape)?;
     if staging.is_task() {
         tracing::info!(
@@ -157,173 +190,15 @@ fn features(stage: &Stage<Config>) -> Result<()> {
         return Ok(());
     }
     keep(&staging, &config, kept)?;
-    staging.commit(&[
+    let mut counts = vec![
         ("images", dataset.images().len() as u64),
         ("grid_height", grid[0] as u64),
         ("grid_width", grid[1] as u64),
         ("channels", shape[1] as u64),
-    ])?;
+    ];
+    if features.views > 1 {
+        counts.push(("views", features.views as u64));
+    }
+    staging.commit(&counts)?;
     Ok(())
-}
-
-/// The images of each shard; features are sharded like the data set.
-fn shards(dataset: &Dataset) -> BTreeMap<&str, Vec<&ImageRecord>> {
-    let mut shards: BTreeMap<&str, Vec<&ImageRecord>> = BTreeMap::new();
-    for image in dataset.images() {
-        shards.entry(&image.shard).or_default().push(image);
-    }
-    shards
-}
-
-/// Maximum number of batches that wait for the encoder, and for the disk.
-const AHEAD: usize = 2;
-
-struct Writer<'a> {
-    encoder: Box<dyn FrozenEncoder>,
-    device: Device,
-    batch: usize,
-    ends: Ends<'a>,
-}
-
-/// Where pixels are read and feature maps are written. Threads share it, unlike an encoder.
-struct Ends<'a> {
-    dataset: &'a Dataset,
-    staging: &'a Staging,
-    dtype: Dtype,
-}
-
-impl Writer<'_> {
-    /// Writes the shards of `to_make`; `shape` is the number of cells and of their channels.
-    fn run(
-        &mut self,
-        shards: &BTreeMap<&str, Vec<&ImageRecord>>,
-        to_make: &[&Piece],
-        shape: [usize; 2],
-    ) -> Result<()> {
-        let images = |piece: &Piece| {
-            shards
-                .get(piece.name.as_str())
-                .map_or(&[][..], Vec::as_slice)
-        };
-        let all = self.ends.dataset.images().len();
-        let bar = progress("features", "images", all as u64);
-        let rest: usize = to_make.iter().map(|piece| images(piece).len()).sum();
-        bar.skip((all - rest) as u64);
-        for piece in to_make {
-            self.shard(piece, images(piece), shape, &bar)?;
-        }
-        bar.finish();
-        Ok(())
-    }
-
-    /// Makes a shard: one thread reads batches ahead, this one runs the encoder, and another
-    /// writes the feature maps.
-    fn shard(
-        &self,
-        piece: &Piece,
-        images: &[&ImageRecord],
-        shape: [usize; 2],
-        bar: &Progress,
-    ) -> Result<()> {
-        let (ends, size) = (&self.ends, self.batch);
-        let (to_encoder, batches) = bounded(AHEAD);
-        let (to_disk, maps) = bounded(AHEAD);
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                for batch in images.chunks(size) {
-                    let gathered = ends.gather(batch).map(|pixels| (batch, pixels));
-                    let failed = gathered.is_err();
-                    if to_encoder.send(gathered).is_err() || failed {
-                        break;
-                    }
-                }
-            });
-            let disk = scope.spawn(|| ends.write(piece, shape, maps, bar));
-            let encode = || {
-                for batch in batches {
-                    check_interrupt()?;
-                    let (batch, pixels) = batch?;
-                    let cells = self.encode(&pixels)?.to_kind(ends.kind());
-                    if to_disk.send((batch, cells.contiguous())).is_err() {
-                        break; // the writer's error says why
-                    }
-                }
-                Ok(())
-            };
-            let encoded = encode();
-            drop(to_disk);
-            let written = disk.join();
-            encoded?;
-            let shard =
-                written.unwrap_or_else(|_| Err(Error::internal("the writing thread panicked")))?;
-            ends.staging.shard_done(piece, shard, None)
-        })
-    }
-
-    /// Encodes pixels, u8 (B, 3, H, W), into cells (B, p, C).
-    fn encode(&self, pixels: &Tensor) -> Result<Tensor> {
-        let cells = self.encoder.cells(&pixels.to_device(self.device));
-        let cells = cells.map_err(Error::input)?.cells;
-        Ok(cells.to_device(Device::Cpu))
-    }
-}
-
-impl Ends<'_> {
-    /// Reads the pixels of a batch: u8 (B, 3, H, W).
-    fn gather(&self, batch: &[&ImageRecord]) -> Result<Tensor> {
-        let [height, width] = self.dataset.image_size().map(|n| n as i64);
-        let rows = batch.iter().map(|image| self.dataset.pixels(image));
-        let rows: Vec<&[u8]> = rows.collect::<Result<_>>()?;
-        gather(&rows, &[3, height, width], Dtype::U8).map_err(Error::internal)
-    }
-
-    /// Writes cells (B, p, C) as they arrive; `size` is [p, C].
-    fn write(
-        &self,
-        piece: &Piece,
-        size: [usize; 2],
-        maps: Receiver<(&[&ImageRecord], Tensor)>,
-        bar: &Progress,
-    ) -> Result<WrittenShard> {
-        let path = self.staging.path(&piece.name)?;
-        let names = ["cell", "channel"];
-        let mut writer = TensorShardWriter::create(&path, "features", self.dtype, &size, &names)?;
-        let mut bytes = Vec::new();
-        for (batch, map) in maps {
-            bytes.resize(map.numel() * self.dtype.bytes(), 0);
-            map.f_copy_data_u8(&mut bytes, map.numel())
-                .map_err(Error::internal)?;
-            let rows = bytes.chunks_exact(size[0] * size[1] * self.dtype.bytes());
-            for (image, row) in batch.iter().zip(rows) {
-                if !self.dtype.all_finite(row) {
-                    return Err(self.not_finite(image));
-                }
-                writer.push(image.image_id, row)?;
-            }
-            bar.inc(batch.len() as u64);
-        }
-        writer.finish()
-    }
-
-    fn not_finite(&self, image: &ImageRecord) -> Error {
-        let way_out = match self.dtype {
-            Dtype::F16 => {
-                "f16 ends at 65504: set features.dtype = \"f32\", or check encoder.weights"
-            }
-            _ => "check encoder.weights",
-        };
-        Error::input(format!(
-            "{}: the features of image {} ({}) are NaN or infinite; {way_out}",
-            image.shard,
-            image.image_id,
-            escaped(&image.file_name)
-        ))
-    }
-
-    fn kind(&self) -> Kind {
-        match self.dtype {
-            Dtype::F16 => Kind::Half,
-            _ => Kind::Float,
-        }
-    }
 }

@@ -88,6 +88,13 @@ impl World {
 }
 
 fn dataset(folder: &Path) {
+    write(folder, &|image_id| {
+        let noise = |n: i64| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8;
+        (0..3 * (SIZE * SIZE) as i64).map(noise).collect()
+    });
+}
+
+fn write(folder: &Path, pixels: &dyn Fn(i64) -> Vec<u8>) {
     let split = |name, first| Split {
         name,
         first,
@@ -96,10 +103,7 @@ fn dataset(folder: &Path) {
     let data = DataSet {
         side: SIZE,
         splits: &[split("train", 0), split("val", 10)],
-        pixels: &|image_id| {
-            let noise = |n: i64| ((n * 37 + n * n * 11 + image_id * 101) % 256) as u8;
-            (0..3 * (SIZE * SIZE) as i64).map(noise).collect()
-        },
+        pixels,
         captions: &|_| Vec::new(),
         objects: &[],
     };
@@ -350,4 +354,179 @@ fn shards_are_made_by_tasks_and_made_again_alone() {
     }
     assert_eq!(says(&world, "out", &["--shards", "train-00000"]).0, 0);
     assert_eq!(artifact().manifest, whole);
+}
+
+/// Pixels [3, SIZE, SIZE] of which those at (y, x) are those of `pixels` at `from(y, x)`.
+fn moved(pixels: &[u8], from: impl Fn(usize, usize) -> (usize, usize)) -> Vec<u8> {
+    let plane = SIZE * SIZE;
+    let at = |n: usize| {
+        let (y, x) = from(n % plane / SIZE, n % SIZE);
+        pixels[n / plane * plane + y * SIZE + x]
+    };
+    (0..3 * plane).map(at).collect()
+}
+
+#[test]
+fn views_are_the_features_of_the_flipped_and_turned_images() {
+    let world = World::new();
+    let artifact = world.made("features", &["features.dtype=f32", "features.views=8"]);
+    assert_eq!(artifact.manifest.counts["views"], 8);
+    let features = Features::open(&artifact).unwrap();
+    let dataset = Dataset::open(&Artifact::open(&world.path("dataset")).unwrap()).unwrap();
+    type From = fn(usize, usize) -> (usize, usize);
+    const END: usize = SIZE - 1;
+    let views: [From; 8] = [
+        |y, x| (y, x),
+        |y, x| (y, END - x),
+        |y, x| (END - y, x),
+        |y, x| (END - y, END - x),
+        |y, x| (x, END - y),
+        |y, x| (END - x, END - y),
+        |y, x| (x, y),
+        |y, x| (END - x, y),
+    ];
+    // Counterclockwise: the upper right corner becomes the upper left one.
+    assert_eq!(views[4](0, 0), (0, END));
+    for image in dataset
+        .images()
+        .iter()
+        .filter(|image| image.split == "train")
+    {
+        let pixels = dataset.pixels(image).unwrap();
+        let mut seen: Vec<Vec<u8>> = Vec::new();
+        for (view, from) in views.iter().enumerate() {
+            let pixels = moved(pixels, from);
+            let tensor = Tensor::from_data_size(&pixels, &[1, 3, 32, 32], Kind::Uint8);
+            let expected = no_grad(|| world.encoder.encode(&tensor, false, Kind::Float).cells);
+            let row = features.view(image.image_id, view).unwrap();
+            let found = Tensor::from_data_size(row, &[1, 16, 128], Kind::Float);
+            let worst = (&found - &expected).abs().max().double_value(&[]);
+            let scale = expected.abs().max().double_value(&[]);
+            assert!(worst < 1e-5 * scale, "view {view}: {worst} of {scale}");
+            assert!(!seen.contains(&pixels));
+            seen.push(pixels);
+        }
+    }
+    let val = dataset
+        .images()
+        .iter()
+        .find(|image| image.split == "val")
+        .unwrap();
+    assert!(features.view(val.image_id, 1).is_none());
+}
+
+#[test]
+fn a_data_set_of_flipped_images_has_the_features_of_that_view() {
+    let world = World::new();
+    let settings = ["features.views=2"];
+    let artifact = world.made("features", &settings);
+    let mirrored = tempfile::tempdir().unwrap();
+    let path = world.path("dataset");
+    let original = mirrored.path().join("original");
+    std::fs::rename(&path, &original).unwrap();
+    let opened = Dataset::open(&Artifact::open(&original).unwrap()).unwrap();
+    let pixels = |id: i64| {
+        let image = opened
+            .images()
+            .iter()
+            .find(|image| image.image_id == id)
+            .unwrap();
+        moved(opened.pixels(image).unwrap(), |y, x| (y, SIZE - 1 - x))
+    };
+    write(&path, &pixels);
+    let flipped = Features::open(&world.made("flipped", &settings)).unwrap();
+    let features = Features::open(&artifact).unwrap();
+    for id in 0..7 {
+        assert_eq!(features.view(id, 1).unwrap(), flipped.row(id).unwrap());
+        assert_eq!(features.row(id).unwrap(), flipped.view(id, 1).unwrap());
+        assert_ne!(features.row(id).unwrap(), flipped.row(id).unwrap());
+    }
+}
+
+#[test]
+fn without_views_an_artifact_is_what_it_was() {
+    let world = World::new();
+    let plain = world.made("features", &[]).manifest;
+    let config = plain.config["features"].as_object().unwrap();
+    assert_eq!(config.keys().collect::<Vec<_>>(), ["dtype", "batch"]);
+    assert!(!plain.counts.contains_key("views"));
+    let views = world.made("views", &["features.views=4"]).manifest;
+    for file in &plain.files {
+        assert_eq!(views.file(&file.name), Some(file));
+    }
+    let further = views
+        .files
+        .iter()
+        .filter(|file| plain.file(&file.name).is_none());
+    let further: Vec<&str> = further.map(|file| file.name.as_str()).collect();
+    assert_eq!(further, ["views/train-00000.arrow"]);
+}
+
+#[test]
+fn a_lost_shard_of_views_comes_back() {
+    let world = World::new();
+    let settings = ["features.views=2"];
+    let before = world.made("features", &settings).manifest.digest;
+    for again in [&["--repair"][..], &["--shards", "views/train-00000.arrow"]] {
+        std::fs::remove_file(world.path("features/views/train-00000.arrow")).unwrap();
+        let made = world.command("features", &settings).args(again).output();
+        let made = made.unwrap();
+        assert!(
+            made.status.success(),
+            "{}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        let after = Artifact::open(&world.path("features")).unwrap();
+        after.verify().unwrap();
+        assert_eq!(after.manifest.digest, before);
+    }
+}
+
+#[test]
+fn pooled_features_are_means_of_cells() {
+    let world = World::new();
+    let settings = ["features.dtype=f32", "features.views=2"];
+    let whole = Features::open(&world.made("whole", &settings)).unwrap();
+    let pooled = [&settings[..], &["features.grid=[2,2]"]].concat();
+    let pooled = Features::open(&world.made("pooled", &pooled)).unwrap();
+    assert_eq!(pooled.grid(), [2, 2]);
+    let tensor = |row: &[u8], cells| Tensor::from_data_size(row, &[cells, 128], Kind::Float);
+    for (id, view) in [(0, 0), (3, 1), (12, 0)] {
+        let cells = tensor(whole.view(id, view).unwrap(), 16); // 4 x 4
+        let quarters = cells.reshape([2, 2, 2, 2, 128]); // (Y, y, X, x, C)
+        let expected = quarters
+            .mean_dim([1i64, 3].as_slice(), false, Kind::Float)
+            .reshape([4, 128]);
+        let found = tensor(pooled.view(id, view).unwrap(), 4);
+        let worst = (found - expected).abs().max().double_value(&[]);
+        assert!(worst < 1e-5, "{worst}");
+    }
+}
+
+#[test]
+fn views_and_grids_that_cannot_be_are_refused() {
+    let world = World::new();
+    for (set, words) in [
+        (
+            "features.views=3",
+            "features.views = 3 must be 1, 2, 4 or 8",
+        ),
+        (
+            "features.grid=[5,4]",
+            "features.grid = [5, 4] must be [0, 0], or from [1, 1] to the encoder's grid, [4, 4]",
+        ),
+        ("features.grid=[0,4]", "features.grid = [0, 4] must be"),
+    ] {
+        for check in [&["--check"][..], &[]] {
+            let result = world
+                .command("features", &[set])
+                .args(check)
+                .output()
+                .unwrap();
+            let log = String::from_utf8_lossy(&result.stderr).into_owned();
+            assert_eq!(result.status.code(), Some(2), "{log}");
+            assert!(log.contains(words), "{log}");
+            assert!(!world.path("features").exists());
+        }
+    }
 }

@@ -170,10 +170,23 @@ impl<'a> Beginning<'a> {
     /// # Errors
     /// [`Error::Refused`] if the features, their encoder and the images don't match.
     pub fn seen(&self, image_size: [i64; 2]) -> Result<Option<Seen>> {
+        let views = self.config.train.views;
         let Some(artifact) = self.features else {
-            return Ok(None);
+            return match views {
+                true => Err(Error::usage(
+                    "train.views chooses among the views of features, and there are none: give --input features=PATH, or set it to false",
+                )),
+                false => Ok(None),
+            };
         };
         let features = Features::open(artifact)?;
+        if views && features.views() == 1 {
+            return Err(Error::usage(format!(
+                "train.views: {} has one view of each image; make more with features.views",
+                artifact.root.display()
+            )));
+        }
+        (features.check_decoder(self.config.decoder.grid)).map_err(Error::usage)?;
         let config = EncoderConfig::read(&artifact.file("encoder.json")?)?;
         features.check_encoder(&config, image_size)?;
         let weights_blake3 = config.weights_blake3(artifact)?;

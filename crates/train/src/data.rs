@@ -212,17 +212,25 @@ impl Data {
         }
     }
 
-    /// The tensor of these images: features (n, cells, channels) f16 or f32, or pixels
+    /// Number of views of each image of the train split.
+    pub fn views(&self) -> usize {
+        match &self.source {
+            ImageInput::Features(features) => features.views(),
+            ImageInput::Pixels => 1,
+        }
+    }
+
+    /// The tensor of the groups' images: features (n, cells, channels) f16 or f32, or pixels
     /// (n, 3, H, W) u8.
     ///
     /// # Errors
     /// [`Error::Internal`] if an image is missing.
-    pub fn gather(&self, images: &[usize]) -> Result<Tensor> {
-        let mut rows = Vec::with_capacity(images.len());
-        for index in images {
-            let image = self.image(*index);
+    pub fn gather(&self, groups: &[Group]) -> Result<Tensor> {
+        let mut rows = Vec::with_capacity(groups.len());
+        for group in groups {
+            let image = self.image(group.image);
             let row = match &self.source {
-                ImageInput::Features(features) => features.row(image.image_id),
+                ImageInput::Features(features) => features.view(image.image_id, group.view),
                 ImageInput::Pixels => Some(self.dataset.pixels(image)?),
             };
             let row = row.ok_or_else(|| {
@@ -251,6 +259,7 @@ impl Data {
         let group = |place: usize| Group {
             image: self.validation[place],
             captions: self.captions_of_validation[place].clone(),
+            view: 0,
         };
         places.map(group).collect()
     }
@@ -260,7 +269,6 @@ impl Data {
     /// # Errors
     /// Those of [`Data::gather`].
     pub fn batch(&self, groups: &[Group]) -> Result<Batch> {
-        let images: Vec<usize> = groups.iter().map(|group| group.image).collect();
         let mut captions: Vec<(i64, &[i32])> = groups
             .iter()
             .zip(0..)
@@ -281,7 +289,7 @@ impl Data {
         }
         let image_of_caption: Vec<i64> = captions.iter().map(|(n, _)| *n).collect();
         Ok(Batch {
-            images: self.gather(&images)?,
+            images: self.gather(groups)?,
             image_of_caption,
             tokens: Tensor::from_slice(&tokens).view([captions.len() as i64, longest as i64]),
             lengths: captions

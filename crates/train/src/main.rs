@@ -69,6 +69,7 @@ const SPEC: StageSpec = StageSpec {
         "reward.cider=1.0",
         "reward.bleu4=0.0",
         "reward.meteor=0.0",
+        "train.views=false",
         "train.verify",
         "train.device",
         "train.checkpoint_steps",

@@ -10,6 +10,15 @@ pub struct Group {
     pub image: usize,
     /// Indices of its captions.
     pub captions: Vec<usize>,
+    /// The view of the image that is seen; 0 is the image itself.
+    pub view: usize,
+}
+
+/// Chooses one of `views` views for each group of an epoch.
+pub fn turn(plan: &mut [Vec<Group>], views: usize, seed: u64, epoch: u64) {
+    for (group, n) in plan.iter_mut().flatten().zip(0..) {
+        group.view = (mix(&[seed, epoch, 2, n]) % views as u64) as usize;
+    }
 }
 
 /// The batches of an epoch: each caption once; at most `batch` captions, in
@@ -31,6 +40,7 @@ pub fn batches(
         .map(|chunk| Group {
             image: captions[chunk[0]],
             captions: chunk.to_vec(),
+            view: 0,
         })
         .collect();
     groups.sort_by_cached_key(|group| (key(1, group.captions[0]), group.captions[0]));
@@ -87,6 +97,30 @@ mod tests {
             assert_ne!(epoch, batches(&captions, batch, per_image, 1, 1));
             assert_ne!(epoch, batches(&captions, batch, per_image, 2, 0));
         }
+    }
+
+    #[test]
+    fn each_view_is_seen_as_often_in_another_order_each_epoch() {
+        let captions: Vec<usize> = (0..4000).collect();
+        let of = |seed, epoch| {
+            let mut plan = batches(&captions, 100, 1, 1, 0);
+            turn(&mut plan, 8, seed, epoch);
+            let views: Vec<usize> = plan.iter().flatten().map(|group| group.view).collect();
+            views
+        };
+        let first = of(1, 0);
+        for view in 0..8 {
+            let count = first.iter().filter(|seen| **seen == view).count();
+            assert!((430..570).contains(&count), "{view}: {count} of 4000");
+        }
+        assert_eq!(of(1, 0), first);
+        for other in [of(1, 1), of(2, 0)] {
+            let same = other.iter().zip(&first).filter(|(a, b)| a == b).count();
+            assert!((430..570).contains(&same), "{same} of 4000 are the same");
+        }
+        let mut plan = batches(&captions, 100, 1, 1, 0);
+        turn(&mut plan, 1, 1, 0);
+        assert_eq!(plan, batches(&captions, 100, 1, 1, 0));
     }
 
     #[test]

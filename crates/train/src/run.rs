@@ -5,7 +5,7 @@ use crate::config::{Attention, HardSection, NotFinite, Train};
 use crate::data::{Batch, Data};
 use crate::metrics::Metrics;
 use crate::network::{Network, Outcome};
-use crate::order::{Group, batches};
+use crate::order::{Group, batches, turn};
 use crate::resume::kept;
 use crate::reward::Critic;
 use crate::schedule;
@@ -89,7 +89,10 @@ impl Training<'_> {
         let epochs = self.train.epochs;
         let epoch = self.state.epoch;
         self.network.only_words = epoch < self.train.freeze;
-        let plan = self.plan();
+        let mut plan = self.plan();
+        if self.train.views {
+            turn(&mut plan, self.data.views(), self.train.seed, epoch);
+        }
         let name = format!("epoch {}/{epochs}", epoch + 1);
         let bar = progress(&name, "captions", self.count(&plan));
         let of_step = self.train.accumulate;

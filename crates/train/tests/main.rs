@@ -20,6 +20,8 @@ mod objectives;
 mod torchscript;
 #[path = "main/transfer.rs"]
 mod transfer;
+#[path = "main/views.rs"]
+mod views;
 
 const SIZE: usize = 32;
 const COLOURS: [(&str, [u8; 3]); 3] = [

@@ -22,4 +22,5 @@ mod split;
 
 pub use open::Dataset;
 pub use rows::{CaptionRecord, ImageRecord, ObjectRecord, RejectedRecord};
+pub(crate) use split::parse_shard_file;
 pub use split::{is_split_name, shard_file, split_order};

@@ -21,7 +21,7 @@ pub fn split_order(split: &str) -> (usize, &str) {
 }
 
 /// The split and number in the name of a shard; `None` if it is no name of a shard.
-pub(super) fn parse_shard_file(name: &str) -> Option<(&str, usize)> {
+pub(crate) fn parse_shard_file(name: &str) -> Option<(&str, usize)> {
     let stem = name.strip_prefix("shards/")?.strip_suffix(".arrow")?;
     let (split, number) = stem.rsplit_once('-')?;
     let number = number.parse().ok()?;

@@ -29,7 +29,7 @@ pub fn words() -> Vocabulary {
     Vocabulary::new(words, 1, 4) // <unk> 4, <start> 5, <end> 6
 }
 
-fn encoder() -> ResNetConfig {
+pub fn encoder() -> ResNetConfig {
     ResNetConfig {
         arch: Arch::Resnet18,
         last_stage: LastStage::Layer1,

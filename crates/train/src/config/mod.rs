@@ -222,6 +222,9 @@ pub struct Train {
     /// weighed by the attention, or `hard`, one cell drawn by it. Descriptions always use the
     /// mean.
     pub attention: Attention,
+    /// Whether each step sees a view of its images, drawn among those of the features
+    /// (`features.views`), instead of the images themselves.
+    pub views: bool,
     /// Split whose images are captioned after each epoch, without teacher forcing.
     pub validation_split: String,
     /// Whether to leave out the images that have a sentence of the train split word for word,
@@ -289,6 +292,7 @@ impl Default for Train {
             sampling_rise: 0.05,
             alpha_c: 1.0,
             attention: Attention::Soft,
+            views: false,
             validation_split: "val".into(),
             validation_new: false,
             validation_beam: 1,
