@@ -143,9 +143,9 @@ def good(model, batch, dropout=0.0):
 
 
 class Peer:
-    def __init__(self, loss, weights, data, fused):
+    def __init__(self, loss, weights, data, fused, model=Decoder):
         self.loss, self.data, self.next = loss, data, 0
-        self.model = Decoder()
+        self.model = model()
         self.model.load_state_dict(weights)
         self.adam = torch.optim.Adam(self.model.parameters(), lr=LR, fused=fused)
 
@@ -164,13 +164,14 @@ class Peer:
 
 
 class Ours:
-    def __init__(self, program, file, threads, device="cpu", precision="f32", encoder=""):
+    def __init__(self, program, file, threads, device="cpu", precision="f32", encoder="", alpha_c=ALPHA_C, **config):
         settings = {
             "threads": threads,
             "native": NATIVE,
             "encoder": {"weights": encoder},
             "decoder": {"embedding": EMBEDDING, "attention": ATTENTION, "hidden": HIDDEN, "dropout": 0.0, "grid": GRID},
-            "train": {"decoder_lr": LR, "alpha_c": ALPHA_C, "clip": CLIP, "device": device, "precision": precision, "encoder": "fine-tune"},
+            **config,
+            "train": {"decoder_lr": LR, "alpha_c": alpha_c, "clip": CLIP, "device": device, "precision": precision, "encoder": "fine-tune"},
         }
         self.process = subprocess.Popen([program, file, json.dumps(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

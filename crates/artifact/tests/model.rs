@@ -4,7 +4,7 @@
 
 use attend_artifact::model::{
     self, Arch, CARD, Checkpoint, DECODER, DecoderArch, DecoderConfig, ENCODER, EncoderConfig,
-    LastStage, ModelCard, Parameters, ResNetConfig, STATE, StrideIn, WORDS,
+    LastStage, ModelCard, Parameters, ResNetConfig, STATE, StrideIn, TransformerConfig, WORDS,
 };
 use attend_artifact::vocabulary::Vocabulary;
 use attend_artifact::{Artifact, Manifest, Staging, digest_file, verify::judge};
@@ -108,9 +108,20 @@ fn a_card_comes_back_and_digests_are_no_part_of_it() {
 fn a_card_names_its_decoder_unless_it_is_the_tutorials() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("best");
+    let transformer = DecoderArch::Transformer(TransformerConfig {
+        heads: 2,
+        ..TransformerConfig::default()
+    });
+    for arch in [DecoderArch::UpDown, transformer, DecoderArch::Att2in] {
+        let mut other = card();
+        other.decoder.arch = arch;
+        if arch == transformer {
+            (other.decoder.embedding, other.decoder.attention) = (4, 4);
+        }
+        of_model(&other, |_| {}, &[]);
+    }
     let mut other = card();
     other.decoder.arch = DecoderArch::Att2in;
-    of_model(&other, |_| {}, &[]);
     checkpoint(&folder, other.clone(), |_| {});
     assert_eq!(
         Checkpoint::open(&folder).unwrap().card.decoder,

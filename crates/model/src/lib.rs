@@ -32,6 +32,7 @@ pub mod weights;
 pub use arena::Arena;
 pub use attend_artifact::model::{
     Arch, DecoderArch, DecoderConfig, EncoderConfig, LastStage, ResNetConfig, StrideIn,
+    TransformerConfig,
 };
 pub use decoder::{Captions, Decoder, Gradients, Images, Output, OutputGradients, Pass, Reading};
 pub use device::device;

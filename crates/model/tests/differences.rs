@@ -9,10 +9,10 @@ mod enumerated;
 mod rebuilt;
 
 use attend_model::{
-    Arena, Captions, CrossEntropy, Decoder, DecoderArch, DecoderConfig, Gradients, Objective,
-    Reading, decoder as decoders, weights,
+    Arena, Captions, CrossEntropy, Decoder, DecoderConfig, Gradients, Objective, Reading,
+    decoder as decoders, weights,
 };
-use rebuilt::{decoder_weights, expected, uniform};
+use rebuilt::{ARCHS, decoder_weights, expected, hidden, uniform};
 use std::sync::{Mutex, PoisonError};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -50,7 +50,7 @@ fn objective_of(
 #[test]
 fn gradients_are_finite_differences() {
     let _alone = RANDOM.lock().unwrap_or_else(PoisonError::into_inner);
-    for arch in [DecoderArch::AttentionLstm, DecoderArch::Att2in] {
+    for arch in ARCHS {
         let mut vars = nn::VarStore::new(Device::Cpu);
         let config = DecoderConfig {
             arch,
@@ -58,7 +58,7 @@ fn gradients_are_finite_differences() {
             channels: CHANNELS,
             embedding: 7,
             attention: 9,
-            hidden: 10,
+            hidden: hidden(arch, 10),
             dropout: 0.5,
             grid: [14, 14],
         };

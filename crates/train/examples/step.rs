@@ -1,4 +1,4 @@
-//! Runs training steps on request, for `benches/{training,epoch,cuda}.py`.
+//! Runs training steps on request, for `benches/{training,transformer,epoch,cuda}.py`.
 //!
 //!     step BATCHES.safetensors '{"threads": 2, "native": [8, 8], "encoder": {…}, "decoder": {…}, "train": {…}}'
 //!
@@ -12,7 +12,7 @@
     reason = "a tool for the benchmark"
 )]
 
-use attend_artifact::model::{DecoderArch, DecoderConfig, EncoderConfig, ModelCard};
+use attend_artifact::model::{DecoderConfig, EncoderConfig, ModelCard};
 use attend_model::weights::{self, StateDict};
 use attend_model::{CrossEntropy, Reading};
 use attend_train::config::Config;
@@ -50,12 +50,22 @@ fn main() {
     };
     let decoder = of("decoder.");
     let config = &settings.config;
+    let size = |names: &[&str], axis: usize| -> i64 {
+        let found = names.iter().find_map(|name| decoder.get(*name));
+        found.unwrap().size()[axis]
+    };
+    let embeddings = [
+        "embedding.weight",
+        "embed.0.weight",
+        "model.tgt_embed.0.lut.weight",
+    ];
+    let of_cells = ["attention.encoder_att.weight", "att_embed.0.weight"];
     let card = ModelCard {
         decoder: DecoderConfig {
-            arch: DecoderArch::default(),
-            vocabulary: decoder["fc.bias"].size()[0],
-            channels: decoder["f_beta.bias"].size()[0],
-            embedding: config.decoder.embedding,
+            arch: config.arch(),
+            vocabulary: size(&embeddings, 0),
+            channels: size(&of_cells, 1),
+            embedding: size(&embeddings, 1),
             attention: config.decoder.attention,
             hidden: config.decoder.hidden,
             dropout: config.decoder.dropout,

@@ -1,6 +1,6 @@
 //! The inputs of a run: artifacts, weights, an earlier model.
 
-use crate::config::{Aim, Config, Decoder, Train};
+use crate::config::{Aim, Arch, Config, Decoder, Train};
 use crate::network::Network;
 use crate::{embeddings, start};
 use attend_artifact::features::Features;
@@ -227,7 +227,7 @@ impl<'a> Beginning<'a> {
         let vocabulary = self.vocabulary.file("vocab.json")?;
         let card = ModelCard {
             encoder: EncoderConfig::ResNet(self.config.encoder.config.clone()),
-            decoder: decoder_config(&self.config.decoder, words),
+            decoder: decoder_config(self.config, words),
             image_size,
             vocabulary_blake3: digest_file(&vocabulary)?,
             encoder_blake3: String::new(),
@@ -383,18 +383,20 @@ fn random_weights() -> Error {
     )
 }
 
-fn decoder_config(config: &Decoder, words: &Vocabulary) -> DecoderConfig {
+fn decoder_config(config: &Config, words: &Vocabulary) -> DecoderConfig {
     let Decoder {
-        arch,
-        embedding,
-        attention,
+        mut embedding,
+        mut attention,
         hidden,
         dropout,
         grid,
         ..
-    } = *config;
+    } = config.decoder;
+    if config.decoder.arch == Arch::Transformer {
+        (embedding, attention) = (hidden, hidden);
+    }
     DecoderConfig {
-        arch,
+        arch: config.arch(),
         vocabulary: words.len() as i64,
         channels: 0, // the encoder's, see `on_features` and `on_pixels`
         embedding,

@@ -263,19 +263,25 @@ fn it_learns_and_repeats_itself_to_the_byte() {
 
 #[test]
 fn a_killed_run_ends_bit_for_bit_like_one_that_was_not() {
-    for arch in ["attention-lstm", "att2in"] {
-        survives_thirty_kills(&Trainer::new(), &[&format!("decoder.arch={arch}")]);
+    survives_kills(&Trainer::new(), &[], 30);
+}
+
+#[test]
+fn a_killed_run_of_any_decoder_ends_bit_for_bit_like_one_that_was_not() {
+    for arch in ["att2in", "up-down", "transformer"] {
+        survives_kills(&Trainer::new(), &[&format!("decoder.arch={arch}")], 30);
     }
 }
 
-fn survives_thirty_kills(trainer: &Trainer, set: &[&str]) {
+/// Kills the run this often.
+fn survives_kills(trainer: &Trainer, set: &[&str], times: u64) {
     let started = Instant::now();
     let (whole, _) = trainer.run("whole", set);
     let time = started.elapsed().as_millis() as u64;
-    // Thirty kills at pseudo-random instants. A run that finishes before its kill is
+    // Kills at pseudo-random instants. A run that finishes before its kill is
     // compared, and another one is started.
     let (mut kills, mut runs) = (0u64, 0);
-    while kills < 30 {
+    while kills < times {
         let name = format!("killed-{runs}");
         let mut child = (trainer.command(&name, set))
             .stderr(Stdio::null())
@@ -946,6 +952,20 @@ fn what_does_not_belong_together_is_refused() {
     let mut trainer = Trainer::new();
     trainer.refused(&["train.batch=1"], 2, "captions_per_image");
     trainer.refused(&["train.device=cuda:99x"], 2, "cuda:99x");
+    let transformer = "decoder.arch=transformer";
+    for (set, named) in [
+        ("train.sampling=0.1", "set train.sampling = 0"),
+        (
+            "transformer.heads=3",
+            "multiple of 4 and of transformer.heads = 3",
+        ),
+        (
+            "transformer.decoder_layers=0",
+            "decoder_layers = 0 is not in 1..=64",
+        ),
+    ] {
+        trainer.refused(&[transformer, set], 2, named);
+    }
     trainer.refused(&["train.epohcs=1"], 2, "nearest is `epochs`");
     trainer.refused(&["train.validation_split=test"], 3, "it has train, val");
     trainer.refused(&["encoder.weights=/no/such.pth"], 3, "no such file");

@@ -37,6 +37,8 @@ enum What {
     Features,
     /// A training step of the decoder, against PyTorch
     Training,
+    /// A training step of the transformer, against PyTorch's own modules
+    Transformer,
     /// Quality of a captioner that PyTorch trains on a run's features: `-- artifacts/rsicd RESULTS`
     Captioner,
     /// The search for captions, against PyTorch's: `-- artifacts/coco-mini`
@@ -153,6 +155,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Some(What::Training) => {
             let step = example(workspace, "attend-train", "step")?;
             ("training.py", vec![step], Some(TORCH))
+        }
+        Some(What::Transformer) => {
+            let step = example(workspace, "attend-train", "step")?;
+            ("transformer.py", vec![step], Some(TORCH))
         }
     };
     let python = args.python.as_deref();

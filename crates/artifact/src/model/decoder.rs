@@ -15,6 +15,74 @@ pub enum DecoderArch {
     AttentionLstm,
     /// Att2in (Rennie et al. 2017): attention feeds the LSTM's candidate only.
     Att2in,
+    /// Up-Down (Anderson et al. 2018): an LSTM that attends, and one that speaks.
+    UpDown,
+    /// A Transformer (Vaswani et al. 2017) over the grid's cells; its width is `hidden`.
+    Transformer(TransformerConfig),
+}
+
+/// Sizes of a Transformer, besides its width.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TransformerConfig {
+    /// Number of heads of each attention.
+    pub heads: i64,
+    /// Width of the feed-forward networks.
+    pub feed_forward: i64,
+    /// Number of layers of the encoder, over the cells.
+    pub encoder_layers: i64,
+    /// Number of layers of the decoder, over the words.
+    pub decoder_layers: i64,
+    /// Dropout probability in the layers, in training.
+    pub dropout: f64,
+}
+
+impl Default for TransformerConfig {
+    fn default() -> Self {
+        TransformerConfig {
+            heads: 8,
+            feed_forward: 2048,
+            encoder_layers: 3,
+            decoder_layers: 3,
+            dropout: 0.1,
+        }
+    }
+}
+
+impl TransformerConfig {
+    /// Refuses sizes that don't go together with this width, or are absurd.
+    ///
+    /// # Errors
+    /// Names the invalid parameter.
+    pub fn check(&self, hidden: i64) -> Result<(), String> {
+        let TransformerConfig {
+            heads,
+            feed_forward,
+            encoder_layers,
+            decoder_layers,
+            dropout,
+        } = *self;
+        let sizes = [
+            ("heads", heads, hidden),
+            ("feed_forward", feed_forward, 1 << 16),
+            ("encoder_layers", encoder_layers, 64),
+            ("decoder_layers", decoder_layers, 64),
+        ];
+        if let Some((name, size, most)) =
+            (sizes.iter()).find(|(_, size, most)| !(1..=*most).contains(size))
+        {
+            return Err(format!("transformer.{name} = {size} is not in 1..={most}"));
+        }
+        if hidden % heads != 0 || hidden % 4 != 0 {
+            return Err(format!(
+                "decoder.hidden = {hidden} is not a multiple of 4 and of transformer.heads = {heads}"
+            ));
+        }
+        match (0.0..=1.0).contains(&dropout) {
+            true => Ok(()),
+            false => Err(format!("transformer.dropout = {dropout} is not in 0..=1")),
+        }
+    }
 }
 
 impl Display for DecoderArch {
@@ -22,6 +90,8 @@ impl Display for DecoderArch {
         f.write_str(match self {
             DecoderArch::AttentionLstm => "attention-lstm",
             DecoderArch::Att2in => "att2in",
+            DecoderArch::UpDown => "up-down",
+            DecoderArch::Transformer(_) => "transformer",
         })
     }
 }
@@ -92,6 +162,14 @@ impl DecoderConfig {
         }
         if !(0.0..=1.0).contains(&dropout) {
             return Err(format!("decoder.dropout = {dropout} is not in 0..=1"));
+        }
+        if let DecoderArch::Transformer(sizes) = self.arch {
+            sizes.check(hidden)?;
+            if [embedding, attention] != [hidden; 2] {
+                return Err(format!(
+                    "decoder.embedding = {embedding} and decoder.attention = {attention} of a transformer are not decoder.hidden = {hidden}"
+                ));
+            }
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub mod write;
 
 pub use card::ModelCard;
 pub use checkpoint::Checkpoint;
-pub use decoder::{DecoderArch, DecoderConfig};
+pub use decoder::{DecoderArch, DecoderConfig, TransformerConfig};
 pub use encoder::{EncoderConfig, ForeignConfig, Form, SCRIPT, TorchScriptConfig};
 pub use files::{CARD, CHECKPOINTS, DECODER, ENCODER, METRICS, OPTIMIZER, STATE, WORDS};
 pub use parameters::Parameters;

@@ -1,6 +1,6 @@
 //! The names and shapes of a model's weights in its files.
 
-use super::decoder::{DecoderArch, DecoderConfig};
+use super::decoder::{DecoderArch, DecoderConfig, TransformerConfig};
 use super::resnet::ResNetConfig;
 use std::collections::BTreeMap;
 
@@ -61,6 +61,8 @@ impl DecoderConfig {
         match self.arch {
             DecoderArch::AttentionLstm => self.attention_lstm(&mut all),
             DecoderArch::Att2in => self.att2in(&mut all),
+            DecoderArch::UpDown => self.up_down(&mut all),
+            DecoderArch::Transformer(sizes) => self.transformer(sizes, &mut all),
         }
         all
     }
@@ -95,6 +97,63 @@ impl DecoderConfig {
         linear(all, "core.h2h", hidden, 5 * hidden);
     }
 
+    fn up_down(&self, all: &mut Parameters) {
+        let DecoderConfig {
+            channels,
+            embedding,
+            hidden,
+            ..
+        } = *self;
+        self.attended(all);
+        linear(all, "fc_embed.0", channels, hidden);
+        lstm(all, "core.att_lstm", 2 * hidden + embedding, hidden);
+        lstm(all, "core.lang_lstm", 2 * hidden, hidden);
+    }
+
+    fn transformer(&self, sizes: TransformerConfig, all: &mut Parameters) {
+        let DecoderConfig {
+            vocabulary,
+            channels,
+            hidden,
+            ..
+        } = *self;
+        linear(all, "att_embed.0", channels, hidden);
+        all.insert(
+            "model.tgt_embed.0.lut.weight".to_owned(),
+            vec![vocabulary, hidden],
+        );
+        linear(all, "model.generator.proj", hidden, vocabulary);
+        let parts = [
+            ("encoder", sizes.encoder_layers, &["self_attn"][..]),
+            ("decoder", sizes.decoder_layers, &["self_attn", "src_attn"]),
+        ];
+        for (part, layers, attentions) in parts {
+            norm(all, &format!("model.{part}"), hidden);
+            for layer in (0..layers).map(|layer| format!("model.{part}.layers.{layer}")) {
+                for name in attentions {
+                    for n in 0..4 {
+                        linear(all, &format!("{layer}.{name}.linears.{n}"), hidden, hidden);
+                    }
+                }
+                linear(
+                    all,
+                    &format!("{layer}.feed_forward.w_1"),
+                    hidden,
+                    sizes.feed_forward,
+                );
+                linear(
+                    all,
+                    &format!("{layer}.feed_forward.w_2"),
+                    sizes.feed_forward,
+                    hidden,
+                );
+                for n in 0..=attentions.len() {
+                    norm(all, &format!("{layer}.sublayer.{n}"), hidden);
+                }
+            }
+        }
+    }
+
     /// Words, cells and their attention.
     fn attended(&self, all: &mut Parameters) {
         let DecoderConfig {
@@ -117,6 +176,12 @@ impl DecoderConfig {
 fn linear(all: &mut Parameters, name: &str, input: i64, output: i64) {
     all.insert(format!("{name}.weight"), vec![output, input]);
     all.insert(format!("{name}.bias"), vec![output]);
+}
+
+fn norm(all: &mut Parameters, of: &str, width: i64) {
+    for name in ["a_2", "b_2"] {
+        all.insert(format!("{of}.norm.{name}"), vec![width]);
+    }
 }
 
 fn lstm(all: &mut Parameters, name: &str, input: i64, hidden: i64) {

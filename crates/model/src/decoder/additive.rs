@@ -24,41 +24,14 @@ pub(super) fn embed(
     [values, keys]
 }
 
-/// Embedded cells, and the rows that attend to them.
-pub(super) struct Attended {
-    values: Tensor, // (n, P, H)
-    keys: Tensor,   // (n, P, A)
-    slots: Slots,
+/// Embedded cells of images, and the places of the rows that attend to them.
+pub(super) struct Attended<'a> {
+    pub values: &'a Tensor, // (n, P, H)
+    pub keys: &'a Tensor,   // (n, P, A)
+    pub slots: &'a Slots,
 }
 
-impl Attended {
-    /// For the rows of a step; `image` says which of the images each belongs to.
-    pub fn by_rows(values: &Tensor, keys: &Tensor, image: &[i64]) -> Attended {
-        Attended {
-            values: values.shallow_clone(),
-            keys: keys.shallow_clone(),
-            slots: Slots::new(values.size()[0], image, values.device()),
-        }
-    }
-
-    /// For captions, a copy for each; `image` i64 (B) says which of the images it describes.
-    pub fn by_captions([values, keys]: &[Tensor; 2], image: &Tensor) -> Attended {
-        Attended {
-            values: values.index_select(0, image),
-            keys: keys.index_select(0, image),
-            slots: Slots::each(image.size()[0]),
-        }
-    }
-
-    /// For the first captions.
-    pub fn first(&self, count: i64) -> Attended {
-        Attended {
-            values: self.values.narrow(0, 0, count),
-            keys: self.keys.narrow(0, 0, count),
-            slots: Slots::each(count),
-        }
-    }
-
+impl Attended<'_> {
     /// Attention (B, P) and context (B, H) for h (B, H).
     pub fn attend(&self, w: &Weights, h: &Tensor) -> [Tensor; 2] {
         let kind = self.keys.kind();
@@ -67,7 +40,7 @@ impl Attended {
         let seen = (self.keys.unsqueeze(1) + query).tanh_(); // (n, m, P, A)
         let scores = w.linear("core.attention.alpha_net", &seen).squeeze_dim(-1);
         let alpha = scores.softmax(-1, h.kind()); // (n, m, P)
-        let context = alpha.to_kind(kind).bmm(&self.values).to_kind(h.kind()); // (n, m, H)
+        let context = alpha.to_kind(kind).bmm(self.values).to_kind(h.kind()); // (n, m, H)
         [alpha, context].map(|places| self.slots.collect(&places))
     }
 }

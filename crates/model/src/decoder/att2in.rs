@@ -43,12 +43,12 @@ impl Core for Att2in {
         &self,
         w: &Weights,
         cells: &Attended,
-        words: &Tensor,
+        known: &Tensor,
         state: &[Tensor],
     ) -> (Vec<Tensor>, Tensor) {
         let (h, c, hidden) = (&state[0], &state[1], self.hidden);
         let [alpha, context] = cells.attend(w, h);
-        let sums = words + w.linear("core.h2h", h); // (B, 5H)
+        let sums = known + w.linear("core.h2h", h); // (B, 5H)
         let gates = sums.narrow(1, 0, 3 * hidden).sigmoid().chunk(3, 1);
         let [i, f, o] = [0, 1, 2].map(|gate| &gates[gate]);
         let halves = sums.narrow(1, 3 * hidden, 2 * hidden) + w.linear("core.a2c", &context);

@@ -19,7 +19,8 @@ pub struct Reading {
     /// Whether to use dropout.
     pub dropout: bool,
     /// Scheduled sampling (Bengio et al. 2015): probability that a step's input word is
-    /// drawn from the model's own distribution instead of taken from the caption.
+    /// drawn from the model's own distribution instead of taken from the caption. Decoders
+    /// that read all words at once, as the transformer does, take each from the caption.
     pub own_words: f64,
     /// Hard attention (Xu et al. 2015, section 4.1): whether each step sees one cell of the
     /// attention grid, drawn by the attention, instead of the mean of all.

@@ -64,6 +64,18 @@ impl Resampling {
         }
     }
 
+    /// The mean of the attention cells, from the kept ones (n, p, C): (n, C) of `kind`.
+    pub(super) fn mean(&self, cells: &Tensor, kind: Kind) -> Tensor {
+        match self.later() {
+            Some(r) => {
+                let share = r.mean_dim(0i64, true, None); // (1, p)
+                let mean = share.to_kind(cells.kind()).matmul(cells);
+                mean.squeeze_dim(1).to_kind(kind)
+            }
+            None => cells.mean_dim(1i64, false, kind),
+        }
+    }
+
     pub(super) fn shallow_clone(&self) -> Resampling {
         match self {
             Resampling::None => Resampling::None,

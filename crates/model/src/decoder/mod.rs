@@ -19,6 +19,8 @@ mod recurrent;
 mod rows;
 mod slots;
 mod taped;
+mod transformer;
+mod up_down;
 
 pub use captions::{Captions, Reading};
 pub use gradients::Gradients;
@@ -30,6 +32,8 @@ use att2in::Att2in;
 use attend_artifact::model::{DecoderArch, DecoderConfig};
 use recurrent::Recurrent;
 use tch::nn;
+use transformer::Transformer;
+use up_down::UpDown;
 
 /// A decoder with random weights, initialised as in PyTorch and the reference
 /// implementation.
@@ -38,5 +42,7 @@ pub fn new(p: &nn::Path, config: &DecoderConfig) -> Box<dyn Decoder> {
     match config.arch {
         DecoderArch::AttentionLstm => Box::new(attention_lstm::AttentionLstm::new(p, config)),
         DecoderArch::Att2in => Box::new(Recurrent::new(p, config, Att2in { hidden })),
+        DecoderArch::UpDown => Box::new(Recurrent::new(p, config, UpDown { hidden })),
+        DecoderArch::Transformer(sizes) => Box::new(Transformer::new(p, config, sizes)),
     }
 }

@@ -5,7 +5,8 @@
 //! logits after it, each one product for all words. The backward pass is autograd's.
 
 use super::additive::{Attended, embed};
-use super::taped::{Weights, pytorchs, record};
+use super::slots::Slots;
+use super::taped::{Weights, prepare, pytorchs, record};
 use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
 use attend_artifact::model::DecoderConfig;
 use tch::nn::{self, Init};
@@ -27,15 +28,27 @@ pub(super) trait Core: Send {
     /// computed.
     const STATE: usize;
 
-    /// The words' part of the gates, before the loop: (N, E) -> (N, …).
+    /// The weights of a pass, in the form that the other functions use.
+    fn ready(&self, w: Weights) -> Weights {
+        w
+    }
+
+    /// The image's part of the gates, if it has one: the mean of its attention cells (n, C)
+    /// -> (n, …).
+    fn image(&self, _w: &Weights, _mean: &Tensor, _dropout: f64) -> Option<Tensor> {
+        None
+    }
+
+    /// The words' part of the gates: (N, E) -> (N, …).
     fn words(&self, w: &Weights, words: &Tensor) -> Tensor;
 
-    /// The next state and the attention (B, P), from the words' part of the gates.
+    /// The next state and the attention (B, P), from the parts of the gates that are known
+    /// before the step.
     fn advance(
         &self,
         w: &Weights,
         cells: &Attended,
-        words: &Tensor,
+        known: &Tensor,
         state: &[Tensor],
     ) -> (Vec<Tensor>, Tensor);
 }
@@ -65,6 +78,21 @@ impl<C: Core> Recurrent<C> {
         self.core.words(w, &words)
     }
 
+    /// Everything about images: values (n, P, H), keys (n, P, A), and the image's part of the
+    /// gates, if it has one.
+    fn images(
+        &self,
+        w: &Weights,
+        cells: &Tensor,
+        resampling: &Resampling,
+        dropout: f64,
+    ) -> Vec<Tensor> {
+        let mut images = Vec::from(embed(w, cells, resampling, dropout));
+        let mean = resampling.mean(cells, w.get(EMBEDDING).kind());
+        images.extend(self.core.image(w, &mean, dropout));
+        images
+    }
+
     /// Logits (N, V) and attention (N, P).
     fn forward(
         &self,
@@ -78,27 +106,32 @@ impl<C: Core> Recurrent<C> {
             true => self.config.dropout,
             false => 0.0,
         };
-        let device = cells.device();
-        let images = embed(w, cells, resampling, dropout);
-        let mut cells = Attended::by_captions(&images, &captions.images(device));
+        let image = captions.images(cells.device());
+        let images = self.images(w, cells, resampling, dropout);
+        let of_captions = images.iter().map(|images| images.index_select(0, &image)); // (B, …)
+        let mut images = Rows::new(of_captions.collect());
         let counts = captions.counts();
-        let tokens = captions.packed(&counts, 0).split_with_sizes(&counts, 0);
-        let words = self.words(w, &Tensor::cat(&tokens, 0), dropout);
-        let words = words.split_with_sizes(&counts, 0);
-        let mut state = self.start(captions.len(), w);
+        let tokens = captions.packed(&counts, 0);
+        let words = self.words(w, &tokens, dropout).split_with_sizes(&counts, 0);
+        let tokens = tokens.split_with_sizes(&counts, 0);
+        let mut state = Rows::new(self.start(captions.len(), w));
         let (mut hiddens, mut alphas) = (Vec::new(), Vec::new());
-        for (step, (b, words)) in counts.iter().zip(words).enumerate() {
-            cells = cells.first(*b);
-            let before: Vec<Tensor> = state.iter().map(|rows| rows.narrow(0, 0, *b)).collect();
+        for (step, b) in counts.iter().enumerate() {
+            if *b < state.len() {
+                // Of the last step's, so that the gradients of few captions stay small.
+                images = images.first(*b);
+                state = state.first(*b);
+            }
             let words = match reading.own_words > 0.0 && step > 0 {
                 true => {
-                    let mixed = self.mix(w, &tokens[step], &before[0], reading.own_words);
+                    let h = &state.tensors()[0];
+                    let mixed = self.mix(w, &tokens[step], h, reading.own_words);
                     self.words(w, &mixed, dropout)
                 }
-                false => words,
+                false => words[step].shallow_clone(),
             };
-            let (after, alpha) = self.core.advance(w, &cells, &words, &before);
-            hiddens.push(after[0].shallow_clone());
+            let (after, alpha) = self.advance(w, images.tensors(), &Slots::each(*b), words, &state);
+            hiddens.push(after.tensors()[0].shallow_clone());
             alphas.push(alpha);
             state = after;
         }
@@ -117,6 +150,29 @@ impl<C: Core> Recurrent<C> {
         })
     }
 
+    /// The next state and the attention (B, P), from the words' part of the gates.
+    fn advance(
+        &self,
+        w: &Weights,
+        images: &[Tensor],
+        slots: &Slots,
+        words: Tensor,
+        state: &Rows,
+    ) -> (Rows, Tensor) {
+        let known = match images.get(2) {
+            Some(image) => words + slots.of_images(image),
+            None => words,
+        };
+        let (values, keys) = (&images[0], &images[1]);
+        let cells = Attended {
+            values,
+            keys,
+            slots,
+        };
+        let (state, attention) = self.core.advance(w, &cells, &known, state.tensors());
+        (Rows::new(state), attention)
+    }
+
     fn start(&self, rows: i64, w: &Weights) -> Vec<Tensor> {
         let like = w.get(EMBEDDING);
         let zeros = || Tensor::zeros([rows, self.config.hidden], (like.kind(), like.device()));
@@ -129,22 +185,23 @@ impl<C: Core> Decoder for Recurrent<C> {
         no_grad(|| {
             let images = self.prepare(cells, native);
             let [kept] = images.rows.each();
-            let [values, keys] = embed(&self.weights, kept, &images.resampling, 0.0);
+            let w = self.core.ready(self.weights.shallow_clone());
+            let mut rows = vec![kept.shallow_clone()];
+            rows.extend(self.images(&w, kept, &images.resampling, 0.0));
             Images {
-                rows: Rows::new(vec![kept.shallow_clone(), values, keys]),
+                rows: Rows::new(rows),
                 ..images
             }
         })
     }
 
     fn prepare(&self, cells: &Tensor, native: [i64; 2]) -> Images {
-        let options = (self.weights.get(EMBEDDING).kind(), cells.device());
-        let (grid, resampling) = Resampling::new(native, self.config.grid, options);
-        Images {
-            rows: Rows::new(vec![no_grad(|| resampling.keep(cells))]),
-            resampling,
-            grid,
-        }
+        prepare(
+            cells,
+            native,
+            &self.config,
+            self.weights.get(EMBEDDING).kind(),
+        )
     }
 
     fn begin(&self, images: &Images) -> Rows {
@@ -153,14 +210,15 @@ impl<C: Core> Decoder for Recurrent<C> {
 
     fn step(&self, images: &Images, image: &[i64], tokens: &[i64], state: &Rows) -> Step {
         no_grad(|| {
-            let (w, [_, values, keys]) = (&self.weights, images.rows.each());
-            let cells = Attended::by_rows(values, keys, image);
+            let w = self.core.ready(self.weights.shallow_clone());
+            let slots = Slots::new(images.len(), image, images.device());
             let tokens = Tensor::from_slice(tokens).to_device(images.device());
-            let words = self.words(w, &tokens, 0.0);
-            let (state, attention) = self.core.advance(w, &cells, &words, state.tensors());
+            let words = self.words(&w, &tokens, 0.0);
+            let images = &images.rows.tensors()[1..];
+            let (state, attention) = self.advance(&w, images, &slots, words, state);
             Step {
-                logits: w.linear("logit", &state[0]), // (B, V)
-                state: Rows::new(state),
+                logits: w.linear("logit", &state.tensors()[0]), // (B, V)
+                state,
                 attention,
             }
         })
@@ -173,7 +231,8 @@ impl<C: Core> Decoder for Recurrent<C> {
         reading: Reading,
     ) -> Box<dyn Pass + 'a> {
         record(&self.weights, EMBEDDING, images, captions, |w, cells| {
-            self.forward(w, cells, &images.resampling, captions, reading)
+            let w = self.core.ready(w);
+            self.forward(&w, cells, &images.resampling, captions, reading)
         })
     }
 

@@ -8,19 +8,28 @@ pub(super) struct Slots {
     images: i64,
     /// Places of an image.
     most: i64,
-    /// The place of each row among all, (B); `None` if each image has one row.
+    /// The place of each row among all, (B); `None` if they are all, in
+    /// order.
     place: Option<Tensor>,
 }
 
 impl Slots {
-    /// Of the rows of a step: `image` (B) says which of the `images` each belongs to, and
-    /// ascends.
+    /// `image` (B) says which of the `images` each row belongs to.
     pub fn new(images: i64, image: &[i64], device: Device) -> Slots {
-        let runs = || image.chunk_by(|a, b| a == b);
-        let most = runs().map(<[i64]>::len).max().unwrap_or(0) as i64;
-        let of_run = |run: &[i64]| (0..).zip(run).map(|(n, image)| image * most + n).collect();
-        let place: Vec<i64> = runs().flat_map(|run| -> Vec<i64> { of_run(run) }).collect();
-        let is_full = place.len() as i64 == images * most;
+        let mut rows = vec![0; images as usize];
+        let number = |image: &i64| {
+            let rows = &mut rows[*image as usize];
+            *rows += 1;
+            *rows - 1
+        };
+        let number: Vec<i64> = image.iter().map(number).collect(); // among its image's rows
+        let most = rows.into_iter().max().unwrap_or(0);
+        let place = image
+            .iter()
+            .zip(number)
+            .map(|(image, number)| image * most + number);
+        let place: Vec<i64> = place.collect();
+        let is_full = place.iter().copied().eq(0..images * most);
         Slots {
             images,
             most,
@@ -35,6 +44,12 @@ impl Slots {
             most: 1,
             place: None,
         }
+    }
+
+    /// For each row its image's, from (n, W): (B, W).
+    pub fn of_images(&self, images: &Tensor) -> Tensor {
+        let all = [-1, self.most, -1];
+        self.collect(&images.unsqueeze(1).expand(all, false))
     }
 
     /// Rows (B, W) at their places, (n, most, W); 0 at places without a row.

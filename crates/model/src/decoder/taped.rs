@@ -5,9 +5,9 @@
 //! precision, matrices are converted to the cells' kind once for each pass, and the product
 //! of a vector is rounded to it, as PyTorch's autocast does.
 
-use super::{Captions, Gradients, Images, Output, OutputGradients, Pass};
+use super::{Captions, Gradients, Images, Output, OutputGradients, Pass, Resampling, Rows};
 use crate::product::add_product;
-use attend_artifact::model::Parameters;
+use attend_artifact::model::{DecoderConfig, Parameters};
 use std::collections::BTreeMap;
 use tch::nn::{self, Init};
 use tch::{Kind, Tensor};
@@ -35,7 +35,7 @@ impl Weights {
     /// `x w^T + bias` of a layer.
     pub fn linear(&self, layer: &str, x: &Tensor) -> Tensor {
         let parameter = |name: &str| self.get(&format!("{layer}.{name}"));
-        affine(x, parameter("weight"), parameter("bias"))
+        affine(x, parameter("weight"), Some(parameter("bias")))
     }
 
     /// All parameters. Those with an odd number of elements come last, so that the others are
@@ -46,6 +46,20 @@ impl Weights {
             .collect();
         all.sort_by_key(|(_, tensor)| tensor.numel() % 16 != 0);
         all
+    }
+
+    /// With parts of a matrix's columns as further weights, `NAME.PART`.
+    pub fn with_columns(mut self, name: &str, parts: &[(&str, i64)]) -> Weights {
+        let widths: Vec<i64> = parts.iter().map(|(_, width)| *width).collect();
+        let columns = self.get(name).split_with_sizes(&widths, 1);
+        let names = parts.iter().map(|(part, _)| format!("{name}.{part}"));
+        self.0.extend(names.zip(columns));
+        self
+    }
+
+    /// Other handles of the same tensors.
+    pub fn shallow_clone(&self) -> Weights {
+        self.map(|_, tensor| tensor.shallow_clone())
     }
 
     fn map(&self, of: impl Fn(&str, &Tensor) -> Tensor) -> Weights {
@@ -84,15 +98,34 @@ pub(super) fn pytorchs(name: &str, shapes: &Parameters) -> Init {
 }
 
 /// `x w^T + bias`, computed in w's kind and returned in x's.
-pub(super) fn affine(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
+pub(super) fn affine(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let kind = w.kind();
     if x.dim() == 2 && x.kind() == kind && !w.requires_grad() {
-        let out = bias.repeat([x.size()[0], 1]);
+        let rows = x.size()[0];
+        let out = match bias {
+            Some(bias) => bias.repeat([rows, 1]),
+            None => Tensor::zeros([rows, w.size()[0]], (kind, w.device())),
+        };
         add_product(&out, x, w);
         return out;
     }
-    let product = x.to_kind(kind).linear(w, Some(bias.to_kind(kind)));
-    product.to_kind(x.kind())
+    let bias = bias.map(|bias| bias.to_kind(kind));
+    x.to_kind(kind).linear(w, bias).to_kind(x.kind())
+}
+
+/// Images for [`record`]: the cells only. `kind` is that of the weights.
+pub(super) fn prepare(
+    cells: &Tensor,
+    native: [i64; 2],
+    config: &DecoderConfig,
+    kind: Kind,
+) -> Images {
+    let (grid, resampling) = Resampling::new(native, config.grid, (kind, cells.device()));
+    Images {
+        rows: Rows::new(vec![tch::no_grad(|| resampling.keep(cells))]),
+        resampling,
+        grid,
+    }
 }
 
 /// A forward pass with its tape.
@@ -112,13 +145,13 @@ pub(super) fn record<'a>(
     embedding: &str,
     images: &'a Images,
     captions: Captions,
-    forward: impl FnOnce(&Weights, &Tensor) -> (Tensor, Tensor),
+    forward: impl FnOnce(Weights, &Tensor) -> (Tensor, Tensor),
 ) -> Box<dyn Pass + 'a> {
     tch::with_grad(|| {
         let leaf = |tensor: &Tensor| tensor.detach().set_requires_grad(true);
         let weights = weights.map(|_, tensor| leaf(tensor));
         let cells = leaf(&images.rows.tensors()[0]);
-        let (logits, attention) = forward(&weights.in_kind(cells.kind(), embedding), &cells);
+        let (logits, attention) = forward(weights.in_kind(cells.kind(), embedding), &cells);
         let counts = captions.counts();
         let output = Output {
             logits: logits.detach(),

@@ -1,12 +1,13 @@
 //! The encoder against torchvision's ResNets.
 
 use crate::rebuilt::{
-    assert_close, assert_sample, difference, expected, resnet_weights, sample, uniform,
+    ARCHS, assert_close, assert_sample, difference, expected, hidden, resnet_weights, sample,
+    uniform,
 };
 use attend_artifact::model::Parameters;
 use attend_model::encoder::{ResNet, normalised};
 use attend_model::{
-    Arch, DecoderArch, DecoderConfig, Encoder, LastStage, ResNetConfig, StrideIn, decoder, weights,
+    Arch, DecoderConfig, Encoder, LastStage, ResNetConfig, StrideIn, decoder, weights,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -202,14 +203,14 @@ fn weights_have_the_names_and_shapes_that_verify_looks_for() {
             assert_eq!(config.parameters(), of(&vars), "{config:?}");
         }
     }
-    for arch in [DecoderArch::AttentionLstm, DecoderArch::Att2in] {
+    for arch in ARCHS {
         let config = DecoderConfig {
             arch,
             vocabulary: 9,
             channels: 8,
             embedding: 4,
             attention: 5,
-            hidden: 6,
+            hidden: hidden(arch, 6),
             dropout: 0.5,
             grid: [14, 14],
         };

@@ -3,7 +3,7 @@
 //! by finite differences in f64.
 
 use crate::RANDOM;
-use crate::rebuilt::{decoder_weights, uniform};
+use crate::rebuilt::{ARCHS, decoder_weights, hidden, uniform};
 use attend_model::{
     Arena, Captions, CrossEntropy, Decoder, DecoderArch, DecoderConfig, Gradients, HardAttention,
     Images, Objective, Reading, Reward, Sampling, SearchOptions, decoder as decoders, search,
@@ -34,7 +34,7 @@ impl Tiny {
             channels: CHANNELS,
             embedding: 4,
             attention: 3,
-            hidden: 6,
+            hidden: hidden(arch, 6),
             dropout: 0.0,
             grid: [2, 1],
         };
@@ -157,7 +157,7 @@ fn rewards(batch: &Batch) -> Vec<f64> {
 #[test]
 fn the_expected_gradient_is_that_of_the_expected_reward() {
     let _alone = RANDOM.lock().unwrap_or_else(PoisonError::into_inner);
-    for arch in [DecoderArch::AttentionLstm, DecoderArch::Att2in] {
+    for arch in ARCHS {
         is_that_of_the_expected_reward(&Tiny::new(arch));
     }
 }

@@ -2,8 +2,31 @@
 //! and how results are compared.
 
 use attend_model::weights::{self, StateDict};
+use attend_model::{DecoderArch, TransformerConfig};
 use std::path::PathBuf;
 use tch::{Kind, Tensor, nn};
+
+/// A decoder of each architecture.
+pub const ARCHS: [DecoderArch; 4] = [
+    DecoderArch::AttentionLstm,
+    DecoderArch::Att2in,
+    DecoderArch::UpDown,
+    DecoderArch::Transformer(TransformerConfig {
+        heads: 3,
+        feed_forward: 11,
+        encoder_layers: 1,
+        decoder_layers: 2,
+        dropout: 0.3,
+    }),
+];
+
+/// Width of a test's decoder: `lstm`, or a multiple of a transformer's heads and of 4.
+pub fn hidden(arch: DecoderArch, lstm: i64) -> i64 {
+    match arch {
+        DecoderArch::Transformer(_) => 12,
+        _ => lstm,
+    }
+}
 
 /// A file of this package's fixtures.
 pub fn fixture(name: &str) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Beam search compared with PyTorch's, with a greedy loop, and with enumeration.
 
-use crate::rebuilt::{cells, decoder_weights, expected, integers, uniform};
+use crate::rebuilt::{ARCHS, cells, decoder_weights, expected, hidden, integers, uniform};
 use attend_model::{
     Captions, Decoder, DecoderArch, DecoderConfig, Hypothesis, Images, Reading, SearchOptions,
     decoder as decoders, search,
@@ -47,9 +47,6 @@ pub fn searched_images(scale: f64, vocabulary: i64, count: i64) -> (Box<dyn Deco
     searched_images_in(scale, vocabulary, count, Kind::Float)
 }
 
-/// The architectures that a search is tested with.
-const ARCHS: [DecoderArch; 2] = [DecoderArch::AttentionLstm, DecoderArch::Att2in];
-
 /// Likewise, with numbers of this kind.
 pub fn searched_images_in(
     scale: f64,
@@ -75,7 +72,7 @@ fn searched_by(
         channels: 8,
         embedding: 6,
         attention: 7,
-        hidden: 9,
+        hidden: hidden(arch, 9),
         dropout: 0.5,
         grid: [6, 6],
     };

@@ -5,7 +5,7 @@ mod objectives;
 pub use objectives::{Aim, Attention, Baseline, HardSection, RewardSection};
 
 use crate::network::adam;
-use attend_artifact::model::{DecoderArch, TorchScriptSection};
+use attend_artifact::model::{DecoderArch, TorchScriptSection, TransformerConfig};
 use attend_model::{Learning, ResNetConfig};
 use attend_program::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ pub struct Config {
     pub torchscript: TorchScriptSection,
     /// Sizes and embeddings of the decoder.
     pub decoder: Decoder,
+    /// Sizes of a Transformer as decoder; its width is `decoder.hidden`.
+    pub transformer: TransformerConfig,
     /// The training.
     pub train: Train,
     /// What captions earn, in a training by reward.
@@ -42,17 +44,32 @@ pub struct Encoder {
     pub weights: String,
 }
 
+/// Architecture of the decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arch {
+    /// That of *Show, Attend and Tell* and of the PyTorch tutorial.
+    AttentionLstm,
+    /// Att2in.
+    Att2in,
+    /// Up-Down.
+    UpDown,
+    /// A Transformer, whose sizes are in `[transformer]`.
+    Transformer,
+}
+
 /// `[decoder]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Decoder {
-    /// Architecture: `attention-lstm` (Xu et al. 2015) or `att2in` (Rennie et al. 2017).
-    pub arch: DecoderArch,
-    /// Width of the word embeddings.
+    /// Architecture: `attention-lstm` (Xu et al. 2015), `att2in` (Rennie et al. 2017),
+    /// `up-down` (Anderson et al. 2018) or `transformer` (Vaswani et al. 2017).
+    pub arch: Arch,
+    /// Width of the word embeddings; a transformer's is `hidden`.
     pub embedding: i64,
-    /// Width of the attention network.
+    /// Width of the attention network; a transformer has none.
     pub attention: i64,
-    /// Width of the LSTM.
+    /// Width of the LSTM or the transformer.
     pub hidden: i64,
     /// Dropout probability of the hidden state h before the output layer, in training.
     pub dropout: f64,
@@ -68,7 +85,7 @@ pub struct Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         Decoder {
-            arch: DecoderArch::default(),
+            arch: Arch::AttentionLstm,
             embedding: 512,
             attention: 512,
             hidden: 512,
@@ -312,6 +329,16 @@ impl Default for Train {
 }
 
 impl Config {
+    /// The decoder's architecture, as `model.json` has it.
+    pub fn arch(&self) -> DecoderArch {
+        match self.decoder.arch {
+            Arch::AttentionLstm => DecoderArch::AttentionLstm,
+            Arch::Att2in => DecoderArch::Att2in,
+            Arch::UpDown => DecoderArch::UpDown,
+            Arch::Transformer => DecoderArch::Transformer(self.transformer),
+        }
+    }
+
     /// Checks the values.
     ///
     /// # Errors
@@ -380,14 +407,25 @@ impl Config {
         if !(0.0..=1.0).contains(&share) {
             return wrong(format!("hard_attention.share = {share} must be in [0, 1]"));
         }
-        if train.attention == Attention::Hard && decoder.arch != DecoderArch::AttentionLstm {
+        if train.attention == Attention::Hard && decoder.arch != Arch::AttentionLstm {
             return wrong(format!(
                 "train.attention = \"hard\" needs decoder.arch = \"attention-lstm\", not {}",
-                decoder.arch
+                self.arch()
             ));
         }
         if train.objective == Aim::Reward {
             self.check_reward()?;
+        }
+        if decoder.arch == Arch::Transformer {
+            self.transformer
+                .check(decoder.hidden)
+                .map_err(Error::usage)?;
+            if train.sampling > 0.0 {
+                return wrong(format!(
+                    "train.sampling = {}: a transformer reads all words of a caption at once, so none of its own; set train.sampling = 0",
+                    train.sampling
+                ));
+            }
         }
         let [height, width] = decoder.grid;
         if height < 0 || width < 0 || (height == 0) != (width == 0) {

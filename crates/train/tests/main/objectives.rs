@@ -20,7 +20,7 @@ fn a_training_by_reward_earns_more_and_is_killed_without_a_trace() {
     let trainer = Trainer::new();
     let start = start(&trainer);
     let set = [&REWARD[..], &[&start]].concat();
-    survives_thirty_kills(&trainer, &set);
+    survives_kills(&trainer, &set, 30);
     let rewards = trainer.scores("whole", "train_reward");
     assert_eq!(rewards.len(), 4);
     assert!(rewards[3] > rewards[0] + 0.1, "{rewards:?}");
@@ -83,7 +83,7 @@ fn hard_attention_learns_and_is_killed_without_a_trace() {
         "hard_attention.share=0.7",
         "train.average=0.9",
     ];
-    survives_thirty_kills(&trainer, &set);
+    survives_kills(&trainer, &set, 30);
     let losses = trainer.scores("whole", "train_cross_entropy");
     assert!(losses[7] < losses[0] / 2.0, "{losses:?}");
     assert!(!trainer.scores("whole", "log_prob").is_empty());

@@ -145,22 +145,13 @@ impl Decoder for AttentionLstm {
     fn project(&self, cells: &Tensor, native: [i64; 2]) -> Images {
         let (kind, wide) = (cells.kind(), self.encoder_att.ws.kind());
         let (grid, resampling) = Resampling::new(native, self.config.grid, (wide, cells.device()));
-        let pool = |r: &Tensor, cells: &Tensor| r.to_kind(kind).matmul(cells);
-        let cells = match &resampling {
-            Resampling::Before(r) => pool(r, cells), // (n, P, C): p = P from here
-            Resampling::None | Resampling::Later(_) => cells.contiguous(),
-        };
+        let cells = resampling.keep(cells); // (n, p, C)
         let bias = self.encoder_att.bs.as_ref().map(|bias| bias.to_kind(kind));
         let projected = cells.linear(&self.encoder_att.ws.to_kind(kind), bias); // (n, p, A)
-        let (projected, mean) = match resampling.later() {
-            Some(r) => {
-                let share = r.mean_dim(0i64, true, None); // (1, p)
-                (pool(r, &projected), pool(&share, &cells).squeeze_dim(1)) // (n, P, A), (n, C)
-            }
-            None => (projected, cells.mean_dim(1i64, false, wide)),
-        };
+        let projected = resampling.spread(projected); // (n, P, A)
+        let mean = resampling.mean(&cells, wide); // (n, C)
         Images {
-            rows: Rows::new(vec![cells, projected, mean.to_kind(wide)]),
+            rows: Rows::new(vec![cells, projected, mean]),
             resampling,
             grid,
         }
