@@ -57,6 +57,12 @@ const SPEC: StageSpec = StageSpec {
         "train.start",
         // As it was before there was a choice.
         "train.freeze=0",
+        "decoder.arch=\"attention-lstm\"",
+        "transformer.heads=8",
+        "transformer.feed_forward=2048",
+        "transformer.encoder_layers=3",
+        "transformer.decoder_layers=3",
+        "transformer.dropout=0.1",
         "train.objective=\"cross-entropy\"",
         "train.validation_new=false",
         "train.average=0.0",
