@@ -232,6 +232,9 @@ fn it_learns_and_repeats_itself_to_the_byte() {
     let trainer = Trainer::new();
     let (first, log) = trainer.run("first", &["train.epochs=25"]);
     assert_eq!(first.counts["epochs"].min(25), first.counts["epochs"]);
+    // As before other decoders could be chosen.
+    assert!(first.config["decoder"].get("arch").is_none());
+    assert!(first.config.get("transformer").is_none());
     let best = trainer
         .scores("first", "bleu4")
         .into_iter()
