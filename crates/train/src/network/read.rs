@@ -21,7 +21,7 @@ impl Network {
     /// infinite.
     ///
     /// # Errors
-    /// [`Error::Input`] if the encoder fails.
+    /// [`attend_program::Error::Input`] if the encoder fails.
     pub fn read(
         &mut self,
         batch: &Batch,
@@ -45,7 +45,7 @@ impl Network {
     /// the data set; the captions are functions of the weights and `seed`.
     ///
     /// # Errors
-    /// [`Error::Input`] if the encoder fails.
+    /// [`attend_program::Error::Input`] if the encoder fails.
     pub fn read_by_reward(
         &mut self,
         batch: &Batch,
