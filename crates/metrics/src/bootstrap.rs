@@ -59,6 +59,9 @@ pub struct Interval {
     pub high: f64,
 }
 
+/// Half of the last digit that is printed of scores, times 100 with two decimals.
+const SMALLEST: f64 = 0.5e-4;
+
 /// The difference of two models' scores on the same images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
@@ -75,9 +78,12 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Whether the two models can be told apart by these images: the interval excludes 0.
+    /// Whether the two models can be told apart by these images: the interval excludes 0, and
+    /// the difference is one that can be seen. (BLEU-4 without any match is a number near 0
+    /// that depends on the lengths alone.)
     pub fn is_clear(&self) -> bool {
-        self.low > 0.0 || self.high < 0.0
+        let excludes_0 = self.low > 0.0 || self.high < 0.0;
+        excludes_0 && self.difference.abs() >= SMALLEST
     }
 }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use attend_metrics::meteor::Data;
-use attend_metrics::{Bootstrap, Corpus, DocumentFrequencies, Metric, Scorer, Tally, tokenize};
+use attend_metrics::{
+    Bootstrap, Corpus, Difference, DocumentFrequencies, Metric, Scorer, Tally, tokenize,
+};
 use std::time::Instant;
 
 const HYPOTHESES: [&str; 6] = [
@@ -189,4 +191,18 @@ fn five_thousand_images_take_no_time() {
     let taken = begin.elapsed().as_secs_f64();
     eprintln!("1,000 resamples of 5,000 images: {taken:.3} s");
     assert!(taken < 5.0, "{taken} s");
+}
+
+/// BLEU-4 of captions without any match differs in the ninth decimal, for certain.
+#[test]
+fn a_difference_that_nobody_sees_is_not_clear() {
+    let of = |difference: f64| Difference {
+        key: "bleu4",
+        difference,
+        low: 0.9 * difference,
+        high: 1.1 * difference,
+        better: 1.0,
+    };
+    assert!(!of(1e-9).is_clear());
+    assert!(of(1e-4).is_clear() && of(-1e-4).is_clear());
 }
