@@ -36,7 +36,7 @@ pub(super) fn best(
 
 /// One of all next tokens of each row, by a share of their weights between 0 and 1. At
 /// `temperature` 1, a token is as likely as the model says, among those that may follow. `None`
-/// if none may, or if they are so unlikely that f32 has no weight for them.
+/// if none may.
 pub(super) fn drawn(
     log_probs: &Tensor,
     allowed: &[Allowed],
@@ -49,8 +49,8 @@ pub(super) fn drawn(
     let possible = log_probs.masked_fill(&excluded, f64::NEG_INFINITY);
     let weights = (&possible - possible.amax(1, true)) / temperature;
     let weights = weights.exp().contiguous();
-    let log_probs = log_probs.contiguous();
-    let rows = numbers(&log_probs).chunks(never.len());
+    let possible = possible.contiguous();
+    let rows = numbers(&possible).chunks(never.len());
     let rows = rows.zip(numbers(&weights).chunks(never.len()));
     let rows: Vec<_> = rows.zip(allowed).zip(shares).collect();
     let mut found: Vec<Option<Candidate>> = vec![None; rows.len()];
@@ -58,29 +58,39 @@ pub(super) fn drawn(
     let parts = rows.chunks(part).zip(found.chunks_mut(part));
     parallel(parts.collect(), |_, (rows, found)| {
         for ((((log_probs, weights), allowed), share), found) in rows.iter().zip(found) {
-            let token = weighed(weights, allowed, **share);
+            // Most hypotheses may go on with anything.
+            let token = match **allowed == Allowed::default() {
+                true => weighed(weights, **share),
+                false => weighed(&among(log_probs, allowed, temperature), **share),
+            };
             *found = token.map(|token| (f64::from(log_probs[token]), token as i64));
         }
     });
     found
 }
 
-/// The token to which a share of the sum of weights leads.
-fn weighed(weights: &[f32], allowed: &Allowed, share: f64) -> Option<usize> {
-    // Most hypotheses may go on with anything.
-    let free = allowed.only.is_none() && allowed.blocked.is_empty();
-    let of = |token: usize| match free || allowed.takes(token as i64) {
-        true => f64::from(weights[token]),
-        false => 0.0,
+/// The weights of the tokens that may follow, beside the most probable of them: beside that
+/// of all tokens, theirs could all be too small for f32.
+fn among(log_probs: &[f32], allowed: &Allowed, temperature: f64) -> Vec<f32> {
+    let of = |(token, log_prob): (usize, &f32)| match allowed.takes(token as i64) {
+        true => *log_prob,
+        false => f32::NEG_INFINITY,
     };
-    let mut rest = share * (0..weights.len()).map(of).sum::<f64>();
+    let possible: Vec<f32> = log_probs.iter().enumerate().map(of).collect();
+    let best = possible.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let weight = |log_prob: f32| (f64::from(log_prob - best) / temperature).exp() as f32;
+    possible.into_iter().map(weight).collect()
+}
+
+/// The token to which a share of the sum of weights leads.
+fn weighed(weights: &[f32], share: f64) -> Option<usize> {
+    let mut rest = share * weights.iter().map(|weight| f64::from(*weight)).sum::<f64>();
     let mut last = None;
-    for token in 0..weights.len() {
-        let weight = of(token);
+    for (token, weight) in weights.iter().enumerate() {
         // False for NaN.
-        if weight > 0.0 {
+        if *weight > 0.0 {
             last = Some(token);
-            rest -= weight;
+            rest -= f64::from(*weight);
             if rest < 0.0 {
                 break;
             }
@@ -208,6 +218,35 @@ fn on_device(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_follow_is_drawn_however_unlikely_it_is() {
+        let log_probs = Tensor::from_slice(&[-1e-9f32, -30.0, -30.1, -40.0]).view([1, 4]);
+        let draw = |allowed: &Allowed, never: &[bool]| {
+            let found = drawn(
+                &log_probs,
+                std::slice::from_ref(allowed),
+                never,
+                0.1,
+                &[0.5],
+            );
+            found[0].map(|(_, token)| token)
+        };
+        let forced = Allowed {
+            only: Some(3),
+            blocked: Vec::new(),
+        };
+        let blocked = Allowed {
+            only: None,
+            blocked: vec![0],
+        };
+        let free = Allowed::default();
+        assert_eq!(draw(&free, &[false; 4]), Some(0));
+        assert_eq!(draw(&forced, &[false; 4]), Some(3));
+        assert_eq!(draw(&blocked, &[false; 4]), Some(1));
+        assert_eq!(draw(&free, &[true, false, false, false]), Some(1));
+        assert_eq!(draw(&free, &[true; 4]), None);
+    }
 
     #[test]
     fn operations_of_a_device_find_what_the_loops_find() {
