@@ -280,24 +280,29 @@ impl Data {
             })
             .collect();
         captions.sort_by_key(|(_, tokens)| std::cmp::Reverse(tokens.len()));
-        let longest = captions.first().map_or(0, |(_, tokens)| tokens.len());
-        let mut tokens = vec![0i64; captions.len() * longest];
-        for (row, (_, caption)) in tokens.chunks_mut(longest.max(1)).zip(&captions) {
-            row.iter_mut()
-                .zip(*caption)
-                .for_each(|(cell, id)| *cell = i64::from(*id));
-        }
-        let image_of_caption: Vec<i64> = captions.iter().map(|(n, _)| *n).collect();
+        let (image_of_caption, captions): (Vec<i64>, Vec<&[i32]>) = captions.into_iter().unzip();
+        let (tokens, lengths) = padded(&captions);
         Ok(Batch {
             images: self.gather(groups)?,
             image_of_caption,
-            tokens: Tensor::from_slice(&tokens).view([captions.len() as i64, longest as i64]),
-            lengths: captions
-                .iter()
-                .map(|(_, caption)| caption.len() as i64)
-                .collect(),
+            tokens,
+            lengths,
         })
     }
+}
+
+/// Captions of a batch, the longest first: their tokens, padded with 0, which is `<pad>`, i64
+/// (B, L), and the number of tokens of each.
+pub fn padded<T: Copy + Into<i64>>(captions: &[&[T]]) -> (Tensor, Vec<i64>) {
+    let longest = captions.first().map_or(0, |tokens| tokens.len());
+    let mut padded = vec![0i64; captions.len() * longest];
+    for (row, tokens) in padded.chunks_mut(longest.max(1)).zip(captions) {
+        let cells = row.iter_mut().zip(*tokens);
+        cells.for_each(|(cell, token)| *cell = (*token).into());
+    }
+    let size = [captions.len() as i64, longest as i64];
+    let lengths = captions.iter().map(|tokens| tokens.len() as i64);
+    (Tensor::from_slice(&padded).view(size), lengths.collect())
 }
 
 /// Removes the captions of the images of a split that have a sentence of the train split.

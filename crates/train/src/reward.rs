@@ -3,7 +3,7 @@
 //! others.
 
 use crate::config::{Baseline, Config, RewardSection};
-use crate::data::Data;
+use crate::data::{Data, padded};
 use attend_artifact::vocabulary::Vocabulary;
 use attend_metrics::meteor::Data as MeteorData;
 use attend_metrics::{Corpus, Metric, Rewards, Scorer};
@@ -150,20 +150,15 @@ impl Critic {
                 .extend(caption.finished.then_some(self.options.end));
         }
         order.sort_by_key(|(at, _)| Reverse(drawn[*at].tokens.len()));
-        let longest = order.first().map_or(0, |(at, _)| drawn[*at].tokens.len());
-        let mut tokens = vec![self.options.pad; order.len() * longest];
-        for (row, (at, _)) in tokens.chunks_mut(longest.max(1)).zip(&order) {
-            row[..drawn[*at].tokens.len()].copy_from_slice(&drawn[*at].tokens);
-        }
+        let captions: Vec<&[i64]> = (order.iter())
+            .map(|(at, _)| drawn[*at].tokens.as_slice())
+            .collect();
+        let (tokens, lengths) = padded(&captions);
+        let image = order.iter().map(|(at, _)| drawn[*at].image as i64);
         Rollouts {
-            image: order
-                .iter()
-                .map(|(at, _)| drawn[*at].image as i64)
-                .collect(),
-            tokens: Tensor::from_slice(&tokens).view([order.len() as i64, longest as i64]),
-            lengths: (order.iter())
-                .map(|(at, _)| drawn[*at].tokens.len() as i64)
-                .collect(),
+            image: image.collect(),
+            tokens,
+            lengths,
             objective: Reward {
                 weights: order.iter().map(|(_, weight)| *weight).collect(),
                 never: [
