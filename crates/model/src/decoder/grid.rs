@@ -64,6 +64,35 @@ impl Resampling {
         }
     }
 
+    /// The backward pass of [`Resampling::spread`]: (n, P, …) -> (n, p, …).
+    pub(super) fn spread_back(&self, grad: Tensor) -> Tensor {
+        match self.later() {
+            Some(r) => r.to_kind(grad.kind()).tr().matmul(&grad),
+            None => grad,
+        }
+    }
+
+    /// The backward pass of [`Resampling::keep`], to the encoder's cells.
+    pub(super) fn keep_back(&self, grad: Tensor) -> Tensor {
+        match self.before() {
+            Some(r) => r.to_kind(grad.kind()).tr().matmul(&grad),
+            None => grad,
+        }
+    }
+
+    /// The backward pass of [`Resampling::mean`], for p kept cells: (n, C) -> a view of
+    /// (n, p, C).
+    pub(super) fn mean_back(&self, grad: &Tensor, cells: i64) -> Tensor {
+        let share = match self.later() {
+            Some(r) => r.mean_dim(0i64, false, None).to_kind(grad.kind()), // (p)
+            None => {
+                let options = (grad.kind(), grad.device());
+                Tensor::full([cells], 1.0 / cells as f64, options)
+            }
+        };
+        grad.unsqueeze(1) * share.view([1, -1, 1])
+    }
+
     /// The mean of the attention cells, from the kept ones (n, p, C): (n, C) of `kind`.
     pub(super) fn mean(&self, cells: &Tensor, kind: Kind) -> Tensor {
         match self.later() {

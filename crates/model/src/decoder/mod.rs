@@ -9,18 +9,17 @@
 //! V vocabulary, N tokens without padding.
 
 mod additive;
-mod att2in;
 pub mod attention_lstm;
 mod captions;
 mod gradients;
 mod grid;
 mod interface;
+mod parameters;
 mod recurrent;
 mod rows;
 mod slots;
 mod taped;
 mod transformer;
-mod up_down;
 
 pub use captions::{Captions, Reading};
 pub use gradients::Gradients;
@@ -28,21 +27,17 @@ pub use grid::Resampling;
 pub use interface::{Decoder, Images, Output, OutputGradients, Pass, Step};
 pub use rows::Rows;
 
-use att2in::Att2in;
 use attend_artifact::model::{DecoderArch, DecoderConfig};
-use recurrent::Recurrent;
 use tch::nn;
 use transformer::Transformer;
-use up_down::UpDown;
 
 /// A decoder with random weights, initialised as in PyTorch and the reference
 /// implementation.
 pub fn new(p: &nn::Path, config: &DecoderConfig) -> Box<dyn Decoder> {
-    let hidden = config.hidden;
     match config.arch {
         DecoderArch::AttentionLstm => Box::new(attention_lstm::AttentionLstm::new(p, config)),
-        DecoderArch::Att2in => Box::new(Recurrent::new(p, config, Att2in { hidden })),
-        DecoderArch::UpDown => Box::new(Recurrent::new(p, config, UpDown { hidden })),
+        DecoderArch::Att2in => recurrent::att2in(p, config),
+        DecoderArch::UpDown => recurrent::up_down(p, config),
         DecoderArch::Transformer(sizes) => Box::new(Transformer::new(p, config, sizes)),
     }
 }

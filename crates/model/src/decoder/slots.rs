@@ -37,21 +37,6 @@ impl Slots {
         }
     }
 
-    /// One row of each image.
-    pub fn each(images: i64) -> Slots {
-        Slots {
-            images,
-            most: 1,
-            place: None,
-        }
-    }
-
-    /// For each row its image's, from (n, W): (B, W).
-    pub fn of_images(&self, images: &Tensor) -> Tensor {
-        let all = [-1, self.most, -1];
-        self.collect(&images.unsqueeze(1).expand(all, false))
-    }
-
     /// Rows (B, W) at their places, (n, most, W); 0 at places without a row.
     pub fn spread(&self, rows: &Tensor) -> Tensor {
         let size = [self.images, self.most, -1];

@@ -5,9 +5,9 @@
 //! forward pass kept: `heads` and `gates` become the gradients of their values before the
 //! activation functions, `context` becomes its own gradient.
 
-use super::attention::CellGradients;
-use super::forward::Teacher;
+use super::forward::{Kept, Teacher};
 use super::{HEADS, HEADS_BIAS, INIT, INIT_BIAS};
+use crate::decoder::additive::CellGradients;
 use crate::decoder::captions::steps;
 use crate::decoder::{Gradients, Output, OutputGradients, Pass};
 use crate::product::{add_product, product, reads_in_place, sum_by};
@@ -31,7 +31,7 @@ impl Pass for Teacher<'_> {
         into: &mut Gradients,
         of_cells: bool,
     ) -> Option<Tensor> {
-        into.begin(self.cells.images.features.kind());
+        into.begin(self.images.features.kind());
         let grad_features = tch::no_grad(|| {
             let grad_hidden = self.through_words(&gradients.logits, into); // (N, H)
             let mut cells = self.cells.gradients();
@@ -118,7 +118,7 @@ impl Teacher<'_> {
             let mut grad_alpha = at_step(grad_attention).copy(); // (b, P)
             if self.output.drawn.is_none() {
                 let weights = self.cells.context_back(&grad_context); // (b, p)
-                grad_alpha += match self.cells.images.resample {
+                grad_alpha += match self.images.resampling.later() {
                     Some(r) => weights.mm(&r.tr()),
                     None => weights,
                 };
@@ -166,20 +166,17 @@ impl Teacher<'_> {
         into.add(into.view("embedding.weight"), &grad_embedding);
         into.product(&into.joined(&INIT), grad_init, &kept.mean);
         into.add_rows(&into.joined(&INIT_BIAS), grad_init);
-        into.add(into.view("attention.full_att.weight"), &grad_cells.full_att);
+        into.add(into.view("attention.full_att.weight"), &grad_cells.vector);
         // This bias does not change the softmax.
         let grad_score = into.view("attention.full_att.bias");
         into.add(grad_score, &grad_score.zeros_like());
-        let projected = self.cells.of_projected(grad_cells); // (n, P, A)
-        let projected = match self.cells.images.resample {
-            Some(r) => r.tr().matmul(&projected), // (n, p, A)
-            None => projected,
-        };
+        let projected = self.cells.of_keys(grad_cells); // (n, P, A)
+        let projected = self.images.resampling.spread_back(projected); // (n, p, A)
         let rows = projected.reshape([-1, attention]);
         into.product(
             into.view("attention.encoder_att.weight"),
             &rows,
-            &self.cells.images.features.view([-1, channels]),
+            &self.images.features.view([-1, channels]),
         );
         into.add_rows(into.view("attention.encoder_att.bias"), &rows);
         ImageGradients {
@@ -191,31 +188,18 @@ impl Teacher<'_> {
     /// The gradient of the cells that [`Decoder::project`](crate::Decoder::project) was
     /// given.
     fn of_features(&self, grad_images: &ImageGradients) -> Tensor {
-        let features = self.cells.images.features; // (n, p, C)
+        let features = self.images.features; // (n, p, C)
         let size = features.size();
         let encoder_att = self.decoder.encoder_att.ws.to_kind(features.kind()); // (A, C)
         let mut sum = product(&grad_images.projected.flatten(0, 1), &encoder_att).view_(&size); // (n, p, C)
         let mean = sum_by(self.cells.image, size[0], &grad_images.mean); // (n, C)
-        let share = match self.cells.images.resample {
-            Some(r) => r.mean_dim(0i64, false, None), // (p)
-            None => Tensor::full([size[1]], 1.0 / size[1] as f64, (sum.kind(), sum.device())),
-        };
-        sum += mean.unsqueeze(1) * share.view([1, -1, 1]);
-        for image in 0..size[0] {
-            let rows: Vec<i64> = (steps(&self.output.counts).into_iter())
-                .flat_map(|(at, b)| (0..b).map(move |caption| (at, caption)))
-                .filter(|(_, caption)| self.cells.image[*caption as usize] == image)
-                .map(|(at, caption)| at + caption)
-                .collect();
-            let rows = Tensor::from_slice(&rows).to_device(features.device());
-            let weights = self.kept.weights.index_select(0, &rows); // (m, p)
-            let context = self.kept.context.index_select(0, &rows); // (m, C)
-            let _ = sum.get(image).addmm_(&weights.tr(), &context);
-        }
-        match self.cells.images.pooled {
-            Some(r) => r.tr().matmul(&sum),
-            None => sum,
-        }
+        let resampling = &self.images.resampling;
+        sum += resampling.mean_back(&mean, size[1]);
+        let Kept {
+            weights, context, ..
+        } = &self.kept;
+        sum += (self.cells).of_values(&self.output.caption_of_row(), weights, context);
+        resampling.keep_back(sum)
     }
 }
 

@@ -4,8 +4,8 @@
 //! depend on no earlier step are one product before the loop; results that no later step
 //! needs are one product after it. The backward pass is in `backward.rs`.
 
-use super::attention::Cells;
 use super::{AttentionLstm, Projected, bias};
+use crate::decoder::additive::{Activation, Cells};
 use crate::decoder::captions::steps;
 use crate::decoder::{Captions, Images, Output, Reading};
 use crate::product::{add_product, product};
@@ -17,6 +17,7 @@ use tch::{Kind, Tensor};
 pub(super) struct Teacher<'a> {
     pub decoder: &'a AttentionLstm,
     pub output: Output,
+    pub images: Projected<'a>,
     pub cells: Cells<'a>,
     pub joined: Joined,
     pub kept: Kept,
@@ -98,7 +99,7 @@ impl AttentionLstm {
         let of_words = |embedded: &Tensor| linear(embedded, &joined.word, &self.bias_ih);
         let gates = of_words(&embedded); // (N, 4H)
         let alphas = rows(grid_height * grid_width);
-        let weights = match reading.hard || images.resample.is_some() {
+        let weights = match reading.hard || images.resampling.later().is_some() {
             true => rows(images.features.size()[1]),
             false => alphas.shallow_clone(),
         };
@@ -106,7 +107,8 @@ impl AttentionLstm {
         let heads = heads_bias.expand([n, -1], false).contiguous();
         let (context, gated) = (rows(channels), rows(channels));
         let (hiddens, cell, tanh) = (rows(hidden), rows(hidden), rows(hidden));
-        let cells = Cells::new(images, captions.image, &self.full_att.ws);
+        let scored = (Activation::Relu, &self.full_att.ws);
+        let cells = Cells::of_captions(images.embedded(), captions.image, scored);
 
         for (at, b) in steps(&counts) {
             let at_step = |all: &Tensor| all.narrow(0, at, b);
@@ -129,7 +131,7 @@ impl AttentionLstm {
                 let one = at_step(drawn).one_hot(alphas.size()[1]);
                 one.to_kind(alpha.kind())
             });
-            match (images.resample, seen) {
+            match (images.resampling.later(), seen) {
                 (Some(r), seen) => {
                     let _ = seen.unwrap_or(alpha).mm_out(&at_step(&weights), r); // R^T a
                 }
@@ -177,6 +179,7 @@ impl AttentionLstm {
                 drawn,
                 counts,
             },
+            images,
             cells,
             joined,
             kept: Kept {

@@ -20,11 +20,11 @@
 //! (n, P, A), and the mean of the attention cells (n, C). The state is h (B, H) and
 //! c (B, H).
 
-mod attention;
 mod backward;
 mod forward;
 mod step;
 
+use super::additive::Embedded;
 use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
 use attend_artifact::model::DecoderConfig;
 use tch::Tensor;
@@ -50,11 +50,10 @@ pub struct AttentionLstm {
 /// The tensors of [`Images`], with names.
 #[derive(Clone, Copy)]
 struct Projected<'a> {
-    features: &'a Tensor,         // (n, p, C)
-    projected: &'a Tensor,        // (n, P, A): W_e of the attention cells
-    mean: &'a Tensor,             // (n, C): over the attention cells
-    resample: Option<&'a Tensor>, // (P, p): R, if it is applied later
-    pooled: Option<&'a Tensor>,   // (p, native cells): R, if it made the cells
+    features: &'a Tensor,  // (n, p, C)
+    projected: &'a Tensor, // (n, P, A): W_e of the attention cells
+    mean: &'a Tensor,      // (n, C): over the attention cells
+    resampling: &'a Resampling,
 }
 
 impl<'a> From<&'a Images> for Projected<'a> {
@@ -64,8 +63,17 @@ impl<'a> From<&'a Images> for Projected<'a> {
             features,
             projected,
             mean,
-            resample: images.resampling.later(),
-            pooled: images.resampling.before(),
+            resampling: &images.resampling,
+        }
+    }
+}
+
+impl<'a> Projected<'a> {
+    /// What attention weighs and sums.
+    fn embedded(self) -> Embedded<'a> {
+        Embedded {
+            values: self.features,
+            keys: self.projected,
         }
     }
 }

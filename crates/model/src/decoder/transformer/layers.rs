@@ -1,6 +1,6 @@
 //! The parts of a Transformer's layers.
 
-use crate::decoder::taped::Weights;
+use crate::decoder::parameters::Weights;
 use tch::{Kind, Tensor};
 
 /// Added to the standard deviation.

@@ -34,8 +34,9 @@
 mod layers;
 
 use self::layers::{Layers, positions};
+use super::parameters::{Weights, pytorchs};
 use super::slots::Slots;
-use super::taped::{Weights, prepare, pytorchs, record};
+use super::taped::{prepare, record};
 use super::{Captions, Decoder, Images, Pass, Reading, Rows, Step};
 use attend_artifact::model::{DecoderConfig, TransformerConfig};
 use tch::nn::{self, Init};
