@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     if python is None:
         return 1
     with tempfile.TemporaryDirectory() as scratch:
-        build = ("build", "--release", "--manifest-path", str(HERE / "Cargo.toml"))
+        build = ("build", "--manifest-path", str(HERE / "Cargo.toml"))
         if not quietly(str(python), "-m", "maturin", *build, "--out", scratch):
             return 1
         (wheel,) = Path(scratch).glob("*.whl")

@@ -15,15 +15,20 @@ const BEAM: usize = 40;
 /// The matches of the alignment that the search finds, in the order of the
 /// reference. `hypothesis` and `reference` are lengths in words.
 pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Match> {
-    let certain = certain(matches, hypothesis, reference);
-    if certain.iter().flatten().count() == matches.len() {
-        return certain.into_iter().flatten().collect();
+    let alone = alone(matches, hypothesis, reference);
+    let certain = |word| match matches.starting_at(word) {
+        [m] if alone(m) => Some(*m),
+        _ => None,
+    };
+    let certain = (0..reference).map(certain);
+    if certain.clone().flatten().count() == matches.all().len() {
+        return certain.flatten().collect();
     }
     let mut search = Search {
         matches,
         chosen: Vec::new(),
         taken: vec![false; reference],
-        certain,
+        certain: certain.collect(),
     };
     for m in search.certain.iter().flatten() {
         search.taken[m.reference.range()].fill(true);
@@ -31,25 +36,17 @@ pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> V
     search.run(hypothesis)
 }
 
-/// Matches that compete with no other match, by the word of the reference at which
-/// they start.
-fn certain(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Option<Match>> {
-    let mut uses = (vec![0u32; hypothesis], vec![0u32; reference]);
-    for m in (0..reference).flat_map(|word| matches.starting_at(word)) {
-        uses.0[m.hypothesis.range()]
-            .iter_mut()
-            .for_each(|n| *n += 1);
-        uses.1[m.reference.range()].iter_mut().for_each(|n| *n += 1);
+/// Says of a match whether it competes with no other.
+fn alone(matches: &Matches, hypothesis: usize, reference: usize) -> impl Fn(&Match) -> bool {
+    let mut uses = vec![0u32; hypothesis + reference];
+    let both = move |m: &Match| {
+        let theirs = m.reference.range();
+        (m.hypothesis.range()).chain(hypothesis + theirs.start..hypothesis + theirs.end)
+    };
+    for m in matches.all() {
+        both(m).for_each(|word| uses[word] += 1);
     }
-    let alone = |m: &Match| {
-        uses.0[m.hypothesis.range()].iter().all(|&n| n == 1)
-            && uses.1[m.reference.range()].iter().all(|&n| n == 1)
-    };
-    let certain = |word| match matches.starting_at(word) {
-        [m] if alone(m) => Some(*m),
-        _ => None,
-    };
-    (0..reference).map(certain).collect()
+    move |m| both(m).all(|word| uses[word] == 1)
 }
 
 struct Search<'a> {

@@ -62,6 +62,8 @@ impl Word {
 pub(super) struct Sentence {
     /// Numbers of words in the [`Lexicon`].
     pub words: Vec<u32>,
+    /// How many of them are function words.
+    pub function_words: u64,
     pub forms: Vec<Forms>,
     /// Each word's number in the paraphrase table, and the set of them.
     pub paraphrase: Vec<Option<u16>>,
@@ -181,7 +183,9 @@ impl<'a> Lexicon<'a> {
         let number = |&word: &u32| self.word(word).paraphrase;
         let paraphrase: Vec<Option<u16>> = words.iter().map(number).collect();
         let numbers = paraphrase.iter().flatten();
+        let function = |&&word: &&u32| self.word(word).function;
         Sentence {
+            function_words: words.iter().filter(function).count() as u64,
             forms: words.iter().map(|&word| self.word(word).forms).collect(),
             present: numbers.copied().map(u32::from).collect(),
             phrases: self.phrases(&words),

@@ -71,6 +71,7 @@ pub use file::Data;
 use crate::Corpus;
 use crate::parallel::{cores, in_parts};
 use lexicon::{Lexicon, Sentence, Vocabulary};
+use matching::Matches;
 use serde::{Deserialize, Serialize};
 pub(crate) use statistics::Statistics;
 
@@ -119,8 +120,9 @@ impl Corpus {
         let vocabulary = Vocabulary::new(data, &self.words);
         let parts = in_parts(self.images(), cores(), |images| {
             let mut lexicon = Lexicon::new(&vocabulary);
+            let mut matches = Matches::default();
             let of_image = |image: usize| {
-                let statistics = self.best(image, &words, &mut lexicon);
+                let statistics = self.best(image, &words, &mut lexicon, &mut matches);
                 done();
                 statistics
             };
@@ -134,7 +136,13 @@ impl Corpus {
         clippy::expect_used,
         reason = "a corpus has a reference for each image"
     )]
-    fn best(&self, image: usize, words: &[&str], lexicon: &mut Lexicon) -> Statistics {
+    fn best(
+        &self,
+        image: usize,
+        words: &[&str],
+        lexicon: &mut Lexicon,
+        matches: &mut Matches,
+    ) -> Statistics {
         let line = |caption: &[u32]| {
             let words: Vec<&str> = caption.iter().map(|&id| words[id as usize]).collect();
             words.join(" ")
@@ -149,7 +157,7 @@ impl Corpus {
         };
         let mut best: Option<(f64, Statistics)> = None;
         let mut compare = |reference: &Sentence, lexicon: &Lexicon| {
-            let statistics = compare(&hypothesis, reference, lexicon);
+            let statistics = compare(&hypothesis, reference, lexicon, matches);
             let score = statistics.score();
             if best.as_ref().is_none_or(|(best, _)| score > *best) {
                 best = Some((score, statistics));
@@ -168,10 +176,15 @@ impl Corpus {
     }
 }
 
-fn compare(hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) -> Statistics {
-    let matches = matching::matches(hypothesis, reference, lexicon);
+fn compare(
+    hypothesis: &Sentence,
+    reference: &Sentence,
+    lexicon: &Lexicon,
+    matches: &mut Matches,
+) -> Statistics {
+    matches.find(hypothesis, reference, lexicon);
     let (ours, theirs) = (hypothesis.words.len(), reference.words.len());
-    let alignment = alignment::align(&matches, ours, theirs);
+    let alignment = alignment::align(matches, ours, theirs);
     Statistics::new(hypothesis, reference, &alignment, lexicon)
 }
 

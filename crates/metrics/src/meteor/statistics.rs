@@ -43,8 +43,8 @@ impl Statistics {
         lexicon: &Lexicon,
     ) -> Self {
         let mut statistics = Statistics {
-            hypothesis: Side::new(hypothesis, lexicon),
-            reference: Side::new(reference, lexicon),
+            hypothesis: Side::new(hypothesis),
+            reference: Side::new(reference),
             chunks: chunks(alignment),
         };
         for m in alignment {
@@ -87,11 +87,10 @@ impl Statistics {
 }
 
 impl Side {
-    fn new(sentence: &Sentence, lexicon: &Lexicon) -> Self {
-        let function = |&&word: &&u32| lexicon.word(word).function;
+    fn new(sentence: &Sentence) -> Self {
         Side {
             words: sentence.words.len() as u64,
-            function_words: sentence.words.iter().filter(function).count() as u64,
+            function_words: sentence.function_words,
             ..Side::default()
         }
     }

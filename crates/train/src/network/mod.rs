@@ -218,10 +218,7 @@ impl Network {
         if !self.only_words {
             (self.encoder_adam).step(&self.encoder_gradients, encoder_lr, clip, &|_| true);
         }
-        let adams = [
-            ("decoder", &self.decoder_adam),
-            ("encoder", &self.encoder_adam),
-        ];
+        let adams = both(&self.decoder_adam, &self.encoder_adam);
         if let Some(average) = &mut self.average {
             average.take(&adams, self.decoder_adam.steps);
         }
@@ -231,20 +228,14 @@ impl Network {
 
     /// Takes the weights into their moving average from here on.
     pub fn begin_average(&mut self, decay: f64) {
-        let adams = [
-            ("decoder", &self.decoder_adam),
-            ("encoder", &self.encoder_adam),
-        ];
+        let adams = both(&self.decoder_adam, &self.encoder_adam);
         self.average = Some(Average::new(&adams, decay));
     }
 
     /// Exchanges the weights and their moving average, if there is one: once for the average,
     /// once more for the weights.
     pub fn exchange(&mut self) {
-        let adams = [
-            ("decoder", &self.decoder_adam),
-            ("encoder", &self.encoder_adam),
-        ];
+        let adams = both(&self.decoder_adam, &self.encoder_adam);
         if let Some(average) = &mut self.average {
             average.exchange(&adams);
         }
@@ -368,4 +359,9 @@ impl Network {
 
 fn clone((name, tensor): &(String, Tensor)) -> (String, Tensor) {
     (name.clone(), tensor.shallow_clone())
+}
+
+/// The optimizers, with the prefixes of their parameters' names.
+fn both<'a>(decoder: &'a Adam, encoder: &'a Adam) -> [(&'static str, &'a Adam); 2] {
+    [("decoder", decoder), ("encoder", encoder)]
 }
