@@ -72,6 +72,7 @@ const SPEC: StageSpec = StageSpec {
         "hard_attention.entropy=0.002",
         "reward.samples=5",
         "reward.baseline=\"others\"",
+        "reward.standardise=false",
         "reward.cider=1.0",
         "reward.bleu4=0.0",
         "reward.meteor=0.0",

@@ -131,9 +131,12 @@ impl Critic {
                 .collect(),
         };
         let weighed = rewards.iter().zip(&baselines);
-        let mut order: Vec<(usize, f64)> =
-            (0..).zip(weighed.map(|(own, base)| own - base)).collect();
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let mut weights: Vec<f64> = weighed.map(|(own, base)| own - base).collect();
+        if self.section.standardise {
+            let of_images = weights.chunks_mut(samples).zip(rewards.chunks(samples));
+            of_images.for_each(|(weights, rewards)| standardise(weights, rewards));
+        }
+        let mut order: Vec<(usize, f64)> = (0..).zip(weights).collect();
         let lengths: Vec<f64> = drawn
             .iter()
             .map(|caption| caption.tokens.len() as f64)
@@ -244,6 +247,24 @@ impl Critic {
     }
 }
 
+/// Divides an image's weights by the standard deviation of its rewards; without any deviation,
+/// the weights become 0.
+fn standardise(weights: &mut [f64], rewards: &[f64]) {
+    let mean = mean(rewards);
+    let squares: Vec<f64> = rewards.iter().map(|own| (own - mean).powi(2)).collect();
+    let deviation = self::mean(&squares).sqrt();
+    let scale = if deviation > 1e-9 {
+        1.0 / deviation
+    } else {
+        0.0
+    };
+    weights.iter_mut().for_each(|weight| *weight *= scale);
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
 /// The words of a caption, and its end as one more.
 fn ended<'a>(caption: &[&'a str]) -> Vec<&'a str> {
     caption.iter().copied().chain([END]).collect()
@@ -251,4 +272,27 @@ fn ended<'a>(caption: &[&'a str]) -> Vec<&'a str> {
 
 fn owned(caption: &[&str]) -> Vec<String> {
     caption.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_count_alike_however_large_their_rewards() {
+        let of = |rewards: [f64; 4]| {
+            let mean = mean(&rewards);
+            let mut weights = rewards.map(|own| own - mean);
+            standardise(&mut weights, &rewards);
+            weights
+        };
+        let root = 1.25f64.sqrt();
+        let expected = [-1.5, -0.5, 0.5, 1.5].map(|off| off / root);
+        for rewards in [[0.0, 1.0, 2.0, 3.0], [10.0, 30.0, 50.0, 70.0]] {
+            for (own, expected) in of(rewards).iter().zip(expected) {
+                assert!((own - expected).abs() < 1e-12, "{own} {expected}");
+            }
+        }
+        assert_eq!(of([0.3; 4]), [0.0; 4]);
+    }
 }

@@ -33,6 +33,9 @@ pub struct RewardSection {
     pub samples: usize,
     /// What a caption's reward is compared with: `others` or `greedy`.
     pub baseline: Baseline,
+    /// Whether what a caption earns above the baseline is counted in standard deviations of its
+    /// image's rewards (Shao et al. 2024), so that images whose rewards are large do not rule.
+    pub standardise: bool,
     /// Weight of CIDEr-D, with document frequencies of the train split. A finished caption
     /// ends with a word of its own.
     pub cider: f64,
@@ -80,6 +83,7 @@ impl Default for RewardSection {
         RewardSection {
             samples: 5,
             baseline: Baseline::Others,
+            standardise: false,
             cider: 1.0,
             bleu4: 0.0,
             meteor: 0.0,
