@@ -1,11 +1,19 @@
 //! The loops of attention on the CPU, for vector instructions.
 
-use super::Activation;
 use multiversion::multiversion;
 use std::f32::consts::{LN_2, LOG2_E};
 
 /// Number of partial sums in parallel, which determines the order of summation.
 const LANES: usize = 32;
+
+/// What a key and a query make together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::decoder) enum Activation {
+    /// Xu et al.'s code and the tutorial.
+    Relu,
+    /// Bahdanau et al.
+    Tanh,
+}
 
 /// An [`Activation`], as the loops need it.
 trait Act {

@@ -17,20 +17,12 @@ mod backward;
 mod loops;
 
 pub(super) use backward::CellGradients;
+pub(super) use loops::Activation;
 
 use super::slots::Slots;
 use crate::slices::{is_readable, numbers, numbers_mut};
 use crate::{parallel, threads};
 use tch::{Device, Kind, Tensor};
-
-/// What a key and a query make together.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Activation {
-    /// Xu et al.'s code and the tutorial.
-    Relu,
-    /// Bahdanau et al.
-    Tanh,
-}
 
 /// Cells of images.
 #[derive(Clone, Copy)]

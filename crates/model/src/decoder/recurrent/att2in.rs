@@ -23,7 +23,7 @@
 //! is h (B, H) and c (B, H).
 
 use super::linear::{Linear, Products};
-use super::{After, Attend, AttendBack, Attended, Before, Core};
+use super::lstms::{After, Attend, AttendBack, Attended, Before, Core};
 use crate::decoder::parameters::Weights;
 use tch::Tensor;
 

@@ -7,11 +7,13 @@
 mod att2in;
 mod backward;
 mod linear;
+mod lstms;
 mod read;
 mod up_down;
 
 use self::att2in::Att2in;
-use self::linear::{Linear, Products};
+use self::linear::Linear;
+use self::lstms::{After, Attended, Core};
 use self::up_down::UpDown;
 use super::additive::{Activation, Cells, Embedded};
 use super::parameters::{Weights, pytorchs};
@@ -48,73 +50,6 @@ struct Recurrent<C> {
     config: DecoderConfig,
     weights: Weights,
     core: C,
-}
-
-/// A step's attention.
-struct Attended {
-    query: Tensor,   // (B, A)
-    alpha: Tensor,   // (B, P)
-    context: Tensor, // (B, H)
-}
-
-/// Attends to the cells, for h (B, H).
-type Attend<'a> = &'a dyn Fn(&Tensor) -> Attended;
-
-/// The backward pass of [`Attend`]: from the gradient of the context (B, H), and h (B, H), the
-/// gradient of h.
-type AttendBack<'a> = &'a mut dyn FnMut(&Attended, Tensor, &mut Products, &Tensor) -> Tensor;
-
-/// The result of a step.
-struct After<K> {
-    state: Vec<Tensor>,
-    kept: K,
-}
-
-/// Gradients of what a step begins with.
-struct Before {
-    /// Of the parts of the gates that are known before the step.
-    known: Tensor,
-    state: Vec<Tensor>,
-}
-
-/// What differs: the LSTMs of a step.
-trait Core: Send {
-    /// Number of the state's tensors, (B, H) each. The first is h, from which the logits are
-    /// computed.
-    const STATE: usize;
-
-    /// What a step keeps for its backward pass.
-    type Kept;
-
-    /// What makes the image's part of the gates, if it has one: from the mean of its attention
-    /// cells (n, C), v = dropout(relu(…)) (n, H), and from v the part.
-    fn whole(&self) -> Option<[Linear; 2]> {
-        None
-    }
-
-    /// What makes the words' part of the gates: (N, E) -> (N, …).
-    fn word(&self, embedding: i64) -> Linear;
-
-    /// A step, from the parts of the gates that are known before it, whose memory it may use.
-    fn advance(
-        &self,
-        w: &Weights,
-        attend: Attend,
-        known: Tensor,
-        state: &[Tensor],
-    ) -> After<Self::Kept>;
-
-    /// The attention of a step.
-    fn attended(kept: &Self::Kept) -> &Attended;
-
-    /// The backward pass of a step, from the gradients of its state.
-    fn back(
-        &self,
-        kept: &Self::Kept,
-        grad_state: &[Tensor],
-        products: &mut Products,
-        attend_back: AttendBack,
-    ) -> Before;
 }
 
 /// The tensors of [`Images`] after the cells, with names.

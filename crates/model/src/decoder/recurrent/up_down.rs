@@ -23,7 +23,7 @@
 //! (B, H) each.
 
 use super::linear::{Linear, Products};
-use super::{After, Attend, AttendBack, Attended, Before, Core};
+use super::lstms::{After, Attend, AttendBack, Attended, Before, Core};
 use crate::decoder::parameters::Weights;
 use tch::Tensor;
 
