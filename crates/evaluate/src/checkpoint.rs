@@ -42,7 +42,7 @@ pub fn find(path: &str) -> Result<Checkpoint> {
     let found = Checkpoint::find(Path::new(path), "best")?;
     found.ok_or_else(|| {
         Error::input(format!(
-            "evaluate.ensemble: {path} is neither a model artifact nor a checkpoint folder"
+            "evaluate.ensemble: {path} is neither a run, a model artifact nor a checkpoint folder"
         ))
     })
 }

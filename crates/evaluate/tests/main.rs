@@ -334,7 +334,7 @@ fn what_does_not_fit_is_refused() {
     assert!(with("evaluate.primary_beam=2", 2).contains("[1, 3, 5]"));
     assert!(with("evaluate.metrics=[\"meteor\"]", 3).contains("setup --meteor"));
     assert!(with("evaluate.device=\"tpu\"", 2).contains("tpu"));
-    assert!(with("evaluate.ensemble=[\"/none\"]", 3).contains("neither a model artifact"));
+    assert!(with("evaluate.ensemble=[\"/none\"]", 3).contains("neither a run, a model artifact"));
     assert!(!root.join("out").exists());
 }
 

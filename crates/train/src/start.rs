@@ -27,7 +27,7 @@ pub fn find(start: &str, artifact: Option<&Artifact>) -> Result<Option<Checkpoin
         None => match Checkpoint::find(Path::new(start), "best")? {
             Some(checkpoint) => Ok(Some(checkpoint)),
             None => Err(Error::input(format!(
-                "train.start = {start}: neither a model artifact nor a checkpoint folder"
+                "train.start = {start}: neither a run, a model artifact nor a checkpoint folder"
             ))),
         },
     }

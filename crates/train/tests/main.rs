@@ -707,6 +707,13 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
         attend_model::weights::read(&path).unwrap()
     };
     assert_eq!(decoder("second"), decoder("first"));
+    // A run's folder stands for its model.
+    let run = trainer.path("run");
+    std::fs::create_dir(&run).unwrap();
+    std::os::unix::fs::symlink(trainer.path("first"), run.join("model")).unwrap();
+    let of_run = format!("train.start={}", run.display());
+    trainer.run("of-run", &[&still[..3], &[&of_run]].concat());
+    assert_eq!(decoder("of-run"), decoder("first"));
 
     let vectors = trainer.path("vectors.txt");
     let line = |word: &str, first: f32| format!("{word} {first}{}\n", " 0.5".repeat(23));
@@ -730,7 +737,7 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
     trainer.refused(
         &["train.start=/no/such/model"],
         3,
-        "neither a model artifact",
+        "neither a run, a model artifact",
     );
     trainer.refused(&["decoder.embedding=8", &start], 4, "decoder.safetensors");
     trainer.refused(

@@ -53,14 +53,15 @@ impl Checkpoint {
 
     /// Opens the checkpoint that a user means by `path`: the folder itself, or checkpoint
     /// `name` of the model artifact there, or, while the training is still running, of that
-    /// artifact's staging folder. `None` if none of them exists.
+    /// artifact's staging folder; a run stands for its model. `None` if none of them exists.
     ///
     /// # Errors
     /// [`Error::Refused`] if the artifact is not a whole model; those of
     /// [`Checkpoint::open`].
     pub fn find(path: &Path, name: &str) -> Result<Option<Checkpoint>> {
+        let path = &of_run(path);
         let [finished, growing] = places(path).map(|place| place.join(name));
-        let found = [path, finished.as_path(), growing.as_path()]
+        let found = [path.as_path(), &finished, &growing]
             .into_iter()
             .find(|folder| folder.join(CARD).is_file());
         let Some(folder) = found else {
@@ -76,7 +77,7 @@ impl Checkpoint {
     }
 
     /// Opens the checkpoint at `path`, or those of all epochs that the model there keeps, in
-    /// order. The model may be finished or still in training.
+    /// order. The model may be finished or still in training; a run stands for its model.
     ///
     /// # Errors
     /// Those of [`Checkpoint::open`].
@@ -85,7 +86,7 @@ impl Checkpoint {
             return Ok(vec![Checkpoint::open(path)?]);
         }
         let mut epochs = Vec::new();
-        for place in places(path) {
+        for place in places(&of_run(path)) {
             for entry in std::fs::read_dir(&place).into_iter().flatten() {
                 let folder = entry.at(&place)?.path();
                 let name = folder.file_name().and_then(OsStr::to_str);
@@ -173,6 +174,14 @@ impl Checkpoint {
             digest: digest_file(&self.decoder())?,
         })
     }
+}
+
+/// The model of a run, if this is the folder of one; otherwise the path itself.
+fn of_run(path: &Path) -> PathBuf {
+    let exists = |path: &Path| places(path).iter().any(|place| place.is_dir());
+    let model = path.join("model");
+    let is_run = !path.join(CARD).is_file() && !exists(path) && exists(&model);
+    if is_run { model } else { path.to_owned() }
 }
 
 /// The folders of checkpoints of the model at `path`: of the finished one, and of the one

@@ -252,8 +252,8 @@ pub struct Train {
     pub validation_beam: usize,
     /// Maximum length of the validation captions, in words.
     pub max_length: usize,
-    /// Model to start from: an artifact, whose `checkpoints/best` is taken, or a checkpoint
-    /// folder. Provides the decoder's weights and, unless `encoder.weights` is given, the
+    /// Model to start from: a run or a model artifact, whose `checkpoints/best` is taken, or a
+    /// checkpoint folder. Provides the decoder's weights and, unless `encoder.weights` is given, the
     /// encoder's. Words that it does not know begin with random weights (`vocab.base` gives
     /// those that it knows their old ids). Empty: random weights.
     pub start: String,

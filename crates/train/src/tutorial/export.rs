@@ -43,7 +43,7 @@ pub fn export(args: &Args) -> Result<()> {
     let checkpoint = Checkpoint::find(&args.tutorial, &args.checkpoint)?;
     let checkpoint = checkpoint.ok_or_else(|| {
         Error::input(format!(
-            "{}: neither a model artifact nor a checkpoint folder",
+            "{}: neither a run, a model artifact nor a checkpoint folder",
             args.tutorial.display()
         ))
     })?;
