@@ -84,7 +84,7 @@ pub(super) fn pytorchs(name: &str, shapes: &Parameters) -> Init {
 }
 
 /// `x w^T + bias`, computed in w's kind and returned in x's.
-pub(super) fn affine(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
+fn affine(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let kind = w.kind();
     if x.dim() == 2 && x.kind() == kind && !w.requires_grad() {
         let rows = x.size()[0];

@@ -35,8 +35,25 @@ pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
 /// With more rows than this, a BLAS is faster.
 const MOST_ROWS: i64 = 64;
 
+/// A transposed copy of w, if [`through`] reads it in place for so many rows.
+pub(crate) fn across(rows: i64, w: &Tensor) -> Option<Tensor> {
+    reads_in_place(rows, w).then(|| w.tr().contiguous())
+}
+
+/// `y w`, as in a step's way back; `across` is w transposed, if there is such a copy.
+pub(crate) fn through(y: &Tensor, w: &Tensor, across: &Option<Tensor>) -> Tensor {
+    match across {
+        Some(across) => {
+            let out = Tensor::zeros([y.size()[0], across.size()[0]], (y.kind(), y.device()));
+            add_product(&out, y, across);
+            out
+        }
+        None => product(y, w),
+    }
+}
+
 /// Whether [`add_product`] reads the matrix in place, instead of calling a BLAS.
-pub(crate) fn reads_in_place(rows: i64, like: &Tensor) -> bool {
+fn reads_in_place(rows: i64, like: &Tensor) -> bool {
     rows <= MOST_ROWS && is_readable(like) && kernel::is_there()
 }
 

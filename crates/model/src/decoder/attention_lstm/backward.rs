@@ -10,7 +10,7 @@ use super::{HEADS, HEADS_BIAS, INIT, INIT_BIAS};
 use crate::decoder::additive::CellGradients;
 use crate::decoder::captions::steps;
 use crate::decoder::{Gradients, Output, OutputGradients, Pass};
-use crate::product::{add_product, product, reads_in_place, sum_by};
+use crate::product::{across, product, sum_by, through};
 use attend_artifact::model::DecoderConfig;
 use tch::Tensor;
 
@@ -75,9 +75,8 @@ impl Teacher<'_> {
         // The weights are not contiguous along the sums here, so transposed copies are
         // used.
         let most = self.output.captions();
-        let across = |w: &Tensor| reads_in_place(most, w).then(|| w.tr().contiguous());
-        let (heads_across, context_across) =
-            (across(&self.joined.heads), across(&self.joined.context));
+        let [heads_across, context_across] =
+            [&self.joined.heads, &self.joined.context].map(|w| across(most, w));
         // The gradients of h and c from the following step.
         let mut after = Tensor::zeros([0, hidden], options);
         let mut after_c = Tensor::zeros([0, hidden], options);
@@ -200,17 +199,5 @@ impl Teacher<'_> {
         } = &self.kept;
         sum += (self.cells).of_values(&self.output.caption_of_row(), weights, context);
         resampling.keep_back(sum)
-    }
-}
-
-/// `y w`; `across` is w transposed, if there is such a copy.
-fn through(y: &Tensor, w: &Tensor, across: &Option<Tensor>) -> Tensor {
-    match across {
-        Some(across) => {
-            let out = Tensor::zeros([y.size()[0], across.size()[0]], (y.kind(), y.device()));
-            add_product(&out, y, across);
-            out
-        }
-        None => product(y, w),
     }
 }

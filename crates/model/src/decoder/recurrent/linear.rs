@@ -2,7 +2,7 @@
 
 use crate::decoder::Gradients;
 use crate::decoder::parameters::Weights;
-use crate::product::{add_product, product, reads_in_place};
+use crate::product::{across, add_product, product, through};
 use tch::Tensor;
 
 /// A linear layer, or some columns of one.
@@ -125,7 +125,7 @@ impl<'a> Products<'a> {
             let weight = linear.part(self.w.get(linear.weight));
             self.layers.push(Layer {
                 linear: *linear,
-                across: reads_in_place(self.most, &weight).then(|| weight.tr().contiguous()),
+                across: across(self.most, &weight),
                 weight,
                 steps: Default::default(),
             });
@@ -135,15 +135,7 @@ impl<'a> Products<'a> {
         for (steps, rows) in layer.steps.iter_mut().zip([x, grad]) {
             steps.push(rows.shallow_clone());
         }
-        match &layer.across {
-            Some(across) if grad.kind() == across.kind() => {
-                let size = [grad.size()[0], across.size()[0]];
-                let out = Tensor::zeros(size, (grad.kind(), grad.device()));
-                add_product(&out, grad, across);
-                out
-            }
-            _ => product(grad, &layer.weight),
-        }
+        through(grad, &layer.weight, &layer.across)
     }
 
     /// Writes the parameters' gradients.
