@@ -3,6 +3,7 @@
 //! Every function asserts the conditions for a valid slice: CPU memory, f32, contiguous
 //! rows. An empty tensor has an empty slice.
 
+use std::marker::PhantomData;
 use tch::{Device, Kind, Tensor};
 
 /// Whether `tensor` is f32 and on the CPU.
@@ -128,6 +129,103 @@ impl Columns<'_> {
             }
         };
         (0..columns).step_by(width).map(part).collect()
+    }
+}
+
+/// A matrix with any distances between its numbers, as a BLAS takes it.
+#[derive(Clone, Copy)]
+pub struct Matrix<'a> {
+    start: *const f32,
+    size: [usize; 2],
+    strides: [isize; 2],
+    of: PhantomData<&'a Tensor>,
+}
+
+// SAFETY: it only reads, and lives no longer than the tensor.
+unsafe impl Sync for Matrix<'_> {}
+
+impl<'a> Matrix<'a> {
+    /// A matrix, which may be transposed.
+    ///
+    /// # Panics
+    /// If it is not an f32 matrix on the CPU.
+    pub fn new(matrix: &'a Tensor) -> Matrix<'a> {
+        let (size, strides) = (matrix.size(), matrix.stride());
+        assert!(is_readable(matrix) && size.len() == 2);
+        Matrix {
+            start: matrix.data_ptr().cast_const().cast(),
+            size: [size[0] as usize, size[1] as usize],
+            strides: [strides[0] as isize, strides[1] as isize],
+            of: PhantomData,
+        }
+    }
+
+    /// Numbers of rows and columns.
+    pub fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// The rows (`axis` 0) or columns (1) from `first` on.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    pub fn part(mut self, axis: usize, first: usize) -> Matrix<'a> {
+        assert!(first <= self.size[axis]);
+        self.size[axis] -= first;
+        let distance = first as isize * self.strides[axis];
+        self.start = self.start.wrapping_offset(distance);
+        self
+    }
+
+    /// The first number, and the distances between rows and between columns.
+    pub fn raw(&self) -> (*const f32, [isize; 2]) {
+        (self.start, self.strides)
+    }
+}
+
+/// A [`Matrix`] to write to.
+pub struct MatrixMut<'a>(Matrix<'a>);
+
+// SAFETY: it is the only one of these numbers, as far as the compiler knows; see
+// [`numbers_mut`].
+unsafe impl Send for MatrixMut<'_> {}
+
+impl<'a> MatrixMut<'a> {
+    /// Like [`Matrix::new`]; for other handles of the same memory, see [`numbers_mut`].
+    ///
+    /// # Panics
+    /// Also if rows or columns share numbers.
+    pub fn new(matrix: &'a mut Tensor) -> MatrixMut<'a> {
+        let matrix = Matrix::new(matrix);
+        let [rows, columns] = matrix.size;
+        let [down, along] = matrix.strides.map(isize::unsigned_abs);
+        assert!(
+            (along >= 1 && (rows <= 1 || down >= columns * along))
+                || (down >= 1 && (columns <= 1 || along >= rows * down))
+        );
+        MatrixMut(matrix)
+    }
+
+    /// Numbers of rows and columns.
+    pub fn size(&self) -> [usize; 2] {
+        self.0.size
+    }
+
+    /// Divides the rows (`axis` 0) or columns (1) into parts of `count`; the last one may have
+    /// fewer.
+    pub fn parts(self, axis: usize, count: usize) -> Vec<MatrixMut<'a>> {
+        let all = self.0.size[axis];
+        let part = |first: usize| {
+            let mut part = self.0.part(axis, first);
+            part.size[axis] = count.min(all - first);
+            MatrixMut(part)
+        };
+        (0..all).step_by(count).map(part).collect()
+    }
+
+    /// Like [`Matrix::raw`].
+    pub fn raw(&self) -> (*mut f32, [isize; 2]) {
+        (self.0.start.cast_mut(), self.0.strides)
     }
 }
 

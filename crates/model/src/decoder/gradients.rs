@@ -1,7 +1,7 @@
 //! The gradients of a decoder's parameters.
 
 use crate::arena::Arena;
-use crate::product::product;
+use crate::product::{multiply, product};
 use tch::{Kind, Tensor};
 
 /// The gradient of each of a decoder's parameters. Gradients of passes accumulate until
@@ -62,10 +62,7 @@ impl Gradients {
             self.add(into, &product(&a.tr(), &b.to_kind(self.kind)));
             return;
         }
-        let _ = match self.written {
-            true => into.shallow_clone().addmm_(&a.tr(), b),
-            false => a.tr().mm_out(into, b),
-        };
+        multiply(&mut into.shallow_clone(), &a.tr(), b, self.written);
     }
 
     /// `into = from`, or `+=` if the pass accumulates.

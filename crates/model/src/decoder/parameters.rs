@@ -1,6 +1,6 @@
 //! Parameters by name, for decoders that have many.
 
-use crate::product::add_product;
+use crate::product::linear;
 use attend_artifact::model::Parameters;
 use std::collections::BTreeMap;
 use tch::nn::{self, Init};
@@ -29,7 +29,7 @@ impl Weights {
     /// `x w^T + bias` of a layer.
     pub fn linear(&self, layer: &str, x: &Tensor) -> Tensor {
         let parameter = |name: &str| self.get(&format!("{layer}.{name}"));
-        affine(x, parameter("weight"), Some(parameter("bias")))
+        linear(x, parameter("weight"), Some(parameter("bias")))
     }
 
     /// All parameters. Those with an odd number of elements come last, so that the others are
@@ -81,20 +81,4 @@ pub(super) fn pytorchs(name: &str, shapes: &Parameters) -> Init {
         lo: -bound,
         up: bound,
     }
-}
-
-/// `x w^T + bias`, computed in w's kind and returned in x's.
-fn affine(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    let kind = w.kind();
-    if x.dim() == 2 && x.kind() == kind && !w.requires_grad() {
-        let rows = x.size()[0];
-        let out = match bias {
-            Some(bias) => bias.repeat([rows, 1]),
-            None => Tensor::zeros([rows, w.size()[0]], (kind, w.device())),
-        };
-        add_product(&out, x, w);
-        return out;
-    }
-    let bias = bias.map(|bias| bias.to_kind(kind));
-    x.to_kind(kind).linear(w, bias).to_kind(x.kind())
 }

@@ -2,9 +2,8 @@
 
 use crate::slices::{Columns, Rows};
 
-/// Columns of a tile. With its rows, the sums fill twelve registers, and each loaded number
-/// is used three or four times.
-pub(super) const COLUMNS: usize = 3;
+/// Threads get a multiple of so many columns: whole tiles, whatever their width.
+pub(super) const COLUMNS: usize = 6;
 
 /// Whether this processor has the instructions that [`add`] needs.
 pub(super) fn is_there() -> bool {
@@ -29,17 +28,19 @@ pub(super) fn add(out: &mut Columns, x: &[f32], k: usize, w: &Rows) {
 }
 
 /// The same loops for vectors of another width: the processor's `features`, numbers in a
-/// vector, and the operations on them.
+/// vector, columns of a tile, and the operations on vectors. The sums of a tile fill three
+/// quarters of the registers, and each loaded number is used `columns` or four times.
 #[cfg(target_arch = "x86_64")]
 macro_rules! kernel {
-    ($name:ident, $features:tt, $lanes:literal, $zero:ident, $load:ident, $fma:ident, $total:path, $($feature:tt),+) => {
+    ($name:ident, $features:tt, $lanes:literal, $columns:literal, $zero:ident, $load:ident, $fma:ident, $total:path, $($feature:tt),+) => {
         mod $name {
-            use crate::product::kernel::{COLUMNS, LINE};
+            use crate::product::kernel::LINE;
             use crate::slices::{Columns, Rows};
             use std::arch::x86_64::{$fma, $load, $zero, _MM_HINT_T0, _mm_prefetch};
 
             const ROWS: usize = 4;
             const LANES: usize = $lanes;
+            const COLUMNS: usize = $columns;
             /// Numbers of a sum that are added before the next tile: those of all rows
             /// stay in the second cache.
             const BLOCK: usize = 512;
@@ -63,7 +64,7 @@ macro_rules! kernel {
                         let weights = |n: usize| &w.row(column + n)[first..][..length];
                         let rows = (out.rows.chunks_mut(ROWS)).zip(block.chunks(ROWS * length));
                         if column + COLUMNS <= columns {
-                            let w = [weights(0), weights(1), weights(2)];
+                            let w: [_; COLUMNS] = std::array::from_fn(weights);
                             for (n, (out, x)) in rows.enumerate() {
                                 // Prefetches the next tile's weights meanwhile.
                                 let ahead = if n == 0 { COLUMNS * stride } else { 0 };
@@ -165,6 +166,7 @@ kernel!(
     avx2,
     "avx2,fma",
     8,
+    3,
     _mm256_setzero_ps,
     _mm256_loadu_ps,
     _mm256_fmadd_ps,
@@ -178,6 +180,7 @@ kernel!(
     avx512,
     "avx512f",
     16,
+    6,
     _mm512_setzero_ps,
     _mm512_loadu_ps,
     _mm512_fmadd_ps,

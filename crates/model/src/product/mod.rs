@@ -1,10 +1,12 @@
-//! Products of a few rows with a large matrix, as in a step of the decoder.
+//! Products of matrices.
 //!
-//! A BLAS first copies the matrix into its own order, at each step again, which takes as
-//! long as multiplying it with twenty rows. Here the matrix is read in place: its rows and
-//! the vectors are both contiguous along the sum.
+//! In a step of the decoder, a few rows are multiplied with a large matrix. A BLAS first copies
+//! the matrix into its own order, at each step again, which takes as long as multiplying it with
+//! twenty rows. Here the matrix is read in place: its rows and the vectors are both contiguous
+//! along the sum.
 
 mod kernel;
+mod large;
 
 use crate::slices::{Columns, Rows, is_readable, numbers};
 use crate::{parallel, threads};
@@ -14,12 +16,45 @@ use tch::{Device, Tensor};
 pub(crate) fn product(x: &Tensor, w: &Tensor) -> Tensor {
     let narrow = x.to_kind(w.kind());
     if x.kind() == w.kind() {
-        narrow.mm(w)
+        let mut out = Tensor::empty([x.size()[0], w.size()[1]], (x.kind(), x.device()));
+        multiply(&mut out, &narrow, w, false);
+        out
     } else if x.device() == Device::Cpu {
         narrow.mm(w).to_kind(x.kind())
     } else {
         narrow.mm_dtype(w, x.kind())
     }
+}
+
+/// `out = a b`, or `out += a b` if `add`; all of one kind.
+pub(crate) fn multiply(out: &mut Tensor, a: &Tensor, b: &Tensor, add: bool) {
+    if *large::IS_FASTER && is_readable(out) {
+        large::multiply(out, a, b, add);
+    } else if add {
+        let _ = out.addmm_(a, b);
+    } else {
+        let _ = a.mm_out(out, b);
+    }
+}
+
+/// `x w^T + bias`, computed in w's kind and returned in x's: (…, in) -> (…, out). Autograd
+/// records it.
+pub(crate) fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let kind = w.kind();
+    if w.requires_grad() || (x.kind() == kind && !is_readable(x)) {
+        let bias = bias.map(|bias| bias.to_kind(kind));
+        return x.to_kind(kind).linear(w, bias).to_kind(x.kind());
+    }
+    let mut size = x.size();
+    let rows = x.reshape([-1, w.size()[1]]);
+    let out = match bias {
+        Some(bias) => bias.to_kind(x.kind()).repeat([rows.size()[0], 1]),
+        None => Tensor::zeros([rows.size()[0], w.size()[0]], (x.kind(), x.device())),
+    };
+    add_product(&out, &rows, w);
+    size.pop();
+    size.push(w.size()[0]);
+    out.view(size.as_slice())
 }
 
 /// For each of n places, the sum of the rows (m, …) with this `place`: (n, …). The order of
@@ -32,8 +67,8 @@ pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
     which.mm(&rows.flatten(1, -1)).view(size.as_slice())
 }
 
-/// With more rows than this, a BLAS is faster.
-const MOST_ROWS: i64 = 64;
+/// With more rows than this, a BLAS is faster: libtorch's, and [`large`].
+const MOST_ROWS: [i64; 2] = [64, 400];
 
 /// A transposed copy of w, if [`through`] reads it in place for so many rows.
 pub(crate) fn across(rows: i64, w: &Tensor) -> Option<Tensor> {
@@ -54,7 +89,8 @@ pub(crate) fn through(y: &Tensor, w: &Tensor, across: &Option<Tensor>) -> Tensor
 
 /// Whether [`add_product`] reads the matrix in place, instead of calling a BLAS.
 fn reads_in_place(rows: i64, like: &Tensor) -> bool {
-    rows <= MOST_ROWS && is_readable(like) && kernel::is_there()
+    let most = MOST_ROWS[usize::from(*large::IS_FASTER)];
+    rows <= most && is_readable(like) && kernel::is_there()
 }
 
 /// `out (b, n) += x (b, k) w^T`, w (n, k); the product is computed in w's kind.
@@ -65,7 +101,7 @@ pub(crate) fn add_product(out: &Tensor, x: &Tensor, w: &Tensor) {
         return;
     }
     if !reads_in_place(x.size()[0], x) {
-        let _ = sum.addmm_(x, &w.tr());
+        multiply(&mut sum, x, &w.tr(), true);
         return;
     }
     let x = x.contiguous();

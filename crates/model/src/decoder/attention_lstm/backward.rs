@@ -180,7 +180,7 @@ impl Teacher<'_> {
         into.add_rows(into.view("attention.encoder_att.bias"), &rows);
         ImageGradients {
             projected,
-            mean: grad_init.mm(&self.joined.init),
+            mean: product(grad_init, &self.joined.init),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{AttentionLstm, Projected, bias};
 use crate::decoder::additive::{Activation, Cells};
 use crate::decoder::captions::steps;
 use crate::decoder::{Captions, Images, Output, Reading};
-use crate::product::{add_product, product};
+use crate::product::{add_product, linear};
 use attend_artifact::model::DecoderConfig;
 use tch::nn::Module;
 use tch::{Kind, Tensor};
@@ -89,14 +89,14 @@ impl AttentionLstm {
         );
         let init_bias = Tensor::cat(&[bias(&self.init_h), bias(&self.init_c)], 0);
         let mean = images.mean.index_select(0, &captions.images(device)); // (B, C)
-        let init = mean.linear(&joined.init, Some(&init_bias)); // (B, 2H)
+        let init = linear(&mean, &joined.init, Some(&init_bias)); // (B, 2H)
         let first_cell = init.narrow(1, hidden, hidden);
         let first = init.narrow(1, 0, hidden);
         let (mut h, mut c) = (first.shallow_clone(), first_cell.shallow_clone());
 
         let inputs = captions.packed(&counts, 0);
         let embedded = self.embedding.forward(&inputs); // (N, E)
-        let of_words = |embedded: &Tensor| linear(embedded, &joined.word, &self.bias_ih);
+        let of_words = |embedded: &Tensor| linear(embedded, &joined.word, Some(&self.bias_ih));
         let gates = of_words(&embedded); // (N, 4H)
         let alphas = rows(grid_height * grid_width);
         let weights = match reading.hard || images.resampling.later().is_some() {
@@ -173,7 +173,7 @@ impl AttentionLstm {
         Teacher {
             decoder: self,
             output: Output {
-                logits: linear(&dropped, &joined.fc, &bias(&self.fc)), // (N, V)
+                logits: linear(&dropped, &joined.fc, Some(&bias(&self.fc))), // (N, V)
                 targets: captions.packed(&counts, 1),
                 attention: alphas,
                 drawn,
@@ -217,13 +217,5 @@ impl AttentionLstm {
             context: context.to_kind(kind),
             fc: self.fc.ws.to_kind(kind),
         }
-    }
-}
-
-/// `x w^T + bias`, in x's kind; the product is computed in w's.
-fn linear(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
-    match x.kind() == w.kind() {
-        true => x.linear(w, Some(bias)),
-        false => product(x, &w.tr()) + bias,
     }
 }

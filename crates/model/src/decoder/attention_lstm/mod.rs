@@ -26,6 +26,7 @@ mod step;
 
 use super::additive::Embedded;
 use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
+use crate::product;
 use attend_artifact::model::DecoderConfig;
 use tch::Tensor;
 use tch::nn::{self, Init, Module};
@@ -154,8 +155,8 @@ impl Decoder for AttentionLstm {
         let (kind, wide) = (cells.kind(), self.encoder_att.ws.kind());
         let (grid, resampling) = Resampling::new(native, self.config.grid, (wide, cells.device()));
         let cells = resampling.keep(cells); // (n, p, C)
-        let bias = self.encoder_att.bs.as_ref().map(|bias| bias.to_kind(kind));
-        let projected = cells.linear(&self.encoder_att.ws.to_kind(kind), bias); // (n, p, A)
+        let weights = self.encoder_att.ws.to_kind(kind);
+        let projected = product::linear(&cells, &weights, self.encoder_att.bs.as_ref()); // (n, p, A)
         let projected = resampling.spread(projected); // (n, P, A)
         let mean = resampling.mean(&cells, wide); // (n, C)
         Images {

@@ -3,7 +3,7 @@
 use super::{AttentionLstm, Projected, bias};
 use crate::decoder::additive::{Activation, Cells};
 use crate::decoder::{Images, Rows, Step};
-use crate::product::add_product;
+use crate::product::{add_product, linear};
 use attend_artifact::model::DecoderConfig;
 use tch::Tensor;
 use tch::nn::Module;
@@ -20,13 +20,13 @@ impl AttentionLstm {
         let images = Projected::from(images);
         let scored = (Activation::Relu, &self.full_att.ws);
         let cells = Cells::of_hypotheses(images.embedded(), image, scored);
-        let query = affine(h, &self.decoder_att.ws, &bias(&self.decoder_att)); // (B, A)
+        let query = linear(h, &self.decoder_att.ws, Some(&bias(&self.decoder_att))); // (B, A)
         let alpha = cells.scores(&query).softmax(-1, None); // (B, P)
         let weights = match images.resampling.later() {
             Some(r) => alpha.matmul(r), // (B, p): R^T a
             None => alpha.shallow_clone(),
         };
-        let mut gate = affine(h, &self.f_beta.ws, &bias(&self.f_beta)); // (B, C)
+        let mut gate = linear(h, &self.f_beta.ws, Some(&bias(&self.f_beta))); // (B, C)
         let context = gate.empty_like(); // (B, C)
         cells.context(&weights, &context);
         let context = context * gate.sigmoid_();
@@ -42,7 +42,7 @@ impl AttentionLstm {
         let c = (gate(1) * c).addcmul_(&gate(0), &gate(2)); // (B, H)
         let h = gate(3) * c.tanh(); // (B, H)
         Step {
-            logits: affine(&h, &self.fc.ws, &bias(&self.fc)), // (B, V)
+            logits: linear(&h, &self.fc.ws, Some(&bias(&self.fc))), // (B, V)
             state: Rows::new(vec![h, c]),
             attention: alpha,
         }
@@ -62,13 +62,6 @@ impl AttentionLstm {
         let embedded = (self.embedding).forward(&Tensor::from_slice(&words).to_device(device));
         let (of_word, _) = self.input_weights();
         let bias = &self.bias_ih + &self.bias_hh; // (4H)
-        affine(&embedded, &of_word, &bias).index_select(0, &place)
+        linear(&embedded, &of_word, Some(&bias)).index_select(0, &place)
     }
-}
-
-/// `x w^T + bias`
-fn affine(x: &Tensor, w: &Tensor, bias: &Tensor) -> Tensor {
-    let out = bias.repeat([x.size()[0], 1]);
-    add_product(&out, x, w);
-    out
 }

@@ -2,7 +2,7 @@
 
 use crate::decoder::Gradients;
 use crate::decoder::parameters::Weights;
-use crate::product::{across, add_product, product, through};
+use crate::product::{across, add_product, linear, product, through};
 use tch::Tensor;
 
 /// A linear layer, or some columns of one.
@@ -67,10 +67,8 @@ impl Linear {
     /// `x w^T + bias` of many rows: (…, in) -> (…, out), computed in w's kind, returned in
     /// x's.
     pub fn of_rows(&self, w: &Weights, x: &Tensor) -> Tensor {
-        let weight = self.part(w.get(self.weight));
-        let kind = weight.kind();
-        let bias = self.bias.map(|bias| w.get(bias).to_kind(kind));
-        x.to_kind(kind).linear(&weight, bias).to_kind(x.kind())
+        let bias = self.bias.map(|bias| w.get(bias));
+        linear(x, &self.part(w.get(self.weight)), bias)
     }
 
     /// The backward pass of [`Linear::of_rows`]: writes the parameters' gradients, and returns
