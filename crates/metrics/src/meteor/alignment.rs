@@ -12,54 +12,53 @@ use super::matching::{Match, Matcher, Matches};
 /// Number of partial alignments kept at each word.
 const BEAM: usize = 40;
 
-/// The matches of the alignment that the search finds, in the order of the
-/// reference. `hypothesis` and `reference` are lengths in words.
-pub(super) fn align(matches: &Matches, hypothesis: usize, reference: usize) -> Vec<Match> {
-    let alone = alone(matches, hypothesis, reference);
-    let certain = |word| match matches.starting_at(word) {
-        [m] if alone(m) => Some(*m),
-        _ => None,
-    };
-    let certain = (0..reference).map(certain);
-    if certain.clone().flatten().count() == matches.all().len() {
-        return certain.flatten().collect();
-    }
-    let mut search = Search {
-        matches,
-        chosen: Vec::new(),
-        taken: vec![false; reference],
-        certain: certain.collect(),
-    };
-    for m in search.certain.iter().flatten() {
-        search.taken[m.reference.range()].fill(true);
-    }
-    search.run(hypothesis)
-}
-
-/// Says of a match whether it competes with no other.
-fn alone(matches: &Matches, hypothesis: usize, reference: usize) -> impl Fn(&Match) -> bool {
-    let mut uses = vec![0u32; hypothesis + reference];
-    let both = move |m: &Match| {
-        let theirs = m.reference.range();
-        (m.hypothesis.range()).chain(hypothesis + theirs.start..hypothesis + theirs.end)
-    };
-    for m in matches.all() {
-        both(m).for_each(|word| uses[word] += 1);
-    }
-    move |m| both(m).all(|word| uses[word] == 1)
-}
-
-struct Search<'a> {
-    matches: &'a Matches,
+/// Aligns one pair of captions after another; each takes the memory of the one before.
+#[derive(Default)]
+pub(super) struct Aligner {
+    /// How many matches use each word of the hypothesis, then of the reference.
+    uses: Vec<u32>,
+    /// The match that starts at each word of the reference, if it competes with no other; in
+    /// the end, the one that is chosen there.
     certain: Vec<Option<Match>>,
     /// Whether each word of the reference is part of a certain match.
     taken: Vec<bool>,
     /// The choices of all paths, each with the index of the previous choice on its path.
     chosen: Vec<(Option<u32>, Match)>,
+    beams: [Beam; 2],
+    alignment: Vec<Match>,
+}
+
+impl Aligner {
+    /// The matches of the alignment that the search finds, in the order of the reference.
+    /// `hypothesis` and `reference` are lengths in words.
+    pub fn align(&mut self, matches: &Matches, hypothesis: usize, reference: usize) -> &[Match] {
+        let words = |m: &Match| {
+            let theirs = m.reference.range();
+            (m.hypothesis.range()).chain(hypothesis + theirs.start..hypothesis + theirs.end)
+        };
+        self.uses.clear();
+        self.uses.resize(hypothesis + reference, 0);
+        for m in matches.all() {
+            words(m).for_each(|word| self.uses[word] += 1);
+        }
+        let alone = |m: &Match| words(m).all(|word| self.uses[word] == 1);
+        self.certain.clear();
+        self.certain
+            .extend((0..reference).map(|word| match matches.starting_at(word) {
+                [m] if alone(m) => Some(*m),
+                _ => None,
+            }));
+        if self.certain.iter().flatten().count() < matches.all().len() {
+            self.search(matches, hypothesis);
+        }
+        self.alignment.clear();
+        self.alignment.extend(self.certain.iter().flatten());
+        &self.alignment
+    }
 }
 
 /// A partial alignment, which covers the words of the reference before `next`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Path {
     next: usize,
     /// Words matched in both captions. Inexact matches count half, rounded down, so that
@@ -70,7 +69,7 @@ struct Path {
     distance: usize,
     /// The end of the open chunk in the hypothesis.
     open: Option<usize>,
-    /// Index of the last choice in [`Search::chosen`].
+    /// Index of the last choice in [`Aligner::chosen`].
     last: Option<u32>,
 }
 
@@ -105,6 +104,7 @@ fn distance(m: &Match) -> usize {
 }
 
 /// Paths, each with the set of words of the hypothesis that it uses.
+#[derive(Default)]
 struct Beam {
     paths: Vec<Path>,
     /// The bit sets of all paths, one after another.
@@ -116,15 +116,6 @@ struct Beam {
 }
 
 impl Beam {
-    fn new(words: usize) -> Self {
-        Beam {
-            paths: Vec::new(),
-            used: Vec::new(),
-            order: Vec::new(),
-            stride: words.div_ceil(64),
-        }
-    }
-
     fn push(&mut self, path: Path, used: &[u64]) {
         self.paths.push(path);
         self.used.extend_from_slice(used);
@@ -134,9 +125,11 @@ impl Beam {
         &self.used[i * self.stride..][..self.stride]
     }
 
-    fn clear(&mut self) {
+    /// Without paths, for a hypothesis of so many words.
+    fn clear(&mut self, words: usize) {
         self.paths.clear();
         self.used.clear();
+        self.stride = words.div_ceil(64);
     }
 
     /// Sorts the best paths into `order`, best first; equal ones in the order in which they
@@ -153,40 +146,44 @@ impl Beam {
     }
 }
 
-impl Search<'_> {
-    fn run(mut self, hypothesis: usize) -> Vec<Match> {
-        let mut beam = Beam::new(hypothesis);
-        let mut next = Beam::new(hypothesis);
-        let mut used = vec![0; beam.stride];
+impl Aligner {
+    /// Adds the matches that the search chooses to the certain ones.
+    fn search(&mut self, matches: &Matches, hypothesis: usize) {
+        let [mut beam, mut next] = std::mem::take(&mut self.beams);
+        beam.clear(hypothesis);
+        self.taken.clear();
+        self.taken.resize(self.certain.len(), false);
+        self.chosen.clear();
+        beam.paths.push(Path::default());
+        beam.used.resize(beam.stride, 0);
         for m in self.certain.iter().flatten() {
-            mark(&mut used, m);
+            self.taken[m.reference.range()].fill(true);
+            mark(&mut beam.used, m);
         }
-        let start = Path {
-            next: 0,
-            matched: 0,
-            chunks: 0,
-            distance: 0,
-            open: None,
-            last: None,
-        };
-        beam.push(start, &used);
         for word in 0..self.taken.len() {
-            next.clear();
+            next.clear(hypothesis);
             beam.sort();
             for &(_, i) in &beam.order {
-                self.extend(beam.paths[i], beam.used(i), word, &mut next);
+                self.extend(matches, (beam.paths[i], beam.used(i)), word, &mut next);
             }
             std::mem::swap(&mut beam, &mut next);
         }
         beam.sort();
-        let mut paths: Vec<Path> = beam.order.iter().map(|&(_, i)| beam.paths[i]).collect();
-        paths.iter_mut().for_each(Path::close);
-        let best = paths.iter().min_by_key(|path| path.rank()); // the first of equals
-        self.trace(best.and_then(|path| path.last))
+        beam.paths.iter_mut().for_each(Path::close);
+        let paths = beam.order.iter().map(|&(_, i)| &beam.paths[i]);
+        let best = paths.min_by_key(|path| path.rank()); // the first of equals
+        self.trace(best.and_then(|path| path.last));
+        self.beams = [beam, next];
     }
 
     /// Adds to `next` all continuations of a path at a word of the reference.
-    fn extend(&mut self, mut path: Path, used: &[u64], word: usize, next: &mut Beam) {
+    fn extend(
+        &mut self,
+        matches: &Matches,
+        (mut path, used): (Path, &[u64]),
+        word: usize,
+        next: &mut Beam,
+    ) {
         if word < path.next {
             next.push(path, used);
             return;
@@ -197,7 +194,7 @@ impl Search<'_> {
             next.push(path, used);
             return;
         }
-        for m in self.matches.starting_at(word) {
+        for m in matches.starting_at(word) {
             if self.taken[m.reference.range()].contains(&true) || overlaps(used, m) {
                 continue;
             }
@@ -217,14 +214,12 @@ impl Search<'_> {
         next.push(path, used);
     }
 
-    /// The certain matches, plus the choices of the path that ends with `last`.
-    fn trace(self, mut last: Option<u32>) -> Vec<Match> {
-        let mut matches = self.certain;
+    /// Adds the choices of the path that ends with `last`.
+    fn trace(&mut self, mut last: Option<u32>) {
         while let Some((before, m)) = last.map(|last| self.chosen[last as usize]) {
-            matches[m.reference.start] = Some(m);
+            self.certain[m.reference.start] = Some(m);
             last = before;
         }
-        matches.into_iter().flatten().collect()
     }
 }
 

@@ -3,11 +3,16 @@
 /// A set of numbers, each as its last eight bits: numbers that are not found are not there,
 /// those that are found may be.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Bits([u64; 4]);
+pub(super) struct Bits([u32; 8]);
 
 impl Bits {
     pub fn contains(&self, number: u32) -> bool {
         self.0[place(number)] & bit(number) != 0
+    }
+
+    /// The set, 32 bits in each part.
+    pub fn parts(&self) -> &[u32; 8] {
+        &self.0
     }
 
     /// Whether the sets may have a number in common.
@@ -28,9 +33,9 @@ impl FromIterator<u32> for Bits {
 }
 
 fn place(number: u32) -> usize {
-    number as usize / 64 % 4
+    number as usize / 32 % 8
 }
 
-fn bit(number: u32) -> u64 {
-    1 << (number % 64)
+fn bit(number: u32) -> u32 {
+    1 << (number % 32)
 }

@@ -58,7 +58,8 @@ impl Word {
     }
 }
 
-/// A caption as the matchers use it.
+/// A caption as the matchers use it. Another one takes its memory.
+#[derive(Default)]
 pub(super) struct Sentence {
     /// Numbers of words in the [`Lexicon`].
     pub words: Vec<u32>,
@@ -70,6 +71,16 @@ pub(super) struct Sentence {
     pub present: Bits,
     /// Runs of words that the paraphrase table contains.
     pub phrases: Vec<Phrase>,
+}
+
+impl Sentence {
+    fn clear(&mut self) {
+        self.words.clear();
+        self.function_words = 0;
+        self.forms.clear();
+        self.paraphrase.clear();
+        self.phrases.clear();
+    }
 }
 
 /// A run of words in the paraphrase table.
@@ -171,32 +182,30 @@ impl<'a> Lexicon<'a> {
     }
 
     /// Normalises a line and looks up its words and phrases.
-    pub fn normalised(&mut self, line: &str) -> Sentence {
+    pub fn normalise(&mut self, line: &str, sentence: &mut Sentence) {
         let data = self.vocabulary.data;
         let words = normalise::words(line, |word| data.abbreviation(word));
-        let words = words.into_iter().map(|word| self.number(word)).collect();
-        self.sentence(words)
+        let words: Vec<u32> = words.into_iter().map(|word| self.number(word)).collect();
+        self.look_up(&words, sentence);
     }
 
     /// Looks up words and phrases.
-    pub fn sentence(&mut self, words: Vec<u32>) -> Sentence {
-        let number = |&word: &u32| self.word(word).paraphrase;
-        let paraphrase: Vec<Option<u16>> = words.iter().map(number).collect();
-        let numbers = paraphrase.iter().flatten();
-        let function = |&&word: &&u32| self.word(word).function;
-        Sentence {
-            function_words: words.iter().filter(function).count() as u64,
-            forms: words.iter().map(|&word| self.word(word).forms).collect(),
-            present: numbers.copied().map(u32::from).collect(),
-            phrases: self.phrases(&words),
-            paraphrase,
-            words,
+    pub fn look_up(&mut self, words: &[u32], sentence: &mut Sentence) {
+        sentence.clear();
+        sentence.words.extend(words);
+        for &word in words {
+            let word = self.word(word);
+            sentence.function_words += u64::from(word.function);
+            sentence.forms.push(word.forms);
+            sentence.paraphrase.push(word.paraphrase);
         }
+        let present = sentence.paraphrase.iter().flatten();
+        sentence.present = present.copied().map(u32::from).collect();
+        self.phrases(words, &mut sentence.phrases);
     }
 
     /// Every run of words in the table, by start, then by length.
-    fn phrases(&mut self, words: &[u32]) -> Vec<Phrase> {
-        let mut phrases = Vec::new();
+    fn phrases(&mut self, words: &[u32], phrases: &mut Vec<Phrase>) {
         for start in 0..words.len() {
             let mut node = self.word(words[start]).phrase;
             for end in start + 1.. {
@@ -208,7 +217,6 @@ impl<'a> Lexicon<'a> {
                 node = word.and_then(|word| self.longer(&known, word));
             }
         }
-        phrases
     }
 
     /// The node of the phrase that is longer by `word`.

@@ -1,5 +1,6 @@
 //! Finds the words and phrases of two captions that may be matched.
 
+use super::alike::Alike;
 use super::lexicon::{Forms, Lexicon, Sentence, Word};
 use super::span::Span;
 
@@ -38,9 +39,12 @@ pub(super) struct Matches {
     by_start: Vec<Match>,
     /// The first match that starts at each word of the reference.
     starts: Vec<usize>,
+    /// The words of the hypothesis that may match each of the reference.
+    alike: Vec<u16>,
     /// Of the current word of the reference.
     stems: Vec<Match>,
     sets: Vec<Match>,
+    known: Known,
 }
 
 impl Matches {
@@ -52,24 +56,23 @@ impl Matches {
         &self.by_start[self.starts[word]..self.starts[word + 1]]
     }
 
-    /// Finds all possible matches of two captions.
-    pub fn find(&mut self, hypothesis: &Sentence, reference: &Sentence, lexicon: &Lexicon) {
+    /// Finds all possible matches of two captions; `words` are those of the hypothesis.
+    pub fn find(
+        &mut self,
+        (hypothesis, words): (&Sentence, &Alike),
+        reference: &Sentence,
+        lexicon: &Lexicon,
+    ) {
         let (ours, theirs) = (&hypothesis.forms, &reference.forms);
         // equal captions need no other matches, with which the search might go astray
         let identical =
             ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same(a, b));
-        let synonyms = |h: usize, r: usize| {
-            let word = |s: &Sentence, i: usize| lexicon.word(s.words[i]);
-            synonyms(word(hypothesis, h), word(reference, r))
-        };
-        let found = &mut self.by_start;
+        let (found, known) = (&mut self.by_start, &mut self.known);
         found.clear();
+        words.find(theirs, &mut self.alike);
         for (r, b) in theirs.iter().enumerate() {
-            for (h, a) in ours.iter().enumerate() {
-                // One jump, not three: few words are alike.
-                if !(same(a, b) | (a.stem == b.stem) | a.synsets.meets(&b.synsets)) {
-                    continue;
-                }
+            for h in words.places(&self.alike, r) {
+                let a = &ours[h];
                 let found_by = |matcher| Match::new(matcher, Span::word(h), Span::word(r));
                 if same(a, b) {
                     found.push(found_by(Matcher::Exact));
@@ -77,7 +80,9 @@ impl Matches {
                     if a.stem == b.stem {
                         self.stems.push(found_by(Matcher::Stem));
                     }
-                    if a.synsets.meets(&b.synsets) && synonyms(h, r) {
+                    if a.synsets.meets(&b.synsets)
+                        && known.synonyms([hypothesis.words[h], reference.words[r]], lexicon)
+                    {
                         self.sets.push(found_by(Matcher::Synonym));
                     }
                 }
@@ -110,6 +115,32 @@ impl Matches {
 
 fn same(a: &Forms, b: &Forms) -> bool {
     a.hash == b.hash
+}
+
+/// Which pairs of words are synonyms, of those that were asked last: captions use the same
+/// words again and again.
+struct Known(Vec<Option<([u32; 2], bool)>>);
+
+impl Default for Known {
+    fn default() -> Known {
+        Known(vec![None; 1 << 12])
+    }
+}
+
+impl Known {
+    /// Whether two words of the lexicon have a synonym set in common.
+    fn synonyms(&mut self, pair: [u32; 2], lexicon: &Lexicon) -> bool {
+        let place = pair[0].wrapping_mul(0x9e37_79b1) ^ pair[1].wrapping_mul(0x85eb_ca77);
+        let place = &mut self.0[place as usize >> 20];
+        match place {
+            Some((known, answer)) if *known == pair => *answer,
+            _ => {
+                let answer = synonyms(lexicon.word(pair[0]), lexicon.word(pair[1]));
+                *place = Some((pair, answer));
+                answer
+            }
+        }
+    }
 }
 
 /// Whether the words have a synonym set in common. Both lists ascend; which one goes on is no

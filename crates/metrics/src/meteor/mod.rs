@@ -30,8 +30,8 @@
 //! about 51 MB from them, in seconds; [`Data::open`] maps that file.
 //!
 //! `compile` writes this file, `file` and `tables` read it, and `place` finds it on the
-//! machine. `normalise` splits a caption into words, `lexicon` looks them up (`bits`
-//! rule most pairs out), `matching` finds possible matches of runs of words (`span`),
+//! machine. `normalise` splits a caption into words, `lexicon` looks them up, `alike`
+//! rules most pairs out (by `bits`), `matching` finds possible matches of runs of words (`span`),
 //! `alignment` selects from them, and `statistics` computes the score.
 //!
 //! ```no_run
@@ -55,6 +55,7 @@
 //! ```
 
 mod alignment;
+mod alike;
 mod bits;
 mod compile;
 mod file;
@@ -70,6 +71,8 @@ pub use file::Data;
 
 use crate::Corpus;
 use crate::parallel::{cores, in_parts};
+use alignment::Aligner;
+use alike::Alike;
 use lexicon::{Lexicon, Sentence, Vocabulary};
 use matching::Matches;
 use serde::{Deserialize, Serialize};
@@ -119,10 +122,18 @@ impl Corpus {
         let words = self.words.list();
         let vocabulary = Vocabulary::new(data, &self.words);
         let parts = in_parts(self.images(), cores(), |images| {
-            let mut lexicon = Lexicon::new(&vocabulary);
-            let mut matches = Matches::default();
+            let mut scorer = Scorer {
+                words: &words,
+                lexicon: Lexicon::new(&vocabulary),
+                hypothesis: Sentence::default(),
+                alike: Alike::default(),
+                reference: Sentence::default(),
+                matches: Matches::default(),
+                aligner: Aligner::default(),
+            };
             let of_image = |image: usize| {
-                let statistics = self.best(image, &words, &mut lexicon, &mut matches);
+                let references = self.references(image);
+                let statistics = scorer.best(self.hypothesis(image), references);
                 done();
                 statistics
             };
@@ -130,62 +141,81 @@ impl Corpus {
         });
         parts.concat()
     }
+}
 
+/// Scores one image after another; each takes the memory of the one before.
+struct Scorer<'a> {
+    words: &'a [&'a str],
+    lexicon: Lexicon<'a>,
+    hypothesis: Sentence,
+    alike: Alike,
+    reference: Sentence,
+    matches: Matches,
+    aligner: Aligner,
+}
+
+impl Scorer<'_> {
     /// The statistics for the reference with the highest score, the first of equals.
     #[expect(
         clippy::expect_used,
         reason = "a corpus has a reference for each image"
     )]
-    fn best(
-        &self,
-        image: usize,
-        words: &[&str],
-        lexicon: &mut Lexicon,
-        matches: &mut Matches,
+    fn best<'a>(
+        &mut self,
+        hypothesis: &[u32],
+        references: impl Iterator<Item = &'a [u32]>,
     ) -> Statistics {
-        let line = |caption: &[u32]| {
-            let words: Vec<&str> = caption.iter().map(|&id| words[id as usize]).collect();
-            words.join(" ")
-        };
-        let hypothesis = self.hypothesis(image);
-        let hypothesis = match lexicon.plain(hypothesis) {
-            true => lexicon.sentence(hypothesis.to_vec()),
-            false => {
-                let line = line(hypothesis).replace(BARS, "").replace("  ", " ");
-                lexicon.normalised(&line)
-            }
-        };
+        if self.lexicon.plain(hypothesis) {
+            self.lexicon.look_up(hypothesis, &mut self.hypothesis);
+        } else {
+            let line = self.line(hypothesis).replace(BARS, "").replace("  ", " ");
+            self.lexicon.normalise(&line, &mut self.hypothesis);
+        }
+        self.alike.set(&self.hypothesis.forms);
         let mut best: Option<(f64, Statistics)> = None;
-        let mut compare = |reference: &Sentence, lexicon: &Lexicon| {
-            let statistics = compare(&hypothesis, reference, lexicon, matches);
+        let mut compare = |scorer: &mut Self| {
+            let statistics = scorer.compare();
             let score = statistics.score();
             if best.as_ref().is_none_or(|(best, _)| score > *best) {
                 best = Some((score, statistics));
             }
         };
-        for reference in self.references(image) {
-            if lexicon.plain(reference) {
-                compare(&lexicon.sentence(reference.to_vec()), lexicon);
+        for reference in references {
+            if self.lexicon.plain(reference) {
+                self.lexicon.look_up(reference, &mut self.reference);
+                compare(self);
                 continue;
             }
-            for reference in line(reference).split(BARS) {
-                compare(&lexicon.normalised(reference), lexicon);
+            for reference in self.line(reference).split(BARS) {
+                self.lexicon.normalise(reference, &mut self.reference);
+                compare(self);
             }
         }
         best.expect("a reference").1
     }
-}
 
-fn compare(
-    hypothesis: &Sentence,
-    reference: &Sentence,
-    lexicon: &Lexicon,
-    matches: &mut Matches,
-) -> Statistics {
-    matches.find(hypothesis, reference, lexicon);
-    let (ours, theirs) = (hypothesis.words.len(), reference.words.len());
-    let alignment = alignment::align(matches, ours, theirs);
-    Statistics::new(hypothesis, reference, &alignment, lexicon)
+    /// A caption's words as one line.
+    fn line(&self, caption: &[u32]) -> String {
+        let words: Vec<&str> = (caption.iter())
+            .map(|&id| self.words[id as usize])
+            .collect();
+        words.join(" ")
+    }
+
+    /// The statistics of hypothesis and reference.
+    fn compare(&mut self) -> Statistics {
+        let Scorer {
+            lexicon,
+            hypothesis,
+            reference,
+            matches,
+            ..
+        } = self;
+        matches.find((hypothesis, &self.alike), reference, lexicon);
+        let (ours, theirs) = (hypothesis.words.len(), reference.words.len());
+        let alignment = self.aligner.align(matches, ours, theirs);
+        Statistics::new(hypothesis, reference, alignment, lexicon)
+    }
 }
 
 /// The separator of captions on the tool's input line. Its Python caller removes it from
