@@ -30,6 +30,8 @@ from compare_scores import memory, result_sets  # noqa: E402
 FAST, METEOR = "bleu,rouge,cider", "meteor"
 # The tool; its classes, replaced by ours; our function for lists.
 WAYS = ("tool", "classes", "score()")
+# Scores nothing: the memory that the captions take.
+CAPTIONS = "captions"
 
 
 def worker(whose: str, captions: str, metrics: str) -> None:
@@ -38,6 +40,9 @@ def worker(whose: str, captions: str, metrics: str) -> None:
         import attend_score
 
         attend_score.replace_pycocoevalcap()
+    if whose == CAPTIONS:
+        json.loads(Path(captions).read_text())
+        return
     if whose == "score()":
         gts, res = json.loads(Path(captions).read_text())
         references = [[row["caption"] for row in rows] for rows in gts.values()]
@@ -134,12 +139,16 @@ def main() -> None:
                         print(f"  {key:6} {ours:.6f}  {told} ({whose})")
                 seconds = {whose: statistics.median(took[whose]) for whose in WAYS}
                 peaks = {whose: memory(command) for whose, command in commands.items()}
+                loads = [sys.executable, __file__, "--worker", CAPTIONS, str(captions), metrics]
+                alone = memory(loads)
                 print(f"  tool {seconds['tool']:.2f} s, {peaks['tool']:.0f} MB")
+                print(f"  the captions alone {alone:.0f} MB")
                 for whose in WAYS[1:]:
                     faster, less = (of["tool"] / of[whose] for of in (seconds, peaks))
+                    added = (peaks["tool"] - alone) / (peaks[whose] - alone)
                     print(
-                        f"  {whose} {seconds[whose]:.3f} s, {peaks[whose]:.0f} MB: "
-                        f"{faster:.0f} times as fast in 1/{less:.1f} of the memory",
+                        f"  {whose} {seconds[whose]:.3f} s, {peaks[whose]:.0f} MB: {faster:.0f} times "
+                        f"as fast in 1/{less:.1f} of the memory (without the captions 1/{added:.1f})",
                         flush=True,
                     )
     sys.exit(failed)
