@@ -714,6 +714,13 @@ fn a_run_begins_where_another_ended_and_with_given_embeddings() {
     let of_run = format!("train.start={}", run.display());
     trainer.run("of-run", &[&still[..3], &[&of_run]].concat());
     assert_eq!(decoder("of-run"), decoder("first"));
+    // Also for one that is still in training.
+    std::fs::create_dir(trainer.path("growing")).unwrap();
+    interrupted(&trainer, "growing/model", &[]);
+    let growing = format!("train.start={}", trainer.path("growing").display());
+    let (_, log) = trainer.run("of-growing", &[&still[..3], &[&growing]].concat());
+    assert!(log.contains("the training is not finished"), "{log}");
+    assert_eq!(decoder("of-growing"), decoder("growing/model.staging"));
 
     let vectors = trainer.path("vectors.txt");
     let line = |word: &str, first: f32| format!("{word} {first}{}\n", " 0.5".repeat(23));

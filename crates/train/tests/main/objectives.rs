@@ -49,6 +49,19 @@ fn rewards_are_mixed_and_compared_with_the_greedy_caption() {
 }
 
 #[test]
+fn standardised_rewards_are_earned_too_and_are_killed_without_a_trace() {
+    let trainer = Trainer::new();
+    let start = start(&trainer);
+    let set = [&REWARD[..], &["reward.standardise=true", &start]].concat();
+    survives_kills(&trainer, &set, 5);
+    let standardised = trainer.scores("whole", "train_reward");
+    assert!(standardised[3] > standardised[0], "{standardised:?}");
+    let (plain, _) = trainer.run("plain", &[&REWARD[..], &[&start]].concat());
+    assert_ne!(trainer.scores("plain", "train_reward"), standardised);
+    assert!(plain.config["reward"].get("standardise").is_none());
+}
+
+#[test]
 fn what_can_not_be_rewarded_is_refused() {
     let trainer = Trainer::new();
     trainer.refused(&REWARD, 2, "would begin with random captions");
