@@ -4,6 +4,7 @@ use super::captions::{Captions, Reading};
 use super::gradients::Gradients;
 use super::grid::Resampling;
 use super::rows::Rows;
+use attend_artifact::model::DecoderConfig;
 use tch::{Device, Kind, Tensor};
 
 /// The interface of all decoders.
@@ -27,8 +28,8 @@ pub trait Decoder: Send {
     /// the n images each belongs to; it ascends, and an image may have any number of rows.
     fn step(&self, images: &Images, image: &[i64], tokens: &[i64], state: &Rows) -> Step;
 
-    /// Runs over captions of these images, all steps at once (teacher forcing). The output
-    /// is without autograd's history.
+    /// Runs over captions of these images, all steps at once (teacher forcing). Nothing
+    /// is recorded for autograd.
     fn read<'a>(
         &'a self,
         images: &'a Images,
@@ -57,6 +58,21 @@ pub struct Images {
 }
 
 impl Images {
+    /// Images of which the kept cells are all that is known. `kind` is that of the weights.
+    pub(super) fn of_cells(
+        cells: &Tensor,
+        native: [i64; 2],
+        config: &DecoderConfig,
+        kind: Kind,
+    ) -> Images {
+        let (grid, resampling) = Resampling::new(native, config.grid, (kind, cells.device()));
+        Images {
+            rows: Rows::new(vec![tch::no_grad(|| resampling.keep(cells))]),
+            resampling,
+            grid,
+        }
+    }
+
     /// Number of images, n.
     pub fn len(&self) -> i64 {
         self.rows.len()

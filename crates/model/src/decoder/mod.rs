@@ -18,7 +18,6 @@ mod parameters;
 mod recurrent;
 mod rows;
 mod slots;
-mod taped;
 mod transformer;
 
 pub use captions::{Captions, Reading};

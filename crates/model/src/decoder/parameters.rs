@@ -1,6 +1,5 @@
 //! Parameters by name, for decoders that have many.
 
-use crate::product::linear;
 use attend_artifact::model::Parameters;
 use std::collections::BTreeMap;
 use tch::nn::{self, Init};
@@ -26,12 +25,6 @@ impl Weights {
         self.0.get(name).expect("a parameter of the decoder")
     }
 
-    /// `x w^T + bias` of a layer.
-    pub fn linear(&self, layer: &str, x: &Tensor) -> Tensor {
-        let parameter = |name: &str| self.get(&format!("{layer}.{name}"));
-        linear(x, parameter("weight"), Some(parameter("bias")))
-    }
-
     /// All parameters. Those with an odd number of elements come last, so that the others are
     /// aligned for vector instructions.
     pub fn list(&self) -> Vec<(String, Tensor)> {
@@ -40,11 +33,6 @@ impl Weights {
             .collect();
         all.sort_by_key(|(_, tensor)| tensor.numel() % 16 != 0);
         all
-    }
-
-    /// Their names and tensors.
-    pub fn iter(&self) -> impl Iterator<Item = (&String, &Tensor)> {
-        self.0.iter()
     }
 
     /// With another tensor for each.

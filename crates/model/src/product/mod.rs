@@ -37,13 +37,10 @@ pub(crate) fn multiply(out: &mut Tensor, a: &Tensor, b: &Tensor, add: bool) {
     }
 }
 
-/// `x w^T + bias`, computed in w's kind and returned in x's: (…, in) -> (…, out). Autograd
-/// records it.
+/// `x w^T + bias`, computed in w's kind and returned in x's: (…, in) -> (…, out).
 pub(crate) fn linear(x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    let kind = w.kind();
-    if w.requires_grad() || (x.kind() == kind && !is_readable(x)) {
-        let bias = bias.map(|bias| bias.to_kind(kind));
-        return x.to_kind(kind).linear(w, bias).to_kind(x.kind());
+    if x.kind() == w.kind() && !is_readable(x) {
+        return x.linear(w, bias.map(|bias| bias.to_kind(x.kind())));
     }
     let mut size = x.size();
     let rows = x.reshape([-1, w.size()[1]]);
@@ -67,7 +64,8 @@ pub(crate) fn sum_by(place: &[i64], n: i64, rows: &Tensor) -> Tensor {
     which.mm(&rows.flatten(1, -1)).view(size.as_slice())
 }
 
-/// With more rows than this, a BLAS is faster: libtorch's, and [`large`].
+/// With more rows than the first number, libtorch's BLAS is faster, with more than the second
+/// [`large`].
 const MOST_ROWS: [i64; 2] = [64, 400];
 
 /// A transposed copy of w, if [`through`] reads it in place for so many rows.

@@ -104,7 +104,7 @@ impl Network {
         let mut decoder_vars = nn::VarStore::new(device);
         tch::manual_seed(mix(&[config.train.seed, 0]) as i64);
         let decoder = decoder::new(&decoder_vars.root(), &card.decoder);
-        decoder_vars.freeze(); // for autograd: the decoder computes its gradients itself
+        decoder_vars.freeze(); // the decoder computes its gradients itself
         let parameters = || decoder.parameters().into_iter();
         let encoder_parameters = images.learning();
         let gradients = Arena::like(parameters().chain(encoder_parameters.iter().map(clone)));

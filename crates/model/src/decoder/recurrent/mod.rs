@@ -17,7 +17,6 @@ use self::lstms::{After, Attended, Core};
 use self::up_down::UpDown;
 use super::additive::{Activation, Cells, Embedded};
 use super::parameters::{Weights, pytorchs};
-use super::taped::prepare;
 use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
 use attend_artifact::model::DecoderConfig;
 use tch::nn::{self, Init};
@@ -178,7 +177,7 @@ impl<C: Core> Decoder for Recurrent<C> {
 
     fn prepare(&self, cells: &Tensor, native: [i64; 2]) -> Images {
         let kind = self.weights.get(EMBEDDING).kind();
-        prepare(cells, native, &self.config, kind)
+        Images::of_cells(cells, native, &self.config, kind)
     }
 
     fn begin(&self, images: &Images) -> Rows {

@@ -1,6 +1,9 @@
-//! The parts of a Transformer's layers.
+//! The parts of a Transformer's layers, each with its backward pass.
 
+use super::tape::{Back, Tape, Way};
+use crate::decoder::Gradients;
 use crate::decoder::parameters::Weights;
+use crate::product::{linear, product};
 use tch::{Kind, Tensor};
 
 /// Added to the standard deviation.
@@ -10,62 +13,102 @@ const EPSILON: f64 = 1e-6;
 pub(super) struct Layers<'a> {
     pub w: &'a Weights,
     pub heads: i64,
-    /// 0 outside training.
+    /// 0 outside training, as that of the embedded cells.
     pub dropout: f64,
+    pub of_cells: f64,
 }
 
 impl Layers<'_> {
-    /// After dropout.
-    pub fn dropped(&self, x: Tensor) -> Tensor {
-        match self.dropout {
-            0.0 => x,
-            share => x.dropout(share, true),
-        }
-    }
-
     /// A layer of the encoder: (n, P, D) -> (n, P, D).
-    pub fn encoder(&self, layer: &str, cells: &Tensor) -> Tensor {
-        let cells = self.add(layer, 0, cells, |cells| {
+    pub fn encoder(&self, layer: &str, cells: &Tensor, tape: &mut Tape) -> Tensor {
+        let cells = self.add(layer, 0, cells, tape, |cells| {
             let name = format!("{layer}.self_attn");
-            let all = [0, 1, 2].map(|n| self.heads(&self.linear(&name, n, &cells)));
-            let [query, key, value] = &all;
-            self.linear(&name, 3, &self.attend(query, [key, value], None).0)
+            let maps = [0, 1, 2].map(|n| self.linear(&name, n, cells));
+            let [query, key, value] = maps.each_ref().map(|(x, _)| self.heads(x));
+            let attended = self.attend(&query, [&key, &value], None);
+            let (added, last) = self.linear(&name, 3, &attended.context);
+            let back = move |grad: Tensor, way: &mut Way| {
+                let grad = last.back(&grad, way.into);
+                let of_heads = attended.back(&grad, None).map(|grad| merged(&grad));
+                sum_back(maps.map(|(_, map)| map), of_heads, way.into)
+            };
+            (added, back)
         });
-        self.add(layer, 1, &cells, |cells| self.feed_forward(layer, &cells))
+        self.add(layer, 1, &cells, tape, |cells| {
+            self.feed_forward(layer, cells)
+        })
     }
 
     /// x with what a part of a layer adds to it, from x normalised.
-    pub fn add(
+    pub fn add<B: FnOnce(Tensor, &mut Way) -> Tensor + 'static>(
         &self,
         layer: &str,
         part: usize,
         x: &Tensor,
-        of: impl FnOnce(Tensor) -> Tensor,
+        tape: &mut Tape,
+        of: impl FnOnce(&Tensor) -> (Tensor, B),
     ) -> Tensor {
-        let normal = self.norm(&format!("{layer}.sublayer.{part}.norm"), x);
-        x + self.dropped(of(normal))
+        let (normal, norm) = self.norm(&format!("{layer}.sublayer.{part}.norm"), x);
+        let (added, back) = of(&normal);
+        let (added, mask) = dropped(added, self.dropout);
+        tape.keep(|| -> Back {
+            Box::new(move |grad, way| {
+                let of_part = back(times(grad.shallow_clone(), &mask), way);
+                grad + norm.back(&of_part, way.into)
+            })
+        });
+        x + added
     }
 
     /// `a (x - mean) / (std + 1e-6) + b` over the last dimension.
-    pub fn norm(&self, name: &str, x: &Tensor) -> Tensor {
-        let [a, b] = ["a_2", "b_2"].map(|parameter| self.w.get(&format!("{name}.{parameter}")));
+    pub fn norm(&self, name: &str, x: &Tensor) -> (Tensor, Norm) {
+        let names = ["a_2", "b_2"].map(|parameter| format!("{name}.{parameter}"));
+        let [a, b] = names.each_ref().map(|name| self.w.get(name));
         let (std, mean) = x.std_mean_dim(-1i64, true, true);
-        a * (x - mean) / (std + EPSILON) + b
+        let whole = &std + EPSILON;
+        let normal = (x - mean) / &whole;
+        let norm = Norm {
+            a: a.shallow_clone(),
+            normal: normal.shallow_clone(),
+            std,
+            whole,
+            names,
+        };
+        (a * normal + b, norm)
     }
 
     /// `W_2 dropout(relu(W_1 x))`
-    pub fn feed_forward(&self, layer: &str, x: &Tensor) -> Tensor {
-        let inner = self
-            .w
-            .linear(&format!("{layer}.feed_forward.w_1"), x)
-            .relu();
-        self.w
-            .linear(&format!("{layer}.feed_forward.w_2"), &self.dropped(inner))
+    pub fn feed_forward(
+        &self,
+        layer: &str,
+        x: &Tensor,
+    ) -> (Tensor, impl FnOnce(Tensor, &mut Way) -> Tensor + use<>) {
+        let (inner, first) = self.named(&format!("{layer}.feed_forward.w_1"), x);
+        let share = self.dropout;
+        let (inner, _) = dropped(inner.relu(), share);
+        let (out, second) = self.named(&format!("{layer}.feed_forward.w_2"), &inner);
+        let back = move |grad: Tensor, way: &mut Way| {
+            let grad = second.back(&grad, way.into);
+            first.back(&through_relu(&inner, &grad, share), way.into)
+        };
+        (out, back)
     }
 
     /// One of an attention's linear maps: to queries, keys, values, and from contexts.
-    pub fn linear(&self, attention: &str, number: usize, x: &Tensor) -> Tensor {
-        self.w.linear(&format!("{attention}.linears.{number}"), x)
+    pub fn linear(&self, attention: &str, number: usize, x: &Tensor) -> (Tensor, Linear) {
+        self.named(&format!("{attention}.linears.{number}"), x)
+    }
+
+    /// The linear map of this name.
+    pub fn named(&self, name: &str, x: &Tensor) -> (Tensor, Linear) {
+        let names = ["weight", "bias"].map(|parameter| format!("{name}.{parameter}"));
+        let [w, bias] = names.each_ref().map(|name| self.w.get(name));
+        let map = Linear {
+            w: w.shallow_clone(),
+            x: x.shallow_clone(),
+            names: names.clone(),
+        };
+        (linear(x, w, Some(bias)), map)
     }
 
     /// By heads: (n, m, D) -> (n, h, m, d).
@@ -75,25 +118,164 @@ impl Layers<'_> {
         split.transpose(1, 2).contiguous()
     }
 
-    /// Contexts (n, m, D) and attention (n, h, m, k) of queries (n, h, m, d) to keys and values
-    /// (n, h, k, d). `mask` (m, k) is added before the softmax.
+    /// Attention of queries (n, h, m, d) to keys and values (n, h, k, d). `mask` (m, k) is added
+    /// before the softmax.
     pub fn attend(
         &self,
         query: &Tensor,
         [key, value]: [&Tensor; 2],
         mask: Option<&Tensor>,
-    ) -> (Tensor, Tensor) {
-        let width = query.size()[3] as f64;
-        let scores = (query / width.sqrt()).matmul(&key.transpose(-2, -1)); // (n, h, m, k)
+    ) -> Attended {
+        let scale = 1.0 / (query.size()[3] as f64).sqrt();
+        let query = query * scale;
+        let scores = query.matmul(&key.transpose(-2, -1)); // (n, h, m, k)
         let scores = match mask {
             Some(mask) => scores + mask,
             None => scores,
         };
         let weights = scores.softmax(-1, None);
-        let dropped = self.dropped(weights.shallow_clone());
-        let context = dropped.matmul(value).transpose(1, 2).flatten(2, 3); // (n, m, D)
-        (context, weights)
+        let (dropped, mask) = dropped(weights.shallow_clone(), self.dropout);
+        Attended {
+            context: merged(&dropped.matmul(value)),
+            weights,
+            dropped,
+            mask,
+            query,
+            scale,
+            key: key.shallow_clone(),
+            value: value.shallow_clone(),
+        }
     }
+}
+
+/// A linear map, after it was applied.
+pub(super) struct Linear {
+    w: Tensor,
+    x: Tensor,
+    /// Of weight and bias.
+    names: [String; 2],
+}
+
+impl Linear {
+    /// The gradient of x, from that of the result; writes the parameters'.
+    pub fn back(&self, grad: &Tensor, into: &Gradients) -> Tensor {
+        self.write(grad, into);
+        product(&grad.flatten(0, -2), &self.w).view_as(&self.x)
+    }
+
+    /// Writes the parameters' gradients.
+    pub fn write(&self, grad: &Tensor, into: &Gradients) {
+        let [weight, bias] = self.names.each_ref().map(|name| into.view(name));
+        let rows = grad.flatten(0, -2);
+        into.product(weight, &rows, &self.x.flatten(0, -2));
+        into.add_rows(bias, &rows);
+    }
+}
+
+/// The gradient of what some maps were applied to, from those of their results.
+pub(super) fn sum_back(
+    maps: impl IntoIterator<Item = Linear>,
+    grads: impl IntoIterator<Item = Tensor>,
+    into: &Gradients,
+) -> Tensor {
+    let each = maps.into_iter().zip(grads);
+    let each = each.map(|(map, grad)| map.back(&grad, into));
+    each.reduce(|sum, grad| sum + grad).unwrap_or_default()
+}
+
+/// A layer's norm, after it was applied.
+pub(super) struct Norm {
+    a: Tensor,
+    /// `(x - mean) / (std + 1e-6)`
+    normal: Tensor,
+    std: Tensor,
+    /// `std + 1e-6`
+    whole: Tensor,
+    /// Of a and b.
+    names: [String; 2],
+}
+
+impl Norm {
+    /// The gradient of x, from that of the result; writes the parameters'.
+    pub fn back(&self, grad: &Tensor, into: &Gradients) -> Tensor {
+        let [a, b] = self.names.each_ref().map(|name| into.view(name));
+        let rows = |all: Tensor| all.flatten(0, -2);
+        into.add_rows(a, &rows(grad * &self.normal));
+        into.add_rows(b, &rows(grad.shallow_clone()));
+        let grad = grad * &self.a;
+        let along = (&grad * &self.normal).sum_dim_intlist(-1i64, true, None);
+        // Where all numbers are equal, `normal` is 0.
+        let degrees = (self.normal.size().last().unwrap_or(&2) - 1) as f64;
+        let slope =
+            along * &self.whole / (self.std.clamp_min(f64::from(f32::MIN_POSITIVE)) * degrees);
+        let mean = grad.mean_dim(-1i64, true, None);
+        (grad - mean - &self.normal * slope) / &self.whole
+    }
+}
+
+/// An attention, after it was computed.
+pub(super) struct Attended {
+    /// (n, m, D)
+    pub context: Tensor,
+    /// (n, h, m, k)
+    pub weights: Tensor,
+    /// After dropout.
+    dropped: Tensor,
+    mask: Option<Tensor>,
+    /// Times the scale.
+    query: Tensor,
+    scale: f64,
+    key: Tensor,
+    value: Tensor,
+}
+
+impl Attended {
+    /// The gradients of queries, keys and values, by heads, from those of the contexts (n, m, D)
+    /// and of the weights (n, 1 or h, m, k).
+    pub fn back(self, context: &Tensor, weights: Option<Tensor>) -> [Tensor; 3] {
+        let size = self.weights.size();
+        let by_heads = context.view([size[0], size[2], size[1], -1]);
+        let context = by_heads.transpose(1, 2).contiguous(); // (n, h, m, d)
+        let grad_value = self.dropped.transpose(-2, -1).matmul(&context);
+        let grad = times(context.matmul(&self.value.transpose(-2, -1)), &self.mask);
+        let grad = match weights {
+            Some(weights) => grad + weights,
+            None => grad,
+        };
+        let kind = self.weights.kind();
+        let grad = Tensor::internal_softmax_backward_data(&grad, &self.weights, -1, kind);
+        let grad_query = grad.matmul(&self.key) * self.scale;
+        let grad_key = grad.transpose(-2, -1).matmul(&self.query);
+        [grad_query, grad_key, grad_value]
+    }
+}
+
+/// The heads side by side: (n, h, m, d) -> (n, m, D).
+pub(super) fn merged(heads: &Tensor) -> Tensor {
+    heads.transpose(1, 2).flatten(2, 3)
+}
+
+/// After dropout of a share, and by what it was multiplied.
+pub(super) fn dropped(x: Tensor, share: f64) -> (Tensor, Option<Tensor>) {
+    if share == 0.0 {
+        return (x, None);
+    }
+    let mask = x.empty_like().bernoulli_float_(1.0 - share) / (1.0 - share);
+    (x * &mask, Some(mask))
+}
+
+/// The gradient before dropout.
+pub(super) fn times(grad: Tensor, mask: &Option<Tensor>) -> Tensor {
+    match mask {
+        Some(mask) => grad * mask,
+        None => grad,
+    }
+}
+
+/// The gradient before ReLU and dropout of a share, from what they made: what is 0 was dropped
+/// or negative.
+pub(super) fn through_relu(made: &Tensor, grad: &Tensor, share: f64) -> Tensor {
+    made.to_kind(grad.kind()).threshold_backward(grad, 0.0) / (1.0 - share)
 }
 
 /// Sines and cosines of the first `count` positions, of the kind and on the device of `like`:

@@ -28,17 +28,21 @@
 //!
 //! For images, the decoder keeps the cells (n, p, C), and for each layer keys and values of m
 //! (n, h, P, d). The state is keys and values of the t earlier words for each layer, (B, t, D).
-//! The backward pass is autograd's; in mixed precision, the softmax's products are of the
+//! The backward pass is written by hand; in mixed precision, the softmax's products are of the
 //! weights' kind.
 
 mod layers;
+mod read;
+mod tape;
 
-use self::layers::{Layers, positions};
+use self::layers::{Layers, Linear, Norm, dropped, merged, positions, sum_back};
+use self::read::Read;
+use self::tape::{Tape, Way};
 use super::parameters::{Weights, pytorchs};
 use super::slots::Slots;
-use super::taped::{prepare, record};
 use super::{Captions, Decoder, Images, Pass, Reading, Rows, Step};
 use attend_artifact::model::{DecoderConfig, TransformerConfig};
+use std::rc::Rc;
 use tch::nn::{self, Init};
 use tch::{Tensor, no_grad};
 
@@ -52,6 +56,24 @@ pub(super) struct Transformer {
     config: DecoderConfig,
     sizes: TransformerConfig,
     weights: Weights,
+}
+
+/// What [`Transformer::encode`] keeps for the way back.
+struct Encoded {
+    embedding: Linear,
+    /// The cells after the embedding's dropout, (n, P, D).
+    embedded: Tensor,
+    tape: Tape,
+    norm: Norm,
+    /// To the keys and the values of each layer of the decoder.
+    maps: Vec<Linear>,
+}
+
+/// What [`Transformer::decode`] keeps for the way back.
+struct Decoded {
+    tape: Tape,
+    norm: Norm,
+    output: Linear,
 }
 
 impl Transformer {
@@ -84,116 +106,109 @@ impl Transformer {
             w,
             heads: self.sizes.heads,
             dropout: if dropout { self.sizes.dropout } else { 0.0 },
+            of_cells: if dropout { self.config.dropout } else { 0.0 },
         }
     }
 
     /// Keys and values of the encoded cells for each layer of the decoder, (n, h, P, d).
-    fn encode(&self, w: &Weights, cells: &Tensor, images: &Images, dropout: bool) -> Vec<Tensor> {
-        let layers = self.layers(w, dropout);
-        let wide = w.get(EMBEDDING).kind();
-        let embedded = images.resampling.spread(w.linear("att_embed.0", cells));
-        let embedded = embedded
-            .relu()
-            .to_kind(wide)
-            .dropout(self.config.dropout, dropout);
+    fn encode(
+        &self,
+        layers: &Layers,
+        cells: &Tensor,
+        images: &Images,
+        mut tape: Tape,
+    ) -> (Vec<Tensor>, Encoded) {
+        let wide = layers.w.get(EMBEDDING).kind();
+        let (embedded, embedding) = layers.named("att_embed.0", cells);
+        let embedded = images.resampling.spread(embedded).relu().to_kind(wide);
+        let (embedded, _) = dropped(embedded, layers.of_cells);
         let [height, width] = images.grid;
         let half = self.config.hidden / 2;
         let place = |count: i64| positions(count, half, &embedded);
         let size = [height, width, half];
         let rows = place(height).unsqueeze(1).expand(size, false); // (height, width, D / 2)
         let columns = place(width).unsqueeze(0).expand(size, false);
-        let mut cells = embedded + Tensor::cat(&[rows, columns], -1).flatten(0, 1); // (n, P, D)
+        let mut cells = &embedded + Tensor::cat(&[rows, columns], -1).flatten(0, 1); // (n, P, D)
         for layer in 0..self.sizes.encoder_layers {
-            cells = layers.encoder(&format!("model.encoder.layers.{layer}"), &cells);
+            cells = layers.encoder(&format!("model.encoder.layers.{layer}"), &cells, &mut tape);
         }
-        let cells = layers.norm("model.encoder.norm", &cells);
+        let (cells, norm) = layers.norm("model.encoder.norm", &cells);
         let attentions = (0..self.sizes.decoder_layers)
             .map(|layer| format!("model.decoder.layers.{layer}.src_attn"));
-        attentions
-            .flat_map(|attention| {
-                [1, 2].map(|n| layers.heads(&layers.linear(&attention, n, &cells)))
-            })
-            .collect()
+        let (known, maps) = attentions
+            .flat_map(|attention| [1, 2].map(|n| layers.linear(&attention, n, &cells)))
+            .map(|(known, map)| (layers.heads(&known), map))
+            .unzip();
+        let encoded = Encoded {
+            embedding,
+            embedded,
+            tape,
+            norm,
+            maps,
+        };
+        (known, encoded)
     }
 
     /// Words (B) with their positions, (B, D).
     fn embed(&self, w: &Weights, tokens: &Tensor, positions: &Tensor) -> Tensor {
         let embedded = Tensor::embedding(w.get(EMBEDDING), tokens, -1, false, false);
-        embedded * (self.config.hidden as f64).sqrt() + positions
+        embedded * self.scale() + positions
+    }
+
+    /// By what embeddings are multiplied.
+    fn scale(&self) -> f64 {
+        (self.config.hidden as f64).sqrt()
     }
 
     /// Logits (B, V) and attention (B, P) of rows x (B, D). `own` attends to the words of each
-    /// row: from the layer's number and queries, keys and values (B, D) to contexts (B, D).
-    fn decode(
+    /// row: from the layer's number and queries, keys and values (B, D) to contexts (B, D), and
+    /// the way back.
+    fn decode<B: FnOnce(Tensor) -> [Tensor; 3] + 'static>(
         &self,
         layers: &Layers,
         mut x: Tensor,
         images: &[Tensor],
-        slots: &Slots,
-        mut own: impl FnMut(usize, [Tensor; 3]) -> Tensor,
-    ) -> (Tensor, Tensor) {
+        slots: &Rc<Slots>,
+        mut tape: Tape,
+        mut own: impl FnMut(usize, [Tensor; 3]) -> (Tensor, B),
+    ) -> ([Tensor; 2], Decoded) {
         let mut attention = Tensor::new();
         for (number, images) in images.chunks(2).enumerate() {
             let layer = format!("model.decoder.layers.{number}");
-            x = layers.add(&layer, 0, &x, |x| {
+            x = layers.add(&layer, 0, &x, &mut tape, |x| {
                 let name = format!("{layer}.self_attn");
-                let all = [0, 1, 2].map(|n| layers.linear(&name, n, &x));
-                layers.linear(&name, 3, &own(number, all))
+                let maps = [0, 1, 2].map(|n| layers.linear(&name, n, x));
+                let all = maps.each_ref().map(|(x, _)| x.shallow_clone());
+                let (context, own_back) = own(number, all);
+                let (added, last) = layers.linear(&name, 3, &context);
+                let back = move |grad: Tensor, way: &mut Way| {
+                    let grads = own_back(last.back(&grad, way.into));
+                    sum_back(maps.map(|(_, map)| map), grads, way.into)
+                };
+                (added, back)
             });
-            x = layers.add(&layer, 1, &x, |x| {
+            x = layers.add(&layer, 1, &x, &mut tape, |x| {
                 let name = format!("{layer}.src_attn");
-                let query = layers.heads(&slots.spread(&layers.linear(&name, 0, &x))); // (n, h, m, d)
-                let (context, weights) = layers.attend(&query, [&images[0], &images[1]], None);
-                attention = slots.collect(&weights.mean_dim(1i64, false, None)); // (B, P)
-                layers.linear(&name, 3, &slots.collect(&context))
+                let (query, first) = layers.linear(&name, 0, x);
+                let query = layers.heads(&slots.spread(&query)); // (n, h, m, d)
+                let attended = layers.attend(&query, [&images[0], &images[1]], None);
+                attention = slots.collect(&attended.weights.mean_dim(1i64, false, None)); // (B, P)
+                let (added, last) = layers.linear(&name, 3, &slots.collect(&attended.context));
+                let slots = slots.clone();
+                let back = move |grad: Tensor, way: &mut Way| {
+                    let grad = slots.spread(&last.back(&grad, way.into));
+                    let [query, key, value] = attended.back(&grad, way.attention.take());
+                    way.known.push([key, value].map(|grad| merged(&grad)));
+                    first.back(&slots.collect(&merged(&query)), way.into)
+                };
+                (added, back)
             });
-            x = layers.add(&layer, 2, &x, |x| layers.feed_forward(&layer, &x));
+            x = layers.add(&layer, 2, &x, &mut tape, |x| layers.feed_forward(&layer, x));
         }
-        let x = layers.norm("model.decoder.norm", &x);
-        (layers.w.linear(OUTPUT, &x), attention)
-    }
-
-    /// Logits (N, V) and attention (N, P).
-    fn forward(
-        &self,
-        w: &Weights,
-        cells: &Tensor,
-        images: &Images,
-        captions: Captions,
-        dropout: bool,
-    ) -> (Tensor, Tensor) {
-        let layers = self.layers(w, dropout);
-        let keys_and_values = self.encode(w, cells, images, dropout);
-        let counts = captions.counts();
-        let steps = counts.len() as i64;
-        let caption: Vec<i64> = counts.iter().flat_map(|b| 0..*b).collect();
-        let image: Vec<i64> = caption
-            .iter()
-            .map(|row| captions.image[*row as usize])
-            .collect();
-        let step: Vec<i64> = (0..)
-            .zip(&counts)
-            .flat_map(|(t, b)| vec![t; *b as usize])
-            .collect();
-        let device = cells.device();
-        let by_image = Slots::new(images.len(), &image, device);
-        let by_caption = Slots::new(captions.len(), &caption, device);
-        let like = w.get(EMBEDDING);
-        let step = Tensor::from_slice(&step).to_device(device);
-        let positions = positions(steps, self.config.hidden, like).index_select(0, &step);
-        let x = self.embed(w, &captions.packed(&counts, 0), &positions); // (N, D)
-        let future = Tensor::full([steps, steps], f64::NEG_INFINITY, (like.kind(), device)).triu(1);
-        self.decode(
-            &layers,
-            layers.dropped(x),
-            &keys_and_values,
-            &by_image,
-            |_, all| {
-                let [query, key, value] = all.map(|rows| layers.heads(&by_caption.spread(&rows)));
-                let (context, _) = layers.attend(&query, [&key, &value], Some(&future));
-                by_caption.collect(&context)
-            },
-        )
+        let (x, norm) = layers.norm("model.decoder.norm", &x);
+        let (logits, output) = layers.named(OUTPUT, &x);
+        let decoded = Decoded { tape, norm, output };
+        ([logits, attention], decoded)
     }
 }
 
@@ -203,7 +218,8 @@ impl Decoder for Transformer {
             let images = self.prepare(cells, native);
             let [kept] = images.rows.each();
             let mut rows = vec![kept.shallow_clone()];
-            rows.extend(self.encode(&self.weights, kept, &images, false));
+            let layers = self.layers(&self.weights, false);
+            rows.extend(self.encode(&layers, kept, &images, Tape::new(false)).0);
             Images {
                 rows: Rows::new(rows),
                 ..images
@@ -212,12 +228,8 @@ impl Decoder for Transformer {
     }
 
     fn prepare(&self, cells: &Tensor, native: [i64; 2]) -> Images {
-        prepare(
-            cells,
-            native,
-            &self.config,
-            self.weights.get(EMBEDDING).kind(),
-        )
+        let kind = self.weights.get(EMBEDDING).kind();
+        Images::of_cells(cells, native, &self.config, kind)
     }
 
     fn begin(&self, images: &Images) -> Rows {
@@ -231,22 +243,25 @@ impl Decoder for Transformer {
         no_grad(|| {
             let (w, device) = (&self.weights, images.device());
             let layers = self.layers(w, false);
-            let slots = Slots::new(images.len(), image, device);
+            let slots = Rc::new(Slots::new(images.len(), image, device));
             let t = state.tensors()[0].size()[1];
             let position = positions(t + 1, self.config.hidden, w.get(EMBEDDING)).get(t);
             let x = self.embed(w, &Tensor::from_slice(tokens).to_device(device), &position);
             let mut after = Vec::new();
             let known = &images.rows.tensors()[1..];
-            let (logits, attention) = self.decode(&layers, x, known, &slots, |layer, all| {
+            let tape = Tape::new(false);
+            let own = |layer: usize, all: [Tensor; 3]| {
                 let [query, key, value] = all.map(|rows| rows.unsqueeze(1)); // (B, 1, D)
                 let earlier = &state.tensors()[2 * layer..];
                 let key = Tensor::cat(&[&earlier[0], &key], 1); // (B, t + 1, D)
                 let value = Tensor::cat(&[&earlier[1], &value], 1);
                 let [query, keys, values] = [&query, &key, &value].map(|all| layers.heads(all));
                 after.extend([key, value]);
-                let (context, _) = layers.attend(&query, [&keys, &values], None);
-                context.squeeze_dim(1)
-            });
+                let attended = layers.attend(&query, [&keys, &values], None);
+                let context = attended.context.squeeze_dim(1);
+                (context, |grad| attended.back(&grad, None))
+            };
+            let ([logits, attention], _) = self.decode(&layers, x, known, &slots, tape, own);
             Step {
                 logits,
                 state: Rows::new(after),
@@ -261,9 +276,7 @@ impl Decoder for Transformer {
         captions: Captions<'a>,
         reading: Reading,
     ) -> Box<dyn Pass + 'a> {
-        record(&self.weights, EMBEDDING, images, captions, |w, cells| {
-            self.forward(&w, cells, images, captions, reading.dropout)
-        })
+        no_grad(|| Box::new(Read::new(self, images, captions, reading)))
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {
