@@ -10,7 +10,7 @@
 //! | [`weights`] | safetensors and `.pth` files |
 //! | [`pickled`] | files of `torch.save`: state dicts, whole modules |
 //! | [`arena`] | tensors in one buffer: gradients, moments |
-//! | `product` | products of few rows with a large matrix |
+//! | `product` | products of matrices |
 //! | [`slices`] | the numbers of tensors as slices |
 //! | [`mod@parallel`], [`mod@threads`], [`mod@device`] | the device, and threads on CPUs |
 #![deny(missing_docs)]

@@ -11,6 +11,7 @@
 mod additive;
 pub mod attention_lstm;
 mod captions;
+mod dropout;
 mod gradients;
 mod grid;
 mod interface;

@@ -9,6 +9,7 @@ use super::forward::{Kept, Teacher};
 use super::{HEADS, HEADS_BIAS, INIT, INIT_BIAS};
 use crate::decoder::additive::CellGradients;
 use crate::decoder::captions::steps;
+use crate::decoder::dropout;
 use crate::decoder::{Gradients, Output, OutputGradients, Pass};
 use crate::product::{across, product, sum_by, through};
 use attend_artifact::model::DecoderConfig;
@@ -50,10 +51,7 @@ impl Teacher<'_> {
         into.product(into.view("fc.weight"), logits, &self.kept.dropped);
         into.add_rows(into.view("fc.bias"), logits);
         let grad_dropped = through(logits, &self.joined.fc, &None); // (N, H)
-        match &self.kept.mask {
-            Some(mask) => grad_dropped * mask,
-            None => grad_dropped,
-        }
+        dropout::through(grad_dropped, &self.kept.mask)
     }
 
     /// The backward pass of the steps, the last one first. Returns the gradients of h_0 and

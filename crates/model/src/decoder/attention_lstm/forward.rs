@@ -7,6 +7,7 @@
 use super::{AttentionLstm, Projected, bias};
 use crate::decoder::additive::{Activation, Cells};
 use crate::decoder::captions::steps;
+use crate::decoder::dropout::dropped;
 use crate::decoder::{Captions, Images, Output, Reading};
 use crate::product::{add_product, linear};
 use attend_artifact::model::DecoderConfig;
@@ -164,12 +165,8 @@ impl AttentionLstm {
         }
         let before = Tensor::from_slice(&before).to_device(device);
         let previous = Tensor::cat(&[&first, &hiddens], 0).index_select(0, &before);
-        let mask = (reading.dropout && dropout > 0.0)
-            .then(|| hiddens.empty_like().bernoulli_float_(1.0 - dropout) / (1.0 - dropout));
-        let dropped = match &mask {
-            Some(mask) => hiddens * mask,
-            None => hiddens,
-        };
+        let share = if reading.dropout { dropout } else { 0.0 };
+        let (dropped, mask) = dropped(hiddens, share);
         Teacher {
             decoder: self,
             output: Output {

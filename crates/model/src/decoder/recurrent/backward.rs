@@ -10,6 +10,7 @@ use super::{
     VECTOR_BIAS,
 };
 use crate::decoder::captions::steps;
+use crate::decoder::dropout::{self, through_relu};
 use crate::decoder::{Gradients, Output, OutputGradients, Pass};
 use crate::product::sum_by;
 use tch::{Tensor, no_grad};
@@ -34,10 +35,7 @@ impl<C: Core> Pass for Read<'_, C> {
         into.begin(self.images.kind());
         let of_cells = no_grad(|| {
             let grad_hidden = LOGITS.back(&self.w, &self.dropped, &gradients.logits, into);
-            let grad_hidden = match &self.mask {
-                Some(mask) => grad_hidden * mask,
-                None => grad_hidden,
-            };
+            let grad_hidden = dropout::through(grad_hidden, &self.mask);
             let (gates, of_images) = self.through_steps(&grad_hidden, &gradients.attention, into);
             self.through_words(&gates, into);
             let of_mean = self.through_whole(&gates, into);
@@ -111,7 +109,7 @@ impl<C: Core> Read<'_, C> {
     fn through_words(&self, gates: &Tensor, into: &Gradients) {
         let word = self.decoder.word();
         let grad = word.back(&self.w, &self.words, gates, into); // (N, E)
-        let grad = self.through_relu(&self.words, &grad);
+        let grad = through_relu(&self.words, &grad, self.dropout);
         let count = self.decoder.vocabulary();
         let grad = Tensor::embedding_dense_backward(&grad, &self.inputs, count, -1, false);
         into.add(into.view(EMBEDDING), &grad);
@@ -128,7 +126,7 @@ impl<C: Core> Read<'_, C> {
             .collect();
         let part = sum_by(&image, self.images.len(), gates); // (n, …)
         let grad = of_v.back(&self.w, v, &part, into);
-        let grad = self.through_relu(v, &grad); // (n, H)
+        let grad = through_relu(v, &grad, self.dropout); // (n, H)
         let mean = (self.images.resampling).mean(&self.images.rows.tensors()[0], v.kind());
         Some(of_mean.back(&self.w, &mean, &grad, into))
     }
@@ -147,7 +145,7 @@ impl<C: Core> Read<'_, C> {
         let values = &self.known[0];
         let of_keys = KEYS.back(&self.w, &rows(values), &rows(&of_images.keys), into);
         let grad = rows(&of_images.values) + of_keys; // (n P, H)
-        let grad = self.through_relu(&rows(values), &grad);
+        let grad = through_relu(&rows(values), &grad, self.dropout);
         let grad = self.images.resampling.spread_back(grad.view_as(values)); // (n, p, H)
         if !of_cells {
             VALUES.write(&rows(cells), &rows(&grad), into);
@@ -159,12 +157,5 @@ impl<C: Core> Read<'_, C> {
             grad += self.images.resampling.mean_back(&of_mean, cells.size()[1]);
         }
         Some(self.images.resampling.keep_back(grad))
-    }
-
-    /// The gradient before ReLU and dropout, from what they made: what is 0 was dropped or
-    /// negative.
-    fn through_relu(&self, made: &Tensor, grad: &Tensor) -> Tensor {
-        let made = made.to_kind(grad.kind());
-        made.threshold_backward(grad, 0.0) / (1.0 - self.dropout)
     }
 }

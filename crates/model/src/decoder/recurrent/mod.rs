@@ -16,6 +16,7 @@ use self::linear::Linear;
 use self::lstms::{After, Attended, Core};
 use self::up_down::UpDown;
 use super::additive::{Activation, Cells, Embedded};
+use super::dropout::dropped;
 use super::parameters::{Weights, pytorchs};
 use super::{Captions, Decoder, Images, Pass, Reading, Resampling, Rows, Step};
 use attend_artifact::model::DecoderConfig;
@@ -89,7 +90,7 @@ impl<C: Core> Recurrent<C> {
     /// The words' embeddings after dropout: i64 (N) -> (N, E).
     fn embed(&self, w: &Weights, tokens: &Tensor, dropout: f64) -> Tensor {
         let embedded = Tensor::embedding(w.get(EMBEDDING), tokens, -1, false, false);
-        embedded.relu().dropout(dropout, dropout > 0.0)
+        dropped(embedded.relu(), dropout).0
     }
 
     /// The words' part of the gates.
@@ -106,7 +107,7 @@ impl<C: Core> Recurrent<C> {
         resampling: &Resampling,
         dropout: f64,
     ) -> Vec<Tensor> {
-        let dropped = |sums: Tensor| sums.relu().dropout(dropout, dropout > 0.0);
+        let dropped = |sums: Tensor| dropped(sums.relu(), dropout).0;
         let values = dropped(resampling.spread(VALUES.of_rows(w, cells)));
         let keys = KEYS.of_rows(w, &values);
         let mut known = vec![values, keys];

@@ -3,6 +3,7 @@
 
 use super::{Activation, Attended, Cells, Core, EMBEDDING, Known, LOGITS, Recurrent, VECTOR};
 use crate::decoder::captions::steps;
+use crate::decoder::dropout::dropped;
 use crate::decoder::parameters::Weights;
 use crate::decoder::{Captions, Images, Output, Reading, Rows};
 use tch::{Kind, Tensor};
@@ -79,12 +80,7 @@ impl<C: Core> Recurrent<C> {
             state = Rows::new(after.state);
         }
         let hidden = Tensor::cat(&hiddens, 0); // (N, H)
-        let mask = (dropout > 0.0)
-            .then(|| hidden.empty_like().bernoulli_float_(1.0 - dropout) / (1.0 - dropout));
-        let dropped = match &mask {
-            Some(mask) => hidden * mask,
-            None => hidden,
-        };
+        let (dropped, mask) = dropped(hidden, dropout);
         let alphas: Vec<&Tensor> = (kept.iter())
             .map(|kept| {
                 let Attended { alpha, .. } = C::attended(kept);

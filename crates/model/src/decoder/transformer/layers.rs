@@ -2,6 +2,7 @@
 
 use super::tape::{Back, Tape, Way};
 use crate::decoder::Gradients;
+use crate::decoder::dropout::{dropped, through, through_relu};
 use crate::decoder::parameters::Weights;
 use crate::product::{linear, product};
 use tch::{Kind, Tensor};
@@ -53,7 +54,7 @@ impl Layers<'_> {
         let (added, mask) = dropped(added, self.dropout);
         tape.keep(|| -> Back {
             Box::new(move |grad, way| {
-                let of_part = back(times(grad.shallow_clone(), &mask), way);
+                let of_part = back(through(grad.shallow_clone(), &mask), way);
                 grad + norm.back(&of_part, way.into)
             })
         });
@@ -64,9 +65,12 @@ impl Layers<'_> {
     pub fn norm(&self, name: &str, x: &Tensor) -> (Tensor, Norm) {
         let names = ["a_2", "b_2"].map(|parameter| format!("{name}.{parameter}"));
         let [a, b] = names.each_ref().map(|name| self.w.get(name));
-        let (std, mean) = x.std_mean_dim(-1i64, true, true);
+        // In three passes: libtorch's `std_mean` takes one number after the other.
+        let off = x - x.mean_dim(-1i64, true, None);
+        let degrees = (x.size().last().unwrap_or(&2) - 1) as f64;
+        let std = (off.square().sum_dim_intlist(-1i64, true, None) / degrees).sqrt();
         let whole = &std + EPSILON;
-        let normal = (x - mean) / &whole;
+        let normal = off / &whole;
         let norm = Norm {
             a: a.shallow_clone(),
             normal: normal.shallow_clone(),
@@ -237,7 +241,7 @@ impl Attended {
         let by_heads = context.view([size[0], size[2], size[1], -1]);
         let context = by_heads.transpose(1, 2).contiguous(); // (n, h, m, d)
         let grad_value = self.dropped.transpose(-2, -1).matmul(&context);
-        let grad = times(context.matmul(&self.value.transpose(-2, -1)), &self.mask);
+        let grad = through(context.matmul(&self.value.transpose(-2, -1)), &self.mask);
         let grad = match weights {
             Some(weights) => grad + weights,
             None => grad,
@@ -253,29 +257,6 @@ impl Attended {
 /// The heads side by side: (n, h, m, d) -> (n, m, D).
 pub(super) fn merged(heads: &Tensor) -> Tensor {
     heads.transpose(1, 2).flatten(2, 3)
-}
-
-/// After dropout of a share, and by what it was multiplied.
-pub(super) fn dropped(x: Tensor, share: f64) -> (Tensor, Option<Tensor>) {
-    if share == 0.0 {
-        return (x, None);
-    }
-    let mask = x.empty_like().bernoulli_float_(1.0 - share) / (1.0 - share);
-    (x * &mask, Some(mask))
-}
-
-/// The gradient before dropout.
-pub(super) fn times(grad: Tensor, mask: &Option<Tensor>) -> Tensor {
-    match mask {
-        Some(mask) => grad * mask,
-        None => grad,
-    }
-}
-
-/// The gradient before ReLU and dropout of a share, from what they made: what is 0 was dropped
-/// or negative.
-pub(super) fn through_relu(made: &Tensor, grad: &Tensor, share: f64) -> Tensor {
-    made.to_kind(grad.kind()).threshold_backward(grad, 0.0) / (1.0 - share)
 }
 
 /// Sines and cosines of the first `count` positions, of the kind and on the device of `like`:

@@ -35,9 +35,10 @@ mod layers;
 mod read;
 mod tape;
 
-use self::layers::{Layers, Linear, Norm, dropped, merged, positions, sum_back};
+use self::layers::{Layers, Linear, Norm, merged, positions, sum_back};
 use self::read::Read;
 use self::tape::{Tape, Way};
+use super::dropout::dropped;
 use super::parameters::{Weights, pytorchs};
 use super::slots::Slots;
 use super::{Captions, Decoder, Images, Pass, Reading, Rows, Step};

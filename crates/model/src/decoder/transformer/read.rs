@@ -1,8 +1,9 @@
 //! Teacher forcing: a pass over known captions, forward and backward.
 
-use super::layers::{dropped, merged, positions, sum_back, through_relu, times};
+use super::layers::{merged, positions, sum_back};
 use super::tape::{Tape, Way};
 use super::{Decoded, EMBEDDING, Encoded, Transformer};
+use crate::decoder::dropout::{dropped, through, through_relu};
 use crate::decoder::slots::Slots;
 use crate::decoder::{Captions, Gradients, Images, Output, OutputGradients, Pass, Reading};
 use std::rc::Rc;
@@ -87,7 +88,7 @@ impl<'a> Read<'a> {
     }
 
     /// The backward pass; if `of_cells`, returns the gradient of the encoder's cells.
-    fn through(
+    fn go_back(
         self,
         gradients: &OutputGradients,
         into: &Gradients,
@@ -102,7 +103,7 @@ impl<'a> Read<'a> {
             known: Vec::new(),
         };
         let grad = norm.back(&output.back(&gradients.logits, into), into);
-        let grad = times(tape.back(grad, &mut way), &self.mask) * self.decoder.scale();
+        let grad = through(tape.back(grad, &mut way), &self.mask) * self.decoder.scale();
         let table = into.view(EMBEDDING);
         let words = table.size()[0];
         let grad = Tensor::embedding_dense_backward(&grad, &self.inputs, words, -1, false);
@@ -140,7 +141,7 @@ impl Pass for Read<'_> {
         of_cells: bool,
     ) -> Option<Tensor> {
         into.begin(self.images.kind());
-        let cells = no_grad(|| self.through(&gradients, into, of_cells));
+        let cells = no_grad(|| self.go_back(&gradients, into, of_cells));
         into.end();
         cells
     }
