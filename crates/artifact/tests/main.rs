@@ -267,6 +267,7 @@ mod stage {
         let folder = tempfile::tempdir().unwrap();
         let sleep = format!("count.sleep={seconds}");
         let mut command = command(&folder.path().join("numbers"), &["--set", &sleep]);
+        let started = Instant::now();
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         assert!(lines.next().unwrap().unwrap().ends_with("began"));
@@ -277,7 +278,7 @@ mod stage {
         }
         let code = child.wait().unwrap().code();
         let said: Vec<String> = lines.map(|line| line.unwrap()).collect();
-        (code, begun.elapsed(), said.join("\n"))
+        (code, started.elapsed(), said.join("\n"))
     }
 
     #[test]
