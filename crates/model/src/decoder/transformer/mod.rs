@@ -36,7 +36,6 @@ mod read;
 mod tape;
 
 use self::layers::{Layers, Linear, Norm, merged, positions, sum_back};
-use self::read::Read;
 use self::tape::{Tape, Way};
 use super::dropout::dropped;
 use super::parameters::{Weights, pytorchs};
@@ -277,7 +276,7 @@ impl Decoder for Transformer {
         captions: Captions<'a>,
         reading: Reading,
     ) -> Box<dyn Pass + 'a> {
-        no_grad(|| Box::new(Read::new(self, images, captions, reading)))
+        no_grad(|| Box::new(self.forward(images, captions, reading)))
     }
 
     fn parameters(&self) -> Vec<(String, Tensor)> {

@@ -24,17 +24,17 @@ pub(super) struct Read<'a> {
     by_image: Rc<Slots>,
 }
 
-impl<'a> Read<'a> {
-    pub fn new(
-        decoder: &'a Transformer,
+impl Transformer {
+    pub(super) fn forward<'a>(
+        &'a self,
         images: &'a Images,
         captions: Captions,
         reading: Reading,
     ) -> Read<'a> {
         let cells = &images.rows.tensors()[0];
-        let w = decoder.weights.in_kind(cells.kind(), EMBEDDING);
-        let layers = decoder.layers(&w, reading.dropout);
-        let (known, encoded) = decoder.encode(&layers, cells, images, Tape::new(true));
+        let w = self.weights.in_kind(cells.kind(), EMBEDDING);
+        let layers = self.layers(&w, reading.dropout);
+        let (known, encoded) = self.encode(&layers, cells, images, Tape::new(true));
         let counts = captions.counts();
         let steps = counts.len() as i64;
         let caption: Vec<i64> = counts.iter().flat_map(|b| 0..*b).collect();
@@ -49,9 +49,9 @@ impl<'a> Read<'a> {
         let by_caption = Rc::new(Slots::new(captions.len(), &caption, device));
         let like = w.get(EMBEDDING);
         let step = Tensor::from_slice(&step).to_device(device);
-        let positions = positions(steps, decoder.config.hidden, like).index_select(0, &step);
+        let positions = positions(steps, self.config.hidden, like).index_select(0, &step);
         let inputs = captions.packed(&counts, 0);
-        let x = decoder.embed(&w, &inputs, &positions); // (N, D)
+        let x = self.embed(&w, &inputs, &positions); // (N, D)
         let (x, mask) = dropped(x, layers.dropout);
         let future = Tensor::full([steps, steps], f64::NEG_INFINITY, (like.kind(), device)).triu(1);
         let own = |_, all: [Tensor; 3]| {
@@ -66,10 +66,9 @@ impl<'a> Read<'a> {
             (context, back)
         };
         let tape = Tape::new(true);
-        let ([logits, attention], decoded) =
-            decoder.decode(&layers, x, &known, &by_image, tape, own);
+        let ([logits, attention], decoded) = self.decode(&layers, x, &known, &by_image, tape, own);
         Read {
-            decoder,
+            decoder: self,
             output: Output {
                 logits,
                 targets: captions.packed(&counts, 1),
@@ -86,7 +85,9 @@ impl<'a> Read<'a> {
             by_image,
         }
     }
+}
 
+impl Read<'_> {
     /// The backward pass; if `of_cells`, returns the gradient of the encoder's cells.
     fn go_back(
         self,
