@@ -35,14 +35,13 @@ impl Gradients {
         self.written = false;
     }
 
-    /// Begins a pass whose products are computed in `kind`.
-    pub(super) fn begin(&mut self, kind: Kind) {
+    /// Goes back through a pass, whose products are computed in `kind`, without recording
+    /// anything for autograd; `back` writes every gradient.
+    pub(super) fn pass<T>(&mut self, kind: Kind, back: impl FnOnce(&Gradients) -> T) -> T {
         self.kind = kind;
-    }
-
-    /// Ends a pass, which has written every gradient.
-    pub(super) fn end(&mut self) {
+        let result = tch::no_grad(|| back(self));
         self.written = true;
+        result
     }
 
     /// The gradient of a parameter, to write to.

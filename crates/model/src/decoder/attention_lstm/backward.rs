@@ -32,16 +32,13 @@ impl Pass for Teacher<'_> {
         into: &mut Gradients,
         of_cells: bool,
     ) -> Option<Tensor> {
-        into.begin(self.images.features.kind());
-        let grad_features = tch::no_grad(|| {
+        into.pass(self.images.features.kind(), |into| {
             let grad_hidden = self.through_words(&gradients.logits, into); // (N, H)
             let mut cells = self.cells.gradients();
             let grad_init = self.through_steps(&grad_hidden, &gradients.attention, &mut cells);
             let grad_images = self.of_weights(cells, &grad_init, into);
             of_cells.then(|| self.of_features(&grad_images))
-        });
-        into.end();
-        grad_features
+        })
     }
 }
 

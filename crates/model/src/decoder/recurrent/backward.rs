@@ -13,7 +13,7 @@ use crate::decoder::captions::steps;
 use crate::decoder::dropout::{self, through_relu};
 use crate::decoder::{Gradients, Output, OutputGradients, Pass};
 use crate::product::sum_by;
-use tch::{Tensor, no_grad};
+use tch::Tensor;
 
 /// Gradients of what depends on the images alone.
 struct OfImages {
@@ -32,17 +32,14 @@ impl<C: Core> Pass for Read<'_, C> {
         into: &mut Gradients,
         of_cells: bool,
     ) -> Option<Tensor> {
-        into.begin(self.images.kind());
-        let of_cells = no_grad(|| {
+        into.pass(self.images.kind(), |into| {
             let grad_hidden = LOGITS.back(&self.w, &self.dropped, &gradients.logits, into);
             let grad_hidden = dropout::through(grad_hidden, &self.mask);
             let (gates, of_images) = self.through_steps(&grad_hidden, &gradients.attention, into);
             self.through_words(&gates, into);
             let of_mean = self.through_whole(&gates, into);
             self.through_cells(of_images, of_mean, into, of_cells)
-        });
-        into.end();
-        of_cells
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::decoder::dropout::{dropped, through, through_relu};
 use crate::decoder::slots::Slots;
 use crate::decoder::{Captions, Gradients, Images, Output, OutputGradients, Pass, Reading};
 use std::rc::Rc;
-use tch::{Tensor, no_grad};
+use tch::Tensor;
 
 /// A pass, and what its way back needs.
 pub(super) struct Read<'a> {
@@ -25,6 +25,7 @@ pub(super) struct Read<'a> {
 }
 
 impl Transformer {
+    /// Reads captions; keeps what the way back needs.
     pub(super) fn forward<'a>(
         &'a self,
         images: &'a Images,
@@ -141,9 +142,7 @@ impl Pass for Read<'_> {
         into: &mut Gradients,
         of_cells: bool,
     ) -> Option<Tensor> {
-        into.begin(self.images.kind());
-        let cells = no_grad(|| self.go_back(&gradients, into, of_cells));
-        into.end();
-        cells
+        let kind = self.images.kind();
+        into.pass(kind, |into| self.go_back(&gradients, into, of_cells))
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Way<'a> {
     pub into: &'a Gradients,
     /// Of the attention of the last layer, which takes it: (n, 1, m, P), the same for all heads.
     pub attention: Option<Tensor>,
-    /// Of the images' keys and values by heads, the last layer's first.
+    /// Of the images' keys and values, each (n, P, D), the last layer's first.
     pub known: Vec<[Tensor; 2]>,
 }
 
